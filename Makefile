@@ -1,0 +1,72 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both set up .venv by themselves.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# protoc finds its plug-ins on the path.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+PROTOS   := $(shell find protos -name '*.proto' | sort)
+SERVICES := protos/soloist/v1/sequence_inference.proto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contracts protos stubs check-stubs unit format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Soloist needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp per set of extras: nothing is done the second time unless the pins or the package change.
+$(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,bench]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,bench,dev]'
+	@touch $@
+
+demo: $(VENV)/.demo ## train, export, serve and measure on real data (out/demo/report.html)
+	$(BIN)/soloist demo
+
+test: check ## everything CI runs
+
+check: lint types contracts protos check-stubs unit ## all checks and tests
+
+lint: $(VENV)/.dev ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev ## which package may import which
+	$(BIN)/lint-imports --no-timings 2>/dev/null || $(BIN)/lint-imports
+
+protos: $(VENV)/.dev ## buf lint
+	$(BIN)/buf lint
+
+define generate
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+endef
+
+stubs: $(VENV)/.dev ## generate soloist/v1/*_pb2* from protos/
+	$(call generate,.)
+
+check-stubs: $(VENV)/.dev ## the checked-in stubs are what protos/ says
+	@rm -rf build/stubs && mkdir -p build/stubs
+	@$(call generate,build/stubs)
+	@cd build/stubs && find . -type f | sort | while read -r f; do cmp "$$f" "../../$$f" || { echo "run: make stubs"; exit 1; }; done
+
+unit: $(VENV)/.dev ## pytest
+	$(BIN)/pytest
+
+format: $(VENV)/.dev ## rewrite in house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what the targets made, .venv included
+	rm -rf $(VENV) build out *.egg-info

@@ -1,0 +1,1 @@
+"""Load tests, through public interfaces only."""

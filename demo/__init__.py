@@ -1,0 +1,1 @@
+"""The demonstration: train, export, serve, stream, measure."""

@@ -1,0 +1,1 @@
+"""PyTorch sequence models, their training and their data."""

@@ -1,0 +1,1 @@
+"""The client, the command line and the generated stubs: what another program imports."""
