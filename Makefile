@@ -43,7 +43,7 @@ types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
 contracts: $(VENV)/.dev ## which package may import which
-	$(BIN)/lint-imports --no-timings 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports
 
 protos: $(VENV)/.dev ## buf lint
 	$(BIN)/buf lint

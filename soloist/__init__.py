@@ -1,1 +1,68 @@
-"""The client, the command line and the generated stubs: what another program imports."""
+"""The client, the command line and the generated stubs: what another program imports.
+
+`from soloist import Client, AsyncClient`. Names are loaded when they are first asked for: the server imports the stubs
+and the command line prints its help without loading a client.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soloist.client import (
+        NO_RETRY,
+        TLS,
+        AbortedError,
+        AsyncClient,
+        AsyncStream,
+        ChunkResult,
+        Client,
+        DeadlineExceededError,
+        InternalError,
+        InvalidInputError,
+        ModelInfo,
+        ModelState,
+        ModelStatus,
+        NotFoundError,
+        PreconditionError,
+        Prediction,
+        ResourceExhaustedError,
+        RetryPolicy,
+        SoloistError,
+        Stream,
+        Timing,
+        UnavailableError,
+    )
+
+__all__ = [
+    "NO_RETRY",
+    "TLS",
+    "AbortedError",
+    "AsyncClient",
+    "AsyncStream",
+    "ChunkResult",
+    "Client",
+    "DeadlineExceededError",
+    "InternalError",
+    "InvalidInputError",
+    "ModelInfo",
+    "ModelState",
+    "ModelStatus",
+    "NotFoundError",
+    "PreconditionError",
+    "Prediction",
+    "ResourceExhaustedError",
+    "RetryPolicy",
+    "SoloistError",
+    "Stream",
+    "Timing",
+    "UnavailableError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'soloist' has no attribute '{name}'")
+    import importlib
+
+    value = getattr(importlib.import_module("soloist.client"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""Stubs generated from protos/soloist/v1: make stubs."""

@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from soloist.v1 import certificate_pb2 as _certificate_pb2
 from soloist.v1 import tensor_pb2 as _tensor_pb2
 import builtins as _builtins
 import sys
@@ -42,6 +43,8 @@ class Model(_message.Message):
     ACCURACY_FIELD_NUMBER: _builtins.int
     PARITY_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in the repository, for instance "vowels-tcn-layer"."""
     version: _builtins.int
@@ -58,6 +61,8 @@ class Model(_message.Message):
     """True for a variant that exists to fail in a known way; never chosen by default."""
     max_frames: _builtins.int
     """Longest sequence the graph accepts, in frames; 0 when there is no such limit."""
+    precision: _builtins.str
+    """Arithmetic of the weights and activations: "float32", "int8-static", "int8-weights", "int8-dynamic"."""
     @_builtins.property
     def signature(self) -> Global___Signature:
         """Inputs, outputs and states of the graph."""
@@ -86,6 +91,10 @@ class Model(_message.Message):
     def provenance(self) -> Global___Provenance:
         """Where the file came from."""
 
+    @_builtins.property
+    def certificate(self) -> _certificate_pb2.Certificate:
+        """What was proved of the bits of the answers. Not set when nothing was."""
+
     def __init__(
         self,
         *,
@@ -104,10 +113,12 @@ class Model(_message.Message):
         accuracy: Global___Accuracy | None = ...,
         parity: Global___Parity | None = ...,
         provenance: Global___Provenance | None = ...,
+        certificate: _certificate_pb2.Certificate | None = ...,
+        precision: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "parity", b"parity", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "certificate", b"certificate", "parity", b"parity", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "causal", b"causal", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "parity", b"parity", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "causal", b"causal", "certificate", b"certificate", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "parity", b"parity", "precision", b"precision", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

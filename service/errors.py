@@ -1,0 +1,135 @@
+"""Every way a call can fail: canonical code, stable reason, what to tell people, and what they can do about it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """Stable reasons. `code` names a canonical gRPC code; `sentence` is a template over the facts; `hint` helps."""
+
+    MODEL_NOT_FOUND = ("NOT_FOUND", "there is no model {model!r}", "ListModels tells which there are")
+    MODEL_VERSION_NOT_FOUND = (
+        "NOT_FOUND",
+        "model {model!r} has no version {version}",
+        "ListModels tells which there are; 0 means the newest",
+    )
+    MODEL_UNAVAILABLE = (
+        "FAILED_PRECONDITION",
+        "model {model!r} could not be loaded: {cause}",
+        "ask its operator to export it again",
+    )
+    MODEL_LOADING = ("UNAVAILABLE", "model {model!r} is still being loaded", "try again in a moment")
+    MODEL_NOT_CAUSAL = (
+        "FAILED_PRECONDITION",
+        "model {model!r} sees later frames, so it can't stream",
+        "send the whole sequence with Predict",
+    )
+    FEATURE_COUNT_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "a frame has {feature_count} features, the model takes {expected}",
+        "GetModel tells the shape of frames",
+    )
+    DATA_TYPE_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "frames are {data_type}, the model takes {expected}",
+        "convert them before sending; GetModel tells the type",
+    )
+    SHAPE_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "frames have shape {shape}, the model takes {expected}",
+        "GetModel tells the shape of frames; time comes first and there is no batch axis",
+    )
+    BYTE_LENGTH_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "the tensor has {byte_length} bytes, its shape and type make {expected}",
+        "send product(shape) elements, row-major, little-endian",
+    )
+    EMPTY_SEQUENCE = ("INVALID_ARGUMENT", "there are no frames", "send at least one")
+    NON_FINITE_INPUT = (
+        "INVALID_ARGUMENT",
+        "frame {frame} holds NaN or infinity",
+        "clean the input, or let the operator allow such values",
+    )
+    TOKEN_OUT_OF_RANGE = (
+        "INVALID_ARGUMENT",
+        "frame {frame} holds token {token}, valid ones are 0 to {max_token}",
+        "check how the text was encoded",
+    )
+    SEQUENCE_TOO_LONG = (
+        "INVALID_ARGUMENT",
+        "the sequence has {frame_count} frames, the limit is {max_frames}",
+        "send it as a stream of chunks, or shorten it",
+    )
+    CHUNK_TOO_LONG = (
+        "INVALID_ARGUMENT",
+        "the chunk has {frame_count} frames, the limit is {max_frames}",
+        "cut it into smaller chunks",
+    )
+    CHUNK_GAP = (
+        "FAILED_PRECONDITION",
+        "the chunk begins at frame {first_frame}, but {expected_first_frame} comes next",
+        "send the frames between first",
+    )
+    CHUNK_OVERLAP = (
+        "FAILED_PRECONDITION",
+        "the chunk begins at frame {first_frame}, but {expected_first_frame} comes next",
+        "only the last chunk can be sent again, unchanged",
+    )
+    CHUNK_CONFLICT = (
+        "FAILED_PRECONDITION",
+        "the chunk at frame {first_frame} was sent before with other frames",
+        "send the same frames, or go on at frame {expected_first_frame}",
+    )
+    STREAM_NOT_OPEN = ("FAILED_PRECONDITION", "the stream isn't open", "send open first")
+    STREAM_ALREADY_OPEN = ("FAILED_PRECONDITION", "the stream is already open", "use one stream for each sequence")
+    STREAM_CLOSED = ("FAILED_PRECONDITION", "the stream is closed", "begin another stream")
+    EMPTY_MESSAGE = ("INVALID_ARGUMENT", "the message says nothing", "set open, chunk or close")
+    MALFORMED_MESSAGE = ("INVALID_ARGUMENT", "the bytes are no {expected}", "use stubs made from soloist/v1/*.proto")
+    STREAM_CUT = ("CANCELLED", "the stream ended without close", "send close last")
+    DEADLINE_EXCEEDED = ("DEADLINE_EXCEEDED", "the caller's deadline has passed", "allow more time, or send less")
+    TOO_MANY_SESSIONS = (
+        "RESOURCE_EXHAUSTED",
+        "{sessions} streams are open, the limit is {max_sessions}",
+        "try again later, or let the operator raise the limit",
+    )
+    SESSION_STATE_FULL = (
+        "RESOURCE_EXHAUSTED",
+        "the open streams' states take {state_bytes} bytes, the limit is {max_state_bytes}",
+        "try again later, or let the operator raise the limit",
+    )
+    QUEUE_FULL = ("RESOURCE_EXHAUSTED", "{queued} chunks wait already", "try again with backoff")
+    MESSAGE_TOO_LARGE = (
+        "RESOURCE_EXHAUSTED",
+        "the message has {message_bytes} bytes, the limit is {max_message_bytes}",
+        "send the sequence as a stream of chunks",
+    )
+    SESSION_IDLE = (
+        "ABORTED",
+        "the stream was ended after {idle_seconds} s without a chunk",
+        "begin another stream, and send chunks more often",
+    )
+    SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
+    INTERNAL = ("INTERNAL", "internal error", "")
+
+    def __init__(self, code: str, sentence: str, hint: str) -> None:
+        self.code = code
+        self.sentence = sentence
+        self.hint = hint
+
+
+class _Facts(dict[str, object]):
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+class ServiceError(Exception):
+    """A failure that callers are told of; anything else that is raised reaches them as "internal error"."""
+
+    def __init__(self, reason: Reason, **facts: object) -> None:
+        self.reason = reason
+        self.facts = facts
+        facts_or_unknown = _Facts(facts)
+        sentence = reason.sentence.format_map(facts_or_unknown)
+        hint = reason.hint.format_map(facts_or_unknown)
+        super().__init__(f"{sentence}: {hint}" if hint else sentence)

@@ -1,0 +1,44 @@
+"""What an answer is made of: its id, the outputs asked for, and the class they stand for.
+
+Shapes: T frames of a chunk, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from soloist.v1.sequence_inference_pb2 import Classification, OutputSelection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def new_prediction_id() -> str:
+    """Return 32 hexadecimal digits: 12 of milliseconds since 1970, so that ids sort by time, and 80 random bits."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> NDArray[Any]:
+    """Return the outputs asked for: [T, K] for every frame, else those of the last frame, [K]."""
+    if selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME:
+        return outputs_TK
+    last_K: NDArray[Any] = outputs_TK[-1]
+    return last_K
+
+
+def classify(logits_K: NDArray[Any], labels: Sequence[str]) -> Classification | None:
+    """Say which class the logits [K] stand for: the largest, the first of equals; None without labels.
+
+    The confidence is the softmax probability, computed in binary64.
+    """
+    if not labels:
+        return None
+    x_K = logits_K.astype(np.float64)
+    index = int(x_K.argmax())
+    confidence = 1.0 / float(np.exp(x_K - x_K[index]).sum())
+    return Classification(index=index, label=labels[index], confidence=confidence)

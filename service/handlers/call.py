@@ -1,0 +1,30 @@
+"""What a handler knows of the call it answers, whichever transport brought it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(kw_only=True, slots=True)
+class Call:
+    """One call. The transport fills in the upper fields, the handler the lower ones.
+
+    Metrics and the log need to know which model a call was for, and only the handler finds out: it writes `model` and
+    `version` once they are known to exist, so that nothing a caller invents ever becomes a label.
+    """
+
+    api: str
+    peer: str = ""
+    metadata: Mapping[str, str | bytes] = field(default_factory=dict)
+    # On the clock of time.monotonic(), in seconds; None when the caller waits for ever.
+    deadline: float | None = None
+    # True once the caller is gone or has been sent away.
+    cancelled: bool = False
+
+    model: str = ""
+    version: str = ""
+    session_id: str = ""
+    # On the clock of time.perf_counter(), in seconds: when the first frames came, and when the first output left.
+    first_frames_at: float | None = None
+    first_output_at: float | None = None

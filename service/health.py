@@ -1,0 +1,71 @@
+"""Whether the server, its API and each model can be called, and who wants to hear when that changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+
+SERVER = ""
+API = "soloist.v1.SequenceInference"
+
+
+class Health:
+    """Serving status by service name: "" is the server, then the API's full name, then every model's name.
+
+    Written on the event loop; `why_not_ready` may be read on any thread.
+    """
+
+    def __init__(self) -> None:
+        self._serving: dict[str, bool] = {SERVER: False, API: False}
+        self._why_not_ready = "models are loading"
+        self._draining = False
+        self._closed = False
+        # Set, and replaced, at every change: each watcher waits on the event it took before it looked.
+        self._changed = asyncio.Event()
+
+    @property
+    def why_not_ready(self) -> str:
+        """Say in words why the server can't be called; empty when it can."""
+        return self._why_not_ready
+
+    @property
+    def statuses(self) -> Mapping[str, bool]:
+        """Serving or not, by service name."""
+        return self._serving
+
+    def update(self, models: Mapping[str, bool], why_not_ready: str) -> None:
+        """Take over what the repository says: each model's status, and why the server isn't ready ("" when it is)."""
+        if self._draining:
+            return
+        ready = not why_not_ready
+        self._why_not_ready = why_not_ready
+        self._serving = {SERVER: ready, API: ready, **models}
+        self._notify()
+
+    def drain(self) -> None:
+        """Report everything as not serving, for good."""
+        self._draining = True
+        self._why_not_ready = "draining"
+        self._serving = dict.fromkeys(self._serving, False)
+        self._notify()
+
+    def close(self) -> None:
+        """End every watch."""
+        self._closed = True
+        self._notify()
+
+    async def watch(self, service: str) -> AsyncGenerator[bool | None]:
+        """Yield the status of a service now and whenever it changes; None while there is no such service."""
+        told: list[bool | None] = []
+        while not self._closed:
+            changed = self._changed
+            status = self._serving.get(service)
+            if told != [status]:
+                told = [status]
+                yield status
+            else:
+                await changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

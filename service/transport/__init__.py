@@ -1,0 +1,1 @@
+"""Transports: what carries messages between callers and the handlers. The only package that imports gRPC."""

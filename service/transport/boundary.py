@@ -1,0 +1,105 @@
+"""Where handlers meet gRPC: every call's error becomes a status, a count and one log line, here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+
+from service.errors import Reason, ServiceError
+from service.handlers.call import Call
+from service.metrics import Metrics
+from service.transport.active_calls import ActiveCalls
+from service.transport.status import to_grpc_status
+
+_log = structlog.get_logger("soloist.calls")
+
+# gRPC's timer and ours read different clocks: a cancellation that comes this close to the deadline is the deadline's.
+_DEADLINE_SLACK_SECONDS = 0.02
+
+
+class Boundary:
+    """Surrounds each call."""
+
+    def __init__(self, calls: ActiveCalls, metrics: Metrics) -> None:
+        self._calls = calls
+        self._metrics = metrics
+
+    @asynccontextmanager
+    async def around(self, api: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Call]:
+        """Surround one call to the method `api`; whatever is raised inside is answered, counted once and logged."""
+        call = _describe(api, context)
+        started = time.perf_counter()
+        failure: ServiceError | None = None
+        # Stands for any exit that isn't listed below.
+        code = Reason.STREAM_CUT.code
+        try:
+            async with self._calls.admit():
+                yield call
+            code = "OK"
+        except ServiceError as error:
+            failure = ServiceError(Reason.DEADLINE_EXCEEDED) if _is_cut_by_deadline(error, call) else error
+            code = failure.reason.code
+        except asyncio.CancelledError:
+            if _is_past_deadline(call):
+                code = Reason.DEADLINE_EXCEEDED.code
+            raise
+        except Exception as error:
+            failure = ServiceError(Reason.INTERNAL)
+            failure.__cause__ = error
+            code = failure.reason.code
+        finally:
+            call.cancelled = code != "OK"
+            self._record(call, code, failure, started)
+        if failure is not None:
+            # abort raises AbortError, not RpcError; nothing between here and grpc.aio may catch it.
+            await context.abort_with_status(to_grpc_status(failure))
+
+    def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
+        ended = time.perf_counter()
+        labels = (call.model, call.version, call.api)
+        self._metrics.requests.labels(*labels, code).inc()
+        if call.model:
+            self._metrics.request_seconds.labels(*labels).observe(ended - started)
+            if call.first_output_at is not None:
+                first = call.first_output_at - (call.first_frames_at or started)
+                self._metrics.first_output_seconds.labels(*labels).observe(first)
+        if code != "OK":
+            _log_failure(call, code, failure, ended - started)
+
+
+def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+    remaining = context.time_remaining()
+    return Call(
+        api=api,
+        peer=context.peer(),
+        metadata=dict(context.invocation_metadata() or ()),
+        deadline=None if remaining is None else time.monotonic() + remaining,
+    )
+
+
+def _is_past_deadline(call: Call) -> bool:
+    return call.deadline is not None and time.monotonic() >= call.deadline - _DEADLINE_SLACK_SECONDS
+
+
+def _is_cut_by_deadline(error: ServiceError, call: Call) -> bool:
+    # To a handler, a stream that gRPC ends at its deadline looks like one that ends without close.
+    return error.reason is Reason.STREAM_CUT and _is_past_deadline(call)
+
+
+def _log_failure(call: Call, code: str, failure: ServiceError | None, seconds: float) -> None:
+    fields: dict[str, Any] = {"api": call.api, "code": code, "peer": call.peer, "seconds": round(seconds, 6)}
+    known = {"model": call.model, "version": call.version, "session_id": call.session_id}
+    fields |= {name: value for name, value in known.items() if value}
+    if failure is None:
+        _log.info("call cancelled", **fields)
+    elif failure.reason is Reason.INTERNAL:
+        _log.error("call failed", reason=failure.reason.name, exc_info=failure.__cause__, **fields)
+    else:
+        facts = {name: value for name, value in failure.facts.items() if name not in fields}
+        _log.info("call refused", reason=failure.reason.name, **fields, **facts)

@@ -1,0 +1,100 @@
+"""Puts handlers on grpc.aio: bytes to messages and back, streams closed explicitly, sizes checked before parsing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from service.errors import Reason, ServiceError
+from service.handlers.call import Call
+from service.transport.boundary import Boundary
+
+Request = TypeVar("Request", bound=Message)
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnaryMethod(Generic[Request]):
+    """A method that answers one message with one message."""
+
+    name: str
+    api: str
+    request: type[Request]
+    handler: Callable[[Call, Request], Awaitable[Message]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamMethod(Generic[Request]):
+    """A method that answers a stream of messages with a stream of messages."""
+
+    name: str
+    api: str
+    request: type[Request]
+    handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
+
+
+class GrpcAdapter:
+    """Builds grpc.aio method handlers.
+
+    They take raw bytes: a message that is too large is refused before it is parsed, and one that can't be parsed gets
+    an error of ours instead of grpc.aio's.
+    """
+
+    def __init__(self, boundary: Boundary, *, max_message_bytes: int) -> None:
+        self._boundary = boundary
+        self._max_message_bytes = max_message_bytes
+
+    def service(self, name: str, methods: list[UnaryMethod[Any] | StreamMethod[Any]]) -> grpc.GenericRpcHandler:
+        """Bind the methods of one service, by its full name."""
+        bound = {
+            method.name: self._unary(method) if isinstance(method, UnaryMethod) else self._stream(method)
+            for method in methods
+        }
+        return grpc.method_handlers_generic_handler(name, bound)
+
+    def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def answer(raw: bytes, context: Context) -> bytes:
+            async with self._boundary.around(method.api, context) as call:
+                response = await method.handler(call, self._parse(method.request, raw))
+                return response.SerializeToString()
+            raise AssertionError  # the boundary has aborted the call
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+    def _stream(self, method: StreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def answer(_: AsyncIterator[bytes], context: Context) -> None:
+            async with (
+                self._boundary.around(method.api, context) as call,
+                aclosing(self._requests(method.request, context)) as requests,
+                aclosing(method.handler(call, requests)) as responses,
+            ):
+                async for response in responses:
+                    await _write(context, response.SerializeToString())
+
+        return grpc.stream_stream_rpc_method_handler(answer)
+
+    async def _requests(self, request: type[Request], context: Context) -> AsyncGenerator[Request]:
+        while (raw := await context.read()) is not grpc.aio.EOF:
+            yield self._parse(request, raw)
+
+    def _parse(self, request: type[Request], raw: bytes) -> Request:
+        if len(raw) > self._max_message_bytes:
+            raise ServiceError(
+                Reason.MESSAGE_TOO_LARGE, message_bytes=len(raw), max_message_bytes=self._max_message_bytes
+            )
+        try:
+            return request.FromString(raw)
+        except DecodeError as error:
+            raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
+
+
+async def _write(context: Context, raw: bytes) -> None:
+    try:
+        await context.write(raw)
+    except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
+        raise ServiceError(Reason.STREAM_CUT) from error

@@ -1,0 +1,61 @@
+"""The grpc.aio server: its options, its services, its address; started and stopped as one block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from service.health import API, Health
+from service.transport.health_servicer import HealthServicer
+
+_STOP_SECONDS = 1.0
+# gRPC itself refuses what is larger than its limit, without a reason of ours, so ours must be reached first.
+_MESSAGE_HEADROOM = 2
+_PUBLISHED = (API, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Without this a second server on the port would start, and take some of the calls.
+        ("grpc.so_reuseport", 0),
+        # A caller whose machine has vanished says nothing; pings find out.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+
+
+@asynccontextmanager
+async def serving_grpc(
+    host: str,
+    port: int,
+    service: grpc.GenericRpcHandler,
+    health: Health,
+    *,
+    max_message_bytes: int,
+) -> AsyncIterator[int]:
+    """Serve the API, health and reflection until the block ends; yields the port, chosen by the system for port 0.
+
+    Raises:
+        OSError: the address can't be bound.
+
+    """
+    server = grpc.aio.server(options=_options(max_message_bytes))
+    server.add_generic_rpc_handlers((service,))
+    health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
+    reflection.enable_server_reflection(_PUBLISHED, server)
+    try:
+        bound_port = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error}") from error
+    await server.start()
+    try:
+        yield bound_port
+    finally:
+        health.close()
+        await server.stop(_STOP_SECONDS)

@@ -1,0 +1,18 @@
+"""`soloist export`: a checkpoint becomes a served model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from soloist.cli.programs import load
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--repository", type=click.Path(path_type=Path), required=True, help="Folder of models to add it to.")
+@click.option("--name", help="Name of the model; default: <task>-<architecture>-<norm>.")
+def export(checkpoint: Path, repository: Path, name: str | None) -> None:
+    """Export CHECKPOINT to ONNX, prove it equal to PyTorch, and add it to a repository."""
+    load("export.run", "run", extras="export")(checkpoint, repository, name)

@@ -1,0 +1,29 @@
+"""`soloist models`: what a server serves."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from soloist.cli.session import connected, server_options
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@server_options
+def models(as_json: bool, server: str, timeout_seconds: float) -> None:
+    """List every version of every model, also those that cannot be called and why."""
+    with connected(server, timeout_seconds) as client:
+        found = client.models()
+    if as_json:
+        for status in found:
+            fields = {"name": status.name, "version": status.version, "state": status.state, "reason": status.reason}
+            click.echo(json.dumps(fields))
+        return
+    rows = [("MODEL", "VERSION", "STATE", "REASON")]
+    rows += [(status.name, str(status.version), str(status.state), status.reason) for status in found]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for *cells, reason in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        click.echo("  ".join([*padded, reason]).rstrip())

@@ -1,0 +1,37 @@
+"""`soloist predict`: the answer to one whole sequence."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import click
+
+from soloist.cli.session import connected, frames_options, server_options
+
+
+@click.command()
+@frames_options
+@server_options
+def predict(
+    model: str,
+    source: BinaryIO,
+    version: int | None,
+    every_frame: bool,
+    form: str | None,
+    as_json: bool,
+    server: str,
+    timeout_seconds: float,
+) -> None:
+    """Answer one whole sequence with MODEL.
+
+    FILE is .npy, .csv (a frame a line) or text for a model that reads text; without it, or "-", standard input.
+    """
+    from soloist.cli.inputs import form_of, read_whole
+    from soloist.cli.outputs import show_prediction
+
+    with connected(server, timeout_seconds) as client:
+        manifest = client.model(model, version).manifest
+        signature = manifest.signature if manifest is not None else None
+        frames = read_whole(source, form_of(source, form, signature), signature)
+        prediction = client.predict(model, frames, version=version, every_frame=every_frame)
+    show_prediction(prediction, as_json=as_json)

@@ -1,0 +1,36 @@
+"""How the command line reaches the other packages: by name, when a command runs, never at import."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+# What each extra of pyproject.toml brings: a missing module names the extra to install.
+_EXTRA_OF = {
+    "torch": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "rich": "export",
+    "hdrh": "bench",
+    "jinja2": "bench",
+    "matplotlib": "bench",
+}
+
+
+def load(module: str, name: str, *, extras: str = "") -> Callable[..., Any]:
+    """Import a function of another package of ours; what is not installed becomes a friendly error, exit code 1.
+
+    `extras` is what the whole command needs ("export,bench"); without it the extra of the missing module is named.
+    """
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA_OF:
+            raise
+        wanted = extras or _EXTRA_OF[missing]
+        raise click.ClickException(f"{missing} is not installed: pip install 'soloist[{wanted}]'") from None
+    return function

@@ -1,0 +1,66 @@
+"""What the commands that ask a server have in common: arguments, the connection, and how refusals are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from soloist.client import Client
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+DEFAULT_SERVER = "localhost:8001"
+
+
+def server_options(command: _F) -> _F:
+    """Add --server and --timeout-seconds to a command."""
+    timeout = click.option(
+        "--timeout-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        default=30.0,
+        show_default=True,
+        help="Longest wait for an answer, retries included.",
+    )
+    server = click.option(
+        "--server",
+        "-s",
+        metavar="HOST:PORT",
+        envvar="SOLOIST_SERVER",
+        default=DEFAULT_SERVER,
+        show_default=True,
+        help="Where the server listens (gRPC); also SOLOIST_SERVER.",
+    )
+    return server(timeout(command))
+
+
+def frames_options(command: _F) -> _F:
+    """Add MODEL, FILE and the options that predict and stream share."""
+    decorators = [
+        click.argument("model"),
+        click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-"),
+        click.option("--version", type=click.IntRange(min=1), help="Version of the model; default: the newest ready."),
+        click.option("--every-frame", is_flag=True, help="Also print the outputs at every frame, not the last alone."),
+        click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+@contextmanager
+def connected(server: str, timeout_seconds: float) -> Iterator[Client]:
+    """Open a client; a refusal becomes a line on stderr and exit code 1."""
+    from soloist.client import Client, SoloistError
+
+    try:
+        with Client(server, timeout_seconds=timeout_seconds) as client:
+            yield client
+    except SoloistError as error:
+        where = f" ({server})" if error.reason == error.code.name else ""  # no server of ours has answered
+        click.echo(f"soloist: {error.reason}: {error.message}{where}", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,47 @@
+"""`soloist stream`: the answer to a sequence while it comes."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import click
+
+from soloist.cli.session import connected, frames_options, server_options
+
+
+@click.command()
+@frames_options
+@click.option(
+    "--chunk-frames",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Most frames to send at once; of a text, every line goes at once.",
+)
+@server_options
+def stream(
+    model: str,
+    source: BinaryIO,
+    version: int | None,
+    every_frame: bool,
+    form: str | None,
+    as_json: bool,
+    chunk_frames: int,
+    server: str,
+    timeout_seconds: float,
+) -> None:
+    """Send one sequence to MODEL in chunks, and print what it says after each.
+
+    FILE as for predict. From a pipe each chunk is sent as soon as it is complete. The last line equals what predict
+    answers.
+    """
+    from soloist.cli.inputs import form_of, read_chunks
+    from soloist.cli.outputs import show_chunk
+
+    with connected(server, timeout_seconds) as client:
+        manifest = client.model(model, version).manifest
+        signature = manifest.signature if manifest is not None else None
+        form_found = form_of(source, form, signature)
+        with client.stream(model, version=version, every_frame=every_frame) as opened:
+            for frames in read_chunks(source, form_found, chunk_frames, signature):
+                show_chunk(opened.send(frames), as_json=as_json)

@@ -1,0 +1,45 @@
+"""Typed clients of a Soloist server, blocking and for asyncio: numpy in, numpy out."""
+
+from soloist.client.aio import AsyncClient
+from soloist.client.aio_stream import AsyncStream
+from soloist.client.blocking import Client
+from soloist.client.channel import TLS
+from soloist.client.errors import (
+    AbortedError,
+    DeadlineExceededError,
+    InternalError,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionError,
+    ResourceExhaustedError,
+    SoloistError,
+    UnavailableError,
+)
+from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
+from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
+from soloist.client.stream import Stream
+
+__all__ = [
+    "NO_RETRY",
+    "TLS",
+    "AbortedError",
+    "AsyncClient",
+    "AsyncStream",
+    "ChunkResult",
+    "Client",
+    "DeadlineExceededError",
+    "InternalError",
+    "InvalidInputError",
+    "ModelInfo",
+    "ModelState",
+    "ModelStatus",
+    "NotFoundError",
+    "PreconditionError",
+    "Prediction",
+    "ResourceExhaustedError",
+    "RetryPolicy",
+    "SoloistError",
+    "Stream",
+    "Timing",
+    "UnavailableError",
+]

@@ -1,0 +1,116 @@
+"""The client for ordinary, blocking code."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from soloist.client import requests, results
+from soloist.client.catalogue import Catalogue
+from soloist.client.channel import TLS
+from soloist.client.connection import Connection
+from soloist.client.errors import InvalidInputError
+from soloist.client.exchange import Exchange
+from soloist.client.frames import Frames
+from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
+from soloist.client.stream import Stream
+from soloist.client.tensors import Array
+from soloist.v1 import sequence_inference_pb2 as pb
+
+
+class Client:
+    """Asks one server (target "host:port"). Connects at the first call; threads may share it; close it, or use `with`.
+
+    `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
+    Every method raises SoloistError.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: TLS | None = None,
+        timeout_seconds: float | None = 30.0,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        timing: Timing = SYSTEM_TIMING,
+    ) -> None:
+        self._connection = Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        self._catalogue = Catalogue(self._connection)
+
+    def predict(
+        self,
+        model: str,
+        frames: Frames,
+        *,
+        version: int | None = None,
+        every_frame: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> results.Prediction:
+        """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
+
+        Without `version` the newest that is ready answers.
+        """
+        attempts = self._connection.attempts(timeout_seconds)
+        array = self._catalogue.convert(frames, model, version, attempts)
+        request = requests.predict_request(model, version, array, every_frame=every_frame)
+        try:
+            return results.prediction(self._connection.call(self._connection.stub.Predict, request, attempts))
+        except InvalidInputError:
+            self._catalogue.forget(model, version)
+            raise
+
+    def stream(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        every_frame: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Stream:
+        """Answer one sequence piece by piece: `with client.stream("m") as stream: stream.send(frames)`.
+
+        Only opening it is tried again. `timeout_seconds` bounds the whole stream; without it a stream may last for
+        ever, and the client's own timeout bounds the tries to open it.
+        """
+        request = requests.open_request(model, version, every_frame=every_frame)
+
+        def open_once(_remaining_seconds: float | None) -> tuple[Exchange, pb.Opened]:
+            exchange = Exchange(self._connection.stub, timeout_seconds)
+            return exchange, exchange.ask(request).opened
+
+        def convert(frames: Frames, opened: pb.Opened) -> Array:
+            return self._catalogue.convert(frames, opened.model, opened.version, self._connection.attempts(None))
+
+        return Stream(lambda: self._connection.attempts(timeout_seconds).run(open_once), convert)
+
+    def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
+        """List every version of every model, sorted by name and version, also those that cannot be called."""
+        attempts = self._connection.attempts(timeout_seconds)
+        response = self._connection.call(self._connection.stub.ListModels, pb.ListModelsRequest(), attempts)
+        return [results.model_status(status) for status in response.models]
+
+    def model(
+        self, name: str, version: int | None = None, *, timeout_seconds: float | None = None
+    ) -> results.ModelInfo:
+        """Tell all about one model: labels, signature, held-out accuracy, …; without `version` the newest."""
+        return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
+
+    def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
+        """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""
+        return self._connection.serves(model, timeout_seconds)
+
+    def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:
+        """Return as soon as `ready` is true; raises DeadlineExceededError when the time is over."""
+        self._connection.wait_until_serves(model, timeout_seconds)
+
+    def close(self) -> None:
+        """Close the connection; what is under way is cancelled."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,44 @@
+"""How the server is reached: plain or TLS, and the options of the channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLS:
+    """Certificates, PEM. Without root certificates the system's are trusted; chain and key are for mutual TLS."""
+
+    root_certificates: bytes | None = None
+    certificate_chain: bytes | None = None
+    private_key: bytes | None = None
+
+
+OPTIONS: list[tuple[str, int]] = [
+    # The server bounds what it takes; what it answers, the caller has asked for.
+    ("grpc.max_receive_message_length", -1),
+    # grpcio waits a second before it connects again: longer than a whole round of retries.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+]
+
+
+def credentials(tls: TLS) -> grpc.ChannelCredentials:
+    """Turn certificates into what grpcio wants."""
+    return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
+
+
+def open_channel(target: str, tls: TLS | None) -> grpc.Channel:
+    """Make a channel; it connects at the first call."""
+    if tls is None:
+        return grpc.insecure_channel(target, OPTIONS)
+    return grpc.secure_channel(target, credentials(tls), OPTIONS)
+
+
+def open_async_channel(target: str, tls: TLS | None) -> grpc.aio.Channel:
+    """Make a channel of the running event loop; it connects at the first call."""
+    if tls is None:
+        return grpc.aio.insecure_channel(target, OPTIONS)
+    return grpc.aio.secure_channel(target, credentials(tls), OPTIONS)

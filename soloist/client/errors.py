@@ -1,0 +1,141 @@
+"""What can go wrong, as exceptions: one class for each family of canonical codes, the exact reason as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+
+class SoloistError(Exception):
+    """A call that was refused, by the server or by the client before anything was sent.
+
+    `code` is the canonical gRPC code; `reason` a stable name ("CHUNK_GAP"), the code's own name where the answer came
+    without one; `message` says what is wrong and what to do about it, for people; `facts` the particulars, as text
+    ({"expected_first_frame": "12"}).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: grpc.StatusCode,
+        reason: str,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.reason = reason
+        self.facts = dict(facts or {})
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword-only arguments would get lost between processes
+        return _rebuild, (type(self), self.message, self.code, self.reason, self.facts)
+
+
+class InvalidInputError(SoloistError):
+    """The frames or the arguments are not what the model takes; sending them again will not help."""
+
+
+class NotFoundError(SoloistError):
+    """No such model or version."""
+
+
+class PreconditionError(SoloistError):
+    """Not now, or not in this order: a gap between chunks, a model that cannot stream or could not be loaded."""
+
+
+class ResourceExhaustedError(SoloistError):
+    """A bound of the server was reached: queue, sessions, or the size of a message."""
+
+
+class UnavailableError(SoloistError):
+    """Nobody answers, or the server is starting or draining; the same call may succeed later or elsewhere."""
+
+
+class DeadlineExceededError(SoloistError):
+    """The time allowed for the call is over."""
+
+
+class AbortedError(SoloistError):
+    """The call or stream was ended before it was complete."""
+
+
+class InternalError(SoloistError):
+    """The server failed; its log says why."""
+
+
+_CLASSES: dict[grpc.StatusCode, type[SoloistError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidInputError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: PreconditionError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhaustedError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
+    grpc.StatusCode.CANCELLED: AbortedError,
+    grpc.StatusCode.ABORTED: AbortedError,
+    grpc.StatusCode.INTERNAL: InternalError,
+    grpc.StatusCode.UNKNOWN: InternalError,
+    grpc.StatusCode.DATA_LOSS: InternalError,
+}
+
+
+def from_rpc_error(error: grpc.RpcError) -> SoloistError:
+    """Turn what grpcio raises, sync or async, into one of the above; reads google.rpc details where there are any."""
+    code, message = error.code(), error.details() or ""
+    reason, facts = code.name, {}
+    info = error_details_pb2.ErrorInfo()
+    if any(detail.Unpack(info) for detail in _details(error)):
+        reason, facts = info.reason, dict(info.metadata)
+    return _CLASSES.get(code, SoloistError)(message, code=code, reason=reason, facts=facts)
+
+
+def invalid_input(reason: str, message: str, **facts: object) -> InvalidInputError:
+    """Refuse frames before they are sent."""
+    told = {name: str(value) for name, value in facts.items()}
+    return InvalidInputError(message, code=grpc.StatusCode.INVALID_ARGUMENT, reason=reason, facts=told)
+
+
+def not_open() -> PreconditionError:
+    """Say that a stream takes and gives nothing now."""
+    message = "The stream is not open: not yet entered, closed, or ended by an error."
+    return PreconditionError(message, code=grpc.StatusCode.FAILED_PRECONDITION, reason="STREAM_CLOSED")
+
+
+def no_answer() -> AbortedError:
+    """Say that the server ended a stream as if all was well, and owed an answer."""
+    message = "The server ended the stream without an answer."
+    return AbortedError(message, code=grpc.StatusCode.ABORTED, reason="NO_ANSWER")
+
+
+def is_not_up(error: SoloistError) -> bool:
+    """Tell whether a health check that failed so means "not now" (nobody there, or no such model yet)."""
+    return isinstance(error, UnavailableError | NotFoundError | DeadlineExceededError)
+
+
+def not_ready(timeout_seconds: float) -> DeadlineExceededError:
+    """Say that the server did not become ready in time."""
+    message = f"Not ready after {timeout_seconds:g} seconds."
+    return DeadlineExceededError(message, code=grpc.StatusCode.DEADLINE_EXCEEDED, reason="NOT_READY")
+
+
+def _details(error: grpc.RpcError) -> list[Any]:
+    try:
+        status = rpc_status.from_call(error)
+    except (ValueError, DecodeError):  # a proxy rewrote the status but not its details
+        return []
+    return list(status.details) if status is not None else []
+
+
+def _rebuild(
+    kind: type[SoloistError], message: str, code: grpc.StatusCode, reason: str, facts: dict[str, str]
+) -> SoloistError:
+    return kind(message, code=code, reason=reason, facts=facts)

@@ -1,0 +1,76 @@
+"""One sequence with several chunks under way: the next is sent before the last is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+
+from soloist.client import requests
+from soloist.client.aio_exchange import AsyncExchange
+from soloist.client.errors import SoloistError
+from soloist.client.frames import Frames
+from soloist.client.results import ChunkResult, chunk_result
+from soloist.client.tensors import Array
+from soloist.v1 import sequence_inference_pb2 as pb
+
+Chunks = AsyncIterable[Frames] | Iterable[Frames]
+Convert = Callable[[Frames, pb.Opened], Awaitable[Array]]
+
+
+class Pipeline:
+    """Sends the chunks of one opened stream as they come and closes it after the last."""
+
+    def __init__(self, exchange: AsyncExchange, opened: pb.Opened, convert: Convert, *, ahead: int) -> None:
+        self._exchange = exchange
+        self._opened = opened
+        self._convert = convert
+        self._free = asyncio.Semaphore(ahead)
+        self._source_error: Exception | None = None
+
+    async def results(self, chunks: Chunks) -> AsyncGenerator[ChunkResult]:
+        """Yield the answers in order. What `chunks` raises comes out after the answers that were under way."""
+        feeder = asyncio.create_task(self._feed(chunks))
+        try:
+            while (response := await self._receive()).WhichOneof("message") == "result":
+                self._free.release()
+                yield chunk_result(response.result, self._opened)
+            await self._exchange.finish()
+        finally:
+            self._exchange.cancel()  # without effect when it is finished
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+
+    async def _receive(self) -> pb.StreamResponse:
+        try:
+            return await self._exchange.receive()
+        except SoloistError:
+            if self._source_error is not None:
+                raise self._source_error from None
+            raise
+
+    async def _feed(self, chunks: Chunks) -> None:
+        try:
+            await self._send(chunks)
+        except Exception as error:
+            # No close: the server answers what it has, then takes the sequence for cut off.
+            self._source_error = error
+            await self._exchange.half_close()
+
+    async def _send(self, chunks: Chunks) -> None:
+        frame_count = 0
+        async for frames in _each(chunks):
+            await self._free.acquire()
+            array = await self._convert(frames, self._opened)
+            if not await self._exchange.send(requests.chunk_request(frame_count, array)):
+                return
+            frame_count += array.shape[0] if array.ndim else 0
+        await self._exchange.send(requests.CLOSE)
+
+
+async def _each(chunks: Chunks) -> AsyncIterator[Frames]:
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk
+        return
+    for chunk in chunks:
+        yield chunk

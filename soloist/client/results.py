@@ -1,0 +1,137 @@
+"""What a caller gets back: answers with numpy arrays, and what is known of models."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from soloist.client.tensors import Array, to_array
+from soloist.v1 import model_pb2, sequence_inference_pb2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """The answer to a whole sequence.
+
+    `outputs` is [class] at the last frame, or [time, class] with every_frame. `index`, `label` and `confidence`
+    (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier.
+    """
+
+    outputs: Array
+    index: int | None
+    label: str | None
+    confidence: float | None
+    prediction_id: str
+    model: str
+    version: int
+    frame_count: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ChunkResult:
+    """The answer to one chunk, which covers frames first_frame … first_frame + frame_count - 1; else as Prediction."""
+
+    outputs: Array
+    index: int | None
+    label: str | None
+    confidence: float | None
+    prediction_id: str
+    model: str
+    version: int
+    first_frame: int
+    frame_count: int
+
+
+class ModelState(enum.StrEnum):
+    """Whether a version of a model can be called."""
+
+    UNKNOWN = "unknown"
+    LOADING = "loading"
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStatus:
+    """One version of one model; `reason` says why it is not ready, in words."""
+
+    name: str
+    version: int
+    state: ModelState
+    reason: str
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether it answers calls."""
+        return self.state is ModelState.READY
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """A model's status, and its manifest (soloist.v1.Model); None when that could not be read."""
+
+    status: ModelStatus
+    manifest: model_pb2.Model | None
+
+
+def prediction(response: sequence_inference_pb2.PredictResponse) -> Prediction:
+    """Unpack the answer to a whole sequence."""
+    index, label, confidence = _classification(response)
+    return Prediction(
+        outputs=to_array(response.outputs),
+        index=index,
+        label=label,
+        confidence=confidence,
+        prediction_id=response.prediction_id,
+        model=response.model,
+        version=response.version,
+        frame_count=response.frame_count,
+    )
+
+
+def chunk_result(result: sequence_inference_pb2.ChunkResult, opened: sequence_inference_pb2.Opened) -> ChunkResult:
+    """Unpack the answer to one chunk of the stream that was opened so."""
+    index, label, confidence = _classification(result)
+    return ChunkResult(
+        outputs=to_array(result.outputs),
+        index=index,
+        label=label,
+        confidence=confidence,
+        prediction_id=result.prediction_id,
+        model=opened.model,
+        version=opened.version,
+        first_frame=result.first_frame,
+        frame_count=result.frame_count,
+    )
+
+
+def model_status(status: sequence_inference_pb2.ModelStatus) -> ModelStatus:
+    """Unpack the status of one version."""
+    return ModelStatus(
+        name=status.name,
+        version=status.version,
+        state=_STATES.get(status.state, ModelState.UNKNOWN),
+        reason=status.reason,
+    )
+
+
+def model_info(response: sequence_inference_pb2.GetModelResponse) -> ModelInfo:
+    """Unpack all that is known of one model."""
+    manifest = response.model if response.HasField("model") else None
+    return ModelInfo(status=model_status(response.status), manifest=manifest)
+
+
+_STATES = {
+    sequence_inference_pb2.MODEL_STATE_LOADING: ModelState.LOADING,
+    sequence_inference_pb2.MODEL_STATE_READY: ModelState.READY,
+    sequence_inference_pb2.MODEL_STATE_UNAVAILABLE: ModelState.UNAVAILABLE,
+}
+
+
+def _classification(
+    answer: sequence_inference_pb2.PredictResponse | sequence_inference_pb2.ChunkResult,
+) -> tuple[int | None, str | None, float | None]:
+    if not answer.HasField("classification"):
+        return None, None, None
+    found = answer.classification
+    return found.index, found.label, found.confidence

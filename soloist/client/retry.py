@@ -1,0 +1,118 @@
+"""When a refused call is tried again, and how long to wait before: exponential backoff with full jitter."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from soloist.client.errors import SoloistError, not_ready
+
+_T = TypeVar("_T")
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """Which refusals are tried again, and how patiently.
+
+    A call is tried again when its code is UNAVAILABLE (nothing was answered, the server drains or loads) or its reason
+    is in `reasons`. The pause before try n is drawn evenly from 0 to min(max, initial × multiplier^(n-1)) (full
+    jitter: M. Brooker, "Exponential Backoff And Jitter", 2015). No pause outlasts the call's deadline.
+    """
+
+    attempts: int = 5
+    initial_backoff_seconds: float = 0.05
+    max_backoff_seconds: float = 2.0
+    multiplier: float = 2.0
+    reasons: frozenset[str] = frozenset({"QUEUE_FULL"})
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"attempts must be at least 1, not {self.attempts}")
+        if min(self.initial_backoff_seconds, self.max_backoff_seconds) < 0 or self.multiplier < 1:
+            raise ValueError("backoff must not be negative and multiplier not below 1")
+
+    def allows(self, error: SoloistError) -> bool:
+        """Tell whether the same call may succeed a moment later."""
+        return error.code is grpc.StatusCode.UNAVAILABLE or error.reason in self.reasons
+
+    def longest_pause_seconds(self, tries: int) -> float:
+        """Give the upper end of the pause after `tries` (≥ 1) failed tries."""
+        exponent = min(tries - 1, 64)  # beyond any bound, and a float still holds it
+        return min(self.max_backoff_seconds, self.initial_backoff_seconds * self.multiplier**exponent)
+
+
+NO_RETRY = RetryPolicy(attempts=1)
+DEFAULT_RETRY = RetryPolicy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Clock, sleep and chance: what a test replaces."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    sleep_async: Callable[[float], Awaitable[None]] = asyncio.sleep
+    uniform: Callable[[float, float], float] = random.uniform
+
+
+SYSTEM_TIMING = Timing()
+
+
+class Attempts:
+    """The tries of one call: how many are left, and how much time."""
+
+    def __init__(self, policy: RetryPolicy, timing: Timing, timeout_seconds: float | None) -> None:
+        self._policy = policy
+        self._timing = timing
+        self._timeout_seconds = timeout_seconds
+        self._deadline = None if timeout_seconds is None else timing.monotonic() + timeout_seconds
+        self._failed = 0
+
+    def run(self, once: Callable[[float | None], _T]) -> _T:
+        """Try, and try again while that is allowed; `once` is given the seconds left and raises SoloistError."""
+        while True:
+            try:
+                return once(self.remaining_seconds())
+            except SoloistError as error:
+                pause_seconds = self.pause_seconds(error)
+                if pause_seconds is None:
+                    raise
+            self._timing.sleep(pause_seconds)
+
+    async def run_async(self, once: Callable[[float | None], Awaitable[_T]]) -> _T:
+        """Do as `run` does, without holding up the event loop."""
+        while True:
+            try:
+                return await once(self.remaining_seconds())
+            except SoloistError as error:
+                pause_seconds = self.pause_seconds(error)
+                if pause_seconds is None:
+                    raise
+            await self._timing.sleep_async(pause_seconds)
+
+    def remaining_seconds(self) -> float | None:
+        """Give the time left until the deadline, never negative; None when there is no deadline."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._timing.monotonic())
+
+    def poll_seconds(self) -> float:
+        """Give the pause until something is looked at again; raises DeadlineExceededError when the time is over."""
+        remaining_seconds = self.remaining_seconds()
+        if remaining_seconds == 0.0:
+            raise not_ready(self._timeout_seconds or 0.0)
+        return _POLL_SECONDS if remaining_seconds is None else min(_POLL_SECONDS, remaining_seconds)
+
+    def pause_seconds(self, error: SoloistError) -> float | None:
+        """Count a failed try; give the pause before the next one, or None when there is to be none."""
+        self._failed += 1
+        if self._failed >= self._policy.attempts or not self._policy.allows(error):
+            return None
+        pause_seconds = self._timing.uniform(0.0, self._policy.longest_pause_seconds(self._failed))
+        remaining_seconds = self.remaining_seconds()
+        return pause_seconds if remaining_seconds is None or pause_seconds < remaining_seconds else None

@@ -1,0 +1,168 @@
+"""A real Prometheus with the stack's own configuration scrapes a real server; the dashboard and the rules find data.
+
+Every PromQL expression that is checked in is sent to it, so a metric that is renamed or loses a label fails here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models.data import load
+from soloist import Client
+
+if TYPE_CHECKING:
+    from tests.conftest import RunningServer
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+DEADLINE_SECONDS = 60
+
+
+def dashboard_expressions() -> list[str]:
+    """PromQL of every panel, with Grafana's variables filled in."""
+    targets = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+    return [target["expr"].replace("$__rate_interval", "1m").replace("$model", ".*") for target in targets]
+
+
+def until(lines: Iterable[str], text: str) -> Iterator[str]:
+    """Yield lines up to the first that holds `text`, or to the end."""
+    for line in lines:
+        yield line
+        if text in line:
+            return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prometheus:
+    """Prometheus's HTTP interface."""
+
+    address: str
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """Return `data` of an answer; an expression that Prometheus refuses fails the test with what it says."""
+        url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as response:  # our own process
+                return json.load(response)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from error
+
+    def query(self, expression: str) -> list[float]:
+        """Values of the series that an instant query gives."""
+        return [float(sample["value"][1]) for sample in self.get("query", query=expression)["result"]]
+
+    def wait_for(self, what: str, holds: Callable[[], bool]) -> None:
+        """Ask until `holds` says so; a deadline ends it."""
+        pause = threading.Event()
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
+            pause.wait(0.2)
+
+
+@pytest.fixture(scope="module")
+def program() -> str:
+    found = shutil.which("prometheus")
+    if found is None and not os.environ.get("CI"):
+        pytest.skip("prometheus is not installed (Debian package prometheus; deploy/install-tools.sh)")
+    assert found is not None, "prometheus has to be installed under CI: deploy/install-tools.sh"
+    return found
+
+
+@pytest.fixture(scope="module")
+def prometheus(program: str, server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Prometheus on a free port, with the checked-in configuration but for the target's address."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    shutil.copytree(DEPLOY / "prometheus", folder / "config")
+    config = folder / "config" / "prometheus.yml"
+    text = config.read_text()
+    assert '"server:8002"' in text
+    config.write_text(text.replace('"server:8002"', f'"{server.http}"'))
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    command += ["--web.listen-address=127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            started = "".join(until(process.stderr, "ready to receive web requests"))
+            address = re.search(r"address=(127\.0\.0\.1:[1-9]\d*)", started)
+            assert address is not None, started
+            # Read what it goes on to say, or it would block on a full pipe.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield Prometheus(address=address[1])
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def used(prometheus: Prometheus, server: RunningServer) -> Prometheus:
+    """Prometheus after a first scrape, some calls and streams to every model, and a second scrape that saw them."""
+    prometheus.wait_for("up", lambda: prometheus.query('up{job="soloist"}') == [1.0])
+    sequences = load("vowels").test.sequences[:5]
+    with Client(server.grpc) as client:
+        for name in sorted(path.name for path in server.repository.iterdir() if path.is_dir()):
+            for frames in sequences:
+                client.predict(name, frames)
+                with client.stream(name) as stream:
+                    stream.send(frames)
+    seen = 'sum(rate(soloist_requests_total{code="OK"}[1m])) > 0'
+    prometheus.wait_for("calls counted", lambda: prometheus.query(seen) != [])
+    return prometheus
+
+
+def test_the_server_is_up(used: Prometheus) -> None:
+    assert used.query('up{job="soloist"}') == [1.0]
+
+
+@pytest.mark.parametrize("expression", dashboard_expressions())
+def test_every_panel_has_data(used: Prometheus, expression: str) -> None:
+    assert any(math.isfinite(value) for value in used.query(expression))
+
+
+def test_the_model_variable_lists_the_models(used: Prometheus, server: RunningServer) -> None:
+    (variable,) = DASHBOARD["templating"]["list"]
+    asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
+    assert asked is not None
+    listed = used.get(f"label/{asked[2]}/values", **{"match[]": asked[1]})
+    assert listed == sorted(path.name for path in server.repository.iterdir() if path.is_dir())
+
+
+def test_every_rule_is_evaluated_and_no_alert_fires(used: Prometheus) -> None:
+    def rules() -> list[dict[str, Any]]:
+        return [rule for group in used.get("rules")["groups"] for rule in group["rules"]]
+
+    used.wait_for("rules evaluated", lambda: all(rule["health"] != "unknown" for rule in rules()))
+    assert {rule["health"] for rule in rules()} == {"ok"}
+    assert len(rules()) >= 8
+    assert used.get("alerts")["alerts"] == []
+
+
+def test_every_recorded_expression_has_data(used: Prometheus) -> None:
+    rules = [rule for group in used.get("rules")["groups"] for rule in group["rules"]]
+    recorded = [rule for rule in rules if rule["type"] == "recording"]
+    assert len(recorded) >= 3
+    for rule in recorded:
+        assert any(math.isfinite(value) for value in used.query(rule["query"])), rule["query"]
+
+
+def test_alerting_on_counters_names_series_that_exist(used: Prometheus) -> None:
+    rules = [rule for group in used.get("rules")["groups"] for rule in group["rules"] if rule["type"] == "alerting"]
+    metrics = {name for rule in rules for name in re.findall(r"(?<![:\w])soloist_\w+(?![:\w])", rule["query"])}
+    assert metrics
+    assert [name for name in sorted(metrics) if used.query(f"count({name})") == []] == []

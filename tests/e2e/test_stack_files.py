@@ -1,0 +1,107 @@
+"""The stack's files are valid to the programs that read them, and agree with each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+BIN = Path(sys.executable).parent
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Run a checker; returns what it printed, which is what a failure shows."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None and not os.environ.get("CI"):
+        pytest.skip("promtool is not installed (Debian package prometheus; deploy/install-tools.sh)")
+    assert found is not None, "promtool has to be installed under CI: deploy/install-tools.sh"
+    return found
+
+
+def test_compose_file_fits_the_compose_specification() -> None:
+    assert "ok" in run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+
+
+def test_dockerfile_passes_hadolint() -> None:
+    assert run(BIN / "hadolint", "deploy/Dockerfile") == ""
+
+
+def test_server_image_is_a_base_install() -> None:
+    stages = re.split(r"^FROM ", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
+    (server,) = (stage for stage in stages if stage.splitlines()[0].endswith(" AS server"))
+    assert server.startswith("base AS server")
+    assert "from=builder," in server
+    assert "export" not in server
+    assert "USER 10001" in server
+    assert "HEALTHCHECK" in server
+
+
+def test_every_file_that_compose_mounts_exists() -> None:
+    mounts = re.findall(r"- (\./[^:\s]+):", (ROOT / "docker-compose.yml").read_text())
+    assert len(mounts) == 3
+    assert all((ROOT / mount).is_dir() for mount in mounts)
+
+
+def test_dockerignore_lets_through_what_the_dockerfile_copies() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
+    copied = {source for line in lines for source in line.split()}
+    assert copied == allowed
+    assert all((ROOT / source).exists() for source in copied)
+
+
+def test_prometheus_config_and_rules_are_valid(promtool: str) -> None:
+    assert "SUCCESS" in run(promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+    assert "SUCCESS" in run(promtool, "check", "rules", *sorted((DEPLOY / "prometheus" / "rules").glob("*.yml")))
+
+
+def test_alerts_fire_on_what_they_name(promtool: str) -> None:
+    assert "SUCCESS" in run(promtool, "test", "rules", *sorted((DEPLOY / "prometheus" / "tests").glob("*.yml")))
+
+
+def test_every_alert_has_a_test() -> None:
+    alerts = re.findall(r"- alert: (\w+)", (DEPLOY / "prometheus" / "rules" / "soloist.yml").read_text())
+    tests = (DEPLOY / "prometheus" / "tests" / "soloist.yml").read_text()
+    assert len(alerts) >= 5
+    assert [alert for alert in alerts if f"alertname: {alert}\n        exp_alerts:\n" not in tests] == []
+
+
+def test_grafana_finds_its_data_source_and_dashboard() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+    sources = {panel["datasource"]["uid"] for panel in dashboard["panels"] if "datasource" in panel}
+    assert sources == {"prometheus"}
+    assert "uid: prometheus\n" in (provisioning / "datasources" / "prometheus.yml").read_text()
+    folder = re.search(r"path: (\S+)", (provisioning / "dashboards" / "soloist.yml").read_text())
+    assert folder is not None
+    assert f"./deploy/grafana/dashboards:{folder[1]}:ro" in (ROOT / "docker-compose.yml").read_text()
+
+
+def test_panels_have_names_units_and_room() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert all(panel["title"] and panel["description"] and panel["targets"] for panel in panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        columns, rows = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        cells = {(column, row) for column in columns for row in rows}
+        assert max(columns) < 24
+        assert not cells & taken
+        taken |= cells

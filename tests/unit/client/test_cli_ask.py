@@ -1,0 +1,175 @@
+"""`soloist predict | stream | models` against a server."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+import pytest
+from click.testing import CliRunner, Result
+
+from soloist.cli.main import main
+
+if TYPE_CHECKING:
+    from tests.unit.client.conftest import FakeServer
+
+FRAMES = np.array([[1, 2], [3, 5], [0.5, 0.25]], np.float32)
+CSV = "x,y\n1,2\n3,5\n\n0.5,0.25\n"
+
+
+def soloist(fake: FakeServer, *arguments: str, stdin: str | bytes = "") -> Result:
+    return CliRunner().invoke(main, [*arguments, "--server", fake.target], input=stdin)
+
+
+def npy(array: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_predict_reads_a_csv_pipe(fake: FakeServer) -> None:
+    result = soloist(fake, "predict", "sums", stdin=CSV)
+    assert (result.exit_code, result.stdout) == (0, "right  0.7500  (sums version 3, 3 frames)\n")
+
+
+def test_predict_reads_files_by_their_names(fake: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "frames.csv").write_text(CSV)
+    (tmp_path / "frames.npy").write_bytes(npy(FRAMES))
+    answers = [soloist(fake, "predict", "sums", str(tmp_path / f"frames.{form}"), "--json") for form in ("csv", "npy")]
+    assert [json.loads(answer.stdout)["outputs"] for answer in answers] == [[4.5, 7.25], [4.5, 7.25]]
+
+
+def test_predict_prints_json(fake: FakeServer) -> None:
+    result = soloist(fake, "predict", "sums", "--every-frame", "--json", "--version", "3", stdin=CSV)
+    answer = json.loads(result.stdout)
+    assert answer["outputs"] == [[1, 2], [4, 7], [4.5, 7.25]]
+    assert (answer["model"], answer["version"], answer["label"], answer["frame_count"]) == ("sums", 3, "right", 3)
+
+
+def test_predict_shows_every_frame(fake: FakeServer) -> None:
+    result = soloist(fake, "predict", "sums", "--every-frame", stdin=CSV)
+    assert result.stdout.splitlines()[:3] == ["0: 1 2", "1: 4 7", "2: 4.5 7.25"]
+
+
+def test_predict_reads_text(fake: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("two\nlines\n")
+    piped = soloist(fake, "predict", "letters", stdin="two\nlines\n")
+    read = soloist(fake, "predict", "letters", str(tmp_path / "text.txt"))
+    assert piped.stdout == "odd  0.7500  (letters version 1, 9 frames)\n"
+    assert read.stdout == piped.stdout
+
+
+def test_predict_reads_tokens(fake: FakeServer) -> None:
+    result = soloist(fake, "predict", "letters", "--format", "csv", "--json", stdin="2\n4\n5\n")
+    assert json.loads(result.stdout)["outputs"] == [2, 1]
+
+
+def test_stream_prints_a_line_a_chunk(fake: FakeServer) -> None:
+    result = soloist(fake, "stream", "sums", "--chunk-frames", "2", stdin=CSV)
+    assert (result.exit_code, result.stdout) == (0, "0-1  right  0.7500\n2-2  right  0.7500\n")
+    assert fake.stream_ends == ["closed"]
+
+
+def test_stream_cuts_an_array(fake: FakeServer) -> None:
+    result = soloist(
+        fake, "stream", "sums", "--format", "npy", "--chunk-frames", "2", "--json", "--every-frame", stdin=npy(FRAMES)
+    )
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["first_frame"] for answer in answers] == [0, 2]
+    assert [answer["outputs"] for answer in answers] == [[[1, 2], [4, 7]], [[4.5, 7.25]]]
+
+
+def test_stream_of_text_ends_where_predict_does(fake: FakeServer) -> None:
+    text = "one\n\nthree, longer\n"
+    whole = json.loads(soloist(fake, "predict", "letters", "--json", stdin=text).stdout)
+    result = soloist(fake, "stream", "letters", "--json", "--chunk-frames", "5", stdin=text)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["frame_count"] for answer in answers] == [3, 1, 5, 5, 4]
+    assert answers[-1]["outputs"] == whole["outputs"]
+
+
+def test_models_is_a_table(fake: FakeServer) -> None:
+    result = soloist(fake, "models")
+    assert result.stdout.splitlines() == [
+        "MODEL    VERSION  STATE        REASON",
+        "broken   1        unavailable  model.onnx is truncated",
+        "letters  1        ready",
+        "sums     3        ready",
+    ]
+
+
+def test_models_prints_json(fake: FakeServer) -> None:
+    result = soloist(fake, "models", "--json")
+    assert json.loads(result.stdout.splitlines()[1]) == {
+        "name": "letters",
+        "version": 1,
+        "state": "ready",
+        "reason": "",
+    }
+
+
+def test_a_refusal_is_told_on_stderr(fake: FakeServer) -> None:
+    result = soloist(fake, "predict", "absent", stdin=CSV)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "soloist: MODEL_NOT_FOUND: No such model.\n"
+
+
+def test_a_refused_chunk_keeps_the_lines_before_it(fake: FakeServer) -> None:
+    fake.refuse_frame = 2
+    result = soloist(fake, "stream", "sums", "--chunk-frames", "2", stdin=CSV)
+    assert (result.exit_code, result.stdout) == (1, "0-1  right  0.7500\n")
+    assert "SESSION_IDLE" in result.stderr
+
+
+def test_nobody_there_names_the_address(fake: FakeServer) -> None:
+    fake.refuse(grpc.StatusCode.INTERNAL)
+    result = soloist(fake, "predict", "sums", stdin=CSV)
+    assert (result.exit_code, result.stderr) == (1, f"soloist: INTERNAL: no ({fake.target})\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        (["predict", "sums"], "1,2\na,b\n", "line 2 is not numbers"),
+        (["predict", "sums"], "1,2\n3\n", "line 2 has 1 columns"),
+        (["stream", "sums", "--chunk-frames", "1"], "1,2\n3\n", "line 2 has 1 columns"),
+        (["predict", "sums", "--format", "text"], "abc", "takes numbers, not text"),
+        (["predict", "sums", "--format", "npy"], "abc", "not a .npy file"),
+        (["predict", "sums", "--format", "npy"], npy(np.array(1.0)), "must hold one array"),
+        (["predict", "sums", "nowhere.csv"], "", "No such file"),
+        (["stream", "sums", "--chunk-frames", "0"], "", "not in the range"),
+        (["predict"], "", "Missing argument"),
+        (["unheard-of"], "", "No such command"),
+    ],
+)
+def test_wrong_usage_exits_with_2(fake: FakeServer, arguments: list[str], stdin: str | bytes, words: str) -> None:
+    result = soloist(fake, *arguments, stdin=stdin)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_lines_of_a_pipe_are_answered_as_they_come(fake: FakeServer) -> None:
+    command = [sys.executable, "-m", "soloist.cli.main", "stream", "letters", "--server", fake.target]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        heard = []
+        for line in ("one", "two"):
+            process.stdin.write(line + "\n")
+            heard.append(process.stdout.readline())  # comes while the pipe is still open
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+    assert heard == ["0-2  odd  0.7500\n", "3-6  odd  0.7500\n"]
+
+
+def test_an_array_is_recognised_in_a_pipe(fake: FakeServer) -> None:
+    command = [sys.executable, "-m", "soloist.cli.main", "predict", "sums", "--server", fake.target]
+    result = subprocess.run(command, input=npy(FRAMES), capture_output=True, check=True, timeout=60)
+    assert result.stdout == b"right  0.7500  (sums version 3, 3 frames)\n"

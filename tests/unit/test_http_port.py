@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from service.http_server import make_app, serving_http
+
+
+class Readiness:
+    def __init__(self) -> None:
+        self.reason = ""
+
+
+@pytest.fixture
+def readiness() -> Readiness:
+    return Readiness()
+
+
+@pytest.fixture
+def address(readiness: Readiness) -> Iterator[str]:
+    registry = CollectorRegistry()
+    Counter("eggs", "Eggs laid", registry=registry).inc(3)
+    with serving_http("127.0.0.1", 0, make_app(registry, lambda: readiness.reason)) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own http address
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_metrics_come_from_the_registry(address: str) -> None:
+    status, body = fetch(f"{address}/metrics")
+    assert status == 200
+    assert "eggs_total 3.0" in body
+
+
+def test_alive_even_when_not_ready(address: str, readiness: Readiness) -> None:
+    readiness.reason = "models are loading"
+    assert fetch(f"{address}/healthz") == (200, "alive\n")
+    assert fetch(f"{address}/readyz") == (503, "models are loading\n")
+
+
+def test_ready_when_there_is_no_reason_against_it(address: str) -> None:
+    assert fetch(f"{address}/readyz") == (200, "ready\n")
+
+
+def test_an_unknown_path_names_the_known_ones(address: str) -> None:
+    status, body = fetch(f"{address}/secret")
+    assert status == 404
+    assert "/metrics" in body
+
+
+def test_a_silent_caller_holds_up_nobody(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))):
+        assert fetch(f"{address}/healthz") == (200, "alive\n")
+
+
+def test_nothing_is_written_about_a_request(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    fetch(f"{address}/healthz")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_taken_port_is_an_error(address: str) -> None:
+    port = int(address.rsplit(":", 1)[1])
+    with pytest.raises(OSError, match="in use"), serving_http("127.0.0.1", port, make_app(CollectorRegistry(), str)):
+        pass
