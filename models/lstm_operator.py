@@ -69,8 +69,8 @@ def _packed(
 ) -> tuple[Tensor, Tensor, Tensor]:
     packed = pack_padded_sequence(x_BTD, length_B.cpu(), batch_first=True, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
-    assert order is not None
-    assert back is not None
+    if order is None or back is None:  # never: packing sorts
+        raise AssertionError
     y_NH, h_1BH, c_1BH = torch.lstm(
         packed.data,
         packed.batch_sizes,
