@@ -30,11 +30,13 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x_BTE: Tensor, valid_BT: Tensor) -> Tensor:
         """Return [B, T, E]."""
+        y_BTE: Tensor
         if self.pre:
             x_BTE = x_BTE + self.dropout(self._attend(self.attention_norm(x_BTE, valid_BT), valid_BT))
-            return x_BTE + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTE, valid_BT)))
-        x_BTE = self.attention_norm(x_BTE + self.dropout(self._attend(x_BTE, valid_BT)), valid_BT)
-        y_BTE: Tensor = self.feed_forward_norm(x_BTE + self.dropout(self.feed_forward(x_BTE)), valid_BT)
+            y_BTE = x_BTE + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTE, valid_BT)))
+        else:
+            x_BTE = self.attention_norm(x_BTE + self.dropout(self._attend(x_BTE, valid_BT)), valid_BT)
+            y_BTE = self.feed_forward_norm(x_BTE + self.dropout(self.feed_forward(x_BTE)), valid_BT)
         return y_BTE
 
     def _attend(self, x_BTE: Tensor, valid_BT: Tensor) -> Tensor:

@@ -1,0 +1,83 @@
+"""Owns the checkpoint: a trained model's weights and everything about how they came to be, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.config import ModelConfig, TaskSpec, config_from_json, config_to_json, task_from_json, task_to_json
+from models.zoo import SequenceModel, build
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchStatistics:
+    """A BatchNorm's moments, each [C]: moving averages of training, and re-estimated over all `frames` of training."""
+
+    ema_mean: Tensor
+    ema_variance: Tensor
+    precise_mean: Tensor
+    precise_variance: Tensor
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained model. `sequences`, `min_frames` and `max_frames` describe the training split it saw.
+
+    `statistics` is keyed by a BatchNorm's module path; `weights` hold the precise ones as running statistics.
+    """
+
+    task: TaskSpec
+    architecture: str
+    config: ModelConfig
+    weights: dict[str, Tensor]
+    seed: int
+    epochs: int  # epochs run, early stopping included
+    best_epoch: int  # the one whose weights these are, counted from 1
+    sequences: int
+    min_frames: int
+    max_frames: int
+    validation_accuracy: float
+    data_sha256: str
+    statistics: dict[str, BatchStatistics]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over task, config, data hash, seed and every weight's name, shape and bytes."""
+        sha256 = hashlib.sha256()
+        for text in (task_to_json(self.task), config_to_json(self.config), self.data_sha256, str(self.seed)):
+            sha256.update(text.encode() + b"\0")
+        for name, weight in sorted(self.weights.items()):
+            sha256.update(f"{name} {weight.dtype} {tuple(weight.shape)}\0".encode())
+            sha256.update(weight.contiguous().numpy().tobytes())
+        return sha256.hexdigest()
+
+    def model(self) -> SequenceModel:
+        """Return a fresh model in eval mode with these weights."""
+        model = build(self.task, self.architecture, self.config)
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+    def save(self, path: Path) -> None:
+        """Write one file that `torch.load(weights_only=True)` reads; its folder is created."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        statistics = {name: asdict(moments) for name, moments in self.statistics.items()}
+        texts = {"task": task_to_json(self.task), "config": config_to_json(self.config)}
+        torch.save({**self._fields(), **texts, "statistics": statistics}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read what `save` wrote. Raises OSError, pickle.UnpicklingError or TypeError for any other file."""
+        fields: dict[str, Any] = torch.load(path, weights_only=True)
+        fields["task"], fields["config"] = task_from_json(fields["task"]), config_from_json(fields["config"])
+        fields["statistics"] = {name: BatchStatistics(**moments) for name, moments in fields["statistics"].items()}
+        return cls(**fields)
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}

@@ -1,0 +1,172 @@
+"""Owns the training loop: from a data set and a config to the weights of the best epoch.
+
+Shape suffixes: B batch, T time, C features, K classes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.config import ModelConfig
+from models.data import Dataset, Split
+from models.norm import valid_frames
+from models.training.batches import Batch, training_batches
+from models.training.checkpoint import Checkpoint
+from models.training.evaluation import Score, last_logits, score
+from models.training.precise import reestimate
+from models.training.recipes import Recipe, recipe
+from models.training.validation import divide
+from models.zoo import Scaling, SequenceModel, build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What is known after an epoch, counted from 1 of at most `epochs`."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    validation: Score
+
+
+Progress = Callable[[Epoch], None]
+
+
+@dataclass(kw_only=True)
+class _Best:
+    epoch: int
+    validation: Score
+    weights: dict[str, Tensor]
+
+
+def train(
+    dataset: Dataset,
+    architecture: str,
+    config: ModelConfig,
+    seed: int = 0,
+    epochs: int | None = None,
+    progress: Progress | None = None,
+) -> Checkpoint:
+    """Train a model; the same arguments on one machine give the same checkpoint, to the bit.
+
+    Runs on one thread, which is fastest for models this small and keeps sums in one order. Torch's random state and
+    thread count are as before afterwards. Raises ValueError when `config` is of another architecture.
+    """
+    settings = recipe(dataset.name, architecture, epochs)
+    rng = np.random.default_rng(seed)
+    part, validation = divide(dataset.train, settings.validation, rng)
+    with _reproducible(seed):
+        model = build(dataset.spec, architecture, config)
+        set_scaling(model, part)
+        best, last_epoch = _fit(model, part, validation, settings, rng, progress)
+        model.load_state_dict(best.weights)
+        statistics = reestimate(model, dataset.train)
+        accuracy = score(model, validation).accuracy if statistics else best.validation.accuracy
+    lengths = [len(sequence) for sequence in dataset.train.sequences]
+    return Checkpoint(
+        task=dataset.spec,
+        architecture=architecture,
+        config=config,
+        weights={name: weight.detach().clone() for name, weight in model.state_dict().items()},
+        seed=seed,
+        epochs=last_epoch,
+        best_epoch=best.epoch,
+        sequences=len(lengths),
+        min_frames=min(lengths),
+        max_frames=max(lengths),
+        validation_accuracy=accuracy,
+        data_sha256=dataset.sha256,
+        statistics=statistics,
+    )
+
+
+def set_scaling(model: SequenceModel, split: Split) -> None:
+    """Give the model's input scaling the moments of a split's frames; a constant feature keeps deviation 1."""
+    if not isinstance(model.front, Scaling):
+        return
+    frames_NC = np.concatenate(split.sequences).astype(np.float64)
+    deviation_C = frames_NC.std(axis=0)
+    model.front.mean.copy_(torch.from_numpy(frames_NC.mean(axis=0)))
+    model.front.deviation.copy_(torch.from_numpy(np.where(deviation_C > 0, deviation_C, 1.0)))
+
+
+def _fit(
+    model: SequenceModel,
+    part: Split,
+    validation: Split,
+    settings: Recipe,
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> tuple[_Best, int]:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    steps = sum(1 for _ in training_batches(part, settings.batch, np.random.default_rng(0), settings.window))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=max(steps * settings.epochs, 2), pct_start=0.2
+    )
+    best: _Best | None = None
+    for epoch in range(1, settings.epochs + 1):
+        model.train()
+        batches = training_batches(part, settings.batch, rng, settings.window)
+        losses = [_step(model, batch, settings, optimizer, schedule) for batch in batches]
+        measured = score(model, validation)
+        if best is None or measured.loss < best.validation.loss:
+            best = _Best(epoch=epoch, validation=measured, weights=copy.deepcopy(model.state_dict()))
+        if progress:
+            progress(Epoch(epoch=epoch, epochs=settings.epochs, loss=float(np.mean(losses)), validation=measured))
+        if epoch - best.epoch >= settings.patience:
+            break
+    assert best is not None
+    return best, epoch
+
+
+def _step(
+    model: SequenceModel,
+    batch: Batch,
+    settings: Recipe,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.OneCycleLR,
+) -> float:
+    logits_BTK, _ = model(_noisy(model, batch, settings.noise), batch.length, model.initial_state(len(batch.labels)))
+    loss = _loss(logits_BTK, batch, settings.prefix_weight)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+    optimizer.step()
+    schedule.step()
+    return float(loss)
+
+
+def _loss(logits_BTK: Tensor, batch: Batch, prefix_weight: float) -> Tensor:
+    last = nn.functional.cross_entropy(last_logits(logits_BTK, batch.length), batch.labels)
+    if not prefix_weight:
+        return last
+    # Streams are answered at every frame, so every prefix is a sample.
+    valid_BT = valid_frames(batch.length, logits_BTK.shape[1])
+    labels_BT = batch.labels[:, None].expand_as(valid_BT)
+    every = nn.functional.cross_entropy(logits_BTK[valid_BT], labels_BT[valid_BT])
+    return (1 - prefix_weight) * last + prefix_weight * every
+
+
+def _noisy(model: SequenceModel, batch: Batch, noise: float) -> Tensor:
+    if not noise or not isinstance(model.front, Scaling):
+        return batch.x
+    return batch.x + torch.randn_like(batch.x) * (noise * model.front.deviation)
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)

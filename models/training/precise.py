@@ -1,0 +1,148 @@
+"""Owns precise BatchNorm statistics (Wu & Johnson 2021): re-estimated over the whole training set once trained.
+
+Shape suffixes: B batch, T time, N counted frames, C features, D input width, H hidden width, G gates.
+
+Done layer by layer, in the order of the forward pass and in eval mode: a layer's moments are taken over every frame
+of the training set as it arrives there once all layers in front of it use their precise moments. So each layer's
+statistics are those of exactly what it sees when serving; one whole-set batch in training mode gives the same.
+Moments of the batches are merged exactly (Chan et al. 1979) in float64. A BatchNorm inside a recurrence moves its own
+input, so its statistics are a fixed point, approached by `RECURRENT_PASSES` passes.
+
+Masked BatchNorm takes valid frames only. The naive control counts the padding of the batches used here too: corrected,
+it would no longer be the mistake it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from models.data import Split
+from models.lstm import LSTMLayer
+from models.norm import BatchNorm, valid_frames
+from models.training.batches import whole_batches
+from models.training.checkpoint import BatchStatistics
+from models.zoo import SequenceModel
+
+RECURRENT_PASSES = 6
+Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_BT)
+
+
+class Moments:
+    """Mean and population variance over frames that come batch by batch, in float64."""
+
+    def __init__(self, features: int) -> None:
+        self.frames = 0
+        self.mean_C = torch.zeros(features, dtype=torch.float64)
+        self.squares_C = torch.zeros(features, dtype=torch.float64)
+
+    def add(self, x_NC: Tensor) -> None:
+        """Merge in the moments of more frames."""
+        x_NC = x_NC.to(torch.float64)
+        added, mean_C = len(x_NC), x_NC.mean(dim=0)
+        total, difference_C = self.frames + added, mean_C - self.mean_C
+        self.squares_C += (x_NC - mean_C).square().sum(dim=0) + difference_C.square() * (self.frames * added / total)
+        self.mean_C += difference_C * (added / total)
+        self.frames = total
+
+    @property
+    def variance_C(self) -> Tensor:
+        """Population variance [C]."""
+        return self.squares_C / self.frames
+
+
+def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]:
+    """Put precise statistics into the running buffers; return them beside the moving averages, by module path.
+
+    The model is in eval mode afterwards. Without BatchNorm there is nothing to do: an empty dict.
+    """
+    model.eval()
+    norms = {name: module for name, module in model.named_modules() if isinstance(module, BatchNorm)}
+    if not norms:
+        return {}
+    averages = {name: (norm.running_mean.clone(), norm.running_var.clone()) for name, norm in norms.items()}
+    frames: dict[str, int] = {}
+    for name in _order(model, split):
+        for _ in range(RECURRENT_PASSES if _is_recurrent(name) else 1):
+            moments = measure(model, split, name)
+            norms[name].running_mean.copy_(moments.mean_C)
+            norms[name].running_var.copy_(moments.variance_C)
+            frames[name] = moments.frames
+    return {
+        name: BatchStatistics(
+            ema_mean=averages[name][0],
+            ema_variance=averages[name][1],
+            precise_mean=norms[name].running_mean.clone(),
+            precise_variance=norms[name].running_var.clone(),
+            frames=frames[name],
+        )
+        for name in frames
+    }
+
+
+def measure(model: SequenceModel, split: Split, name: str) -> Moments:
+    """Return the moments of what the BatchNorm at module path `name` gets in eval mode, over all of a split."""
+    norm = cast("BatchNorm", model.get_submodule(name))
+    moments = Moments(len(norm.weight))
+
+    def observe(path: str, x_BTC: Tensor, valid_BT: Tensor) -> None:
+        if path == name:
+            moments.add(x_BTC[norm.counted(valid_BT)])
+
+    with observed(model, observe):
+        _pass(model, split)
+    return moments
+
+
+@contextmanager
+def observed(model: SequenceModel, observe: Observer) -> Iterator[None]:
+    """Tell `observe` what every BatchNorm gets while this is open."""
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, BatchNorm) and not _is_recurrent(name):
+            handles.append(module.register_forward_pre_hook(_entering(name, observe)))
+        elif isinstance(module, LSTMLayer) and isinstance(module.recurrent_norm, BatchNorm):
+            handles.append(module.register_forward_hook(_leaving_recurrence(name, observe)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_recurrent(name: str) -> bool:
+    return name.endswith(".recurrent_norm")
+
+
+def _entering(name: str, observe: Observer) -> Callable[..., None]:
+    def hook(_module: BatchNorm, arguments: tuple[Any, ...]) -> None:
+        observe(name, arguments[0], arguments[1])
+
+    return hook
+
+
+def _leaving_recurrence(name: str, observe: Observer) -> Callable[..., None]:
+    # Frame t of the recurrent path is W·h of frame t - 1, so the layer's output tells all of it.
+    def hook(layer: LSTMLayer, arguments: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        x_BTD, length_B, h_BH, _ = arguments
+        h_BTH = torch.cat([h_BH[:, None], outputs[0][:, :-1]], dim=1)
+        observe(f"{name}.recurrent_norm", layer.recurrent(h_BTH), valid_frames(length_B, x_BTD.shape[1]))
+
+    return hook
+
+
+def _order(model: SequenceModel, split: Split) -> list[str]:
+    names: list[str] = []
+    with observed(model, lambda name, _x, _valid: names.append(name)):
+        _pass(model, split.select([0]))
+    return list(dict.fromkeys(names))
+
+
+@torch.no_grad()
+def _pass(model: SequenceModel, split: Split) -> None:
+    for indices, batch in whole_batches(split):
+        model(batch.x, batch.length, model.initial_state(len(indices)))

@@ -1,0 +1,58 @@
+"""Owns one training run as a command: a default model by name, a progress bar, a checkpoint file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from models.data import load
+from models.norm import NORMS
+from models.training import loop
+from models.training.checkpoint import Checkpoint
+from models.zoo import BODIES, DEFAULTS
+
+
+def run(*, task: str, architecture: str, norm: str, seed: int, out: Path, epochs: int | None) -> Checkpoint:
+    """Train the default model of a task and architecture with a normaliser, and write its checkpoint to `out`.
+
+    Raises ValueError for an unknown architecture or normaliser and DataError for an unknown task.
+    """
+    if architecture not in BODIES:
+        raise ValueError(f"unknown architecture {architecture!r}: one of {', '.join(BODIES)}")
+    if norm not in NORMS:
+        raise ValueError(f"unknown normaliser {norm!r}: one of {', '.join(NORMS)}")
+    dataset = load(task)
+    config = dataclasses.replace(DEFAULTS[task, architecture], norm=norm)
+    console = Console(stderr=True)
+    with bar(console, f"{task}-{architecture}-{norm}") as progress:
+        checkpoint = loop.train(dataset, architecture, config, seed, epochs, progress)
+    checkpoint.save(out)
+    console.print(
+        f"{out}: epoch {checkpoint.best_epoch} of {checkpoint.epochs}, "
+        f"validation accuracy {checkpoint.validation_accuracy:.4f}, digest {checkpoint.digest}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return checkpoint
+
+
+@contextmanager
+def bar(console: Console, title: str) -> Iterator[loop.Progress | None]:
+    """Give a progress function that moves a bar; none unless `console` is a terminal."""
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as display:
+        task = display.add_task(title, total=None)
+
+        def progress(epoch: loop.Epoch) -> None:
+            text = f"{title} loss {epoch.loss:.3f} validation {epoch.validation.accuracy:.3f}"
+            display.update(task, completed=epoch.epoch, total=epoch.epochs, description=text)
+
+        yield progress
