@@ -6,6 +6,7 @@ Shape suffixes: B batch, T time, C features, K classes.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,19 +111,18 @@ def _fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=max(steps * settings.epochs, 2), pct_start=0.2
     )
-    best: _Best | None = None
+    best = _Best(epoch=0, validation=Score(loss=math.inf, accuracy=0.0), weights=copy.deepcopy(model.state_dict()))
     for epoch in range(1, settings.epochs + 1):
         model.train()
         batches = training_batches(part, settings.batch, rng, settings.window)
         losses = [_step(model, batch, settings, optimizer, schedule) for batch in batches]
         measured = score(model, validation)
-        if best is None or measured.loss < best.validation.loss:
+        if measured.loss < best.validation.loss:
             best = _Best(epoch=epoch, validation=measured, weights=copy.deepcopy(model.state_dict()))
         if progress:
             progress(Epoch(epoch=epoch, epochs=settings.epochs, loss=float(np.mean(losses)), validation=measured))
         if epoch - best.epoch >= settings.patience:
             break
-    assert best is not None
     return best, epoch
 
 

@@ -49,8 +49,7 @@ class Moments:
         self.mean_C += difference_C * (added / total)
         self.frames = total
 
-    @property
-    def variance_C(self) -> Tensor:
+    def variance(self) -> Tensor:
         """Population variance [C]."""
         return self.squares_C / self.frames
 
@@ -70,7 +69,7 @@ def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]
         for _ in range(RECURRENT_PASSES if _is_recurrent(name) else 1):
             moments = measure(model, split, name)
             norms[name].running_mean.copy_(moments.mean_C)
-            norms[name].running_var.copy_(moments.variance_C)
+            norms[name].running_var.copy_(moments.variance())
             frames[name] = moments.frames
     return {
         name: BatchStatistics(
