@@ -140,7 +140,7 @@ def _step(
     nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
     optimizer.step()
     schedule.step()
-    return float(loss)
+    return loss.item()
 
 
 def _loss(logits_BTK: Tensor, batch: Batch, prefix_weight: float) -> Tensor:

@@ -50,7 +50,7 @@ class Moments:
         self.frames = total
 
     def variance(self) -> Tensor:
-        """Population variance [C]."""
+        """Return the population variance [C]."""
         return self.squares_C / self.frames
 
 
