@@ -16,6 +16,7 @@ from soloist.v1.sequence_inference_pb2 import (
     Closed,
     Open,
     Opened,
+    OutputSelection,
     StreamRequest,
     StreamResponse,
 )
@@ -38,28 +39,91 @@ async def stream(
         ServiceError: what is wrong with a message, or with its place in the stream. The session is freed.
 
     """
-    opening = await _expect_open(requests)
-    model = serving.repository.resolve(opening.model, opening.version)
-    call.model, call.version = model.name, str(model.version)
-    if not model.manifest.causal:
-        raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=model.name, version=model.version)
-    with serving.sessions.open(model) as session:
+    idle_seconds = serving.limits.idle_seconds
+    opening = _expect_open(await _next(requests, idle_seconds))
+    servable = serving.repository.resolve(opening.model, opening.version)
+    call.model, call.version = servable.name, str(servable.version)
+    if not servable.manifest.causal:
+        raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
+    with serving.sessions.open(servable, call.deadline) as session:
         call.session_id = session.id
-        yield StreamResponse(opened=Opened(session_id=session.id, model=model.name, version=model.version))
-        results = _Results(serving, call, session, opening)
-        async for request in requests:
-            match request.WhichOneof("message"):
-                case "chunk":
-                    yield StreamResponse(result=await results.answer(request.chunk))
-                case "close":
-                    break
-                case "open":
-                    raise ServiceError(Reason.STREAM_ALREADY_OPEN)
-                case _:
-                    raise ServiceError(Reason.EMPTY_MESSAGE)
-        else:
-            raise ServiceError(Reason.STREAM_CUT)
-        session.complete()
+        opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
+        yield StreamResponse(opened=opened)
+        while (message := await _next(requests, idle_seconds)).WhichOneof("message") != "close":
+            result = await _answer(serving, call, session, _expect_chunk(message), opening.output_selection)
+            call.first_output_at = call.first_output_at or time.perf_counter()
+            yield StreamResponse(result=result)
+    if session.frame_count:
+        serving.metrics.sequence_frames.labels(call.model, call.version).observe(session.frame_count)
     yield StreamResponse(closed=Closed(frame_count=session.frame_count))
-    call.completed = True
     await _expect_nothing(requests)
+
+
+async def _answer(
+    serving: Serving, call: Call, session: Session, chunk: Chunk, selection: OutputSelection.ValueType
+) -> ChunkResult:
+    servable, limits = session.servable, serving.limits
+    if (known := session.answered(chunk)) is not None:
+        return known
+    frames = decode_frames(chunk.frames, servable.manifest.signature, allow_non_finite=limits.allow_non_finite)
+    if len(frames) > limits.max_chunk_frames:
+        raise ServiceError(Reason.CHUNK_TOO_LONG, frame_count=len(frames), max_frames=limits.max_chunk_frames)
+    total, max_frames = session.frame_count + len(frames), servable.manifest.max_frames
+    if max_frames and total > max_frames:
+        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
+    every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
+    answer = await serving.infer(call, servable, frames, session.states, every_frame=every_frame)
+    result = ChunkResult(
+        prediction_id=new_prediction_id(),
+        first_frame=chunk.first_frame,
+        frame_count=len(frames),
+        outputs=encode(select(answer.outputs, selection)),
+        classification=classify(answer.outputs[-1], servable.manifest.labels),
+    )
+    session.advance(chunk, answer.states, result)
+    return result
+
+
+async def _next(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> StreamRequest:
+    try:
+        async with asyncio.timeout(idle_seconds):
+            return await anext(requests)
+    except StopAsyncIteration:
+        raise ServiceError(Reason.STREAM_CUT) from None
+    except TimeoutError:
+        raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
+
+
+def _expect_open(message: StreamRequest) -> Open:
+    match message.WhichOneof("message"):
+        case "open":
+            return message.open
+        case None:
+            raise ServiceError(Reason.EMPTY_MESSAGE)
+        case _:
+            raise ServiceError(Reason.STREAM_NOT_OPEN)
+
+
+def _expect_chunk(message: StreamRequest) -> Chunk:
+    match message.WhichOneof("message"):
+        case "chunk":
+            return message.chunk
+        case "open":
+            raise ServiceError(Reason.STREAM_ALREADY_OPEN)
+        case _:
+            raise ServiceError(Reason.EMPTY_MESSAGE)
+
+
+async def _expect_nothing(requests: AsyncIterator[StreamRequest]) -> None:
+    """Wait for the caller's half to end.
+
+    Raises:
+        ServiceError: STREAM_CLOSED, when another message comes instead.
+
+    """
+    try:
+        async with asyncio.timeout(_LINGER_SECONDS):
+            await anext(requests)
+    except (StopAsyncIteration, TimeoutError):
+        return
+    raise ServiceError(Reason.STREAM_CLOSED)

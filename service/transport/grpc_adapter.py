@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
 from service.errors import Reason, ServiceError
-from service.handlers.call import Call
+from service.handlers.api import StreamMethod, UnaryMethod
 from service.transport.boundary import Boundary
 
 Request = TypeVar("Request", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnaryMethod(Generic[Request]):
-    """A method that answers one message with one message."""
-
-    name: str
-    api: str
-    request: type[Request]
-    handler: Callable[[Call, Request], Awaitable[Message]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamMethod(Generic[Request]):
-    """A method that answers a stream of messages with a stream of messages."""
-
-    name: str
-    api: str
-    request: type[Request]
-    handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
 
 
 class GrpcAdapter:
@@ -49,7 +28,7 @@ class GrpcAdapter:
         self._boundary = boundary
         self._max_message_bytes = max_message_bytes
 
-    def service(self, name: str, methods: list[UnaryMethod[Any] | StreamMethod[Any]]) -> grpc.GenericRpcHandler:
+    def service(self, name: str, methods: Iterable[UnaryMethod[Any] | StreamMethod[Any]]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name."""
         bound = {
             method.name: self._unary(method) if isinstance(method, UnaryMethod) else self._stream(method)
@@ -59,7 +38,7 @@ class GrpcAdapter:
 
     def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(raw: bytes, context: Context) -> bytes:
-            async with self._boundary.around(method.api, context) as call:
+            async with self._boundary.around(method.name, context) as call:
                 response = await method.handler(call, self._parse(method.request, raw))
                 return response.SerializeToString()
             raise AssertionError  # the boundary has aborted the call
@@ -69,7 +48,7 @@ class GrpcAdapter:
     def _stream(self, method: StreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
             async with (
-                self._boundary.around(method.api, context) as call,
+                self._boundary.around(method.name, context) as call,
                 aclosing(self._requests(method.request, context)) as requests,
                 aclosing(method.handler(call, requests)) as responses,
             ):

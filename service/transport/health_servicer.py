@@ -25,14 +25,14 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # t
     def __init__(self, health: Health) -> None:
         self._health = health
 
-    async def Check(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: N802
+    async def Check(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Tell the status of one service; NOT_FOUND when there is none of that name."""
         serving = self._health.statuses.get(request.service)
         if serving is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no service or model is called {request.service!r}")
         return _Status(status=_STATUS[serving])
 
-    async def Watch(  # noqa: N802
+    async def Watch(
         self,
         request: Any,
         _context: grpc.aio.ServicerContext[Any, Any],

@@ -1,0 +1,97 @@
+"""One piece of work: the frames of a chunk or a whole sequence, run in one slice or in several.
+
+Shapes: T frames, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.engine.runner import Row, RowResult, States
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
+
+    `batch_size` is the largest number of sequences that shared a run with it, itself included.
+    """
+
+    outputs: NDArray[Any]
+    states: States
+    queue_seconds: float
+    compute_seconds: float
+    batch_size: int
+
+
+class Job:
+    """Frames that wait for their turn, or for the turn of what is left of them. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        row: Row,
+        *,
+        every_frame: bool,
+        deadline: float | None,
+        future: asyncio.Future[Answer],
+    ) -> None:
+        """Args: `deadline` is on the clock of time.monotonic(), in seconds; None for none."""
+        self.future = future
+        self._frames, self._states = row.frames, row.states
+        self._every_frame = every_frame
+        self._deadline = deadline
+        self._done_frames = 0
+        self._outputs: list[NDArray[Any]] = []
+        self._waiting_since = time.perf_counter()
+        self._queue_seconds = 0.0
+        self._compute_seconds = 0.0
+        self._batch_size = 0
+
+    @property
+    def remaining_frames(self) -> int:
+        """Number of frames that have not run."""
+        return len(self._frames) - self._done_frames
+
+    def is_expired(self, now: float) -> bool:
+        """Tell whether nobody waits for it any more; `now` is of time.monotonic()."""
+        return self._deadline is not None and now >= self._deadline
+
+    def begin_slice(self, frames: int, started: float) -> Row:
+        """Take the next `frames` frames to run now; `started` is of time.perf_counter()."""
+        self._queue_seconds += started - self._waiting_since
+        first = self._done_frames
+        return Row(frames=self._frames[first : first + frames], states=self._states)
+
+    def end_slice(self, result: RowResult, *, seconds: float, batch_size: int) -> bool:
+        """Take in the answer to a slice; True when the whole job is answered."""
+        self._done_frames += len(result.outputs)
+        self._states = result.states
+        self._compute_seconds += seconds
+        self._batch_size = max(self._batch_size, batch_size)
+        done = self.remaining_frames == 0
+        if self._every_frame:
+            self._outputs.append(result.outputs)
+        elif done:
+            self._outputs.append(result.outputs[-1:])
+        self._waiting_since = time.perf_counter()
+        return done
+
+    def answer(self) -> Answer:
+        """Give the answer of a job that is done."""
+        outputs = self._outputs[0] if len(self._outputs) == 1 else np.concatenate(self._outputs)
+        return Answer(
+            outputs=outputs,
+            states=self._states,
+            queue_seconds=self._queue_seconds,
+            compute_seconds=self._compute_seconds,
+            batch_size=self._batch_size,
+        )

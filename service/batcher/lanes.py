@@ -1,0 +1,173 @@
+"""Owns the queues and the workers: one lane a model version, all lanes share the workers, in turn.
+
+Nothing waits on a timer. While every worker is busy jobs gather; a worker that becomes free takes the next batch at
+once. Jobs that arrive in one turn of the event loop are gathered too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.batcher.composition import compose
+from service.batcher.job import Answer, Job
+from service.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from service.engine.runner import Row, RowResult
+    from service.engine.servable import Servable
+    from service.metrics import Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLimits:
+    """Bounds: `workers` runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait."""
+
+    workers: int
+    max_batch_size: int
+    max_batch_frames: int
+    max_slice_frames: int
+    max_queued: int
+
+
+class _Lane:
+    """What waits for one version, oldest first."""
+
+    def __init__(self, servable: Servable) -> None:
+        self.servable = servable
+        self.jobs: dict[int, Job] = {}
+
+    def add(self, job: Job) -> None:
+        self.jobs[id(job)] = job
+
+    def drop(self, job: Job) -> None:
+        self.jobs.pop(id(job), None)
+
+
+class Batcher:
+    """Belongs to one event loop; runs happen on the executor."""
+
+    def __init__(self, executor: Executor, limits: BatchLimits, metrics: Metrics) -> None:
+        self._executor = executor
+        self._limits = limits
+        self._metrics = metrics
+        self._lanes: dict[Servable, _Lane] = {}
+        self._turns: deque[_Lane] = deque()
+        self._free_workers = limits.workers
+        self._scheduled = False
+
+    async def run(self, servable: Servable, row: Row, *, every_frame: bool, deadline: float | None) -> Answer:
+        """Answer one row; `deadline` is of time.monotonic(), in seconds. Cancelled, it leaves the queue at once.
+
+        Raises:
+            ServiceError: QUEUE_FULL, or DEADLINE_EXCEEDED while it waited.
+
+        """
+        lane = self._lanes.setdefault(servable, _Lane(servable))
+        if len(lane.jobs) >= self._limits.max_queued:
+            raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
+        loop = asyncio.get_running_loop()
+        job = Job(row, every_frame=every_frame, deadline=deadline, future=loop.create_future())
+        self._enqueue(lane, job)
+        try:
+            return await job.future
+        finally:
+            lane.drop(job)
+
+    def forget(self, servable: Servable) -> None:
+        """Let go of a version that nobody calls any more."""
+        self._lanes.pop(servable, None)
+
+    def _enqueue(self, lane: _Lane, job: Job) -> None:
+        lane.add(job)
+        if lane not in self._turns:
+            self._turns.append(lane)
+        if self._free_workers and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        while self._free_workers and self._turns:
+            lane = self._turns.popleft()
+            batch = self._take(lane)
+            if lane.jobs:
+                self._turns.append(lane)
+            if batch:
+                self._start(lane, batch)
+
+    def _take(self, lane: _Lane) -> list[tuple[Job, int]]:
+        """Take the next batch out of a lane: jobs, and how many of their frames run now."""
+        _expire(lane)
+        waiting = list(lane.jobs.values())
+        if not waiting:
+            return []
+        servable, limits = lane.servable, self._limits
+        longest = limits.max_slice_frames if servable.sliced else max(job.remaining_frames for job in waiting)
+        lengths = [min(job.remaining_frames, longest) for job in waiting]
+        size = limits.max_batch_size if servable.batched else 1
+        chosen = compose(lengths, max_size=size, max_frames=limits.max_batch_frames)
+        for index in chosen:
+            lane.drop(waiting[index])
+        return [(waiting[index], lengths[index]) for index in chosen]
+
+    def _start(self, lane: _Lane, batch: list[tuple[Job, int]]) -> None:
+        self._free_workers -= 1
+        started = time.perf_counter()
+        rows = [job.begin_slice(frames, started) for job, frames in batch]
+        run = asyncio.get_running_loop().run_in_executor(self._executor, _timed, lane.servable, rows)
+        run.add_done_callback(lambda done: self._finish(lane, [job for job, _ in batch], rows, done))
+
+    def _finish(
+        self,
+        lane: _Lane,
+        jobs: list[Job],
+        rows: Sequence[Row],
+        done: asyncio.Future[tuple[list[RowResult], float]],
+    ) -> None:
+        self._free_workers += 1
+        if done.cancelled() or (error := done.exception()) is not None:
+            _fail(jobs, RuntimeError("the run was cancelled") if done.cancelled() else error)
+        else:
+            results, seconds = done.result()
+            self._observe(lane.servable, rows)
+            for job, result in zip(jobs, results, strict=True):
+                if job.end_slice(result, seconds=seconds, batch_size=len(rows)):
+                    if not job.future.done():
+                        job.future.set_result(job.answer())
+                elif not job.future.done():
+                    # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
+                    self._enqueue(lane, job)
+        self._dispatch()
+
+    def _observe(self, servable: Servable, rows: Sequence[Row]) -> None:
+        labels = (servable.name, str(servable.version))
+        lengths = [len(row.frames) for row in rows]
+        self._metrics.batch_size.labels(*labels).observe(len(rows))
+        self._metrics.padding_ratio.labels(*labels).observe(1 - sum(lengths) / (len(rows) * max(lengths)))
+
+
+def _timed(servable: Servable, rows: Sequence[Row]) -> tuple[list[RowResult], float]:
+    started = time.perf_counter()
+    results = servable.runner.run(rows)
+    return results, time.perf_counter() - started
+
+
+def _expire(lane: _Lane) -> None:
+    now = time.monotonic()
+    for job in [job for job in lane.jobs.values() if job.is_expired(now) or job.future.done()]:
+        lane.drop(job)
+        if not job.future.done():
+            job.future.set_exception(ServiceError(Reason.DEADLINE_EXCEEDED))
+
+
+def _fail(jobs: list[Job], error: BaseException | None) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(RuntimeError("the run failed") if error is None else error)

@@ -1,0 +1,65 @@
+"""ONNX Runtime sessions with the options that keep bits; the options are part of what a certificate holds for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnxruntime as ort
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Threads inside an operator split sums; level ALL and prepacking give every row of a matrix product the same kernel.
+SESSION_OPTIONS = {
+    "execution_mode": "sequential",
+    "graph_optimization_level": "all",
+    "inter_op_num_threads": "1",
+    "intra_op_num_threads": "1",
+}
+CONFIG_ENTRIES = {
+    "session.disable_prepacking": "0",
+    "session.intra_op.allow_spinning": "0",
+    # On Arm this path takes another kernel for one row than for many.
+    "mlas.disable_kleidiai": "1",
+}
+_ERRORS_ONLY = 3
+
+
+class ModelFileError(Exception):
+    """ONNX Runtime can't load the file; the text is for the operator."""
+
+
+def numerics_options() -> list[str]:
+    """Return every option that touches numerics as "name=value", sorted."""
+    return sorted(f"{name}={value}" for name, value in {**SESSION_OPTIONS, **CONFIG_ENTRIES}.items())
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """Load a model file.
+
+    Raises:
+        ModelFileError: it is missing, truncated, or no model that this runtime knows.
+
+    """
+    try:
+        return ort.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+        # Callers are told too, and where the file lies is not their business.
+        raise ModelFileError(_first_line(error).replace(str(path), path.name)) from error
+
+
+def session_options() -> ort.SessionOptions:
+    """Make the options of every session."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = int(SESSION_OPTIONS["intra_op_num_threads"])
+    options.inter_op_num_threads = int(SESSION_OPTIONS["inter_op_num_threads"])
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = _ERRORS_ONLY
+    for name, value in CONFIG_ENTRIES.items():
+        options.add_session_config_entry(name, value)
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

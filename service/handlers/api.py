@@ -1,0 +1,49 @@
+"""The methods of soloist.v1.SequenceInference, bound to a running server's parts, for any transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from service.handlers.catalogue import get_model, list_models
+from service.handlers.predict import predict
+from service.handlers.stream import stream
+from soloist.v1 import sequence_inference_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.handlers.call import Call
+    from service.handlers.serving import Serving
+
+Request = TypeVar("Request", bound=Message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnaryMethod(Generic[Request]):
+    """A method that answers one message with one message."""
+
+    name: str
+    request: type[Request]
+    handler: Callable[[Call, Request], Awaitable[Message]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamMethod(Generic[Request]):
+    """A method that answers a stream of messages with a stream of messages."""
+
+    name: str
+    request: type[Request]
+    handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
+
+
+def sequence_inference(serving: Serving) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
+    """Bind every method."""
+    return [
+        UnaryMethod(name="Predict", request=pb.PredictRequest, handler=partial(predict, serving)),
+        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving)),
+        UnaryMethod(name="ListModels", request=pb.ListModelsRequest, handler=partial(list_models, serving)),
+        UnaryMethod(name="GetModel", request=pb.GetModelRequest, handler=partial(get_model, serving)),
+    ]

@@ -1,0 +1,43 @@
+"""Predict: one whole sequence, one answer."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from service.errors import Reason, ServiceError
+from service.handlers.answer import classify, new_prediction_id, select
+from service.tensors import decode_frames, encode
+from soloist.v1.sequence_inference_pb2 import OutputSelection, PredictRequest, PredictResponse
+
+if TYPE_CHECKING:
+    from service.handlers.call import Call
+    from service.handlers.serving import Serving
+
+
+async def predict(serving: Serving, call: Call, request: PredictRequest) -> PredictResponse:
+    """Answer one whole sequence.
+
+    Raises:
+        ServiceError: there is no such model, or the frames are not what it takes.
+
+    """
+    servable = serving.repository.resolve(request.model, request.version)
+    call.model, call.version = servable.name, str(servable.version)
+    limits, manifest = serving.limits, servable.manifest
+    frames = decode_frames(request.frames, manifest.signature, allow_non_finite=limits.allow_non_finite)
+    max_frames = min(limits.max_frames, manifest.max_frames or limits.max_frames)
+    if len(frames) > max_frames:
+        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=len(frames), max_frames=max_frames)
+    every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
+    answer = await serving.infer(call, servable, frames, servable.runner.initial_states(), every_frame=every_frame)
+    serving.metrics.sequence_frames.labels(call.model, call.version).observe(len(frames))
+    call.first_output_at = time.perf_counter()
+    return PredictResponse(
+        model=servable.name,
+        version=servable.version,
+        prediction_id=new_prediction_id(),
+        frame_count=len(frames),
+        outputs=encode(select(answer.outputs, request.output_selection)),
+        classification=classify(answer.outputs[-1], manifest.labels),
+    )

@@ -1,0 +1,62 @@
+"""What every handler works with, and the one way to run frames: predictions are counted and timed here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.engine.runner import Row
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from service.batcher import Answer, Batcher
+    from service.engine.runner import States
+    from service.engine.servable import Servable
+    from service.handlers.call import Call
+    from service.metrics import Metrics
+    from service.repository import Repository
+    from service.sessions import Sessions
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputLimits:
+    """What a caller may send: frames of a whole sequence and of a chunk, NaN and infinity, and silence in seconds."""
+
+    max_frames: int
+    max_chunk_frames: int
+    allow_non_finite: bool
+    idle_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """The parts of a running server."""
+
+    repository: Repository
+    sessions: Sessions
+    batcher: Batcher
+    metrics: Metrics
+    limits: InputLimits
+
+    async def infer(
+        self, call: Call, servable: Servable, frames: NDArray[Any], states: States, *, every_frame: bool
+    ) -> Answer:
+        """Run the frames of a chunk or a whole sequence behind `states`.
+
+        Raises:
+            ServiceError: QUEUE_FULL or DEADLINE_EXCEEDED.
+
+        """
+        if call.first_frames_at is None:
+            call.first_frames_at = time.perf_counter()
+        row = Row(frames=frames, states=states)
+        answer = await self.batcher.run(servable, row, every_frame=every_frame, deadline=call.deadline)
+        labels = (servable.name, str(servable.version))
+        self.metrics.queue_seconds.labels(*labels, call.api).observe(answer.queue_seconds)
+        self.metrics.compute_seconds.labels(*labels, call.api).observe(answer.compute_seconds)
+        self.metrics.predictions.labels(*labels, servable.manifest.norm).inc()
+        return answer

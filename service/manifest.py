@@ -1,0 +1,76 @@
+"""The manifest inside an artifact (soloist.v1.Model, as JSON in the ONNX metadata), checked against its graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from google.protobuf import json_format
+
+from service.tensors import DTYPES
+from soloist.v1.model_pb2 import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnxruntime as ort
+
+    from soloist.v1.tensor_pb2 import DataType
+
+METADATA_KEY = "soloist.v1.Model"
+_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+_ONNX_NAMES: dict[np.dtype[Any], str] = {
+    np.dtype(numpy_name): onnx_name
+    for numpy_name, onnx_name in [
+        ("float32", "float"),
+        ("float64", "double"),
+        ("float16", "float16"),
+        ("bool", "bool"),
+        *zip(_INTEGERS, _INTEGERS, strict=True),
+    ]
+}
+
+
+class ManifestError(Exception):
+    """The manifest is missing or isn't true of the graph; the text says how."""
+
+
+def read_manifest(session: ort.InferenceSession) -> Model:
+    """Read the manifest of a loaded file.
+
+    Raises:
+        ManifestError: there is none, it can't be parsed, or it doesn't describe this graph.
+
+    """
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ManifestError(f"the file has no metadata {METADATA_KEY!r}: export it with `soloist export`")
+    try:
+        model = json_format.Parse(text, Model(), ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        raise ManifestError(f"the metadata {METADATA_KEY!r} can't be parsed: {error}") from error
+    _check(model, session)
+    return model
+
+
+def _check(model: Model, session: ort.InferenceSession) -> None:
+    signature = model.signature
+    length = [signature.length] if signature.HasField("length") else []
+    inputs = {spec.name: spec.data_type for spec in (signature.frames, *length)}
+    outputs = {signature.outputs.name: signature.outputs.data_type}
+    for state in signature.states:
+        inputs[state.input] = outputs[state.output] = state.data_type
+    found = {arg.name: arg.type for arg in session.get_inputs()}
+    if set(found) - set(inputs):
+        raise ManifestError(f"the manifest doesn't name the inputs {', '.join(sorted(set(found) - set(inputs)))}")
+    _compare("input", inputs, found)
+    _compare("output", outputs, {arg.name: arg.type for arg in session.get_outputs()})
+
+
+def _compare(side: str, told: Mapping[str, DataType.ValueType], found: Mapping[str, str]) -> None:
+    for name, data_type in told.items():
+        if data_type not in DTYPES:
+            raise ManifestError(f"the manifest gives {side} {name!r} no element type")
+        expected = f"tensor({_ONNX_NAMES[DTYPES[data_type]]})"
+        if found.get(name) != expected:
+            raise ManifestError(f"{side} {name!r} is {expected} in the manifest and {found.get(name)} in the graph")

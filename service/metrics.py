@@ -1,0 +1,98 @@
+"""Every metric of the server: names are a contract with dashboards, labels are closed sets, units are base units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.errors import Reason
+
+if TYPE_CHECKING:
+    from soloist.v1.model_pb2 import Model
+
+# What calls that run a model are counted under; the others ask about models.
+INFERENCE_APIS = ("Predict", "Stream")
+CATALOGUE_APIS = ("ListModels", "GetModel")
+CODES = ("OK", *sorted({reason.code for reason in Reason}))
+SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
+
+# Fine enough below a millisecond: a quantile read off a coarse bucket is an invention.
+_SECONDS = (
+    5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 4e-4, 5e-4, 7.5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3, 5e-3, 7.5e-3,
+    0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300,
+)  # fmt: skip
+_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+_RATIOS = (0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_FRAMES = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10_000, 100_000)
+_CALL = ("model", "version", "api")
+_MODEL = ("model", "version")
+
+
+class Metrics:
+    """One set of series in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def histogram(name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        self.requests = Counter(
+            "soloist_requests_total", "Calls that ended, by gRPC code.", (*_CALL, "code"), registry=registry
+        )
+        self.request_seconds = histogram(
+            "soloist_request_seconds", "Time from a call's arrival to its end.", _CALL, _SECONDS
+        )
+        self.first_output_seconds = histogram(
+            "soloist_first_output_seconds", "Time from the first frames to the first output.", _CALL, _SECONDS
+        )
+        self.queue_seconds = histogram(
+            "soloist_queue_seconds", "Time that frames waited before they ran.", _CALL, _SECONDS
+        )
+        self.compute_seconds = histogram(
+            "soloist_compute_seconds", "Time of the runs that answered the frames.", _CALL, _SECONDS
+        )
+        self.batch_size = histogram("soloist_batch_size", "Sequences that shared a run.", _MODEL, _SIZES)
+        self.padding_ratio = histogram(
+            "soloist_padding_ratio", "Share of a run's frames that were padding.", _MODEL, _RATIOS
+        )
+        self.sequence_frames = histogram(
+            "soloist_sequence_frames", "Frames of a sequence that was answered to its end.", _MODEL, _FRAMES
+        )
+        self.sessions_open = Gauge("soloist_sessions_open", "Streams that are open.", ("model",), registry=registry)
+        self.sessions_ended = Counter(
+            "soloist_sessions_ended_total", "Streams that ended, by what ended them.", ("model", "reason"),
+            registry=registry,
+        )  # fmt: skip
+        self.session_state_bytes = Gauge(
+            "soloist_session_state_bytes", "Memory that the states of open streams take.", ("model",), registry=registry
+        )
+        self.predictions = Counter(
+            "soloist_predictions_total", "Answers given, by the model's normaliser.", (*_MODEL, "norm"),
+            registry=registry,
+        )  # fmt: skip
+        self.model_info = Gauge(
+            "soloist_model_info", "1 for every version that answers calls.", (*_MODEL, "norm", "certificate"),
+            registry=registry,
+        )  # fmt: skip
+        for api in (*INFERENCE_APIS, *CATALOGUE_APIS):
+            for code in CODES:
+                self.requests.labels("", "", api, code)
+
+    def prepare(self, model: Model, certificate: str) -> None:
+        """Create every series of a version that is ready, so that rates are right from the first call on."""
+        name, version = model.name, str(model.version)
+        for api in INFERENCE_APIS:
+            for code in CODES:
+                self.requests.labels(name, version, api, code)
+            for family in (self.request_seconds, self.first_output_seconds, self.queue_seconds, self.compute_seconds):
+                family.labels(name, version, api)
+        for code in CODES:
+            self.requests.labels(name, version, "GetModel", code)
+        for family in (self.batch_size, self.padding_ratio, self.sequence_frames):
+            family.labels(name, version)
+        for reason in SESSION_ENDS:
+            self.sessions_ended.labels(name, reason)
+        self.sessions_open.labels(name)
+        self.session_state_bytes.labels(name)
+        self.predictions.labels(name, version, model.norm)
+        self.model_info.labels(name, version, model.norm, certificate).set(1)

@@ -1,0 +1,151 @@
+"""The running server: its parts are put together here and nowhere else; it starts, serves and drains."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
+
+from service.batcher import Batcher, BatchLimits
+from service.engine.servable import Servable, load_servable
+from service.handlers.api import sequence_inference
+from service.handlers.serving import InputLimits, Serving
+from service.health import API, Health
+from service.http_server import make_app, serving_http
+from service.lifecycle import drain, stop_signals
+from service.logging_setup import configure_logging
+from service.metrics import Metrics
+from service.repository import Entry, Repository
+from service.repository.layout import Location, RepositoryError, locations
+from service.sessions import Sessions
+from service.settings import Settings, SettingsError, load_settings
+from service.transport.active_calls import ActiveCalls
+from service.transport.boundary import Boundary
+from service.transport.grpc_adapter import GrpcAdapter
+from service.transport.grpc_server import serving_grpc
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+_FAILED = 1
+_WRONG_USAGE = 2
+
+
+def main(flags: Mapping[str, object]) -> int:
+    """Serve until a signal ends it; returns the exit code: 0 drained, 1 failed or cut short, 2 wrong settings."""
+    try:
+        settings = load_settings(flags)
+    except SettingsError as error:
+        sys.stderr.write(f"soloist: {error}\n")
+        return _WRONG_USAGE
+    configure_logging(level=settings.log_level, form=settings.log_format)
+    try:
+        return asyncio.run(_serve(settings))
+    except (OSError, RepositoryError) as error:
+        sys.stderr.write(f"soloist: {error}\n")
+        return _FAILED
+
+
+async def _serve(settings: Settings) -> int:
+    found = locations(settings.repository)
+    health, calls, registry = Health(), ActiveCalls(), _registry()
+    metrics = Metrics(registry)
+    async with AsyncExitStack() as stack:
+        engine = stack.enter_context(_executor(settings.workers, "soloist-engine"))
+        loader = stack.enter_context(_executor(settings.workers, "soloist-loader"))
+        stop = stack.enter_context(stop_signals())
+        serving = _serving(settings, engine, health, metrics)
+        app = make_app(registry, lambda: health.why_not_ready)
+        http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
+        adapter = GrpcAdapter(Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes)
+        service = adapter.service(API, sequence_inference(serving))
+        grpc_port = await stack.enter_async_context(
+            serving_grpc(
+                settings.host, settings.grpc_port, service, health, max_message_bytes=settings.max_message_bytes
+            )
+        )
+        loading = asyncio.create_task(_load(serving.repository, found, loader, health))
+        loading.add_done_callback(lambda _: _announce(settings.host, grpc_port, http_port))
+        await stop.drain.wait()
+        loading.cancel()
+        in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
+    return 0 if in_time else _FAILED
+
+
+def _serving(settings: Settings, engine: Executor, health: Health, metrics: Metrics) -> Serving:
+    def load(location: Location) -> Servable:
+        return load_servable(
+            location.path,
+            name=location.name,
+            version=location.version,
+            batch_uncertified=settings.batch_uncertified,
+        )
+
+    def on_change(entry: Entry) -> None:
+        if entry.servable is not None:
+            metrics.prepare(entry.servable.manifest, entry.servable.certificate)
+        health.update(_statuses(repository), "models are loading")
+
+    repository = Repository(load, on_change)
+    limits = BatchLimits(
+        workers=settings.workers,
+        max_batch_size=settings.max_batch_size,
+        max_batch_frames=settings.max_batch_frames,
+        max_slice_frames=settings.max_slice_frames,
+        max_queued=settings.max_queued,
+    )
+    return Serving(
+        repository=repository,
+        sessions=Sessions(
+            max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics
+        ),
+        batcher=Batcher(engine, limits, metrics),
+        metrics=metrics,
+        limits=InputLimits(
+            max_frames=settings.max_frames,
+            max_chunk_frames=settings.max_chunk_frames,
+            allow_non_finite=settings.allow_non_finite,
+            idle_seconds=settings.idle_seconds,
+        ),
+    )
+
+
+async def _load(repository: Repository, found: list[Location], loader: Executor, health: Health) -> None:
+    await repository.load(found, loader)
+    statuses = _statuses(repository)
+    health.update(statuses, "" if any(statuses.values()) else "no model can be called")
+
+
+def _statuses(repository: Repository) -> dict[str, bool]:
+    statuses: dict[str, bool] = {}
+    for entry in repository.entries():
+        statuses[entry.name] = statuses.get(entry.name, False) or entry.servable is not None
+    return statuses
+
+
+def _announce(host: str, grpc_port: int, http_port: int) -> None:
+    sys.stdout.write(f"soloist: serving grpc={host}:{grpc_port} http={host}:{http_port}\n")
+    sys.stdout.flush()
+
+
+def _registry() -> CollectorRegistry:
+    # A series more for every counter and histogram, which nothing here reads.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has gaps in its types
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
+
+
+@contextmanager
+def _executor(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)

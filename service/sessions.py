@@ -1,0 +1,143 @@
+"""Sessions: one a stream. They hold its state, keep its chunks in order, and are bounded in number and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from service.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from service.engine.runner import States
+    from service.engine.servable import Servable
+    from service.metrics import Metrics
+    from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
+
+_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answered:
+    """The last chunk that was answered, and its answer: it may be asked for again."""
+
+    first_frame: int
+    digest: bytes
+    result: ChunkResult
+
+
+class Session:
+    """The state of one stream: how many frames it has, what the model carries, and the last answer."""
+
+    def __init__(self, servable: Servable) -> None:
+        self.id = secrets.token_hex(16)
+        self.servable = servable
+        self.states: States = servable.runner.initial_states()
+        self.frame_count = 0
+        self._last: _Answered | None = None
+
+    def answered(self, chunk: Chunk) -> ChunkResult | None:
+        """Return the answer to a chunk that was sent before, None when it is the next one.
+
+        Raises:
+            ServiceError: there is a gap, an overlap, or other frames at a place that was answered.
+
+        """
+        facts = {"first_frame": chunk.first_frame, "expected_first_frame": self.frame_count}
+        if chunk.first_frame == self.frame_count:
+            return None
+        if chunk.first_frame > self.frame_count:
+            raise ServiceError(Reason.CHUNK_GAP, **facts)
+        if self._last is None or chunk.first_frame != self._last.first_frame:
+            raise ServiceError(Reason.CHUNK_OVERLAP, **facts)
+        if _digest(chunk) != self._last.digest:
+            raise ServiceError(Reason.CHUNK_CONFLICT, **facts)
+        return self._last.result
+
+    def advance(self, chunk: Chunk, states: States, result: ChunkResult) -> None:
+        """Take in the answer to the next chunk."""
+        self.states = states
+        self.frame_count += result.frame_count
+        self._last = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result)
+
+
+class Sessions:
+    """All open sessions. Belongs to the event loop."""
+
+    def __init__(self, *, max_sessions: int, max_state_bytes: int, metrics: Metrics) -> None:
+        self._max_sessions = max_sessions
+        self._max_state_bytes = max_state_bytes
+        self._metrics = metrics
+        self._open: set[Session] = set()
+        self._state_bytes = 0
+        self._cutting = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def expect_cut(self) -> None:
+        """Count what is cancelled from now on as ended by the drain, not by its caller."""
+        self._cutting = True
+
+    @contextmanager
+    def open(self, servable: Servable, deadline: float | None) -> Iterator[Session]:
+        """Hold a session; it is freed and counted when the block ends, however it ends.
+
+        `deadline` of the call is on the clock of time.monotonic(), in seconds.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        state_bytes = servable.runner.state_bytes
+        if len(self._open) >= self._max_sessions:
+            raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
+        if self._state_bytes + state_bytes > self._max_state_bytes:
+            raise ServiceError(
+                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
+            )
+        session = Session(servable)
+        self._open.add(session)
+        self._hold(servable, 1, state_bytes)
+        end = "error"
+        try:
+            yield session
+            end = "complete"
+        except ServiceError as error:
+            end = _ENDS.get(error.reason, "error")
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            end = self._why_cancelled(deadline)
+            raise
+        finally:
+            self._open.discard(session)
+            self._hold(servable, -1, -state_bytes)
+            self._metrics.sessions_ended.labels(servable.name, end).inc()
+
+    def _why_cancelled(self, deadline: float | None) -> str:
+        if self._cutting:
+            return "drained"
+        return "deadline" if deadline is not None and time.monotonic() >= deadline else "cancelled"
+
+    def _hold(self, servable: Servable, sessions: int, state_bytes: int) -> None:
+        self._state_bytes += state_bytes
+        self._metrics.sessions_open.labels(servable.name).inc(sessions)
+        self._metrics.session_state_bytes.labels(servable.name).inc(state_bytes)
+
+
+_ENDS = {
+    Reason.STREAM_CUT: "cancelled",
+    Reason.SESSION_IDLE: "idle",
+    Reason.DEADLINE_EXCEEDED: "deadline",
+    Reason.SERVER_DRAINING: "drained",
+}
+
+
+def _digest(chunk: Chunk) -> bytes:
+    # Tensor messages hold no maps, so equal ones have equal bytes within a process.
+    return blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES).digest()

@@ -1,0 +1,97 @@
+"""Every setting of the server, and the one place that reads the environment: flag, SOLOIST_*, file, default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+_CONFIG = "config"
+_CONFIG_VARIABLE = "SOLOIST_CONFIG"
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or impossible; the text says which, and where it came from."""
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Units are in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="SOLOIST_", frozen=True, extra="forbid")
+
+    repository: Path = Field(description="Folder of models: <model>/<version>/model.onnx.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    http_port: int = Field(8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
+    drain_seconds: float = Field(30.0, ge=0, description="Time for running calls after SIGTERM.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="How a log line is written.")
+
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Batches that run at once.")
+    max_batch_size: int = Field(32, ge=1, description="Most sequences that share a run of the model.")
+    max_batch_frames: int = Field(4096, ge=1, description="Most frames in a run, padding counted.")
+    max_slice_frames: int = Field(
+        256, ge=1, description="Longest piece of a sequence that runs at a time where the model is certified for it."
+    )
+    max_queued: int = Field(1024, ge=1, description="Most chunks of one model that wait; more are refused.")
+    batch_uncertified: bool = Field(False, description="Batch models without proof that their answers keep their bits.")
+
+    max_frames: int = Field(100_000, ge=1, description="Longest sequence that Predict takes, in frames.")
+    max_chunk_frames: int = Field(10_000, ge=1, description="Longest chunk of a stream, in frames.")
+    max_message_bytes: int = Field(16 * 2**20, ge=1024, description="Largest message that is read.")
+    allow_non_finite: bool = Field(False, description="Let NaN and infinity in the input through to the model.")
+
+    max_sessions: int = Field(10_000, ge=1, description="Most streams that are open at once.")
+    max_state_bytes: int = Field(2**30, ge=1, description="Most memory that the states of open streams take.")
+    idle_seconds: float = Field(300.0, gt=0, description="A stream that says nothing for so long is ended.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the base class passes them by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: what comes first wins."""
+        file = settings_cls.model_config.get("toml_file")
+        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Gather the settings; `flags` win. The file is flag `config`, else SOLOIST_CONFIG.
+
+    Raises:
+        SettingsError: something is missing, unknown or impossible, or the file can't be read.
+
+    """
+    flags = dict(flags)
+    file = flags.pop(_CONFIG, None) or os.environ.get(_CONFIG_VARIABLE)
+    try:
+        return _with_file(str(file))(**flags) if file else Settings(**flags)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(problem) for problem in error.errors())) from None
+    except (OSError, ValueError) as error:  # no such file, or no TOML
+        raise SettingsError(f"{file}: {error}") from error
+
+
+def _with_file(file: str) -> type[Settings]:
+    if not Path(file).is_file():
+        raise FileNotFoundError("there is no such file")
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    return FileSettings
+
+
+def _sentence(problem: Mapping[str, object]) -> str:
+    place = problem["loc"]
+    name = ".".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
+    return f"{name}: {str(problem['msg'])[:1].lower()}{str(problem['msg'])[1:]}"

@@ -1,0 +1,94 @@
+"""Tensors of the wire to arrays and back; frames are checked against what the model takes.
+
+Shapes: T frames, C features of a frame.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.errors import Reason, ServiceError
+from soloist.v1 import tensor_pb2
+from soloist.v1.tensor_pb2 import DataType, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from soloist.v1.model_pb2 import Signature
+
+DTYPES: dict[DataType.ValueType, np.dtype[Any]] = {
+    tensor_pb2.DATA_TYPE_FLOAT32: np.dtype("<f4"),
+    tensor_pb2.DATA_TYPE_FLOAT64: np.dtype("<f8"),
+    tensor_pb2.DATA_TYPE_FLOAT16: np.dtype("<f2"),
+    tensor_pb2.DATA_TYPE_INT8: np.dtype("i1"),
+    tensor_pb2.DATA_TYPE_INT16: np.dtype("<i2"),
+    tensor_pb2.DATA_TYPE_INT32: np.dtype("<i4"),
+    tensor_pb2.DATA_TYPE_INT64: np.dtype("<i8"),
+    tensor_pb2.DATA_TYPE_UINT8: np.dtype("u1"),
+    tensor_pb2.DATA_TYPE_UINT16: np.dtype("<u2"),
+    tensor_pb2.DATA_TYPE_UINT32: np.dtype("<u4"),
+    tensor_pb2.DATA_TYPE_UINT64: np.dtype("<u8"),
+    tensor_pb2.DATA_TYPE_BOOL: np.dtype("?"),
+}
+_DATA_TYPES = {dtype: data_type for data_type, dtype in DTYPES.items()}
+
+
+def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: bool) -> NDArray[Any]:
+    """Give the frames of one sequence or chunk: [T, C] numbers or [T] tokens, read-only, T ≥ 1.
+
+    Raises:
+        ServiceError: they are not what the model takes.
+
+    """
+    spec = signature.frames
+    shape = _checked_shape(tensor, list(spec.shape)[1:])
+    if tensor.data_type != spec.data_type:
+        raise ServiceError(Reason.DATA_TYPE_MISMATCH, data_type=_name(tensor.data_type), expected=_name(spec.data_type))
+    dtype = DTYPES[spec.data_type]
+    expected_bytes = math.prod(shape) * dtype.itemsize
+    if len(tensor.data) != expected_bytes:
+        raise ServiceError(Reason.BYTE_LENGTH_MISMATCH, byte_length=len(tensor.data), expected=expected_bytes)
+    frames = np.frombuffer(tensor.data, dtype).reshape(shape)
+    if signature.token_count:
+        _check_tokens(frames, signature.token_count)
+    elif not allow_non_finite and dtype.kind == "f" and not np.isfinite(frames).all():
+        bad_T = ~np.isfinite(frames).all(axis=tuple(range(1, frames.ndim)))
+        raise ServiceError(Reason.NON_FINITE_INPUT, frame=int(bad_T.argmax()))
+    return frames
+
+
+def encode(array: NDArray[Any]) -> Tensor:
+    """Pack an array of a type that the wire knows."""
+    data_type = _DATA_TYPES[array.dtype.newbyteorder("<")]
+    return Tensor(data_type=data_type, shape=array.shape, data=array.tobytes())
+
+
+def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
+    shape = tuple(tensor.shape)
+    wanted = f"[{', '.join(['time', *map(str, expected[1:])])}]"
+    if len(shape) != len(expected) or min(shape) < 0:
+        raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
+    if shape[1:] != tuple(expected[1:]):
+        if len(shape) == 2:
+            raise ServiceError(Reason.FEATURE_COUNT_MISMATCH, feature_count=shape[1], expected=expected[1])
+        raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
+    if shape[0] == 0:
+        raise ServiceError(Reason.EMPTY_SEQUENCE)
+    return shape
+
+
+def _check_tokens(tokens_T: NDArray[Any], token_count: int) -> None:
+    bad_T = (tokens_T < 0) | (tokens_T >= token_count)
+    if bad_T.any():
+        frame = int(bad_T.argmax())
+        raise ServiceError(
+            Reason.TOKEN_OUT_OF_RANGE, frame=frame, token=int(tokens_T[frame]), max_token=token_count - 1
+        )
+
+
+def _name(data_type: int) -> str:
+    known = DataType.DESCRIPTOR.values_by_number.get(data_type)
+    return known.name.removeprefix("DATA_TYPE_").lower() if known else str(data_type)
