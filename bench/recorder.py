@@ -1,0 +1,90 @@
+"""Owns what was measured: latencies in HDR histograms, errors by reason, and how late the generator itself was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hdrh.histogram import HdrHistogram
+
+_LONGEST_MICROSECONDS = 3_600_000_000
+_SIGNIFICANT_DIGITS = 3
+CURVE_PERCENTILES = (0.0, 1.0, 5.0, *range(10, 100, 5), 96.0, 97.0, 98.0, 99.0, 99.5, 99.9, 100.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """A distribution in milliseconds; all zero when nothing was counted. `curve` is [percentile, milliseconds]."""
+
+    count: int
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+    curve: list[tuple[float, float]]
+
+
+class Histogram:
+    """Times from a microsecond to an hour, to three significant digits."""
+
+    def __init__(self) -> None:
+        self._counts = HdrHistogram(1, _LONGEST_MICROSECONDS, _SIGNIFICANT_DIGITS)
+
+    def add(self, seconds: float) -> None:
+        """Count one; what is out of range counts as the nearest that is in it."""
+        self._counts.record_value(min(max(round(seconds * 1e6), 1), _LONGEST_MICROSECONDS))
+
+    def percentile_ms(self, percentile: float) -> float:
+        """Give the time that so many percent do not exceed."""
+        return float(self._counts.get_value_at_percentile(percentile)) / 1e3 if self.count else 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of times counted."""
+        return int(self._counts.get_total_count())
+
+    def latency(self) -> Latency:
+        """Sum up."""
+        return Latency(
+            count=self.count,
+            mean_ms=float(self._counts.get_mean_value()) / 1e3 if self.count else 0.0,
+            p50_ms=self.percentile_ms(50.0),
+            p90_ms=self.percentile_ms(90.0),
+            p99_ms=self.percentile_ms(99.0),
+            p999_ms=self.percentile_ms(99.9),
+            max_ms=self.percentile_ms(100.0),
+            curve=[(float(percentile), self.percentile_ms(percentile)) for percentile in CURVE_PERCENTILES],
+        )
+
+
+class Recorder:
+    """What one run has seen so far. Every latency counts from the time a request was due, not from when it left.
+
+    Only what was answered has a latency; what failed is counted by its reason.
+    """
+
+    def __init__(self) -> None:
+        self.sequences = Histogram()
+        self.chunks = Histogram()
+        self.lateness = Histogram()
+        self.errors: Counter[str] = Counter()
+        self.frame_count = 0
+
+    def left(self, *, due_seconds: float, now_seconds: float) -> None:
+        """Count a request that the generator begins with now."""
+        self.lateness.add(now_seconds - due_seconds)
+
+    def answered(self, frame_count: int, *, due_seconds: float, now_seconds: float) -> None:
+        """Count a whole sequence whose last answer has come."""
+        self.sequences.add(now_seconds - due_seconds)
+        self.frame_count += frame_count
+
+    def chunk_answered(self, *, due_seconds: float, now_seconds: float) -> None:
+        """Count the answer to one chunk of a stream."""
+        self.chunks.add(now_seconds - due_seconds)
+
+    def failed(self, reason: str) -> None:
+        """Count a request that got no answer."""
+        self.errors[reason] += 1

@@ -1,0 +1,33 @@
+"""Owns what is said of the machine and the versions that figures were measured with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from demo.result import Environment
+
+_PACKAGES = ("soloist", "onnxruntime", "grpcio", "numpy", "torch", "onnx")
+_CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere the platform module knows
+
+
+def this_environment() -> Environment:
+    """Look at this machine."""
+    return Environment(
+        cpu=_cpu(),
+        cores=os.cpu_count() or 1,
+        platform=platform.platform(),
+        python=platform.python_version(),
+        versions={package: version(package) for package in _PACKAGES},
+    )
+
+
+def _cpu() -> str:
+    if _CPU_INFO.exists():
+        for line in _CPU_INFO.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,30 @@
+"""Owns what the demonstration does: which models, and how much of everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TASK = "vowels"
+ARCHITECTURES = ("lstm", "tcn")
+NORMS = ("none", "layer", "batch")
+
+
+class DemoError(Exception):
+    """The demonstration can't go on; the message says why, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Settings of one demonstration; `epochs` None trains as long as each model's recipe says."""
+
+    epochs: int | None = None
+    seed: int = 0
+    calls_at_once: int = 16  # while accuracy and frames a second are measured
+    load_rate_per_second: float = 50.0  # while latency is measured: modest, so that it shows latency and not queues
+    load_seconds: float = 6.0  # of every model, once whole and once streamed
+    processes: int = 2  # that train at once
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the models, "<task>-<architecture>-<norm>"."""
+        return [f"{TASK}-{architecture}-{norm}" for architecture in ARCHITECTURES for norm in NORMS]

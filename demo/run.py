@@ -1,0 +1,88 @@
+"""Owns `soloist demo` from beginning to end: train, export, serve, ask, load, report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from demo import display, verdict
+from demo.environment import this_environment
+from demo.folder import Folder
+from demo.making import make_all
+from demo.measuring import Measured, measure_model, result
+from demo.page import page
+from demo.plan import TASK, DemoError, Plan
+from demo.result import Report
+from demo.scrape import Scrape
+from demo.server import ServerProcess
+from demo.table import legend, table
+from export import ExportError
+from models.data import DataError, load
+
+
+def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = None) -> int:
+    """Run the demonstration and write its report under `out`; returns the exit code, 0 when it passed.
+
+    `epochs` bounds training and `load_seconds` each latency measurement, for a quick look.
+    """
+    plan = Plan(epochs=epochs) if load_seconds is None else Plan(epochs=epochs, load_seconds=load_seconds)
+    progress, console = Console(stderr=True, highlight=False), display.output()
+    folder = Folder(root=out)
+    try:
+        report = demonstrate(plan, folder, progress)
+    except (DemoError, ExportError, DataError, BrokenExecutor) as error:
+        progress.print(f"soloist: demo failed: {error}", style="red", markup=False)
+        return 1
+    folder.report_json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    folder.report_html.write_text(page(report))
+    _tell(report, folder, console)
+    return 0 if report.passed else 1
+
+
+def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
+    """Do it all; raises DemoError, ExportError, DataError, or BrokenExecutor when a training process is killed."""
+    started = time.perf_counter()
+    folder.clear(plan.names)
+    held_out = load(TASK).test
+    with display.training(progress, plan.names) as show:
+        making_seconds = make_all(plan, folder.repository, show)
+    measured: list[Measured] = []
+    with ServerProcess(folder.repository, folder.server_log) as server:
+        progress.print(f"server ready after {server.ready_seconds:.1f} s: grpc {server.grpc}, http {server.http}")
+        for name in plan.names:
+            progress.print(f"{name}: {len(held_out)} sequences whole and streamed, then load")
+            measured.append(asyncio.run(measure_model(server.grpc, name, held_out, plan)))
+        scrape = Scrape.of(server.http)
+    models = [result(one, held_out, scrape, making_seconds=making_seconds[one.manifest.name]) for one in measured]
+    return Report(
+        models=models,
+        seed=plan.seed,
+        calls_at_once=plan.calls_at_once,
+        load_rate_per_second=plan.load_rate_per_second,
+        load_seconds=plan.load_seconds,
+        server_ready_seconds=server.ready_seconds,
+        server_exit_code=server.exit_code,
+        seconds=time.perf_counter() - started,
+        environment=this_environment(),
+        failures=verdict.failures(models, server.exit_code),
+        warnings=verdict.warnings(models),
+    )
+
+
+def _tell(report: Report, folder: Folder, console: Console) -> None:
+    console.print(table(report))
+    for line in legend(report):
+        console.print(line, style="dim", soft_wrap=True)
+    counted = sum(model.server.predict.counted + model.server.stream.counted for model in report.models)
+    console.print(f"\n/metrics counted {counted} calls; all done in {report.seconds:.0f} s; {folder.report_html}")
+    for text in report.warnings:
+        console.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False)
+    for text in report.failures:
+        console.print(f"FAILED: {text}", style="red", soft_wrap=True, markup=False)
+    if report.passed:
+        console.print("passed: every model answers as well when served, whole and streamed, as it does offline")

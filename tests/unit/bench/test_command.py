@@ -1,0 +1,93 @@
+"""The whole generator against a small server: `python -m bench`, and `measure` as the demonstration calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.load import Load, Mode
+from bench.run import measure
+from bench.schedule import Arrivals
+from tests.unit.bench.conftest import FakeServer
+
+
+def load(fake: FakeServer, **changes: object) -> Load:
+    fields = {"rate_per_second": 200.0, "seconds": 0.2, "arrivals": Arrivals.UNIFORM, **changes}
+    return Load(server=fake.target, model="m", **fields)  # type: ignore[arg-type]  # a test's own fields
+
+
+async def test_whole_sequences_are_sent_and_counted(fake: FakeServer) -> None:
+    sequence = np.zeros((7, 3), np.float32)
+    summary = await measure(load(fake), [sequence])
+    assert fake.predicted == [7] * 40
+    assert (summary.scheduled, summary.answered, summary.errors) == (40, 40, {})
+    assert summary.sequence.count == 40
+    assert summary.chunk is None
+
+
+async def test_streams_send_every_chunk_and_close(fake: FakeServer) -> None:
+    sequence = np.zeros((7, 3), np.float32)
+    summary = await measure(load(fake, mode=Mode.STREAM, chunk_frames=3), [sequence])
+    assert fake.streamed == [[3, 3, 1]] * 40
+    assert summary.chunk is not None
+    assert (summary.sequence.count, summary.chunk.count) == (40, 120)
+
+
+async def test_chunks_of_a_paced_stream_wait_for_their_time(fake: FakeServer) -> None:
+    sequence = np.zeros((4, 3), np.float32)
+    paced = load(fake, mode=Mode.STREAM, chunk_frames=2, chunk_interval_seconds=0.05, rate_per_second=10.0)
+    summary = await measure(paced, [sequence])
+    assert summary.sequence.curve[0][1] >= 50.0  # the second of two chunks is not sent before
+
+
+async def test_refusals_are_counted_by_reason_and_not_tried_again(fake: FakeServer) -> None:
+    fake.refused = {0, 3}
+    summary = await measure(load(fake))
+    assert summary.errors == {"RESOURCE_EXHAUSTED": 2}
+    assert fake.calls == summary.scheduled
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_the_command_prints_json(fake: FakeServer, mode: Mode, tmp_path: Path) -> None:
+    np.savez(tmp_path / "frames.npz", a=np.zeros((5, 3), np.float32))
+    options = ["--rate", "100", "--seconds", "0.1", "--mode", mode, "--frames-file", str(tmp_path / "frames.npz")]
+    exit_code, said = await _bench(fake, *options, "--json")
+    printed = json.loads(said)
+    assert exit_code == 0
+    assert printed["answered"] == printed["scheduled"] == printed["sequence"]["count"]
+    assert printed["load"]["mode"] == mode
+    assert isinstance(printed["generator_fell_behind"], bool)
+
+
+async def test_the_command_prints_a_table_of_made_up_frames(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--rate", "100", "--seconds", "0.1")
+    assert exit_code == 0
+    assert "p99.9" in said
+    assert "generator" in said
+
+
+async def test_failed_requests_make_the_command_fail(fake: FakeServer) -> None:
+    fake.refused = {0}
+    exit_code, said = await _bench(fake, "--rate", "100", "--seconds", "0.1")
+    assert exit_code == 1
+    assert "failed, RESOURCE_EXHAUSTED: 1" in said
+
+
+async def test_wrong_usage_is_told(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--rate", "-1")
+    assert exit_code == 2
+    assert "--rate" in said
+
+
+async def _bench(fake: FakeServer, *options: str) -> tuple[int | None, str]:
+    command = [sys.executable, "-m", "bench", "--server", fake.target, "--model", "m", *options]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()

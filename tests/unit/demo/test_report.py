@@ -1,0 +1,103 @@
+"""report.json keeps its schema; report.html needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+
+from rich.console import Console
+
+from demo.page import page
+from demo.result import Report
+from demo.table import table
+
+MakeReport = Callable[..., Report]
+SCHEMA = resources.files("demo").joinpath("report.schema.json")
+
+
+class References(HTMLParser):
+    """Everything a browser would fetch or follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        names = {"src", "href", "xlink:href", "data", "srcset", "action"}
+        self.found += [value or "" for name, value in attrs if name in names]
+
+
+def test_the_page_refers_to_nothing_outside(make_report: MakeReport) -> None:
+    text = page(make_report())
+    references = References()
+    references.feed(text)
+    assert [where for where in references.found if not where.startswith("#")] == []
+    assert not {"script", "link", "img", "iframe"} & set(references.tags)
+    assert "@import" not in text
+    assert re.findall(r"url\((?!#)", text) == []
+
+
+def test_the_page_holds_both_figures_in_its_own_text_colour(make_report: MakeReport) -> None:
+    text = page(make_report())
+    assert text.count("<svg") == 2
+    assert "currentColor" in text
+    assert "<?xml" not in text
+
+
+def test_the_page_names_every_model_and_escapes_what_it_is_given(make_report: MakeReport) -> None:
+    report = make_report()
+    text = page(report)
+    assert all(text.count(model.name) >= 3 for model in report.models)
+    assert "Some &lt;CPU&gt; &amp; more" in text
+
+
+def test_the_page_says_that_it_passed_or_why_not(make_report: MakeReport) -> None:
+    assert "Passed." in page(make_report())
+    failed = page(make_report(correct_whole=1))
+    assert "Passed." not in failed
+    assert "1 of 370 right when served whole" in failed
+
+
+def test_the_page_does_not_claim_equal_bits_when_some_differ(make_report: MakeReport) -> None:
+    claim = "No bit of any output differs"
+    assert claim in page(make_report())
+    assert claim not in page(make_report(bits_differ=1))
+
+
+def test_the_same_figures_give_the_same_page(make_report: MakeReport) -> None:
+    assert page(make_report()) == page(make_report())
+
+
+def test_the_json_keeps_its_schema(make_report: MakeReport, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(make_report().as_json()))
+    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(SCHEMA), str(path)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_json_holds_accuracy_and_latency_of_each_model(make_report: MakeReport) -> None:
+    told = make_report(correct_streamed=185).as_json()
+    first = told["models"][0]
+    assert (first["accuracy_whole"], first["accuracy_streamed"]) == (362 / 370, 0.5)
+    assert (round(first["p50_ms"]), round(first["p99_ms"])) == (5, 10)
+    assert told["passed"] is False
+    assert len(told["failures"]) == 1
+
+
+def test_the_table_has_a_row_a_model(make_report: MakeReport) -> None:
+    report = make_report()
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(table(report))
+    rows = [line for line in captured.get().splitlines() if "vowels-" in line]
+    assert [row.split()[0] for row in rows] == [model.name for model in report.models]
+    assert rows[0].split()[2:6] == ["97.84%", "97.84%", "97.84%", "0"]
