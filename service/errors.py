@@ -118,6 +118,10 @@ class Reason(Enum):
         self.hint = hint
 
 
+# Facts repeat what callers sent, and an error travels in headers, which gRPC bounds.
+_MAX_FACT_CHARACTERS = 256
+
+
 class _Facts(dict[str, object]):
     def __missing__(self, name: str) -> str:
         return "?"
@@ -128,8 +132,13 @@ class ServiceError(Exception):
 
     def __init__(self, reason: Reason, **facts: object) -> None:
         self.reason = reason
-        self.facts = facts
-        facts_or_unknown = _Facts(facts)
+        self.facts = {name: _clipped(value) for name, value in facts.items()}
+        facts_or_unknown = _Facts(self.facts)
         sentence = reason.sentence.format_map(facts_or_unknown)
         hint = reason.hint.format_map(facts_or_unknown)
         super().__init__(f"{sentence}: {hint}" if hint else sentence)
+
+
+def _clipped(value: object) -> object:
+    text = str(value)
+    return value if len(text) <= _MAX_FACT_CHARACTERS else f"{text[:_MAX_FACT_CHARACTERS]}…"

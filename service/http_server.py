@@ -74,7 +74,11 @@ def serving_http(host: str, port: int, app: WSGIApplication) -> Iterator[int]:
         OSError: the address can't be bound.
 
     """
-    with _Server((host, port), _Handler) as server:
+    try:
+        server = _Server((host, port), _Handler)
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    with server:
         server.set_app(app)
         # The argument is how long a stop may wait, in seconds: the loop looks for it that often.
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="soloist-http", daemon=True)

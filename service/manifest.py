@@ -49,11 +49,22 @@ def read_manifest(session: ort.InferenceSession) -> Model:
         model = json_format.Parse(text, Model(), ignore_unknown_fields=True)
     except json_format.ParseError as error:
         raise ManifestError(f"the metadata {METADATA_KEY!r} can't be parsed: {error}") from error
-    _check(model, session)
+    check(model, session)
     return model
 
 
-def _check(model: Model, session: ort.InferenceSession) -> None:
+def has_manifest(session: ort.InferenceSession) -> bool:
+    """Tell whether a loaded file says of itself what it is."""
+    return METADATA_KEY in session.get_modelmeta().custom_metadata_map
+
+
+def check(model: Model, session: ort.InferenceSession) -> None:
+    """Hold a signature against the graph.
+
+    Raises:
+        ManifestError: a tensor is missing, untold, or of another type.
+
+    """
     signature = model.signature
     length = [signature.length] if signature.HasField("length") else []
     inputs = {spec.name: spec.data_type for spec in (signature.frames, *length)}

@@ -88,6 +88,7 @@ class Metrics:
                 family.labels(name, version, api)
         for code in CODES:
             self.requests.labels(name, version, "GetModel", code)
+        self.request_seconds.labels(name, version, "GetModel")
         for family in (self.batch_size, self.padding_ratio, self.sequence_frames):
             family.labels(name, version)
         for reason in SESSION_ENDS:

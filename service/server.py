@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.batcher import Batcher, BatchLimits
-from service.engine.servable import Servable, load_servable
+from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.handlers.api import sequence_inference
 from service.handlers.serving import InputLimits, Serving
 from service.health import API, Health
@@ -78,13 +78,10 @@ async def _serve(settings: Settings) -> int:
 
 
 def _serving(settings: Settings, engine: Executor, health: Health, metrics: Metrics) -> Serving:
+    policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
+
     def load(location: Location) -> Servable:
-        return load_servable(
-            location.path,
-            name=location.name,
-            version=location.version,
-            batch_uncertified=settings.batch_uncertified,
-        )
+        return load_servable(location.path, policy, name=location.name, version=location.version)
 
     def on_change(entry: Entry) -> None:
         if entry.servable is not None:

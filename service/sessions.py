@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
-    from service.engine.runner import States
+    from service.engine.graph import States
     from service.engine.servable import Servable
     from service.metrics import Metrics
     from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
@@ -85,10 +84,10 @@ class Sessions:
         self._cutting = True
 
     @contextmanager
-    def open(self, servable: Servable, deadline: float | None) -> Iterator[Session]:
+    def open(self, servable: Servable, is_past_deadline: Callable[[], bool]) -> Iterator[Session]:
         """Hold a session; it is freed and counted when the block ends, however it ends.
 
-        `deadline` of the call is on the clock of time.monotonic(), in seconds.
+        A stream that its deadline ends looks like one that its caller cuts; `is_past_deadline` tells them apart.
 
         Raises:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
@@ -109,20 +108,21 @@ class Sessions:
             yield session
             end = "complete"
         except ServiceError as error:
-            end = _ENDS.get(error.reason, "error")
+            cut = error.reason is Reason.STREAM_CUT
+            end = self._why_cut(is_past_deadline) if cut else _ENDS.get(error.reason, "error")
             raise
         except (asyncio.CancelledError, GeneratorExit):
-            end = self._why_cancelled(deadline)
+            end = self._why_cut(is_past_deadline)
             raise
         finally:
             self._open.discard(session)
             self._hold(servable, -1, -state_bytes)
             self._metrics.sessions_ended.labels(servable.name, end).inc()
 
-    def _why_cancelled(self, deadline: float | None) -> str:
+    def _why_cut(self, is_past_deadline: Callable[[], bool]) -> str:
         if self._cutting:
             return "drained"
-        return "deadline" if deadline is not None and time.monotonic() >= deadline else "cancelled"
+        return "deadline" if is_past_deadline() else "cancelled"
 
     def _hold(self, servable: Servable, sessions: int, state_bytes: int) -> None:
         self._state_bytes += state_bytes
@@ -131,7 +131,6 @@ class Sessions:
 
 
 _ENDS = {
-    Reason.STREAM_CUT: "cancelled",
     Reason.SESSION_IDLE: "idle",
     Reason.DEADLINE_EXCEEDED: "deadline",
     Reason.SERVER_DRAINING: "drained",

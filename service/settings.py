@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     max_queued: int = Field(1024, ge=1, description="Most chunks of one model that wait; more are refused.")
     batch_uncertified: bool = Field(False, description="Batch models without proof that their answers keep their bits.")
 
+    certify_seconds: float = Field(
+        3.0, ge=0, description="Time to prove a model's bits again, at load, on another machine than its export's."
+    )
+
     max_frames: int = Field(100_000, ge=1, description="Longest sequence that Predict takes, in frames.")
     max_chunk_frames: int = Field(10_000, ge=1, description="Longest chunk of a stream, in frames.")
     max_message_bytes: int = Field(16 * 2**20, ge=1024, description="Largest message that is read.")

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.runner import Row, RowResult, States
+from service.engine.runner import Row
 
 if TYPE_CHECKING:
     import asyncio
 
     from numpy.typing import NDArray
+
+    from service.engine.graph import States
+    from service.engine.runner import RowResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

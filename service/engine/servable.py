@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.certificate import Budget, certify, fingerprint_here, is_bitwise
+from service.engine.graph import Graph
 from service.engine.runner import Row, Runner
 from service.engine.session import ModelFileError, open_session
-from service.manifest import read_manifest
+from service.manifest import has_manifest, read_manifest
+from service.model_config import FILE as CONFIG_FILE
+from service.model_config import describe
 from service.tensors import DTYPES
+from soloist.v1 import certificate_pb2 as pb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,11 +23,24 @@ if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model, Signature
 
 _WARM_UP_LENGTHS = (1, 2, 16)
+UNCERTIFIED = "uncertified"
+_WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadPolicy:
+    """What an operator allows: runs shared without proof, and how long a proof may take at load, in seconds."""
+
+    batch_uncertified: bool
+    certify_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Servable:
-    """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces."""
+    """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
+
+    `certificate` is the worst of its verdicts in a word, or "uncertified".
+    """
 
     name: str
     version: int
@@ -33,8 +51,11 @@ class Servable:
     sliced: bool
 
 
-def load_servable(path: Path, *, name: str, version: int, batch_uncertified: bool) -> Servable:
+def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
     """Load one file and run it once, so that the first caller waits for nothing. Blocks.
+
+    A file without a manifest is served from <model>/config.pbtxt. A certificate from another processor or runtime is
+    made again, in the time that the policy gives.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
@@ -42,20 +63,38 @@ def load_servable(path: Path, *, name: str, version: int, batch_uncertified: boo
 
     """
     session = open_session(path)
-    manifest = read_manifest(session)
+    config = path.parent.parent / CONFIG_FILE
+    served_from_config = not has_manifest(session) and config.is_file()
+    manifest = describe(config, session) if served_from_config else read_manifest(session)
     # A folder may have been copied under another name: what callers asked for is what they are told.
     manifest.name, manifest.version = name, version
-    runner = Runner(session, manifest.signature)
+    graph = Graph(session, manifest.signature)
+    runner = Runner(graph)
     _warm_up(runner, manifest.signature)
+    _renew_certificate(graph, manifest, policy.certify_seconds)
+    proof = manifest.certificate
+    shares_runs = is_bitwise(proof, pb.DIMENSION_BATCH, pb.DIMENSION_PADDING) or policy.batch_uncertified
     return Servable(
         name=name,
         version=version,
         manifest=manifest,
         runner=runner,
-        certificate="none",
-        batched=batch_uncertified and manifest.signature.HasField("length"),
-        sliced=False,
+        certificate=_word(manifest),
+        batched=graph.takes_length and shares_runs,
+        sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING),
     )
+
+
+def _renew_certificate(graph: Graph, manifest: Model, seconds: float) -> None:
+    """Prove again what was proved elsewhere: bits depend on the processor and the runtime."""
+    if not manifest.HasField("certificate") or manifest.certificate.fingerprint == fingerprint_here():
+        return
+    manifest.certificate.CopyFrom(certify(graph, manifest, Budget(seconds=seconds)))
+
+
+def _word(manifest: Model) -> str:
+    verdicts = [verdict.verdict for verdict in manifest.certificate.verdicts]
+    return _WORDS.get(max(verdicts), UNCERTIFIED) if verdicts else UNCERTIFIED
 
 
 def _warm_up(runner: Runner, signature: Signature) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+# A transport's timer and ours read different clocks: a call that ends this close to its deadline is ended by it.
+_DEADLINE_SLACK_SECONDS = 0.02
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,3 +32,7 @@ class Call:
     # On the clock of time.perf_counter(), in seconds: when the first frames came, and when the first output left.
     first_frames_at: float | None = None
     first_output_at: float | None = None
+
+    def is_past_deadline(self) -> bool:
+        """Tell whether the caller has stopped waiting."""
+        return self.deadline is not None and time.monotonic() >= self.deadline - _DEADLINE_SLACK_SECONDS

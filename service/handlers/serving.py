@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.batcher import Answer, Batcher
-    from service.engine.runner import States
+    from service.engine.graph import States
     from service.engine.servable import Servable
     from service.handlers.call import Call
     from service.metrics import Metrics

@@ -45,7 +45,7 @@ async def stream(
     call.model, call.version = servable.name, str(servable.version)
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
-    with serving.sessions.open(servable, call.deadline) as session:
+    with serving.sessions.open(servable, call.is_past_deadline) as session:
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)

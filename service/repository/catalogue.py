@@ -53,7 +53,7 @@ class Repository:
         return [versions[v] for _, versions in sorted(self._models.items()) for v in sorted(versions)]
 
     def find(self, name: str, version: int) -> Entry:
-        """Return one version, ready or not; 0 means the newest.
+        """Return one version, ready or not; 0 means the one that answers calls, else the newest.
 
         Raises:
             ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND.
@@ -62,7 +62,7 @@ class Repository:
         versions = self._models.get(name)
         if not versions:
             raise ServiceError(Reason.MODEL_NOT_FOUND, model=name)
-        entry = versions.get(version or max(versions))
+        entry = versions.get(version or _newest(versions.values()).version)
         if entry is None:
             raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=version)
         return entry
@@ -74,8 +74,6 @@ class Repository:
             ServiceError: there is none of that name, or it can't be called.
 
         """
-        if version == 0 and (newest := self._newest_ready(name)) is not None:
-            return newest
         entry = self.find(name, version)
         if entry.servable is not None:
             return entry.servable
@@ -91,11 +89,6 @@ class Repository:
         async with asyncio.TaskGroup() as group:
             for location in locations:
                 group.create_task(self._load_one(location, executor))
-
-    def _newest_ready(self, name: str) -> Servable | None:
-        versions = self._models.get(name, {})
-        ready = [entry.servable for version, entry in sorted(versions.items()) if entry.servable is not None]
-        return ready[-1] if ready else None
 
     async def _load_one(self, location: Location, executor: Executor) -> None:
         name, version = location.name, location.version
@@ -114,3 +107,7 @@ class Repository:
     def _put(self, entry: Entry) -> None:
         self._models.setdefault(entry.name, {})[entry.version] = entry
         self._on_change(entry)
+
+
+def _newest(versions: Iterable[Entry]) -> Entry:
+    return max(versions, key=lambda entry: (entry.servable is not None, entry.version))

@@ -19,9 +19,6 @@ from service.transport.status import to_grpc_status
 
 _log = structlog.get_logger("soloist.calls")
 
-# gRPC's timer and ours read different clocks: a cancellation that comes this close to the deadline is the deadline's.
-_DEADLINE_SLACK_SECONDS = 0.02
-
 
 class Boundary:
     """Surrounds each call."""
@@ -46,7 +43,7 @@ class Boundary:
             failure = ServiceError(Reason.DEADLINE_EXCEEDED) if _is_cut_by_deadline(error, call) else error
             code = failure.reason.code
         except asyncio.CancelledError:
-            if _is_past_deadline(call):
+            if call.is_past_deadline():
                 code = Reason.DEADLINE_EXCEEDED.code
             raise
         except Exception as error:
@@ -83,13 +80,9 @@ def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
     )
 
 
-def _is_past_deadline(call: Call) -> bool:
-    return call.deadline is not None and time.monotonic() >= call.deadline - _DEADLINE_SLACK_SECONDS
-
-
 def _is_cut_by_deadline(error: ServiceError, call: Call) -> bool:
     # To a handler, a stream that gRPC ends at its deadline looks like one that ends without close.
-    return error.reason is Reason.STREAM_CUT and _is_past_deadline(call)
+    return error.reason is Reason.STREAM_CUT and call.is_past_deadline()
 
 
 def _log_failure(call: Call, code: str, failure: ServiceError | None, seconds: float) -> None:

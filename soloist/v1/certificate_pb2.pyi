@@ -84,11 +84,8 @@ class Certificate(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    SECONDS_FIELD_NUMBER: _builtins.int
     seed: _builtins.int
     """Seed of the random schedules."""
-    seconds: _builtins.float
-    """Time spent, in seconds."""
     @_builtins.property
     def fingerprint(self) -> Global___Fingerprint:
         """The machine and the runtime on which the proof holds."""
@@ -103,11 +100,10 @@ class Certificate(_message.Message):
         fingerprint: Global___Fingerprint | None = ...,
         verdicts: _abc.Iterable[Global___DimensionVerdict] | None = ...,
         seed: _builtins.int = ...,
-        seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "seconds", b"seconds", "seed", b"seed", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "seed", b"seed", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,6 +211,7 @@ class FailingCase(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    MISALIGNED_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
     """Number of rows in the batch."""
     length: _builtins.int
@@ -233,6 +230,8 @@ class FailingCase(_message.Message):
     """Operator of that node."""
     seed: _builtins.int
     """Seed that makes the case again."""
+    misaligned: _builtins.bool
+    """True when inputs stood at addresses that are no multiple of 16 bytes."""
     @_builtins.property
     def chunks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Lengths of the chunks the sequence was cut into; empty when it was whole."""
@@ -250,10 +249,11 @@ class FailingCase(_message.Message):
         node: _builtins.str = ...,
         operator: _builtins.str = ...,
         seed: _builtins.int = ...,
+        misaligned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "chunks", b"chunks", "length", b"length", "mate_scale", b"mate_scale", "node", b"node", "operator", b"operator", "padded_length", b"padded_length", "padding", b"padding", "seed", b"seed", "tensor", b"tensor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "chunks", b"chunks", "length", b"length", "mate_scale", b"mate_scale", "misaligned", b"misaligned", "node", b"node", "operator", b"operator", "padded_length", b"padded_length", "padding", b"padding", "seed", b"seed", "tensor", b"tensor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,63 @@
+"""Owns certifying a file: the server's own proof, and for what fails, the node at which it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from export.divergence import first_diverging_node
+from export.errors import ExportError
+from service.certificate import Budget, certify
+from service.certificate.case import Case
+from service.certificate.material import Material
+from service.engine.graph import Graph
+from service.engine.session import ModelFileError, open_session
+from service.manifest import ManifestError, has_manifest, read_manifest
+from service.model_config import FILE, describe
+from soloist.v1.certificate_pb2 import Certificate
+from soloist.v1.model_pb2 import Model
+
+Samples = Sequence[npt.NDArray[Any]]
+
+
+def certify_model(
+    path: Path,
+    model: Model,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    samples: Samples = (),
+    progress: Callable[[int], None] | None = None,
+) -> Certificate:
+    """Certify a file whose manifest is `model`. Raises ExportError when it can't be run."""
+    try:
+        graph = Graph(open_session(path), model.signature)
+        certificate = certify(graph, model, budget, seed=seed, samples=samples, progress=progress)
+        for verdict in certificate.verdicts:
+            if verdict.HasField("failing_case"):
+                case = Case.from_message(verdict.failing_case)
+                found = first_diverging_node(path, model.signature, Material(model.signature, samples), case)
+                verdict.failing_case.node, verdict.failing_case.operator = found or ("", "")
+    except ModelFileError as error:
+        raise ExportError(f"{path}: {error}") from error
+    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+        raise ExportError(f"{path}: a run failed: {error}") from error
+    return certificate
+
+
+def read_model(path: Path, config: Path | None = None) -> Model:
+    """Tell what a file is: from `config`, else its manifest, else config.pbtxt beside it or one folder up.
+
+    Raises ExportError when nothing says truthfully what it is.
+    """
+    try:
+        session = open_session(path)
+        if config is None and has_manifest(session):
+            return read_manifest(session)
+        found = config or next((f for f in (path.parent / FILE, path.parent.parent / FILE) if f.is_file()), None)
+        return describe(found, session) if found else read_manifest(session)
+    except (ModelFileError, ManifestError) as error:
+        raise ExportError(f"{path}: {error}") from error

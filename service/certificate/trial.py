@@ -1,0 +1,96 @@
+"""Runs a case and compares it with the reference: the same sequence alone and whole.
+
+Shapes: B rows, T frames, P padded frames, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.certificate.difference import Difference, difference
+from service.certificate.material import Material, misaligned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.certificate.case import Case
+    from service.engine.graph import Graph, States
+
+_MAX_MATE_PREFIX = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of the graph: `results` by tensor; the row under test has `valid` of `frames` frames, from `first` on."""
+
+    rows: int
+    row: int
+    frames: int
+    first: int
+    valid: int
+    results: dict[str, NDArray[Any]]
+
+
+def try_case(graph: Graph, material: Material, case: Case) -> Difference | None:
+    """Return the largest difference of any output or state; None when all bits are equal."""
+    reference, *varied = runs(graph, material, case)
+    name, last = graph.signature.outputs.name, varied[-1]
+    outputs = np.concatenate([run.results[name][run.row, : run.valid] for run in varied])
+    differences = [difference(name, reference.results[name][0], outputs)]
+    expected, found = graph.following(reference.results), graph.following(last.results)
+    differences += [difference(state, expected[state], found[state][last.row : last.row + 1]) for state in expected]
+    differing = [each for each in differences if each is not None]
+    return max(differing, key=lambda each: (not each.is_rounding, each.ulp), default=None)
+
+
+def runs(graph: Graph, material: Material, case: Case) -> Iterator[Run]:
+    """Yield the reference, then the run of every chunk."""
+    rng = np.random.default_rng(case.seed)
+    sequence = material.sequence(rng, case.length)
+    alone = graph.evaluate(sequence[None], [case.length], graph.zero_states(1))
+    yield Run(rows=1, row=0, frames=case.length, first=0, valid=case.length, results=alone)
+    row = int(rng.integers(case.batch_size))
+    states = _states_before(graph, material, case, rng)
+    for name, zero in graph.zero_states(1).items():
+        states[name][row] = zero[0]
+    first = 0
+    for chunk in case.chunks:
+        frames, lengths = batch_of(material, case, rng, sequence[first : first + chunk], row)
+        fed = {name: misaligned(state) for name, state in states.items()} if case.misaligned else states
+        results = graph.evaluate(misaligned(frames) if case.misaligned else frames, lengths, fed)
+        yield Run(rows=case.batch_size, row=row, frames=frames.shape[1], first=first, valid=chunk, results=results)
+        states = graph.following(results)
+        first += chunk
+
+
+def batch_of(
+    material: Material, case: Case, rng: np.random.Generator, chunk: NDArray[Any], row: int
+) -> tuple[NDArray[Any], list[int]]:
+    """Put a chunk [T, …] at `row` of a batch [B, P, …] with mates and padding; returns it and the rows' lengths."""
+    padded = len(chunk) + case.padding_frames
+    frames = material.rows(rng, case.batch_size, padded, case.mate_scale)
+    lengths = [padded] * case.batch_size
+    if case.padding_frames:
+        lengths = [int(length) for length in rng.integers(1, padded + 1, size=case.batch_size)]
+        filled = material.padding(rng, (case.batch_size, padded), case.padding)
+        for index, length in enumerate(lengths):
+            frames[index, length:] = filled[index, length:]
+        frames[row, len(chunk) :] = filled[row, len(chunk) :]
+    frames[row, : len(chunk)] = chunk
+    lengths[row] = len(chunk)
+    return frames, lengths
+
+
+def _states_before(graph: Graph, material: Material, case: Case, rng: np.random.Generator) -> States:
+    """Give states of all rows: mates are anywhere in their sequences."""
+    states = graph.zero_states(case.batch_size)
+    prefix = int(rng.integers(_MAX_MATE_PREFIX))
+    if case.batch_size == 1 or not states or not prefix:
+        return states
+    frames = material.rows(rng, case.batch_size, prefix, case.mate_scale)
+    _, behind = graph.run(frames, [prefix] * case.batch_size, states)
+    return {name: state.copy() for name, state in behind.items()}

@@ -1,0 +1,73 @@
+"""A session called by the signature's names: padded batches in, padded batches out.
+
+Shapes: B rows, T frames, K outputs a frame; a state is [B, …].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+
+from service.tensors import DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from soloist.v1.model_pb2 import Signature
+
+# By name of the state.
+States = dict[str, Any]
+# A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
+_LARGE_RUN_FRAMES = 16_384
+
+
+class Graph:
+    """Stateless; may run on several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, signature: Signature, *, results: Sequence[str] = ()) -> None:
+        """Args: `results` names further tensors of the graph that `evaluate` gives, beside those of the signature."""
+        self.signature = signature
+        self._session = session
+        self._states = [(state.name, state.input, state.output) for state in signature.states]
+        named = [signature.outputs.name, *(output for _, _, output in self._states)]
+        self._wanted = named + [name for name in results if name not in named]
+        self._shrink = ort.RunOptions()
+        self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    @property
+    def takes_length(self) -> bool:
+        """Tell whether rows of different length can share a run."""
+        return bool(self.signature.HasField("length"))
+
+    def zero_states(self, rows: int) -> States:
+        """Give the states before the first frame."""
+        return {state.name: np.zeros((rows, *state.shape), DTYPES[state.data_type]) for state in self.signature.states}
+
+    def run(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> tuple[NDArray[Any], States]:
+        """Run `frames` [B, T, …], of whose rows the first `lengths` frames are valid.
+
+        Returns:
+            Outputs [B, T, K], and the states behind each row's last valid frame.
+
+        """
+        results = self.evaluate(frames, lengths, states)
+        return results[self.signature.outputs.name], self.following(results)
+
+    def evaluate(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> dict[str, NDArray[Any]]:
+        """Run as `run` does; gives every result by the name of its tensor."""
+        signature = self.signature
+        feed = {signature.frames.name: frames}
+        if self.takes_length:
+            feed[signature.length.name] = np.array(lengths, DTYPES[signature.length.data_type])
+        for name, tensor, _ in self._states:
+            feed[tensor] = states[name]
+        options = self._shrink if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
+        return dict(zip(self._wanted, self._session.run(self._wanted, feed, options), strict=True))
+
+    def following(self, results: Mapping[str, NDArray[Any]]) -> States:
+        """Pick the next states out of a run's results."""
+        return {name: results[output] for name, _, output in self._states}

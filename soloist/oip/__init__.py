@@ -1,0 +1,1 @@
+"""Generated from protos/soloist/oip: the Open Inference Protocol."""
