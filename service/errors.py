@@ -104,6 +104,31 @@ class Reason(Enum):
         "the message has {message_bytes} bytes, the limit is {max_message_bytes}",
         "send the sequence as a stream of chunks",
     )
+    EMPTY_CONDITION = (
+        "INVALID_ARGUMENT",
+        "condition {condition} says nothing",
+        "set mates, padded_frames or chunk_frames",
+    )
+    COMPARISON_OUT_OF_RANGE = (
+        "INVALID_ARGUMENT",
+        "{field} is {value}, it can be {minimum} to {maximum}",
+        "leave conditions and siblings empty for the usual ones",
+    )
+    COMPARISON_TOO_LARGE = (
+        "INVALID_ARGUMENT",
+        "{scope} has {frame_count} frames to run, the limit is {max_frames}",
+        "send a shorter sequence, fewer conditions or mates, or name fewer siblings",
+    )
+    SIBLING_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "model {sibling!r} takes other frames than model {model!r}",
+        "compare models of one task",
+    )
+    TOO_MANY_COMPARISONS = (
+        "RESOURCE_EXHAUSTED",
+        "{comparisons} comparisons are under way, the limit is {max_comparisons}",
+        "try again later, or let the operator raise the limit",
+    )
     SESSION_IDLE = (
         "ABORTED",
         "the stream was ended after {idle_seconds} s without a chunk",

@@ -11,10 +11,12 @@ from service.errors import Reason
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
 
-# What calls that run a model are counted under; the others ask about models.
+# What calls that answer users are counted under; the others ask about models.
 INFERENCE_APIS = ("Predict", "Stream")
-CATALOGUE_APIS = ("ListModels", "GetModel")
+MODEL_APIS = ("GetModel", "Compare")
+CATALOGUE_APIS = ("ListModels",)
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
+CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
 
 # Fine enough below a millisecond: a quantile read off a coarse bucket is an invention.
@@ -70,11 +72,15 @@ class Metrics:
             "soloist_predictions_total", "Answers given, by the model's normaliser.", (*_MODEL, "norm"),
             registry=registry,
         )  # fmt: skip
+        self.invariance_checks = Counter(
+            "soloist_invariance_checks_total", "Answers that were run again alone, by what came of it.",
+            (*_MODEL, "outcome"), registry=registry,
+        )  # fmt: skip
         self.model_info = Gauge(
             "soloist_model_info", "1 for every version that answers calls.", (*_MODEL, "norm", "certificate"),
             registry=registry,
         )  # fmt: skip
-        for api in (*INFERENCE_APIS, *CATALOGUE_APIS):
+        for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):
             for code in CODES:
                 self.requests.labels("", "", api, code)
 
@@ -86,13 +92,16 @@ class Metrics:
                 self.requests.labels(name, version, api, code)
             for family in (self.request_seconds, self.first_output_seconds, self.queue_seconds, self.compute_seconds):
                 family.labels(name, version, api)
-        for code in CODES:
-            self.requests.labels(name, version, "GetModel", code)
-        self.request_seconds.labels(name, version, "GetModel")
+        for api in MODEL_APIS:
+            for code in CODES:
+                self.requests.labels(name, version, api, code)
+            self.request_seconds.labels(name, version, api)
         for family in (self.batch_size, self.padding_ratio, self.sequence_frames):
             family.labels(name, version)
         for reason in SESSION_ENDS:
             self.sessions_ended.labels(name, reason)
+        for outcome in CHECK_OUTCOMES:
+            self.invariance_checks.labels(name, version, outcome)
         self.sessions_open.labels(name)
         self.session_state_bytes.labels(name)
         self.predictions.labels(name, version, model.norm)

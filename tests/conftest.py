@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.servers import RunningServer, running_server
+
+__all__ = ["RunningServer"]
+
 SMALL_MODELS = ("vowels-lstm-layer", "vowels-tcn-batch", "vowels-tcn-layer", "vowels-transformer-layer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunningServer:
-    """A server in its own process, and where it listens (host:port)."""
-
-    process: subprocess.Popen[str]
-    grpc: str
-    http: str
-    repository: Path
 
 
 @pytest.fixture(scope="session")
@@ -41,15 +32,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(repository: Path) -> Iterator[RunningServer]:
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Serve the small repository on free ports, in a process of its own."""
-    command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(repository)]
-    command += ["--grpc-port", "0", "--http-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("soloist: serving"), line
-        where = dict(part.split("=", 1) for part in line.split()[2:])
-        yield RunningServer(process=process, grpc=where["grpc"], http=where["http"], repository=repository)
-        process.terminate()
-        assert process.wait(timeout=30) == 0
+    with running_server(repository, tmp_path_factory.mktemp("logs")) as server:
+        yield server
+        server.ask_to_stop()
+        assert server.exit_code() == 0

@@ -23,7 +23,10 @@ def compose(lengths: Sequence[int], *, max_size: int, max_frames: int) -> list[i
         Indices into `lengths`, sorted by length; index 0 is among them.
 
     """
-    order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
+    # Equals are taken from the oldest's side on, so the older of them stand nearer to it.
+    order = sorted(
+        range(len(lengths)), key=lambda index: (lengths[index], index if lengths[index] >= lengths[0] else -index)
+    )
     first = last = order.index(0)
     frames = lengths[0]
     while last - first + 1 < max_size:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from service.batcher.witness import Witness
     from service.engine.graph import States
     from service.engine.runner import RowResult
 
@@ -49,6 +50,7 @@ class Job:
     ) -> None:
         """Args: `deadline` is on the clock of time.monotonic(), in seconds; None for none."""
         self.future = future
+        self.witness: Witness | None = None
         self._frames, self._states = row.frames, row.states
         self._every_frame = every_frame
         self._deadline = deadline

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from service.batcher.witness import Summon
     from service.engine.runner import Row, RowResult
     from service.engine.servable import Servable
     from service.metrics import Metrics
@@ -53,10 +54,14 @@ class _Lane:
 class Batcher:
     """Belongs to one event loop; runs happen on the executor."""
 
-    def __init__(self, executor: Executor, limits: BatchLimits, metrics: Metrics) -> None:
+    def __init__(
+        self, executor: Executor, limits: BatchLimits, metrics: Metrics, *, summon: Summon | None = None
+    ) -> None:
+        """Args: `summon` is asked for a witness of every job."""
         self._executor = executor
         self._limits = limits
         self._metrics = metrics
+        self._summon = summon
         self._lanes: dict[Servable, _Lane] = {}
         self._turns: deque[_Lane] = deque()
         self._free_workers = limits.workers
@@ -74,6 +79,7 @@ class Batcher:
             raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
         loop = asyncio.get_running_loop()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=loop.create_future())
+        job.witness = self._summon(servable, row) if self._summon else None
         self._enqueue(lane, job)
         try:
             return await job.future
@@ -137,8 +143,11 @@ class Batcher:
         else:
             results, seconds = done.result()
             self._observe(lane.servable, rows)
-            for job, result in zip(jobs, results, strict=True):
-                if job.end_slice(result, seconds=seconds, batch_size=len(rows)):
+            for index, (job, result) in enumerate(zip(jobs, results, strict=True)):
+                is_answered = job.end_slice(result, seconds=seconds, batch_size=len(rows))
+                if job.witness:
+                    job.witness.ran(rows, index, result, last=is_answered)
+                if is_answered:
                     if not job.future.done():
                         job.future.set_result(job.answer())
                 elif not job.future.done():

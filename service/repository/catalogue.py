@@ -37,7 +37,8 @@ class Entry:
             state = pb.MODEL_STATE_READY
         else:
             state = pb.MODEL_STATE_UNAVAILABLE if self.cause else pb.MODEL_STATE_LOADING
-        return pb.ModelStatus(name=self.name, version=self.version, state=state, reason=self.cause)
+        control = self.servable is not None and self.servable.manifest.control
+        return pb.ModelStatus(name=self.name, version=self.version, state=state, reason=self.cause, control=control)
 
 
 class Repository:

@@ -1,0 +1,51 @@
+"""Owns the calls for models that aren't there, or can't be called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from service.errors import Reason
+from soloist.v1 import sequence_inference_pb2 as pb
+from tests.integration.asking import Asker, chunk, ones, opening, translated
+from tests.integration.cases.case import Case
+from tests.integration.strict import BROKEN
+
+
+def _get_model(asker: Asker, model: str, version: int = 0) -> pb.GetModelResponse:
+    with translated():
+        return asker.stub.GetModel(pb.GetModelRequest(model=model, version=version))
+
+
+def _everywhere(
+    name: str, reason: Reason, model: str, version: int = 0, *, facts: Mapping[str, str] | None = None
+) -> list[Case]:
+    ways: dict[str, Callable[[Asker], object]] = {
+        "predict": lambda asker: asker.predict(ones(3), model=model, version=version),
+        "stream": lambda asker: asker.converse(opening(model, version), chunk(0, ones(3))),
+    }
+    code = "FAILED_PRECONDITION"
+    if reason is not Reason.MODEL_UNAVAILABLE:  # GetModel tells of a model that can't be called, too
+        code = "NOT_FOUND"
+        ways["get-model"] = lambda asker: _get_model(asker, model, version)
+    told = {"model": model} if facts is None else facts
+    return [Case(name=f"{way}-{name}", reason=reason, code=code, facts=told, ask=ask) for way, ask in ways.items()]
+
+
+_NO_MODEL, _NO_VERSION = Reason.MODEL_NOT_FOUND, Reason.MODEL_VERSION_NOT_FOUND
+CASES = [
+    *_everywhere("unknown", _NO_MODEL, "nobody"),
+    *_everywhere("nameless", _NO_MODEL, ""),
+    *_everywhere("path", _NO_MODEL, "../sums"),
+    *_everywhere("endless", _NO_MODEL, "x" * 10_000, facts={"model": "x" * 256 + "…"}),
+    *_everywhere("unprintable", _NO_MODEL, "ü\n\0\U0001f600" * 200, facts={}),
+    *_everywhere("version-7", _NO_VERSION, "sums", 7, facts={"model": "sums", "version": "7"}),
+    *_everywhere("version-minus-1", _NO_VERSION, "sums", -1, facts={"version": "-1"}),
+    *(case for broken in BROKEN for case in _everywhere(broken, Reason.MODEL_UNAVAILABLE, broken)),
+    Case(
+        name="stream-of-a-model-that-sees-later-frames",
+        reason=Reason.MODEL_NOT_CAUSAL,
+        code="FAILED_PRECONDITION",
+        facts={"model": "whole"},
+        ask=lambda asker: asker.converse(opening("whole"), chunk(0, ones(3))),
+    ),
+]

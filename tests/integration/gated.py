@@ -1,0 +1,149 @@
+"""Owns a server inside the test's process whose model runs when the test says so: for what depends on being busy.
+
+Everything but the engine is real: handlers, batcher, sessions, transport, channel, metrics over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from service.batcher import Answer, Batcher, BatchLimits
+from service.comparison import Comparisons
+from service.engine.servable import Servable
+from service.handlers.api import sequence_inference
+from service.handlers.serving import InputLimits, Serving
+from service.health import API, Health
+from service.http_server import make_app, serving_http
+from service.metrics import Metrics
+from service.repository import Entry, Repository
+from service.repository.layout import Location
+from service.sessions import Sessions
+from service.transport.active_calls import ActiveCalls
+from service.transport.boundary import Boundary
+from service.transport.grpc_adapter import GrpcAdapter
+from service.transport.grpc_server import serving_grpc
+from tests.servables import GatedRunner, servable
+from tests.servers import Observed
+
+MAX_QUEUED = 2
+_MESSAGE_BYTES = 2**20
+_READY, _LOADING = "gated", "loading"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedServer(Observed):
+    """Where it listens, the runner of its model "gated", and what keeps its model "loading" from being loaded."""
+
+    grpc: str
+    runner: GatedRunner
+    loaded: threading.Event
+    arrivals: threading.Semaphore
+
+    def await_arrivals(self, count: int) -> None:
+        """Wait until so many more calls or chunks stand in the queue or have left it."""
+        for _ in range(count):
+            assert self.arrivals.acquire(timeout=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WatchedServing(Serving):
+    """Tells of everything that is about to be queued, in the same turn of the event loop."""
+
+    arrivals: threading.Semaphore
+
+    async def infer(self, *args: Any, **named: Any) -> Answer:
+        self.arrivals.release()
+        return await super().infer(*args, **named)
+
+
+@dataclass
+class _Parts:
+    """What the test's thread and the server's share."""
+
+    runner: GatedRunner
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    loaded: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
+    arrivals: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    port: int = 0
+    loop: asyncio.AbstractEventLoop | None = None
+    stop: asyncio.Event | None = None
+
+    def load(self, location: Location) -> Servable:
+        if location.name == _LOADING:
+            assert self.loaded.wait(timeout=60)
+        return servable(self.runner, name=location.name)
+
+
+@contextmanager
+def gated_server() -> Iterator[GatedServer]:
+    """Serve on free ports with one worker, until the block ends. The gate is open at first."""
+    parts = _Parts(runner=GatedRunner())
+    with ExitStack() as stack:
+        port = stack.enter_context(serving_http("127.0.0.1", 0, make_app(parts.registry, str)))
+        threads = stack.enter_context(ThreadPoolExecutor(4))
+        thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
+        thread.start()
+        assert parts.started.wait(timeout=30)
+        try:
+            yield GatedServer(
+                grpc=f"127.0.0.1:{parts.port}",
+                http=f"127.0.0.1:{port}",
+                runner=parts.runner,
+                loaded=parts.loaded,
+                arrivals=parts.arrivals,
+            )
+        finally:
+            parts.runner.gate.set()
+            parts.loaded.set()
+            assert parts.loop is not None
+            assert parts.stop is not None
+            parts.loop.call_soon_threadsafe(parts.stop.set)
+            thread.join(timeout=30)
+
+
+async def _serve(parts: _Parts, threads: Executor) -> None:
+    parts.loop, parts.stop = asyncio.get_running_loop(), asyncio.Event()
+    metrics = Metrics(parts.registry)
+    serving = _serving(parts, threads, metrics)
+    ready = [Location(name=_READY, version=1, path=Path())]
+    await serving.repository.load(ready, threads)
+    service = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES).service(
+        API, sequence_inference(serving)
+    )
+    async with serving_grpc("127.0.0.1", 0, service, Health(), max_message_bytes=_MESSAGE_BYTES) as parts.port:
+        loading = asyncio.create_task(
+            serving.repository.load([Location(name=_LOADING, version=1, path=Path())], threads)
+        )
+        await asyncio.sleep(0)  # one turn: the model is known, and not loaded
+        parts.started.set()
+        await parts.stop.wait()
+        await loading
+
+
+def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
+    def on_change(entry: Entry) -> None:
+        if entry.servable is not None:
+            metrics.prepare(entry.servable.manifest, entry.servable.certificate)
+
+    limits = BatchLimits(
+        workers=1, max_batch_size=8, max_batch_frames=1024, max_slice_frames=256, max_queued=MAX_QUEUED
+    )
+    return _WatchedServing(
+        arrivals=parts.arrivals,
+        repository=Repository(parts.load, on_change),
+        sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics),
+        batcher=Batcher(threads, limits, metrics),
+        comparisons=Comparisons(threads, max_comparisons=1),
+        metrics=metrics,
+        limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
+    )

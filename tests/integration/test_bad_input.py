@@ -1,0 +1,58 @@
+"""Every kind of bad input: told exactly what is wrong, and nobody else notices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.errors import Reason
+from soloist import Client, SoloistError
+from tests.integration import test_busy, test_drain, test_silence
+from tests.integration.asking import Asker, ones
+from tests.integration.cases import frames, limits, models, order
+from tests.integration.cases.case import Case
+from tests.servers import RunningServer, eventually
+
+CASES = [*frames.CASES, *order.CASES, *models.CASES, *limits.CASES]
+# These need a server that is busy, silent or going away.
+PROVOKED_ELSEWHERE = {
+    Reason.MODEL_LOADING: test_busy.test_a_model_that_is_still_being_loaded,
+    Reason.QUEUE_FULL: test_busy.test_a_full_queue_refuses_at_once,
+    Reason.DEADLINE_EXCEEDED: test_busy.test_a_deadline_that_passes_in_the_queue,
+    Reason.INTERNAL: test_busy.test_a_run_that_fails_tells_nothing_of_the_inside,
+    Reason.SESSION_IDLE: test_silence.test_a_silent_stream_is_ended,
+    Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
+}
+
+
+def test_every_reason_is_provoked() -> None:
+    provoked = {case.reason for case in CASES} | set(PROVOKED_ELSEWHERE)
+    assert [reason.name for reason in Reason if reason not in provoked] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input_is_told_what_is_wrong_and_disturbs_nobody(strict: RunningServer, asker: Asker, case: Case) -> None:
+    chunks = np.random.default_rng(7).normal(size=(2, 5, 2)).astype(np.float32)
+    with Client(strict.grpc) as client:
+        with client.stream("sums", every_frame=True) as alone:
+            undisturbed = [alone.send(chunk).outputs for chunk in chunks]
+        with client.stream("sums", every_frame=True) as neighbour:
+            disturbed = [neighbour.send(chunks[0]).outputs]
+            with pytest.raises(SoloistError) as caught:
+                case.ask(asker)
+            assert eventually(lambda: strict.total("soloist_sessions_open") == 1)
+            disturbed.append(neighbour.send(chunks[1]).outputs)
+    assert [outputs.tobytes() for outputs in disturbed] == [outputs.tobytes() for outputs in undisturbed]
+    _assert_told(caught.value, case)
+    assert asker.predict(ones(3)).frame_count == 3
+    assert eventually(lambda: strict.total("soloist_sessions_open") == 0)
+    assert strict.total("soloist_session_state_bytes") == 0
+
+
+def _assert_told(error: SoloistError, case: Case) -> None:
+    assert (error.code.name, error.reason) == (case.code, case.reason.name)
+    assert case.reason.hint.format(**error.facts) in error.message
+    assert "?" not in error.message  # stands for a fact that is missing
+    assert "secret" not in error.message  # the folder of the repository
+    for name, value in case.facts.items():
+        assert error.facts[name] == value

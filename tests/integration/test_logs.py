@@ -1,0 +1,40 @@
+"""The log of a real server: JSON on request, one line a failed call, none for one that was answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soloist import SoloistError
+from tests.graphs import Sums
+from tests.integration.asking import CLOSE, asking, chunk, ones, opening
+from tests.servers import running_server
+
+
+def test_one_line_a_failed_call(tmp_path: Path) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    with running_server(tmp_path / "repository", tmp_path, log_format="json") as server:
+        with asking(server.grpc) as asker:
+            asker.predict(ones(3))
+            asker.converse(opening(), chunk(0, ones(3)), CLOSE)
+            for messages in ((opening("nobody"),), (opening(), chunk(4, ones(3)))):
+                with pytest.raises(SoloistError):
+                    asker.converse(*messages)
+            with pytest.raises(SoloistError):
+                asker.predict(ones(3, 7))
+        server.ask_to_stop()
+        assert server.exit_code() == 0
+        calls = [line for line in server.log() if line["logger"] == "soloist.calls"]
+    assert [_said(line) for line in calls] == [
+        ("Stream", "NOT_FOUND", "MODEL_NOT_FOUND", "nobody"),
+        ("Stream", "FAILED_PRECONDITION", "CHUNK_GAP", "sums"),
+        ("Predict", "INVALID_ARGUMENT", "FEATURE_COUNT_MISMATCH", "sums"),
+    ]
+    assert len(calls[1]["session_id"]) == 32
+    assert (calls[1]["first_frame"], calls[1]["expected_first_frame"]) == (4, 0)
+
+
+def _said(line: dict[str, Any]) -> tuple[str, str, str, str]:
+    return line["api"], line["code"], line["reason"], line["model"]

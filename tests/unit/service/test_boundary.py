@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, cast
+
+import grpc
+import pytest
+from structlog.testing import capture_logs
+
+from service.errors import Reason, ServiceError
+from service.handlers.call import Call
+from service.transport.active_calls import ActiveCalls
+from service.transport.boundary import Boundary
+from tests.unit.service.conftest import Meter
+from tests.unit.service.manual import turns
+
+
+class AbortedError(Exception):
+    pass
+
+
+class FakeContext:
+    """What grpc.aio hands a handler, as far as the boundary uses it."""
+
+    def __init__(self, remaining_seconds: float | None = None) -> None:
+        self.remaining_seconds = remaining_seconds
+        self.told: Any = None
+
+    def time_remaining(self) -> float | None:
+        return self.remaining_seconds
+
+    def peer(self) -> str:
+        return "ipv4:192.0.2.1:5"
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("who", "me"),)
+
+    async def abort_with_status(self, status: Any) -> None:
+        self.told = status
+        raise AbortedError
+
+
+class Door:
+    """A boundary, and what can be seen of it."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.calls = ActiveCalls()
+        self.boundary = Boundary(self.calls, meter.metrics)
+        self.meter = meter
+        self.lines: list[Any] = []
+
+    async def through(self, context: FakeContext, error: BaseException | None = None) -> Call:
+        """Make one call to Predict, which names its model and raises `error`."""
+        with capture_logs() as self.lines:
+            async with self.boundary.around("Predict", cast("grpc.aio.ServicerContext[Any, Any]", context)) as call:
+                call.model, call.version = "sums", "1"
+                if error is not None:
+                    raise error
+        return call
+
+    def counted(self, code: str, model: str = "sums") -> float | None:
+        version = "1" if model else ""
+        return self.meter.value("soloist_requests_total", model=model, version=version, api="Predict", code=code)
+
+
+@pytest.fixture
+def door(meter: Meter) -> Door:
+    return Door(meter)
+
+
+async def test_a_call_that_is_answered_is_counted_and_not_logged(door: Door) -> None:
+    call = await door.through(FakeContext(remaining_seconds=5))
+    assert door.lines == []
+    assert door.counted("OK") == 1
+    assert not call.cancelled
+    assert call.deadline is not None
+    assert call.deadline > time.monotonic()
+    assert dict(call.metadata) == {"who": "me"}
+    assert len(door.calls) == 0
+
+
+async def test_a_refused_call_is_one_line_with_its_reason_and_facts(door: Door) -> None:
+    context = FakeContext()
+    with pytest.raises(AbortedError):
+        await door.through(context, ServiceError(Reason.CHUNK_GAP, first_frame=9, expected_first_frame=4))
+    (line,) = door.lines
+    assert (line["event"], line["log_level"]) == ("call refused", "info")
+    assert (line["reason"], line["code"]) == ("CHUNK_GAP", "FAILED_PRECONDITION")
+    assert (line["api"], line["model"], line["peer"]) == ("Predict", "sums", "ipv4:192.0.2.1:5")
+    assert (line["first_frame"], line["expected_first_frame"]) == (9, 4)
+    assert door.counted("FAILED_PRECONDITION") == 1
+    assert context.told.code is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_an_unknown_failure_is_one_line_with_its_cause_which_callers_never_see(door: Door) -> None:
+    context, error = FakeContext(), KeyError("secret")
+    with pytest.raises(AbortedError):
+        await door.through(context, error)
+    (line,) = door.lines
+    assert (line["event"], line["log_level"], line["exc_info"]) == ("call failed", "error", error)
+    assert door.counted("INTERNAL") == 1
+    assert (context.told.code, context.told.details) == (grpc.StatusCode.INTERNAL, "internal error")
+    assert "secret" not in repr(context.told)
+
+
+@pytest.mark.parametrize(
+    ("remaining_seconds", "code"), [(None, "CANCELLED"), (60, "CANCELLED"), (0, "DEADLINE_EXCEEDED")]
+)
+@pytest.mark.parametrize("how", [asyncio.CancelledError(), ServiceError(Reason.STREAM_CUT)])
+async def test_a_call_whose_caller_left_is_one_line(
+    door: Door, remaining_seconds: float | None, code: str, how: BaseException
+) -> None:
+    with pytest.raises((AbortedError, asyncio.CancelledError)):
+        await door.through(FakeContext(remaining_seconds), how)
+    (line,) = door.lines
+    assert line["code"] == code
+    assert door.counted(code) == 1
+
+
+async def test_a_call_that_comes_while_draining_is_refused_before_it_begins(door: Door) -> None:
+    door.calls.drain()
+    context = FakeContext()
+    with pytest.raises(AbortedError):
+        await door.through(context)
+    assert [line["reason"] for line in door.lines] == ["SERVER_DRAINING"]
+    assert door.counted("UNAVAILABLE", model="") == 1
+    assert context.told.code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_call_that_is_cut_is_told_so(door: Door) -> None:
+    context = FakeContext()
+    call = asyncio.ensure_future(_wait_inside(door, context))
+    await turns()
+    assert len(door.calls) == 1
+    door.calls.drain()
+    assert not await door.calls.idle(0)
+    door.calls.cut()
+    with pytest.raises(AbortedError):
+        await call
+    assert context.told.code is grpc.StatusCode.UNAVAILABLE
+    assert await door.calls.idle(0)
+
+
+async def _wait_inside(door: Door, context: FakeContext) -> None:
+    async with door.boundary.around("Predict", cast("grpc.aio.ServicerContext[Any, Any]", context)):
+        await asyncio.Event().wait()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from service.engine.session import ModelFileError, open_session
+from service.manifest import ManifestError, read_manifest
+from soloist.v1 import tensor_pb2
+from soloist.v1.model_pb2 import Model
+from tests.graphs import METADATA_KEY, Sums
+
+SUMS = Sums(name="sums")
+
+
+def test_a_true_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_manifest(open_session(SUMS.write(tmp_path))) == SUMS.manifest
+
+
+def test_a_field_from_the_future_is_ignored(tmp_path: Path) -> None:
+    path = SUMS.write(tmp_path)
+    model = onnx.load(path)
+    text = model.metadata_props[0].value.replace("{", '{"fieldOfTomorrow": 1,', 1)
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, path)
+    assert read_manifest(open_session(path)) == SUMS.manifest
+
+
+def _unnamed_input(manifest: Model) -> None:
+    manifest.signature.ClearField("length")
+
+
+def _wrong_type(manifest: Model) -> None:
+    manifest.signature.frames.data_type = tensor_pb2.DATA_TYPE_FLOAT64
+
+
+def _no_type(manifest: Model) -> None:
+    manifest.signature.outputs.data_type = tensor_pb2.DATA_TYPE_UNSPECIFIED
+
+
+def _missing_output(manifest: Model) -> None:
+    manifest.signature.outputs.name = "answers"
+
+
+def _invented_input(manifest: Model) -> None:
+    manifest.signature.states[0].input = "state.other"
+
+
+def _invented_state(manifest: Model) -> None:
+    manifest.signature.states.add(name="b", input="state.b", output="next.b", data_type=tensor_pb2.DATA_TYPE_FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_unnamed_input, "doesn't name the inputs length"),
+        (_wrong_type, r"input 'frames' is tensor\(double\) in the manifest and tensor\(float\) in the graph"),
+        (_no_type, "gives output 'outputs' no element type"),
+        (_missing_output, r"output 'answers' is tensor\(float\) in the manifest and None in the graph"),
+        (_invented_input, "doesn't name the inputs state.sum"),
+        (_invented_state, "'state.b' is"),
+    ],
+)
+def test_a_manifest_that_is_not_true_of_its_graph_is_refused(tmp_path: Path, spoil: object, said: str) -> None:
+    manifest = SUMS.manifest
+    assert callable(spoil)
+    spoil(manifest)
+    with pytest.raises(ManifestError, match=said):
+        read_manifest(open_session(SUMS.write(tmp_path, manifest=manifest)))
+
+
+@pytest.mark.parametrize(("text", "said"), [(None, "soloist export"), ("{", "can't be parsed"), ("[]", "inputs")])
+def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, text: str | None, said: str) -> None:
+    path = SUMS.write(tmp_path)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {} if text is None else {METADATA_KEY: text})
+    onnx.save(model, path)
+    with pytest.raises(ManifestError, match=said):
+        read_manifest(open_session(path))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model"])
+def test_a_file_that_is_no_model_is_refused_and_its_place_kept_secret(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "model.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelFileError) as caught:
+        open_session(path)
+    assert str(tmp_path) not in str(caught.value)

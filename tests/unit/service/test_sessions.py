@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from service.errors import Reason, ServiceError
+from service.sessions import Session, Sessions
+from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
+from tests.integration.asking import ones
+from tests.servables import GatedRunner, servable
+from tests.unit.service.conftest import Meter
+
+STATE_BYTES = 100
+TARGET = servable(GatedRunner(state_bytes=STATE_BYTES))
+
+
+@pytest.fixture
+def sessions(meter: Meter) -> Sessions:
+    return Sessions(max_sessions=3, max_state_bytes=250, metrics=meter.metrics)
+
+
+def in_time() -> bool:
+    return False
+
+
+def too_late() -> bool:
+    return True
+
+
+def _chunk(first_frame: int, frames: int = 2) -> Chunk:
+    return Chunk(first_frame=first_frame, frames=ones(frames))
+
+
+def _answer(session: Session, chunk: Chunk) -> ChunkResult:
+    """Answer a chunk as the handler does."""
+    known = session.answered(chunk)
+    if known is not None:
+        return known
+    frames = chunk.frames.shape[0]
+    result = ChunkResult(prediction_id=f"answer at {chunk.first_frame}", frame_count=frames)
+    session.advance(chunk, {"sum": np.full((1, 1), session.frame_count + frames, np.float32)}, result)
+    return result
+
+
+def test_a_chunk_counts_once_however_often_it_is_sent(sessions: Sessions) -> None:
+    with sessions.open(TARGET, in_time) as session:
+        _answer(session, _chunk(0))
+        first = _answer(session, _chunk(2))
+        assert _answer(session, _chunk(2)) is first
+        assert (session.frame_count, session.states["sum"].item()) == (4, 4)
+        _answer(session, _chunk(4))
+        assert session.frame_count == 6
+
+
+@pytest.mark.parametrize(
+    ("chunk", "reason"),
+    [
+        (_chunk(5), Reason.CHUNK_GAP),
+        (_chunk(3), Reason.CHUNK_OVERLAP),
+        (_chunk(0), Reason.CHUNK_OVERLAP),
+        (_chunk(2, frames=1), Reason.CHUNK_CONFLICT),
+    ],
+)
+def test_a_chunk_out_of_order_names_the_frame_that_comes_next(sessions: Sessions, chunk: Chunk, reason: Reason) -> None:
+    with sessions.open(TARGET, in_time) as session:
+        _answer(session, _chunk(0))
+        _answer(session, _chunk(2))
+        with pytest.raises(ServiceError) as caught:
+            session.answered(chunk)
+        assert caught.value.reason is reason
+        assert caught.value.facts == {"first_frame": chunk.first_frame, "expected_first_frame": 4}
+        assert session.frame_count == 4
+
+
+def test_sessions_are_bounded_in_number(meter: Meter) -> None:
+    sessions = Sessions(max_sessions=1, max_state_bytes=10_000, metrics=meter.metrics)
+    with sessions.open(TARGET, in_time):
+        with pytest.raises(ServiceError) as caught, sessions.open(TARGET, in_time):
+            pass
+        assert caught.value.reason is Reason.TOO_MANY_SESSIONS
+        assert len(sessions) == 1
+    with sessions.open(TARGET, in_time):
+        assert len(sessions) == 1
+
+
+def test_sessions_are_bounded_in_memory(sessions: Sessions, meter: Meter) -> None:
+    with sessions.open(TARGET, in_time), sessions.open(TARGET, in_time):
+        assert meter.value("soloist_session_state_bytes", model="gated") == 2 * STATE_BYTES
+        with pytest.raises(ServiceError) as caught, sessions.open(TARGET, in_time):
+            pass
+        assert caught.value.reason is Reason.SESSION_STATE_FULL
+        assert caught.value.facts == {"state_bytes": 2 * STATE_BYTES, "max_state_bytes": 250}
+    assert meter.value("soloist_session_state_bytes", model="gated") == 0
+    assert meter.value("soloist_sessions_open", model="gated") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "is_past_deadline", "end"),
+    [
+        (None, in_time, "complete"),
+        (ServiceError(Reason.STREAM_CUT), in_time, "cancelled"),
+        (ServiceError(Reason.STREAM_CUT), too_late, "deadline"),
+        (asyncio.CancelledError(), in_time, "cancelled"),
+        (asyncio.CancelledError(), too_late, "deadline"),
+        (GeneratorExit(), in_time, "cancelled"),
+        (ServiceError(Reason.DEADLINE_EXCEEDED), too_late, "deadline"),
+        (ServiceError(Reason.SESSION_IDLE), in_time, "idle"),
+        (ServiceError(Reason.SERVER_DRAINING), in_time, "drained"),
+        (ServiceError(Reason.CHUNK_GAP), in_time, "error"),
+        (RuntimeError(), in_time, "error"),
+    ],
+)
+def test_every_end_is_counted_once_for_what_it_was(
+    sessions: Sessions, meter: Meter, error: BaseException | None, is_past_deadline: Callable[[], bool], end: str
+) -> None:
+    ended = _end(sessions, meter, error, is_past_deadline)
+    assert ended == {end: 1}
+    assert len(sessions) == 0
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit(), ServiceError(Reason.STREAM_CUT)])
+def test_what_the_drain_cuts_is_counted_as_drained(sessions: Sessions, meter: Meter, error: BaseException) -> None:
+    sessions.expect_cut()
+    assert _end(sessions, meter, error, in_time) == {"drained": 1}
+
+
+def _end(
+    sessions: Sessions, meter: Meter, error: BaseException | None, is_past_deadline: Callable[[], bool]
+) -> dict[str, float]:
+    """End a session so; return how often each end was counted."""
+    expected = () if error is None else (type(error),)
+    with suppress(*expected), sessions.open(TARGET, is_past_deadline):
+        if error is not None:
+            raise error
+    samples = next(iter(meter.metrics.sessions_ended.collect())).samples
+    return {
+        sample.labels["reason"]: sample.value for sample in samples if sample.value and sample.name.endswith("_total")
+    }

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SOLOIST_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text('repository = "/from/file"\nmax_sessions = 1\ndrain_seconds = 1.5\nallow_non_finite = true\n')
+    return path
+
+
+def test_defaults_are_enough_but_for_the_repository() -> None:
+    settings = load_settings({"repository": "models"})
+    assert settings.repository == Path("models")
+    assert (settings.grpc_port, settings.http_port) == (8001, 8002)
+    assert not settings.batch_uncertified
+    assert not settings.allow_non_finite
+    with pytest.raises(SettingsError, match=r"^repository: field required$"):
+        load_settings({})
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOLOIST_MAX_SESSIONS", "2")
+    monkeypatch.setenv("SOLOIST_DRAIN_SECONDS", "2.5")
+    settings = load_settings({"config": file, "drain_seconds": 3.5})
+    assert settings.repository == Path("/from/file")
+    assert settings.allow_non_finite
+    assert settings.max_sessions == 2
+    assert settings.drain_seconds == 3.5
+
+
+def test_the_environment_may_name_the_file_and_a_flag_another(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOLOIST_CONFIG", str(file))
+    assert load_settings({}).max_sessions == 1
+    other = tmp_path / "other.toml"
+    other.write_text('repository = "/elsewhere"\n')
+    assert load_settings({"config": other}).repository == Path("/elsewhere")
+
+
+def test_variables_that_others_set_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOLOIST_PORT", "tcp://10.0.0.7:8001")  # so an orchestrator tells of a service called "soloist"
+    assert load_settings({"repository": "models"}).grpc_port == 8001
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("grpc_port", "70000"),
+        ("http_port", "-1"),
+        ("workers", "0"),
+        ("drain_seconds", "-1"),
+        ("drain_seconds", "nan"),
+        ("idle_seconds", "0"),
+        ("idle_seconds", "nan"),
+        ("max_sessions", "many"),
+        ("max_message_bytes", "10"),
+        ("log_format", "xml"),
+        ("log_level", "loud"),
+        ("allow_non_finite", "perhaps"),
+    ],
+)
+def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"SOLOIST_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=f"^{name}: input "):
+        load_settings({"repository": "models"})
+
+
+def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:
+    file.write_text("max_sesions = 5\nworkers = 0\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"config": file})
+    told = str(caught.value).split("; ")
+    assert sorted(sentence.partition(":")[0] for sentence in told) == ["max_sesions", "repository", "workers"]
+
+
+@pytest.mark.parametrize("text", ["workers 5", "workers = [", "\x00"])
+def test_a_file_that_is_no_toml_is_named(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.toml: "):
+        load_settings({"config": file})
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: there is no such file"):
+        load_settings({"config": tmp_path / "nowhere.toml"})
