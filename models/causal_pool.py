@@ -21,16 +21,16 @@ class CausalPool(nn.Module):
         self.width = width
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
-        """Zeros: `sum` [batch, H] float32, `count` [batch] int64."""
-        return {"sum": torch.zeros(batch, self.width), "count": torch.zeros(batch, dtype=torch.int64)}
+        """Zeros: `sum` [batch, H] float32, `count` [batch, 1] int64: other servers keep no state without an axis."""
+        return {"sum": torch.zeros(batch, self.width), "count": torch.zeros(batch, 1, dtype=torch.int64)}
 
     def forward(self, h_BTH: Tensor, length_B: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean so far at every frame [B, T, H], and the state after `length` frames."""
         frames = h_BTH.shape[1]
         sums_BTH = torch.cat([states["sum"][:, None], h_BTH], dim=1).cumsum(dim=1)[:, 1:]
-        count_BT = states["count"][:, None] + torch.arange(1, frames + 1)
+        count_BT = states["count"] + torch.arange(1, frames + 1)
         mean_BTH = sums_BTH / count_BT[:, :, None].to(torch.float32)
-        return mean_BTH, {"sum": frame_at(sums_BTH, length_B - 1), "count": states["count"] + length_B}
+        return mean_BTH, {"sum": frame_at(sums_BTH, length_B - 1), "count": states["count"] + length_B[:, None]}
 
 
 def frame_at(x_BTH: Tensor, index_B: Tensor) -> Tensor:

@@ -67,16 +67,6 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x_BTC: Tensor, valid_BT: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Normalise each frame by itself; leading axes may be any."""
-        if torch.onnx.is_in_onnx_export():
-            # torch 2.13 takes its own operator apart inside a Scan, and stumbles over the symbolic batch.
-            y_BTC: Tensor = torch.onnx.ops.symbolic(
-                "RMSNormalization",
-                [x_BTC, self.weight],
-                {"axis": -1, "epsilon": EPS},
-                dtype=x_BTC.dtype,
-                shape=x_BTC.shape,
-            )
-            return y_BTC
         return super().forward(x_BTC)
 
 

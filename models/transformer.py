@@ -56,22 +56,22 @@ class Transformer(nn.Module):
         self.final_norm = make_norm(config.norm if config.norm_position == "pre" else "none", config.width)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
-        """Zeros: position [batch] int64, keys and values [batch, window + tile, E]."""
+        """Zeros: position [batch, 1] int64, keys and values [batch, window + tile, E]."""
         rows = self.config.window + self.config.tile
         caches = {
             f"layer.{i}.{kind}": torch.zeros(batch, rows, self.width)
             for i in range(self.config.layers)
             for kind in ("keys", "values")
         }
-        return {"position": torch.zeros(batch, dtype=torch.int64), **caches}
+        return {"position": torch.zeros(batch, 1, dtype=torch.int64), **caches}
 
     def forward(self, x_BTD: Tensor, length_B: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the last layer's output at every frame [B, T, E], and the states after `length` frames."""
         frames = x_BTD.shape[1]
         valid_BT = valid_frames(length_B, frames)
-        tiling = Tiling(states["position"], length_B, frames, self.config.window, self.config.tile)
+        tiling = Tiling(states["position"][:, 0], length_B, frames, self.config.window, self.config.tile)
         h_BTE = self.project(x_BTD)
-        next_states = {"position": states["position"] + length_B}
+        next_states = {"position": states["position"] + length_B[:, None]}
         for i, layer in enumerate(self.layers):
             keys, values = f"layer.{i}.keys", f"layer.{i}.values"
             h_BTE, (next_states[keys], next_states[values]) = layer(
@@ -80,9 +80,9 @@ class Transformer(nn.Module):
         return self.final_norm(h_BTE, valid_BT), next_states
 
     def norm_pairs(self) -> list[NormPair]:
-        """Return the BatchNorms whose output goes into one linear map: of the feed-forward networks, pre-norm only.
+        """Return the BatchNorms whose output goes into one linear map: in front of attention and feed-forward networks.
 
-        Those in front of attention would fold into its three projections; behind a residual sum nothing folds.
+        Pre-norm only: behind a residual sum nothing folds. The final one goes into the pool.
         """
         if not self.config.norm.startswith("batch") or self.config.norm_position != "pre":
             return []

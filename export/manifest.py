@@ -1,0 +1,67 @@
+"""Owns the manifest: everything that is known of a model when it is exported, as a soloist.v1.Model."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed
+
+from google.protobuf.json_format import MessageToJson
+
+from export.graph import OPSET
+from export.norm_layers import norm_layers
+from export.signature import signature
+from models.config import config_to_json
+from models.training import Checkpoint
+from soloist.v1.model_pb2 import Accuracy, Model, Parity, Provenance, Training
+
+METADATA_KEY = "soloist.v1.Model"
+CONTROLS = ("batch_naive",)  # normalisers that stand for a mistake
+_TOOLS = ("soloist", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
+
+
+def manifest(
+    checkpoint: Checkpoint, folded: frozenset[str], parity: Parity, accuracy: Accuracy, *, name: str, version: int
+) -> Model:
+    """Put a model's manifest together; its certificate is left unset."""
+    model = checkpoint.model()
+    return Model(
+        name=name,
+        version=version,
+        task=checkpoint.task.name,
+        architecture=checkpoint.architecture,
+        norm=checkpoint.config.norm,
+        causal=model.causal,
+        control=checkpoint.config.norm in CONTROLS,
+        signature=signature(model),
+        labels=checkpoint.task.labels,
+        max_frames=0,  # no architecture of the zoo has a longest sequence
+        norm_layers=norm_layers(checkpoint, folded),
+        training=_training(checkpoint, sum(parameter.numel() for parameter in model.parameters())),
+        accuracy=accuracy,
+        parity=parity,
+        provenance=Provenance(
+            checkpoint_sha256=checkpoint.digest,
+            data_sha256=checkpoint.data_sha256,
+            opset=OPSET,
+            tools=[f"{tool} {installed(tool)}" for tool in _TOOLS],
+        ),
+        precision="float32",
+    )
+
+
+def _training(checkpoint: Checkpoint, parameters: int) -> Training:
+    return Training(
+        seed=checkpoint.seed,
+        epochs=checkpoint.epochs,
+        best_epoch=checkpoint.best_epoch,
+        sequences=checkpoint.sequences,
+        min_frames=checkpoint.min_frames,
+        max_frames=checkpoint.max_frames,
+        parameters=parameters,
+        validation_accuracy=checkpoint.validation_accuracy,
+        config_json=config_to_json(checkpoint.config),
+    )
+
+
+def to_json(model: Model) -> str:
+    """Return the manifest as it stands in a file's metadata."""
+    return MessageToJson(model, indent=None)

@@ -1,0 +1,47 @@
+"""Owns one export as a command: a checkpoint file becomes the next version of a model in a repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from export.checkpoint import STEPS, export_checkpoint
+from export.repository import next_version
+from models.data import load
+from models.training import Checkpoint
+from soloist.v1.model_pb2 import Model
+
+
+def run(checkpoint_path: Path, repository: Path, name: str | None) -> Model:
+    """Export a checkpoint under `name`, by default "<task>-<architecture>-<norm>", as its next free version.
+
+    Raises ExportError when a check fails and DataError when the checkpoint's task is unknown.
+    """
+    checkpoint = Checkpoint.load(checkpoint_path)
+    name = name or f"{checkpoint.task.name}-{checkpoint.architecture}-{checkpoint.config.norm}"
+    version = next_version(repository, name)
+    dataset = load(checkpoint.task.name)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+        task = display.add_task(name, total=len(STEPS))
+
+        def progress(step: str) -> None:
+            display.update(task, completed=STEPS.index(step), description=f"{name}: {step}")
+
+        model = export_checkpoint(
+            checkpoint, repository, name=name, version=version, dataset=dataset, progress=progress
+        )
+    console.print(_summary(model, repository), soft_wrap=True, highlight=False)
+    return model
+
+
+def _summary(model: Model, repository: Path) -> str:
+    accuracy = model.accuracy
+    return (
+        f"{repository / model.name / str(model.version)}: "
+        f"held-out accuracy {accuracy.ratio:.4f} ({accuracy.correct} of {accuracy.sequences}), "
+        f"differs from PyTorch by {model.parity.max_abs_difference:.2g} at most in {model.parity.cases} cases"
+    )

@@ -1,0 +1,37 @@
+"""Owns the manifest's signature: what goes into a graph and what comes out."""
+
+from __future__ import annotations
+
+import torch
+
+from models.zoo import SequenceModel
+from soloist.v1.model_pb2 import Signature, StateSpec
+from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_INT64, TensorSpec
+
+_TYPES = {torch.float32: DATA_TYPE_FLOAT32, torch.int64: DATA_TYPE_INT64}
+_FREE = -1
+
+
+def signature(model: SequenceModel) -> Signature:
+    """Describe a model's graph; its tensors bear the names that export/graph.py gives them."""
+    task = model.task
+    frames = TensorSpec(name="frames", data_type=DATA_TYPE_FLOAT32, shape=[_FREE, _FREE, task.feature_count])
+    if task.frames == "tokens":
+        frames = TensorSpec(name="frames", data_type=DATA_TYPE_INT64, shape=[_FREE, _FREE])
+    return Signature(
+        frames=frames,
+        length=TensorSpec(name="length", data_type=DATA_TYPE_INT64, shape=[_FREE]),
+        outputs=TensorSpec(name="outputs", data_type=DATA_TYPE_FLOAT32, shape=[_FREE, _FREE, len(task.labels)]),
+        states=[
+            StateSpec(
+                name=name,
+                input=f"state.{name}",
+                output=f"next.{name}",
+                data_type=_TYPES[state.dtype],
+                shape=state.shape[1:],
+            )
+            for name, state in model.initial_state(1).items()
+        ],
+        text_encoding=task.text_encoding,
+        token_count=task.token_count,
+    )

@@ -1,0 +1,202 @@
+"""The promise, on exported graphs in ONNX Runtime, to the bit: whole = chunks = batched = padded = alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from export import form
+from export.fold import fold
+from export.graph import trace
+from export.runtime import Runtime, States
+from models import zoo
+from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
+
+Array = npt.NDArray[Any]
+NUMBERS = TaskSpec(name="numbers", frames="features", feature_count=5, labels=("a", "b", "c"))
+TOKENS = TaskSpec(name="tokens", frames="tokens", token_count=11, labels=("a", "b"), text_encoding="utf8")
+WINDOW = 12
+CAUSAL: dict[str, ModelConfig] = {
+    "lstm-recurrent": LSTMConfig(hidden=13, layers=2),
+    "lstm-input": LSTMConfig(hidden=13, layers=2, norm_place="input"),
+    "tcn": TCNConfig(channels=19),
+    "transformer-pre": TransformerConfig(width=18, heads=3, window=WINDOW, tile=4),
+    "transformer-post": TransformerConfig(width=18, heads=3, layers=1, window=WINDOW, tile=4, norm_position="post"),
+}
+WHOLE_ONLY: dict[str, ModelConfig] = {"encoder": EncoderConfig(width=18, heads=3)}
+NORMS = ("none", "layer", "rms", "batch")
+CASES = [*itertools.product(CAUSAL, NORMS), ("tcn", "batch_naive"), ("lstm-recurrent", "batch_naive")]
+ENCODERS = [*itertools.product(WHOLE_ONLY, NORMS)]
+# One frame, every remainder of 4, and past the window of the Transformer.
+LENGTHS = (1, 2, 3, 4, 5, 7, 11, 13, 16, 27, 31, 43)
+FILLERS = (0.0, 1e30, np.inf, np.nan)
+
+
+def untrained(task: TaskSpec, config: ModelConfig) -> zoo.SequenceModel:
+    """No gain is 1, no bias, mean or moment 0, so that nothing folds by accident."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    model = zoo.build(task, config.architecture, config)
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if tensor.dtype == torch.float32 and (tensor.ndim == 1 or name.endswith("attention.bias")):
+                positive = name.endswith(("running_var", "deviation", "norm.weight"))
+                noise = torch.randn(tensor.shape, generator=generator)
+                tensor.copy_(0.5 + noise.abs() if positive else 0.3 * noise)
+    return model.eval()
+
+
+@functools.cache
+def exported(name: str, norm: str, task: TaskSpec = NUMBERS) -> Runtime:
+    config = dataclasses.replace({**CAUSAL, **WHOLE_ONLY}[name], norm=norm)
+    graph = trace(fold(untrained(task, config))[0])
+    form.check(graph)
+    return Runtime(graph.SerializeToString())
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    return exported(*request.param)
+
+
+@pytest.fixture(params=[*CASES, *ENCODERS], ids="-".join)
+def any_runtime(request: pytest.FixtureRequest) -> Runtime:
+    return exported(*request.param)
+
+
+def numbers(frames: int, seed: int = 0, scale: float = 1.0) -> Array:
+    return (scale * np.random.default_rng([seed, frames]).normal(size=(frames, 5))).astype(np.float32)
+
+
+def together(runtime: Runtime, chunks: Sequence[Array], states: States, padding: int, filler: float) -> list[Any]:
+    """Run ragged chunks in one call; return each row's outputs and states without any padding."""
+    length = np.array([len(chunk) for chunk in chunks], np.int64)
+    frames = np.full((len(chunks), length.max() + padding, *chunks[0].shape[1:]), filler, chunks[0].dtype)
+    for row, chunk in zip(frames, chunks, strict=True):
+        row[: len(chunk)] = chunk
+    outputs, following = runtime.run(frames, length, states)
+    return [
+        (output[:frames], {name: state[b] for name, state in following.items()})
+        for b, (output, frames) in enumerate(zip(outputs, length, strict=True))
+    ]
+
+
+def alone(runtime: Runtime, frames: Array) -> Any:
+    return together(runtime, [frames], runtime.initial_state(1), 0, 0.0)[0]
+
+
+def streamed(runtime: Runtime, frames: Array, chunks: Sequence[int]) -> Any:
+    states, outputs = runtime.initial_state(1), []
+    for chunk in np.split(frames, np.cumsum(chunks)[:-1]):
+        output, following = together(runtime, [chunk], states, 0, 0.0)[0]
+        outputs.append(output)
+        states = {name: state[None] for name, state in following.items()}
+    return np.concatenate(outputs), following
+
+
+def assert_same_bits(expected: Any, found: Any) -> None:
+    assert expected[0].tobytes() == found[0].tobytes(), "outputs"
+    assert np.isfinite(expected[0]).all()
+    for name, state in expected[1].items():
+        assert state.tobytes() == found[1][name].tobytes(), name
+
+
+def cuts(frames: int) -> list[list[int]]:
+    rng = np.random.default_rng(frames)
+    odd = [part for part in (frames - frames // 3 * 3, *[3] * (frames // 3)) if part]
+    edges = [[1, frames - 1], [frames - 1, 1]] if frames > 1 else []
+    chosen = [[1] * frames, odd, *edges]
+    for _ in range(3):
+        inside = np.flatnonzero(rng.random(frames - 1) < 0.3) + 1
+        chosen.append(np.diff([0, *inside, frames]).tolist())
+    return chosen
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_chunks_are_the_whole(runtime: Runtime, frames: int) -> None:
+    sequence = numbers(frames)
+    whole = alone(runtime, sequence)
+    for chunks in cuts(frames):
+        assert_same_bits(whole, streamed(runtime, sequence, chunks))
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_mates_do_not_matter(any_runtime: Runtime, frames: int) -> None:
+    sequence = numbers(frames)
+    whole = alone(any_runtime, sequence)
+    for batch, scale, row in ((2, 100.0, 1), (3, 0.0, 0), (8, 100.0, 5), (17, 1.0, 16)):
+        mates = [numbers(frames, seed + 1, scale) for seed in range(batch)]
+        mates[row] = sequence
+        found = together(any_runtime, mates, any_runtime.initial_state(batch), 0, 0.0)
+        assert_same_bits(whole, found[row])
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_padding_does_not_matter(runtime: Runtime, frames: int, filler: float) -> None:
+    sequence = numbers(frames)
+    whole = alone(runtime, sequence)
+    for padding in (1, 2, 3, 4, 9):
+        assert_same_bits(whole, together(runtime, [sequence], runtime.initial_state(1), padding, filler)[0])
+
+
+def test_streams_at_different_positions_share_batches(runtime: Runtime) -> None:
+    rng = np.random.default_rng(0)
+    sequences = [
+        numbers(frames, seed, scale=100.0 if seed % 2 else 1.0) for seed, frames in enumerate((43, 31, 20, 3, 1))
+    ]
+    left = list(sequences)
+    rows = [{name: state[0] for name, state in runtime.initial_state(1).items()} for _ in sequences]
+    outputs: list[list[Array]] = [[] for _ in sequences]
+    while live := [i for i, frames in enumerate(left) if len(frames)]:
+        chosen = rng.permutation(live)[: rng.integers(1, len(live) + 1)]
+        chunks = [left[i][: rng.integers(1, 9)] for i in chosen]
+        states = {name: np.stack([rows[i][name] for i in chosen]) for name in rows[0]}
+        found = together(runtime, chunks, states, int(rng.integers(3)), np.nan)
+        for i, chunk, (output, following) in zip(chosen, chunks, found, strict=True):
+            left[i], rows[i] = left[i][len(chunk) :], following
+            outputs[i].append(output)
+    for i, sequence in enumerate(sequences):
+        assert_same_bits(alone(runtime, sequence), (np.concatenate(outputs[i]), rows[i]))
+
+
+def test_long_sequences_in_large_chunks(runtime: Runtime) -> None:
+    sequence = numbers(701)
+    whole = alone(runtime, sequence)
+    for chunks in ([1, 700], [350, 351], [512, 189], [699, 1, 1], [100] * 7 + [1]):
+        assert_same_bits(whole, streamed(runtime, sequence, chunks))
+
+
+@pytest.mark.parametrize("name", ["lstm-recurrent", "tcn", "transformer-pre"])
+def test_tokens(name: str) -> None:
+    runtime = exported(name, "layer", TOKENS)
+    sequence = np.random.default_rng(0).integers(0, 11, 31)
+    whole = alone(runtime, sequence)
+    for chunks in cuts(31):
+        assert_same_bits(whole, streamed(runtime, sequence, chunks))
+    mates = [np.random.default_rng(1).integers(0, 11, 40), sequence]
+    assert_same_bits(whole, together(runtime, mates, runtime.initial_state(2), 3, 5)[1])
+
+
+def test_a_token_out_of_range_is_clipped_into_it() -> None:
+    runtime = exported("tcn", "layer", TOKENS)
+    assert_same_bits(alone(runtime, np.array([0, 10])), alone(runtime, np.array([-7, 99])))
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_padding_reaches_no_valid_frame_of_the_encoder(norm: str, filler: float) -> None:
+    runtime = exported("encoder", norm)
+    for frames in LENGTHS:
+        sequence = numbers(frames)
+        whole = alone(runtime, sequence)
+        for padding in (1, 2, 3, 4, 9):
+            assert_same_bits(whole, together(runtime, [sequence], {}, padding, filler)[0])
