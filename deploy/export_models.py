@@ -6,11 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from models.training import train
-
 from export import export_checkpoint
 from models import zoo
 from models.data import load
+from models.training import train
 
 
 def export(name: str, repository: Path, *, seed: int) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from export.runtime import Runtime
 from models.data import Split
+from service.engine.graph import Graph
 from soloist.v1.model_pb2 import Accuracy
 
 
-def measure(runtime: Runtime, split: Split) -> Accuracy:
+def measure(graph: Graph, split: Split) -> Accuracy:
     """Ask for every sequence of a split by itself; the answer is the top class at its last frame."""
     correct = 0
     for frames, label in zip(split.sequences, split.labels, strict=True):
-        outputs, _ = runtime.run(frames[None], np.array([len(frames)], np.int64), runtime.initial_state(1))
+        outputs, _ = graph.run(frames[None], [len(frames)], graph.zero_states(1))
         correct += int(outputs[0, -1].argmax() == label)
     return Accuracy(sequences=len(split), correct=correct, ratio=correct / len(split))

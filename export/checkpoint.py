@@ -1,25 +1,36 @@
-"""Owns the steps of an export, in order: fold, trace, check, compare, measure, describe, write."""
+"""Owns the steps of an export, in order: fold, trace, lint, compare, measure, certify, write."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx
 import torch
 
-from export import accuracy, form, parity, repository
+from export import accuracy, parity, repository
+from export.certification import certify_model
 from export.config_pbtxt import config_pbtxt
 from export.errors import ExportError
 from export.fold import fold
 from export.graph import trace
-from export.manifest import METADATA_KEY, manifest, to_json
-from export.runtime import Runtime
+from export.lint import lint_model
+from export.manifest import METADATA_KEY, is_control, manifest, to_json
+from export.signature import signature
 from models.data import Dataset
 from models.training import Checkpoint
+from service.certificate import Budget
+from service.engine.graph import Graph
+from service.engine.session import open_session
+from soloist.v1.certificate_pb2 import Certificate
 from soloist.v1.model_pb2 import Model
 
-STEPS = ("tracing", "comparing with PyTorch", "measuring accuracy", "writing")
+STEPS = ("tracing", "comparing with PyTorch", "measuring accuracy", "certifying", "writing")
+# Enough to try every form that is known to break and some hundred random ones. The number ends it, so that the same
+# checkpoint gives the same file; the time is there for models that are very large.
+CERTIFICATE_BUDGET = Budget(seconds=120, max_cases=400)
 Progress = Callable[[str], None]
 
 
@@ -47,19 +58,35 @@ def export_checkpoint(
         model = checkpoint.model()
         folded_model, folded = fold(model)
         traced = trace(folded_model)
-        form.check(traced)
-        runtime = Runtime(traced.SerializeToString(deterministic=True))
+        if not is_control(checkpoint.config.norm):
+            _refuse_by_lint(traced)
+        graph = Graph(open_session(traced.SerializeToString(deterministic=True)), signature(model))
         tell(STEPS[1])
         # With the model as it was trained, so that folding is compared too.
-        agreement = parity.measure(model, runtime, dataset.train)
+        agreement = parity.measure(model, graph, dataset.train)
         tell(STEPS[2])
-        held_out = accuracy.measure(runtime, dataset.test)
+        held_out = accuracy.measure(graph, dataset.test)
         described = manifest(checkpoint, folded, agreement, held_out, name=name, version=version)
-    tell(STEPS[3])
+        tell(STEPS[3])
+        described.certificate.CopyFrom(_certificate(traced, described, dataset))
+    tell(STEPS[4])
     traced.metadata_props.add(key=METADATA_KEY, value=to_json(described))
     content = traced.SerializeToString(deterministic=True)
     repository.write(folder, name, version, content, config_pbtxt(described))
     return described
+
+
+def _refuse_by_lint(traced: onnx.ModelProto) -> None:
+    if findings := lint_model(traced):
+        faults = "; ".join(f"{finding.op} ({finding.node}): {finding.why}" for finding in findings)
+        raise ExportError(f"the graph is not in the form that keeps bits: {faults}")
+
+
+def _certificate(traced: onnx.ModelProto, described: Model, dataset: Dataset) -> Certificate:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(traced, path)
+        return certify_model(path, described, CERTIFICATE_BUDGET, samples=dataset.train.sequences)
 
 
 @contextmanager

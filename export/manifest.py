@@ -11,17 +11,18 @@ from export.norm_layers import norm_layers
 from export.signature import signature
 from models.config import config_to_json
 from models.training import Checkpoint
+from service.manifest import METADATA_KEY
 from soloist.v1.model_pb2 import Accuracy, Model, Parity, Provenance, Training
 
-METADATA_KEY = "soloist.v1.Model"
-CONTROLS = ("batch_naive",)  # normalisers that stand for a mistake
+_CONTROLS = frozenset({"batch_naive"})  # normalisers that stand for a mistake
+__all__ = ["METADATA_KEY", "is_control", "manifest", "to_json"]
 _TOOLS = ("soloist", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 def manifest(
     checkpoint: Checkpoint, folded: frozenset[str], parity: Parity, accuracy: Accuracy, *, name: str, version: int
 ) -> Model:
-    """Put a model's manifest together; its certificate is left unset."""
+    """Put a model's manifest together but for its certificate."""
     model = checkpoint.model()
     return Model(
         name=name,
@@ -30,7 +31,7 @@ def manifest(
         architecture=checkpoint.architecture,
         norm=checkpoint.config.norm,
         causal=model.causal,
-        control=checkpoint.config.norm in CONTROLS,
+        control=is_control(checkpoint.config.norm),
         signature=signature(model),
         labels=checkpoint.task.labels,
         max_frames=0,  # no architecture of the zoo has a longest sequence
@@ -60,6 +61,11 @@ def _training(checkpoint: Checkpoint, parameters: int) -> Training:
         validation_accuracy=checkpoint.validation_accuracy,
         config_json=config_to_json(checkpoint.config),
     )
+
+
+def is_control(norm: str) -> bool:
+    """Tell whether a normaliser is there to fail in a known way."""
+    return norm in _CONTROLS
 
 
 def to_json(model: Model) -> str:

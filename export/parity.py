@@ -13,9 +13,9 @@ import torch
 
 from export.errors import ExportError
 from export.parity_cases import Case, cases
-from export.runtime import Runtime, States
 from models.data import Split
 from models.zoo import SequenceModel
+from service.engine.graph import Graph, States
 from soloist.v1.model_pb2 import Parity, TensorParity
 
 Array = npt.NDArray[Any]
@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 BOUND = 1e-4
 
 
-def measure(model: SequenceModel, runtime: Runtime, split: Split, *, bound: float | None = None) -> Parity:
+def measure(model: SequenceModel, graph: Graph, split: Split, *, bound: float | None = None) -> Parity:
     """Compare over lengths, batches and cuts of real frames; the model in PyTorch always gets whole sequences.
 
     Raises ExportError, naming the tensors at fault, when any difference exceeds `bound` (default: BOUND).
@@ -34,7 +34,7 @@ def measure(model: SequenceModel, runtime: Runtime, split: Split, *, bound: floa
     largest: dict[str, float] = {}
     count = 0
     for case in cases(split, np.random.default_rng(0), causal=model.causal):
-        expected, found = _torch(model, case), _chunked(runtime, case)
+        expected, found = _torch(model, case), _chunked(graph, case)
         for name, value in expected.items():
             largest[name] = max(largest.get(name, 0.0), _difference(value, found[name]))
         count += 1
@@ -53,15 +53,15 @@ def _torch(model: SequenceModel, case: Case) -> dict[str, Array]:
     return {**tensors, **{f"next.{name}": state.numpy() for name, state in following.items()}}
 
 
-def _chunked(runtime: Runtime, case: Case) -> dict[str, Array]:
+def _chunked(graph: Graph, case: Case) -> dict[str, Array]:
     """Run a case chunk by chunk; the k-th chunks of all rows share a batch, each row at its own position."""
-    states: States = runtime.initial_state(len(case.length))
+    states: States = graph.zero_states(len(case.length))
     rows: list[list[Array]] = [[] for _ in case.length]
     start = np.zeros_like(case.length)
     for length in case.chunks.T:
         index_BT = np.minimum(start[:, None] + np.arange(length.max()), case.frames.shape[1] - 1)
         frames = np.stack([row[index] for row, index in zip(case.frames, index_BT, strict=True)])
-        outputs_BTK, states = runtime.run(frames, np.ascontiguousarray(length), states)
+        outputs_BTK, states = graph.run(frames, length, states)
         for row, outputs_TK, valid in zip(rows, outputs_BTK, length, strict=True):
             row.append(outputs_TK[:valid])
         start = start + length

@@ -1,6 +1,6 @@
 """Owns the bidirectional Transformer encoder: every frame sees the whole sequence, so it serves whole sequences only.
 
-Shape suffixes: B batch, T time, D input width, E model width, H heads, d head width.
+Shape suffixes: B batch, T time, D input width, E model width, H heads, d head width, Q = T + 1 queries.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ class EncoderLayer(nn.Module):
         frames, head = x_BTE.shape[1], self.width // self.heads
         x_BTE = self.project(x_BTE)
         q, k, v = (part.reshape(-1, frames, self.heads, head).transpose(1, 2) for part in x_BTE.chunk(3, dim=2))
-        scores_BHTT = torch.where(valid_BT[:, None, None], q @ k.transpose(2, 3) / math.sqrt(head), -math.inf)
-        y_BHTd: Tensor = torch.softmax(scores_BHTT, dim=-1) @ v
+        # One query alone would be multiplied by another kernel, so there are never fewer than two.
+        q = torch.cat([q, q[:, :, -1:]], dim=2)
+        scores_BHQT = torch.where(valid_BT[:, None, None], q @ k.transpose(2, 3) / math.sqrt(head), -math.inf)
+        y_BHTd: Tensor = (torch.softmax(scores_BHQT, dim=-1) @ v)[:, :, :-1]
         y_BTE: Tensor = self.out(y_BHTd.transpose(1, 2).reshape(-1, frames, self.width))
         return y_BTE
 

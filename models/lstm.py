@@ -5,7 +5,7 @@ Shape suffixes: B batch, T time, N all valid frames of a batch, D input width, H
 With `norm_place="input"` the input-to-hidden path is normalised (Laurent et al. 2015). With "recurrent" the
 hidden-to-hidden path is too; LayerNorm and RMSNorm then also stand before the cell's output (LN-LSTM, Ba et al. 2016),
 BatchNorm doesn't (Cooijmans et al. 2016 normalise the cell as well, but only without that does BatchNorm fold into the
-plain LSTM operator). Statistics are shared over time.
+plain LSTM operator). Running statistics are shared over time.
 """
 
 from __future__ import annotations

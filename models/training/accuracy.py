@@ -1,21 +1,23 @@
-"""Owns `python -m models.training.accuracy`: held-out accuracy of the default models in PyTorch, as a table."""
+"""Owns `python -m models.training.accuracy [NAME…]`: held-out accuracy of default models in PyTorch, as a table."""
 
 from __future__ import annotations
 
+import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from models import zoo
 from models.data import Split, load
 from models.training.evaluation import score
 from models.training.loop import train
 from models.training.run import bar
-from models.zoo import configuration
 
-# Whole training runs; vowels is small enough for a mean over seeds.
+# What is trained unless names are given; vowels is small enough for a mean over seeds.
 RUNS = {
     "vowels-tcn-layer": (0, 1, 2),
     "vowels-tcn-batch": (0, 1, 2),
@@ -49,7 +51,7 @@ def held_out(test: Split) -> Split:
 
 def measure(name: str, seed: int, console: Console) -> Measurement:
     """Train a default model and measure it."""
-    task, architecture, config = configuration(name)
+    task, architecture, config = zoo.configuration(name)
     dataset = load(task)
     started = time.perf_counter()
     with bar(console, f"{name} seed {seed}") as progress:
@@ -65,18 +67,32 @@ def measure(name: str, seed: int, console: Console) -> Measurement:
     )
 
 
+def table(names: Sequence[str], seeds: Sequence[int] | None, console: Console) -> Table:
+    """Train and measure; a row for each run, told on `console` as it ends, and the mean where there are several."""
+    rows = Table(*COLUMNS)
+    for name in names:
+        measured = []
+        for seed in seeds or RUNS.get(name, (0,)):
+            measured.append(run := measure(name, seed, console))
+            cells = (str(seed), f"{run.accuracy:.2%}", str(run.samples), str(run.epoch), f"{run.seconds:.1f}")
+            rows.add_row(name, *cells)
+            console.print(name, *cells, highlight=False)
+        if len(measured) > 1:
+            rows.add_row(name, "mean", f"{np.mean([run.accuracy for run in measured]):.2%}", end_section=True)
+    return rows
+
+
 def main() -> None:
-    """Print a row for each run, and the mean where there are several."""
-    progress = Console(stderr=True)
-    table = Table(*COLUMNS)
-    for name, seeds in RUNS.items():
-        rows = [measure(name, seed, progress) for seed in seeds]
-        for row in rows:
-            cells = (str(row.seed), f"{row.accuracy:.2%}", str(row.samples), str(row.epoch), f"{row.seconds:.1f}")
-            table.add_row(name, *cells)
-        if len(rows) > 1:
-            table.add_row(name, "mean", f"{np.mean([row.accuracy for row in rows]):.2%}", end_section=True)
-    Console().print(table)
+    """Read the command line and print the table."""
+    parser = argparse.ArgumentParser(description="Train default models and measure them on the held-out split.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="<task>-<architecture>-<norm>")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, help="default: 0, 1, 2 for the models of vowels measured, else 0"
+    )
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.names if name not in zoo.names()]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(zoo.names())}")
+    Console().print(table(arguments.names or list(RUNS), arguments.seeds, Console(stderr=True)))
 
 
 if __name__ == "__main__":

@@ -44,14 +44,15 @@ def collate(sequences: Sequence[Frames], labels: Sequence[int] | npt.NDArray[np.
 
 
 def training_batches(split: Split, size: int, rng: np.random.Generator, window: int = 0) -> Iterator[Batch]:
-    """Yield one epoch in random order, `size` sequences of about one length a batch.
+    """Yield one epoch in random order, up to `size` sequences of about one length a batch.
 
     Every sequence comes once; with a `window`, longer ones come as ceil(length / window) random crops of that length.
     """
     items, labels = _crops(split, window, rng) if window else (split.sequences, split.labels)
     lengths = np.array([len(item) for item in items])
     order = np.argsort(lengths * (1 + JITTER * rng.random(len(items))), kind="stable")
-    buckets = [order[first : first + size] for first in range(0, len(order), size)]
+    # Sizes differ by one at most: a small rest would give BatchNorm moments of a few rows, always the longest ones.
+    buckets = np.array_split(order, -(-len(order) // size))
     for bucket in rng.permutation(len(buckets)):
         chosen = buckets[bucket]
         yield collate([items[index] for index in chosen], labels[chosen])

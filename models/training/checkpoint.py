@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import pickle
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,13 @@ from torch import Tensor
 
 from models.config import ModelConfig, TaskSpec, config_from_json, config_to_json, task_from_json, task_to_json
 from models.zoo import SequenceModel, build
+
+# What torch.load and the parts of a checkpoint raise over a file that is none.
+_FOREIGN = (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, KeyError, TypeError, ValueError)
+
+
+class CheckpointError(Exception):
+    """A file is no checkpoint, or a damaged one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +74,25 @@ class Checkpoint:
         return model.eval()
 
     def save(self, path: Path) -> None:
-        """Write one file that `torch.load(weights_only=True)` reads; its folder is created."""
+        """Write one file that `torch.load(weights_only=True)` reads, whole or not at all; its folder is created."""
         path.parent.mkdir(parents=True, exist_ok=True)
         statistics = {name: asdict(moments) for name, moments in self.statistics.items()}
         texts = {"task": task_to_json(self.task), "config": config_to_json(self.config)}
-        torch.save({**self._fields(), **texts, "statistics": statistics}, path)
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        torch.save({**self._fields(), **texts, "statistics": statistics}, unfinished)
+        unfinished.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Read what `save` wrote. Raises OSError, pickle.UnpicklingError or TypeError for any other file."""
-        fields: dict[str, Any] = torch.load(path, weights_only=True)
-        fields["task"], fields["config"] = task_from_json(fields["task"]), config_from_json(fields["config"])
-        fields["statistics"] = {name: BatchStatistics(**moments) for name, moments in fields["statistics"].items()}
-        return cls(**fields)
+        """Read what `save` wrote. Raises OSError where it cannot be read and CheckpointError for any other file."""
+        content = path.read_bytes()
+        try:
+            fields: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+            fields["task"], fields["config"] = task_from_json(fields["task"]), config_from_json(fields["config"])
+            fields["statistics"] = {name: BatchStatistics(**moments) for name, moments in fields["statistics"].items()}
+            return cls(**fields)
+        except _FOREIGN as error:
+            raise CheckpointError(f"{path}: no checkpoint of Soloist, or a damaged one") from error
 
     def _fields(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

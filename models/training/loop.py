@@ -1,6 +1,6 @@
 """Owns the training loop: from a data set and a config to the weights of the best epoch.
 
-Shape suffixes: B batch, T time, C features, K classes.
+Shape suffixes: N frames, C features.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.config import ModelConfig
 from models.data import Dataset, Split
-from models.norm import valid_frames
-from models.training.batches import Batch, training_batches
+from models.training.batches import training_batches
 from models.training.checkpoint import Checkpoint
-from models.training.evaluation import Score, last_logits, score
+from models.training.evaluation import Score, score
+from models.training.objective import step
 from models.training.precise import reestimate
 from models.training.recipes import Recipe, recipe
+from models.training.schedule import one_cycle
 from models.training.validation import divide
 from models.zoo import Scaling, SequenceModel, build
 
@@ -108,14 +109,14 @@ def _fit(
 ) -> tuple[_Best, int]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = sum(1 for _ in training_batches(part, settings.batch, np.random.default_rng(0), settings.window))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=max(steps * settings.epochs, 2), pct_start=0.2
-    )
+    schedule = one_cycle(optimizer, steps * settings.epochs)
     best = _Best(epoch=0, validation=Score(loss=math.inf, accuracy=0.0), weights=copy.deepcopy(model.state_dict()))
     for epoch in range(1, settings.epochs + 1):
         model.train()
-        batches = training_batches(part, settings.batch, rng, settings.window)
-        losses = [_step(model, batch, settings, optimizer, schedule) for batch in batches]
+        losses = []
+        for batch in training_batches(part, settings.batch, rng, settings.window):
+            losses.append(step(model, batch, settings, optimizer))
+            schedule.step()
         measured = score(model, validation)
         if measured.loss < best.validation.loss:
             best = _Best(epoch=epoch, validation=measured, weights=copy.deepcopy(model.state_dict()))
@@ -124,40 +125,6 @@ def _fit(
         if epoch - best.epoch >= settings.patience:
             break
     return best, epoch
-
-
-def _step(
-    model: SequenceModel,
-    batch: Batch,
-    settings: Recipe,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.OneCycleLR,
-) -> float:
-    logits_BTK, _ = model(_noisy(model, batch, settings.noise), batch.length, model.initial_state(len(batch.labels)))
-    loss = _loss(logits_BTK, batch, settings.prefix_weight)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-    optimizer.step()
-    schedule.step()
-    return loss.item()
-
-
-def _loss(logits_BTK: Tensor, batch: Batch, prefix_weight: float) -> Tensor:
-    last = nn.functional.cross_entropy(last_logits(logits_BTK, batch.length), batch.labels)
-    if not prefix_weight:
-        return last
-    # Streams are answered at every frame, so every prefix is a sample.
-    valid_BT = valid_frames(batch.length, logits_BTK.shape[1])
-    labels_BT = batch.labels[:, None].expand_as(valid_BT)
-    every = nn.functional.cross_entropy(logits_BTK[valid_BT], labels_BT[valid_BT])
-    return (1 - prefix_weight) * last + prefix_weight * every
-
-
-def _noisy(model: SequenceModel, batch: Batch, noise: float) -> Tensor:
-    if not noise or not isinstance(model.front, Scaling):
-        return batch.x
-    return batch.x + torch.randn_like(batch.x) * (noise * model.front.deviation)
 
 
 @contextmanager

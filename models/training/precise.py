@@ -1,12 +1,12 @@
 """Owns precise BatchNorm statistics (Wu & Johnson 2021): re-estimated over the whole training set once trained.
 
-Shape suffixes: B batch, T time, N counted frames, C features, D input width, H hidden width, G gates.
+Shape suffixes: B batch, T time, N counted frames, C features.
 
 Done layer by layer, in the order of the forward pass and in eval mode: a layer's moments are taken over every frame
 of the training set as it arrives there once all layers in front of it use their precise moments. So each layer's
 statistics are those of exactly what it sees when serving; one whole-set batch in training mode gives the same.
 Moments of the batches are merged exactly (Chan et al. 1979) in float64. A BatchNorm inside a recurrence moves its own
-input, so its statistics are a fixed point, approached by `RECURRENT_PASSES` passes.
+input, so its statistics are a fixed point, approached by damped passes (undamped, they may circle it for ever).
 
 Masked BatchNorm takes valid frames only. The naive control counts the padding of the batches used here too: corrected,
 it would no longer be the mistake it stands for.
@@ -14,22 +14,21 @@ it would no longer be the mistake it stands for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from models.data import Split
-from models.lstm import LSTMLayer
-from models.norm import BatchNorm, valid_frames
+from models.norm import BatchNorm
 from models.training.batches import whole_batches
 from models.training.checkpoint import BatchStatistics
+from models.training.observation import is_recurrent, observed
 from models.zoo import SequenceModel
 
-RECURRENT_PASSES = 6
-Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_BT)
+DAMPING = 0.5  # share of the way to the measured moments that a pass inside a recurrence goes
+TOLERANCE = 1e-3  # distance from the fixed point, in deviations, at which it counts as reached
+MOST_PASSES = 40
 
 
 class Moments:
@@ -66,11 +65,7 @@ def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]
     averages = {name: (norm.running_mean.clone(), norm.running_var.clone()) for name, norm in norms.items()}
     frames: dict[str, int] = {}
     for name in _order(model, split):
-        for _ in range(RECURRENT_PASSES if _is_recurrent(name) else 1):
-            moments = measure(model, split, name)
-            norms[name].running_mean.copy_(moments.mean_C)
-            norms[name].running_var.copy_(moments.variance())
-            frames[name] = moments.frames
+        frames[name] = _settle(model, split, name)
     return {
         name: BatchStatistics(
             ema_mean=averages[name][0],
@@ -81,6 +76,20 @@ def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]
         )
         for name in frames
     }
+
+
+def _settle(model: SequenceModel, split: Split, name: str) -> int:
+    norm, recurrent = cast("BatchNorm", model.get_submodule(name)), is_recurrent(name)
+    for _ in range(MOST_PASSES):
+        moments = measure(model, split, name)
+        mean_C, var_C = moments.mean_C.float(), moments.variance().float()
+        deviation_C = torch.sqrt(var_C + norm.eps)
+        off_C = torch.maximum((norm.running_mean - mean_C).abs(), (norm.running_var.sqrt() - var_C.sqrt()).abs())
+        norm.running_mean.lerp_(mean_C, DAMPING if recurrent else 1.0)
+        norm.running_var.lerp_(var_C, DAMPING if recurrent else 1.0)
+        if not recurrent or bool((off_C <= TOLERANCE * deviation_C).all()):
+            break
+    return moments.frames
 
 
 def measure(model: SequenceModel, split: Split, name: str) -> Moments:
@@ -95,43 +104,6 @@ def measure(model: SequenceModel, split: Split, name: str) -> Moments:
     with observed(model, observe):
         _pass(model, split)
     return moments
-
-
-@contextmanager
-def observed(model: SequenceModel, observe: Observer) -> Iterator[None]:
-    """Tell `observe` what every BatchNorm gets while this is open."""
-    handles = []
-    for name, module in model.named_modules():
-        if isinstance(module, BatchNorm) and not _is_recurrent(name):
-            handles.append(module.register_forward_pre_hook(_entering(name, observe)))
-        elif isinstance(module, LSTMLayer) and isinstance(module.recurrent_norm, BatchNorm):
-            handles.append(module.register_forward_hook(_leaving_recurrence(name, observe)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _is_recurrent(name: str) -> bool:
-    return name.endswith(".recurrent_norm")
-
-
-def _entering(name: str, observe: Observer) -> Callable[..., None]:
-    def hook(_module: BatchNorm, arguments: tuple[Any, ...]) -> None:
-        observe(name, arguments[0], arguments[1])
-
-    return hook
-
-
-def _leaving_recurrence(name: str, observe: Observer) -> Callable[..., None]:
-    # Frame t of the recurrent path is W·h of frame t - 1, so the layer's output tells all of it.
-    def hook(layer: LSTMLayer, arguments: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
-        x_BTD, length_B, h_BH, _ = arguments
-        h_BTH = torch.cat([h_BH[:, None], outputs[0][:, :-1]], dim=1)
-        observe(f"{name}.recurrent_norm", layer.recurrent(h_BTH), valid_frames(length_B, x_BTD.shape[1]))
-
-    return hook
 
 
 def _order(model: SequenceModel, split: Split) -> list[str]:

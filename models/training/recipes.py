@@ -22,7 +22,7 @@ class Recipe:
 
 
 TASKS: dict[str, Recipe] = {
-    "vowels": Recipe(epochs=60, batch=16, learning_rate=4e-3, noise=0.1, patience=60),
+    "vowels": Recipe(epochs=60, batch=16, learning_rate=4e-3, noise=0.5, prefix_weight=0.1, patience=60),
     "digits": Recipe(epochs=25, batch=32, learning_rate=4e-3, noise=0.1),
     "languages": Recipe(epochs=14, batch=32, learning_rate=4e-3, window=160, patience=5),
 }

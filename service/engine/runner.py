@@ -38,7 +38,7 @@ class Runner:
     """Runs rows on one graph. May run on several threads at once."""
 
     def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+        self.graph = graph
         self._zero = graph.zero_states(1)
         for state in self._zero.values():
             state.setflags(write=False)
@@ -52,7 +52,7 @@ class Runner:
         """Answer rows in one run, in the order given. Without a length input all rows have to be of one length."""
         if len(rows) == 1:
             row = rows[0]
-            outputs, states = self._graph.run(row.frames[None], [len(row.frames)], row.states)
+            outputs, states = self.graph.run(row.frames[None], [len(row.frames)], row.states)
             return [RowResult(outputs=outputs[0], states=states)]
         lengths = [len(row.frames) for row in rows]
         frames = rows[0].frames
@@ -60,7 +60,7 @@ class Runner:
         for index, row in enumerate(rows):
             padded[index, : lengths[index]] = row.frames
         before = {name: np.concatenate([row.states[name] for row in rows]) for name in self._zero}
-        outputs, states = self._graph.run(padded, lengths, before)
+        outputs, states = self.graph.run(padded, lengths, before)
         # Copies: a view would keep the whole batch in memory as long as one of its sequences lasts.
         return [
             RowResult(

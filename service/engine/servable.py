@@ -39,7 +39,7 @@ class LoadPolicy:
 class Servable:
     """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
 
-    `certificate` is the worst of its verdicts in a word, or "uncertified".
+    `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Servable:
     certificate: str
     batched: bool
     sliced: bool
+    path: Path | None = None
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
@@ -82,6 +83,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         certificate=_word(manifest),
         batched=graph.takes_length and shares_runs,
         sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING),
+        path=path,
     )
 
 

@@ -34,18 +34,19 @@ def numerics_options() -> list[str]:
     return sorted(f"{name}={value}" for name, value in {**SESSION_OPTIONS, **CONFIG_ENTRIES}.items())
 
 
-def open_session(path: Path) -> ort.InferenceSession:
-    """Load a model file.
+def open_session(source: Path | bytes) -> ort.InferenceSession:
+    """Load a model from its file, or from the file's bytes.
 
     Raises:
         ModelFileError: it is missing, truncated, or no model that this runtime knows.
 
     """
     try:
-        return ort.InferenceSession(path, session_options(), providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, session_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         # Callers are told too, and where the file lies is not their business.
-        raise ModelFileError(_first_line(error).replace(str(path), path.name)) from error
+        name = (str(source), source.name) if not isinstance(source, bytes) else ("", "")
+        raise ModelFileError(_first_line(error).replace(*name)) from error
 
 
 def session_options() -> ort.SessionOptions:

@@ -324,7 +324,7 @@ class Training(_message.Message):
     best_epoch: _builtins.int
     """Epoch whose weights were kept."""
     sequences: _builtins.int
-    """Number of training sequences (without the validation part)."""
+    """Number of training sequences, those kept back for early stopping included."""
     min_frames: _builtins.int
     """Shortest training sequence, in frames."""
     max_frames: _builtins.int
@@ -388,7 +388,9 @@ Global___Accuracy: _TypeAlias = Accuracy  # noqa: Y015
 
 @_typing.final
 class Parity(_message.Message):
-    """Agreement of the exported graph with the PyTorch model."""
+    """Agreement of the exported graph with the PyTorch model. Differences are absolute for a tensor whose values stay
+    within 1, and in units of its largest value for any other.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -397,7 +399,7 @@ class Parity(_message.Message):
     CASES_FIELD_NUMBER: _builtins.int
     TENSORS_FIELD_NUMBER: _builtins.int
     max_abs_difference: _builtins.float
-    """Largest absolute difference of any output or state over all cases."""
+    """Largest difference of any output or state over all cases."""
     bound: _builtins.float
     """What the export allowed."""
     cases: _builtins.int
@@ -433,7 +435,7 @@ class TensorParity(_message.Message):
     name: _builtins.str
     """Graph output."""
     max_abs_difference: _builtins.float
-    """Largest absolute difference."""
+    """Largest difference, as in Parity."""
     def __init__(
         self,
         *,

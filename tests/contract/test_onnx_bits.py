@@ -1,4 +1,4 @@
-"""The promise, on exported graphs in ONNX Runtime, to the bit: whole = chunks = batched = padded = alone."""
+"""The promise, on exported graphs in ONNX Graph, to the bit: whole = chunks = batched = padded = alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from export import form
 from export.fold import fold
 from export.graph import trace
-from export.runtime import Runtime, States
+from export.lint import lint_model
+from export.signature import signature
 from models import zoo
 from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
+from service.engine.graph import Graph, States
+from service.engine.session import open_session
 
 Array = npt.NDArray[Any]
 NUMBERS = TaskSpec(name="numbers", frames="features", feature_count=5, labels=("a", "b", "c"))
@@ -55,20 +57,21 @@ def untrained(task: TaskSpec, config: ModelConfig) -> zoo.SequenceModel:
 
 
 @functools.cache
-def exported(name: str, norm: str, task: TaskSpec = NUMBERS) -> Runtime:
+def exported(name: str, norm: str, task: TaskSpec = NUMBERS) -> Graph:
     config = dataclasses.replace({**CAUSAL, **WHOLE_ONLY}[name], norm=norm)
-    graph = trace(fold(untrained(task, config))[0])
-    form.check(graph)
-    return Runtime(graph.SerializeToString())
+    model = untrained(task, config)
+    traced = trace(fold(model)[0])
+    assert lint_model(traced) == []
+    return Graph(open_session(traced.SerializeToString()), signature(model))
 
 
 @pytest.fixture(params=CASES, ids="-".join)
-def runtime(request: pytest.FixtureRequest) -> Runtime:
+def graph(request: pytest.FixtureRequest) -> Graph:
     return exported(*request.param)
 
 
 @pytest.fixture(params=[*CASES, *ENCODERS], ids="-".join)
-def any_runtime(request: pytest.FixtureRequest) -> Runtime:
+def any_graph(request: pytest.FixtureRequest) -> Graph:
     return exported(*request.param)
 
 
@@ -76,27 +79,27 @@ def numbers(frames: int, seed: int = 0, scale: float = 1.0) -> Array:
     return (scale * np.random.default_rng([seed, frames]).normal(size=(frames, 5))).astype(np.float32)
 
 
-def together(runtime: Runtime, chunks: Sequence[Array], states: States, padding: int, filler: float) -> list[Any]:
+def together(graph: Graph, chunks: Sequence[Array], states: States, padding: int, filler: float) -> list[Any]:
     """Run ragged chunks in one call; return each row's outputs and states without any padding."""
     length = np.array([len(chunk) for chunk in chunks], np.int64)
     frames = np.full((len(chunks), length.max() + padding, *chunks[0].shape[1:]), filler, chunks[0].dtype)
     for row, chunk in zip(frames, chunks, strict=True):
         row[: len(chunk)] = chunk
-    outputs, following = runtime.run(frames, length, states)
+    outputs, following = graph.run(frames, length.tolist(), states)
     return [
         (output[:frames], {name: state[b] for name, state in following.items()})
         for b, (output, frames) in enumerate(zip(outputs, length, strict=True))
     ]
 
 
-def alone(runtime: Runtime, frames: Array) -> Any:
-    return together(runtime, [frames], runtime.initial_state(1), 0, 0.0)[0]
+def alone(graph: Graph, frames: Array) -> Any:
+    return together(graph, [frames], graph.zero_states(1), 0, 0.0)[0]
 
 
-def streamed(runtime: Runtime, frames: Array, chunks: Sequence[int]) -> Any:
-    states, outputs = runtime.initial_state(1), []
+def streamed(graph: Graph, frames: Array, chunks: Sequence[int]) -> Any:
+    states, outputs = graph.zero_states(1), []
     for chunk in np.split(frames, np.cumsum(chunks)[:-1]):
-        output, following = together(runtime, [chunk], states, 0, 0.0)[0]
+        output, following = together(graph, [chunk], states, 0, 0.0)[0]
         outputs.append(output)
         states = {name: state[None] for name, state in following.items()}
     return np.concatenate(outputs), following
@@ -121,82 +124,82 @@ def cuts(frames: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("frames", LENGTHS)
-def test_chunks_are_the_whole(runtime: Runtime, frames: int) -> None:
+def test_chunks_are_the_whole(graph: Graph, frames: int) -> None:
     sequence = numbers(frames)
-    whole = alone(runtime, sequence)
+    whole = alone(graph, sequence)
     for chunks in cuts(frames):
-        assert_same_bits(whole, streamed(runtime, sequence, chunks))
+        assert_same_bits(whole, streamed(graph, sequence, chunks))
 
 
 @pytest.mark.parametrize("frames", LENGTHS)
-def test_mates_do_not_matter(any_runtime: Runtime, frames: int) -> None:
+def test_mates_do_not_matter(any_graph: Graph, frames: int) -> None:
     sequence = numbers(frames)
-    whole = alone(any_runtime, sequence)
+    whole = alone(any_graph, sequence)
     for batch, scale, row in ((2, 100.0, 1), (3, 0.0, 0), (8, 100.0, 5), (17, 1.0, 16)):
         mates = [numbers(frames, seed + 1, scale) for seed in range(batch)]
         mates[row] = sequence
-        found = together(any_runtime, mates, any_runtime.initial_state(batch), 0, 0.0)
+        found = together(any_graph, mates, any_graph.zero_states(batch), 0, 0.0)
         assert_same_bits(whole, found[row])
 
 
 @pytest.mark.parametrize("filler", FILLERS)
 @pytest.mark.parametrize("frames", LENGTHS)
-def test_padding_does_not_matter(runtime: Runtime, frames: int, filler: float) -> None:
+def test_padding_does_not_matter(graph: Graph, frames: int, filler: float) -> None:
     sequence = numbers(frames)
-    whole = alone(runtime, sequence)
+    whole = alone(graph, sequence)
     for padding in (1, 2, 3, 4, 9):
-        assert_same_bits(whole, together(runtime, [sequence], runtime.initial_state(1), padding, filler)[0])
+        assert_same_bits(whole, together(graph, [sequence], graph.zero_states(1), padding, filler)[0])
 
 
-def test_streams_at_different_positions_share_batches(runtime: Runtime) -> None:
+def test_streams_at_different_positions_share_batches(graph: Graph) -> None:
     rng = np.random.default_rng(0)
     sequences = [
         numbers(frames, seed, scale=100.0 if seed % 2 else 1.0) for seed, frames in enumerate((43, 31, 20, 3, 1))
     ]
     left = list(sequences)
-    rows = [{name: state[0] for name, state in runtime.initial_state(1).items()} for _ in sequences]
+    rows = [{name: state[0] for name, state in graph.zero_states(1).items()} for _ in sequences]
     outputs: list[list[Array]] = [[] for _ in sequences]
     while live := [i for i, frames in enumerate(left) if len(frames)]:
         chosen = rng.permutation(live)[: rng.integers(1, len(live) + 1)]
         chunks = [left[i][: rng.integers(1, 9)] for i in chosen]
         states = {name: np.stack([rows[i][name] for i in chosen]) for name in rows[0]}
-        found = together(runtime, chunks, states, int(rng.integers(3)), np.nan)
+        found = together(graph, chunks, states, int(rng.integers(3)), np.nan)
         for i, chunk, (output, following) in zip(chosen, chunks, found, strict=True):
             left[i], rows[i] = left[i][len(chunk) :], following
             outputs[i].append(output)
     for i, sequence in enumerate(sequences):
-        assert_same_bits(alone(runtime, sequence), (np.concatenate(outputs[i]), rows[i]))
+        assert_same_bits(alone(graph, sequence), (np.concatenate(outputs[i]), rows[i]))
 
 
-def test_long_sequences_in_large_chunks(runtime: Runtime) -> None:
+def test_long_sequences_in_large_chunks(graph: Graph) -> None:
     sequence = numbers(701)
-    whole = alone(runtime, sequence)
+    whole = alone(graph, sequence)
     for chunks in ([1, 700], [350, 351], [512, 189], [699, 1, 1], [100] * 7 + [1]):
-        assert_same_bits(whole, streamed(runtime, sequence, chunks))
+        assert_same_bits(whole, streamed(graph, sequence, chunks))
 
 
 @pytest.mark.parametrize("name", ["lstm-recurrent", "tcn", "transformer-pre"])
 def test_tokens(name: str) -> None:
-    runtime = exported(name, "layer", TOKENS)
+    graph = exported(name, "layer", TOKENS)
     sequence = np.random.default_rng(0).integers(0, 11, 31)
-    whole = alone(runtime, sequence)
+    whole = alone(graph, sequence)
     for chunks in cuts(31):
-        assert_same_bits(whole, streamed(runtime, sequence, chunks))
+        assert_same_bits(whole, streamed(graph, sequence, chunks))
     mates = [np.random.default_rng(1).integers(0, 11, 40), sequence]
-    assert_same_bits(whole, together(runtime, mates, runtime.initial_state(2), 3, 5)[1])
+    assert_same_bits(whole, together(graph, mates, graph.zero_states(2), 3, 5)[1])
 
 
 def test_a_token_out_of_range_is_clipped_into_it() -> None:
-    runtime = exported("tcn", "layer", TOKENS)
-    assert_same_bits(alone(runtime, np.array([0, 10])), alone(runtime, np.array([-7, 99])))
+    graph = exported("tcn", "layer", TOKENS)
+    assert_same_bits(alone(graph, np.array([0, 10])), alone(graph, np.array([-7, 99])))
 
 
 @pytest.mark.parametrize("filler", FILLERS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_padding_reaches_no_valid_frame_of_the_encoder(norm: str, filler: float) -> None:
-    runtime = exported("encoder", norm)
+    graph = exported("encoder", norm)
     for frames in LENGTHS:
         sequence = numbers(frames)
-        whole = alone(runtime, sequence)
+        whole = alone(graph, sequence)
         for padding in (1, 2, 3, 4, 9):
-            assert_same_bits(whole, together(runtime, [sequence], {}, padding, filler)[0])
+            assert_same_bits(whole, together(graph, [sequence], {}, padding, filler)[0])

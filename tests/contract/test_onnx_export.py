@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from google.protobuf import json_format
 
 from export import ExportError, export_checkpoint, parity, repository
 from export.run import run
-from export.runtime import Runtime
 from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
 from models.data import Dataset, Split, load
 from models.training import Checkpoint, train
+from service.certificate import is_bitwise
+from service.engine.graph import Graph
+from service.engine.session import open_session
+from service.manifest import read_manifest
+from soloist.v1 import certificate_pb2
 from soloist.v1.model_pb2 import Model
 
 SPEC = TaskSpec(name="slopes", frames="features", feature_count=3, labels=("down", "up"))
@@ -61,8 +64,7 @@ def exported(checkpoint: Checkpoint, dataset: Dataset, tmp_path_factory: pytest.
 
 def test_the_file_says_what_the_export_returned(exported: tuple[Model, Path]) -> None:
     model, folder = exported
-    text = Runtime((folder / "3" / "model.onnx").read_bytes()).metadata["soloist.v1.Model"]
-    assert json_format.Parse(text, Model()) == model
+    assert read_manifest(open_session(folder / "3" / "model.onnx")) == model
 
 
 def test_the_manifest_describes_the_graph(exported: tuple[Model, Path]) -> None:
@@ -89,7 +91,14 @@ def test_the_manifest_tells_how_the_model_came_to_be(exported: tuple[Model, Path
     assert {tensor.name for tensor in model.parity.tensors} == {
         "outputs", *(state.output for state in model.signature.states)
     }  # fmt: skip
-    assert not model.HasField("certificate")
+
+
+def test_every_model_is_certified_in_all_that_applies_to_it(exported: tuple[Model, Path]) -> None:
+    model, _ = exported
+    dimensions = [certificate_pb2.DIMENSION_BATCH, certificate_pb2.DIMENSION_PADDING]
+    dimensions += [certificate_pb2.DIMENSION_CHUNKING] if model.causal else []
+    assert [verdict.dimension for verdict in model.certificate.verdicts] == dimensions
+    assert is_bitwise(model.certificate, *dimensions)
 
 
 def test_norm_layers_come_with_their_statistics(exported: tuple[Model, Path], checkpoint: Checkpoint) -> None:
@@ -108,9 +117,9 @@ def test_norm_layers_come_with_their_statistics(exported: tuple[Model, Path], ch
 
 def test_accuracy_is_what_a_bare_session_answers(exported: tuple[Model, Path], dataset: Dataset) -> None:
     model, folder = exported
-    runtime = Runtime((folder / "3" / "model.onnx").read_bytes())
+    graph = Graph(open_session(folder / "3" / "model.onnx"), model.signature)
     answers = [
-        runtime.run(frames[None], np.array([len(frames)]), runtime.initial_state(1))[0][0, -1].argmax()
+        graph.run(frames[None], [len(frames)], graph.zero_states(1))[0][0, -1].argmax()
         for frames in dataset.test.sequences
     ]
     assert model.accuracy.sequences == len(dataset.test)
@@ -154,10 +163,10 @@ def test_a_model_is_not_measured_on_other_data(dataset: Dataset, tmp_path: Path)
 
 def test_a_difference_names_its_tensor(dataset: Dataset, tmp_path: Path) -> None:
     checkpoint = trained(dataset, "tcn")
-    export_checkpoint(checkpoint, tmp_path, name="slopes", version=1, dataset=dataset)
-    runtime = Runtime((tmp_path / "slopes" / "1" / "model.onnx").read_bytes())
+    model = export_checkpoint(checkpoint, tmp_path, name="slopes", version=1, dataset=dataset)
+    graph = Graph(open_session(tmp_path / "slopes" / "1" / "model.onnx"), model.signature)
     weights = {**checkpoint.weights, "head.bias": checkpoint.weights["head.bias"] + 1}
     other = dataclasses.replace(checkpoint, weights=weights).model()
     with pytest.raises(ExportError, match=r"outputs by 1") as caught:
-        parity.measure(other, runtime, dataset.train)
+        parity.measure(other, graph, dataset.train)
     assert "next." not in str(caught.value)

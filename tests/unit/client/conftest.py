@@ -74,7 +74,7 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
         """Refuse the next calls so."""
         self.refusals.extend([Refusal(code, reason, message, facts)] * times)
 
-    def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:  # noqa: N802
+    def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
         self.requests.append(request)
         self._refuse(context)
         if self.held is not None:
@@ -90,7 +90,7 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
             classification=_classification(model, sums[-1]),
         )
 
-    def Stream(self, request_iterator: Any, context: Any) -> Iterator[pb.StreamResponse]:  # noqa: N802
+    def Stream(self, request_iterator: Any, context: Any) -> Iterator[pb.StreamResponse]:
         end = "cut"
         try:
             for response in self._answers(request_iterator, context):
@@ -101,14 +101,14 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
             self.stream_ends.append(end)
             self.stream_ended.set()
 
-    def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: ARG002, N802
+    def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: ARG002
         broken = pb.ModelStatus(
             name="broken", version=1, state=pb.MODEL_STATE_UNAVAILABLE, reason="model.onnx is truncated"
         )
         ready = [_ready(model) for model in sorted(MODELS.values(), key=lambda model: model.name)]
         return pb.ListModelsResponse(models=[broken, *ready])
 
-    def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
+    def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         self.requests.append(request)
         if request.model == "broken":
             return pb.GetModelResponse(

@@ -1,0 +1,57 @@
+"""Owns what each BatchNorm of a model gets to see, told as it happens.
+
+Shape suffixes: B batch, T time, C features, D input width, H hidden width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.lstm import LSTMLayer
+from models.norm import BatchNorm, valid_frames
+from models.zoo import SequenceModel
+
+Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_BT)
+
+
+@contextmanager
+def observed(model: SequenceModel, observe: Observer) -> Iterator[None]:
+    """Tell `observe` what every BatchNorm gets while this is open."""
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, BatchNorm) and not is_recurrent(name):
+            handles.append(module.register_forward_pre_hook(_entering(name, observe)))
+        elif isinstance(module, LSTMLayer) and isinstance(module.recurrent_norm, BatchNorm):
+            handles.append(module.register_forward_hook(_leaving_recurrence(name, observe)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def is_recurrent(name: str) -> bool:
+    """Tell whether the BatchNorm at a module path stands inside a recurrence."""
+    return name.endswith(".recurrent_norm")
+
+
+def _entering(name: str, observe: Observer) -> Callable[..., None]:
+    def hook(_module: BatchNorm, arguments: tuple[Any, ...]) -> None:
+        observe(name, arguments[0], arguments[1])
+
+    return hook
+
+
+def _leaving_recurrence(name: str, observe: Observer) -> Callable[..., None]:
+    # Frame t of the recurrent path is W·h of frame t - 1, so the layer's output tells all of it.
+    def hook(layer: LSTMLayer, arguments: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        x_BTD, length_B, h_BH, _ = arguments
+        h_BTH = torch.cat([h_BH[:, None], outputs[0][:, :-1]], dim=1)
+        observe(f"{name}.recurrent_norm", layer.recurrent(h_BTH), valid_frames(length_B, x_BTD.shape[1]))
+
+    return hook
