@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.batcher import Batcher, BatchLimits
+from service.comparison import Comparisons
 from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.handlers.api import sequence_inference
 from service.handlers.serving import InputLimits, Serving
 from service.health import API, Health
 from service.http_server import make_app, serving_http
 from service.lifecycle import drain, stop_signals
+from service.live_check import live_check
 from service.logging_setup import configure_logging
 from service.metrics import Metrics
 from service.repository import Entry, Repository
@@ -31,6 +33,8 @@ from service.transport.grpc_server import serving_grpc
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from service.live_check import LiveCheck
 
 _FAILED = 1
 _WRONG_USAGE = 2
@@ -57,9 +61,13 @@ async def _serve(settings: Settings) -> int:
     metrics = Metrics(registry)
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(_executor(settings.workers, "soloist-engine"))
+        comparer = stack.enter_context(_executor(1, "soloist-comparison"))
         loader = stack.enter_context(_executor(settings.workers, "soloist-loader"))
         stop = stack.enter_context(stop_signals())
-        serving = _serving(settings, engine, health, metrics)
+        check = stack.enter_context(
+            live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
+        )
+        serving = _serving(settings, engine, comparer, check, health, metrics)
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
         adapter = GrpcAdapter(Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes)
@@ -77,7 +85,9 @@ async def _serve(settings: Settings) -> int:
     return 0 if in_time else _FAILED
 
 
-def _serving(settings: Settings, engine: Executor, health: Health, metrics: Metrics) -> Serving:
+def _serving(
+    settings: Settings, engine: Executor, comparer: Executor, check: LiveCheck, health: Health, metrics: Metrics
+) -> Serving:
     policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
 
     def load(location: Location) -> Servable:
@@ -101,7 +111,8 @@ def _serving(settings: Settings, engine: Executor, health: Health, metrics: Metr
         sessions=Sessions(
             max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics
         ),
-        batcher=Batcher(engine, limits, metrics),
+        batcher=Batcher(engine, limits, metrics, summon=check.witness),
+        comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
         metrics=metrics,
         limits=InputLimits(
             max_frames=settings.max_frames,

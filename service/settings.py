@@ -44,6 +44,19 @@ class Settings(BaseSettings):
         3.0, ge=0, description="Time to prove a model's bits again, at load, on another machine than its export's."
     )
 
+    # One in a hundred: a hundred answers cost one run more, and at an answer a second a fault shows within minutes.
+    live_check_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the answers from shared or sliced runs that is run again alone; 0 for none.",
+    )
+    capsule_dir: Path | None = Field(
+        None, description="Folder for answers that differed, with the user's input; without it they are only logged."
+    )
+
+    max_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses them all.")
+
     max_frames: int = Field(100_000, ge=1, description="Longest sequence that Predict takes, in frames.")
     max_chunk_frames: int = Field(10_000, ge=1, description="Longest chunk of a stream, in frames.")
     max_message_bytes: int = Field(16 * 2**20, ge=1024, description="Largest message that is read.")

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import click
 
-COMMANDS = ("predict", "stream", "models", "serve", "train", "export", "lint", "certify", "demo")
+COMMANDS = ("predict", "stream", "models", "serve", "train", "export", "lint", "certify", "replay", "demo")
 
 
 class LazyGroup(click.Group):

@@ -26,6 +26,7 @@ LABELS = {
     "soloist_sessions_ended_total": {"model", "reason"},
     "soloist_session_state_bytes": {"model"},
     "soloist_predictions_total": MODEL | {"norm"},
+    "soloist_invariance_checks_total": MODEL | {"outcome"},
     "soloist_model_info": MODEL | {"norm", "certificate"},
 }
 CODES = (

@@ -70,6 +70,8 @@ def test_variables_that_others_set_do_no_harm(monkeypatch: pytest.MonkeyPatch) -
         ("drain_seconds", "nan"),
         ("idle_seconds", "0"),
         ("idle_seconds", "nan"),
+        ("live_check_ratio", "1.1"),
+        ("live_check_ratio", "nan"),
         ("max_sessions", "many"),
         ("max_message_bytes", "10"),
         ("log_format", "xml"),

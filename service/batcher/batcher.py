@@ -1,4 +1,4 @@
-"""Owns the queues and the workers: one lane a model version, all lanes share the workers, in turn.
+"""Owns the turns: every lane of waiting jobs gets the workers, one after the other.
 
 Nothing waits on a timer. While every worker is busy jobs gather; a worker that becomes free takes the next batch at
 once. Jobs that arrive in one turn of the event loop are gathered too.
@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.batcher.composition import compose
 from service.batcher.job import Answer, Job
+from service.batcher.lane import BatchLimits, Lane
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -24,31 +23,6 @@ if TYPE_CHECKING:
     from service.engine.runner import Row, RowResult
     from service.engine.servable import Servable
     from service.metrics import Metrics
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchLimits:
-    """Bounds: `workers` runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait."""
-
-    workers: int
-    max_batch_size: int
-    max_batch_frames: int
-    max_slice_frames: int
-    max_queued: int
-
-
-class _Lane:
-    """What waits for one version, oldest first."""
-
-    def __init__(self, servable: Servable) -> None:
-        self.servable = servable
-        self.jobs: dict[int, Job] = {}
-
-    def add(self, job: Job) -> None:
-        self.jobs[id(job)] = job
-
-    def drop(self, job: Job) -> None:
-        self.jobs.pop(id(job), None)
 
 
 class Batcher:
@@ -62,8 +36,8 @@ class Batcher:
         self._limits = limits
         self._metrics = metrics
         self._summon = summon
-        self._lanes: dict[Servable, _Lane] = {}
-        self._turns: deque[_Lane] = deque()
+        self._lanes: dict[Servable, Lane] = {}
+        self._turns: deque[Lane] = deque()
         self._free_workers = limits.workers
         self._scheduled = False
 
@@ -74,7 +48,7 @@ class Batcher:
             ServiceError: QUEUE_FULL, or DEADLINE_EXCEEDED while it waited.
 
         """
-        lane = self._lanes.setdefault(servable, _Lane(servable))
+        lane = self._lanes.setdefault(servable, Lane(servable))
         if len(lane.jobs) >= self._limits.max_queued:
             raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
         loop = asyncio.get_running_loop()
@@ -90,7 +64,7 @@ class Batcher:
         """Let go of a version that nobody calls any more."""
         self._lanes.pop(servable, None)
 
-    def _enqueue(self, lane: _Lane, job: Job) -> None:
+    def _enqueue(self, lane: Lane, job: Job) -> None:
         lane.add(job)
         if lane not in self._turns:
             self._turns.append(lane)
@@ -102,28 +76,13 @@ class Batcher:
         self._scheduled = False
         while self._free_workers and self._turns:
             lane = self._turns.popleft()
-            batch = self._take(lane)
+            batch = lane.take(self._limits)
             if lane.jobs:
                 self._turns.append(lane)
             if batch:
                 self._start(lane, batch)
 
-    def _take(self, lane: _Lane) -> list[tuple[Job, int]]:
-        """Take the next batch out of a lane: jobs, and how many of their frames run now."""
-        _expire(lane)
-        waiting = list(lane.jobs.values())
-        if not waiting:
-            return []
-        servable, limits = lane.servable, self._limits
-        longest = limits.max_slice_frames if servable.sliced else max(job.remaining_frames for job in waiting)
-        lengths = [min(job.remaining_frames, longest) for job in waiting]
-        size = limits.max_batch_size if servable.batched else 1
-        chosen = compose(lengths, max_size=size, max_frames=limits.max_batch_frames)
-        for index in chosen:
-            lane.drop(waiting[index])
-        return [(waiting[index], lengths[index]) for index in chosen]
-
-    def _start(self, lane: _Lane, batch: list[tuple[Job, int]]) -> None:
+    def _start(self, lane: Lane, batch: list[tuple[Job, int]]) -> None:
         self._free_workers -= 1
         started = time.perf_counter()
         rows = [job.begin_slice(frames, started) for job, frames in batch]
@@ -132,7 +91,7 @@ class Batcher:
 
     def _finish(
         self,
-        lane: _Lane,
+        lane: Lane,
         jobs: list[Job],
         rows: Sequence[Row],
         done: asyncio.Future[tuple[list[RowResult], float]],
@@ -166,14 +125,6 @@ def _timed(servable: Servable, rows: Sequence[Row]) -> tuple[list[RowResult], fl
     started = time.perf_counter()
     results = servable.runner.run(rows)
     return results, time.perf_counter() - started
-
-
-def _expire(lane: _Lane) -> None:
-    now = time.monotonic()
-    for job in [job for job in lane.jobs.values() if job.is_expired(now) or job.future.done()]:
-        lane.drop(job)
-        if not job.future.done():
-            job.future.set_exception(ServiceError(Reason.DEADLINE_EXCEEDED))
 
 
 def _fail(jobs: list[Job], error: BaseException | None) -> None:
