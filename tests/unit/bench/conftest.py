@@ -57,6 +57,8 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
     predicted: list[int] = field(default_factory=list)
     streamed: list[list[int]] = field(default_factory=list)
     calls: int = 0
+    under_way: int = 0
+    leaks: bool = False  # an answer tells how many calls were under way
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: ARG002
         status = pb.ModelStatus(name=request.model, version=1, state=pb.MODEL_STATE_READY)
@@ -67,10 +69,19 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: ARG002
         return pb.ListModelsResponse()
 
+    async def Compare(self, request: pb.CompareRequest, context: Any) -> pb.CompareResponse:  # noqa: ARG002
+        return pb.CompareResponse()
+
     async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
         await self._count(context)
         self.predicted.append(request.frames.shape[0])
-        return pb.PredictResponse(model=request.model, version=1, outputs=_outputs(request.frames))
+        self.under_way += 1
+        await asyncio.sleep(0)
+        outputs = _outputs(request.frames)
+        if self.leaks:
+            outputs.data = np.float32(self.under_way).tobytes()
+        self.under_way -= 1
+        return pb.PredictResponse(model=request.model, version=1, outputs=outputs)
 
     async def Stream(self, requests: AsyncIterator[pb.StreamRequest], context: Any) -> AsyncIterator[Any]:
         await self._count(context)
