@@ -8,11 +8,11 @@ from enum import Enum
 class Reason(Enum):
     """Stable reasons. `code` names a canonical gRPC code; `sentence` is a template over the facts; `hint` helps."""
 
-    MODEL_NOT_FOUND = ("NOT_FOUND", "there is no model {model!r}", "ListModels tells which there are")
+    MODEL_NOT_FOUND = ("NOT_FOUND", "there is no model {model!r}", "ListModels or RepositoryIndex tell which there are")
     MODEL_VERSION_NOT_FOUND = (
         "NOT_FOUND",
         "model {model!r} has no version {version}",
-        "ListModels tells which there are; 0 means the newest",
+        "ListModels or RepositoryIndex tell which there are; none or 0 means the newest",
     )
     MODEL_UNAVAILABLE = (
         "FAILED_PRECONDITION",
@@ -23,7 +23,7 @@ class Reason(Enum):
     MODEL_NOT_CAUSAL = (
         "FAILED_PRECONDITION",
         "model {model!r} sees later frames, so it can't stream",
-        "send the whole sequence with Predict",
+        "send the whole sequence in one request",
     )
     FEATURE_COUNT_MISMATCH = (
         "INVALID_ARGUMENT",
@@ -135,6 +135,88 @@ class Reason(Enum):
         "begin another stream, and send chunks more often",
     )
     SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
+    INPUT_MISSING = ("INVALID_ARGUMENT", "input {input!r} is missing", "ModelMetadata tells what the model takes")
+    INPUT_UNKNOWN = (
+        "INVALID_ARGUMENT",
+        "the model has no input {input!r}, or it was given twice",
+        "ModelMetadata tells what the model takes",
+    )
+    INPUT_TYPE_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "input {input!r} is {data_type!r}, the model takes {expected}",
+        "convert it before sending; ModelMetadata tells the types",
+    )
+    INPUT_SHAPE_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "input {input!r} has shape {shape}, the model takes {expected}",
+        "ModelMetadata tells the shapes; batch comes first",
+    )
+    INPUT_SIZE_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "input {input!r} has {size} {unit}, its shape and type make {expected}",
+        "send product(shape) elements, row-major; raw ones little-endian",
+    )
+    INPUT_VALUE_OUT_OF_RANGE = (
+        "INVALID_ARGUMENT",
+        "input {input!r} holds {value}, it can hold {minimum} to {maximum}",
+        "check how it was made",
+    )
+    CONTENTS_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "there are {raw} raw contents for {inputs} inputs, of which {typed} are typed",
+        "send every input raw, one entry each and in order, or every input typed",
+    )
+    CONTENTS_RAW_ONLY = (
+        "INVALID_ARGUMENT",
+        "elements of type {data_type} have no typed form",
+        "send and ask for raw contents",
+    )
+    BATCH_TOO_LARGE = (
+        "INVALID_ARGUMENT",
+        "the request has {rows} rows, the limit is {max_rows}",
+        "send fewer rows a request; the server batches requests by itself",
+    )
+    OUTPUT_UNKNOWN = (
+        "INVALID_ARGUMENT",
+        "the model has no output {output!r}",
+        "ModelMetadata tells what the model gives",
+    )
+    PARAMETER_INVALID = (
+        "INVALID_ARGUMENT",
+        "parameter {parameter!r} is {value}, it has to be {expected}",
+        "leave it out where you don't need it",
+    )
+    PARAMETER_UNSUPPORTED = (
+        "UNIMPLEMENTED",
+        "parameter {parameter!r} is not supported",
+        "leave it out; ServerMetadata tells the extensions that are",
+    )
+    SEQUENCE_ID_MISSING = (
+        "INVALID_ARGUMENT",
+        "the request begins or ends a sequence, but names none",
+        "set sequence_id to a number other than 0, or to a text",
+    )
+    SEQUENCE_ROWS = (
+        "INVALID_ARGUMENT",
+        "a request of a sequence has one row, this one has {rows}",
+        "use one sequence_id for each row",
+    )
+    SEQUENCE_STATES = (
+        "INVALID_ARGUMENT",
+        "sequence {sequence} has states already, the request brings others",
+        "send states with sequence_start, or without a sequence",
+    )
+    SEQUENCE_NOT_FOUND = (
+        "FAILED_PRECONDITION",
+        "model {model!r} has no sequence {sequence}",
+        "set sequence_start in its first request",
+    )
+    SEQUENCE_EVICTED = (
+        "FAILED_PRECONDITION",
+        "sequence {sequence} of model {model!r} was ended after {idle_seconds} s without a request",
+        "begin it again, and send requests more often",
+    )
+    METHOD_UNSUPPORTED = ("UNIMPLEMENTED", "{method} is not supported", "{instead}")
     INTERNAL = ("INTERNAL", "internal error", "")
 
     def __init__(self, code: str, sentence: str, hint: str) -> None:

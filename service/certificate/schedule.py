@@ -14,8 +14,9 @@ _LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 23, 31, 32, 33, 47, 63, 65, 100
 _BATCH_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 17, 32, 33, 64)
 _MATE_SCALES = (1.0, 100.0, 0.0)
 _PADDINGS = (ZEROS, GARBAGE, NAN)
-# Bounds one run's work.
-_MAX_RUN_FRAMES = 4096
+# Bound a case's work: frames of a run, padding counted, and rows of all its runs.
+_MAX_RUN_FRAMES = 2048
+_MAX_ROWS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ def _random(scope: Scope, rng: np.random.Generator) -> Case:
     chunks = _cut(length, rng) if scope.chunking and rng.random() < 0.7 else (length,)
     padded = bool(scope.padding and rng.random() < 0.6)
     padding_frames = int(rng.integers(1, 1 + 2 * max(chunks))) if padded else 0
-    largest = max(1, _MAX_RUN_FRAMES // (max(chunks) + padding_frames))
+    largest = max(1, min(_MAX_RUN_FRAMES // (max(chunks) + padding_frames), _MAX_ROWS // len(chunks)))
     size = int(rng.choice([size for size in (1, *_BATCH_SIZES) if size <= largest]))
     return Case(
         seed=_seed(rng),

@@ -5,6 +5,7 @@ Shapes: B rows of a batch, T frames, C features of a frame, K outputs a frame. S
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,26 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunSeconds:
+    """Where the time of runs went: putting the rows together, running the graph, taking the answers apart."""
+
+    gather: float = 0.0
+    graph: float = 0.0
+    scatter: float = 0.0
+
+    def __add__(self, other: RunSeconds) -> RunSeconds:
+        return RunSeconds(
+            gather=self.gather + other.gather, graph=self.graph + other.graph, scatter=self.scatter + other.scatter
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RowResult:
-    """Outputs [T, K] for every frame of a row, and the states behind its last frame."""
+    """Outputs [T, K] for every frame of a row, the states behind its last frame, and what the whole run took."""
 
     outputs: NDArray[Any]
     states: States
+    run: RunSeconds = RunSeconds()
 
 
 class Runner:
@@ -50,22 +66,28 @@ class Runner:
 
     def run(self, rows: Sequence[Row]) -> list[RowResult]:
         """Answer rows in one run, in the order given. Without a length input all rows have to be of one length."""
+        began = time.perf_counter()
         if len(rows) == 1:
             row = rows[0]
             outputs, states = self.graph.run(row.frames[None], [len(row.frames)], row.states)
-            return [RowResult(outputs=outputs[0], states=states)]
+            run = RunSeconds(graph=time.perf_counter() - began)
+            return [RowResult(outputs=outputs[0], states=states, run=run)]
         lengths = [len(row.frames) for row in rows]
         frames = rows[0].frames
         padded = np.zeros((len(rows), max(lengths), *frames.shape[1:]), frames.dtype)
         for index, row in enumerate(rows):
             padded[index, : lengths[index]] = row.frames
         before = {name: np.concatenate([row.states[name] for row in rows]) for name in self._zero}
+        gathered = time.perf_counter()
         outputs, states = self.graph.run(padded, lengths, before)
+        ran = time.perf_counter()
         # Copies: a view would keep the whole batch in memory as long as one of its sequences lasts.
-        return [
-            RowResult(
-                outputs=outputs[index, :length].copy(),
-                states={name: state[index : index + 1].copy() for name, state in states.items()},
+        parts = [
+            (
+                outputs[index, :length].copy(),
+                {name: state[index : index + 1].copy() for name, state in states.items()},
             )
             for index, length in enumerate(lengths)
         ]
+        run = RunSeconds(gather=gathered - began, graph=ran - gathered, scatter=time.perf_counter() - ran)
+        return [RowResult(outputs=outputs, states=states, run=run) for outputs, states in parts]

@@ -8,11 +8,15 @@ import click
 
 from soloist.cli.programs import load
 
+# Said again here, so that help needs no torch; a test holds it to what models/ knows.
+SERVED_ONLY = ("batch_current",)
+
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--repository", type=click.Path(path_type=Path), required=True, help="Folder of models to add it to.")
 @click.option("--name", help="Name of the model; default: <task>-<architecture>-<norm>.")
-def export(checkpoint: Path, repository: Path, name: str | None) -> None:
+@click.option("--as", "norm", type=click.Choice(SERVED_ONLY), help="Serve the weights with this normaliser: a control.")
+def export(checkpoint: Path, repository: Path, name: str | None, norm: str | None) -> None:
     """Export CHECKPOINT to ONNX, prove it equal to PyTorch, and add it to a repository."""
-    load("export.run", "run", extras="export")(checkpoint, repository, name)
+    load("export.run", "run", extras="export")(checkpoint, repository, name, norm=norm or "")

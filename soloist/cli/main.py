@@ -7,7 +7,10 @@ from importlib import metadata
 
 import click
 
-COMMANDS = ("predict", "stream", "models", "serve", "train", "export", "lint", "certify", "replay", "demo")
+COMMANDS = (
+    *("predict", "stream", "compare", "models", "serve", "train", "export", "quantise"),
+    *("lint", "certify", "replay", "demo"),
+)
 
 
 class LazyGroup(click.Group):

@@ -11,13 +11,20 @@ from soloist.cli.programs import load
 # Said again here, so that help needs no torch; a test holds them to what models/ knows.
 TASKS = ("vowels", "digits", "languages")
 ARCHITECTURES = ("lstm", "tcn", "transformer", "encoder")
-NORMS = ("none", "layer", "rms", "batch", "batch_naive")
+NORMS = ("none", "layer", "rms", "batch", "batch_naive", "batch_step", "batch_ffn")
+NORMS += ("instance", "group", "group_step", "dyt")
 
 
 @click.command()
 @click.option("--task", type=click.Choice(TASKS), required=True, help="Data set.")
 @click.option("--architecture", type=click.Choice(ARCHITECTURES), required=True)
-@click.option("--norm", type=click.Choice(NORMS), default="layer", show_default=True, help="Normaliser.")
+@click.option(
+    "--norm",
+    type=click.Choice(NORMS),
+    default="layer",
+    show_default=True,
+    help="Normaliser; batch_step is for lstm, batch_ffn for transformer and encoder.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same checkpoint.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Most epochs; early stopping may end sooner.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint file to write.")

@@ -4,6 +4,16 @@ from soloist.client.aio import AsyncClient
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.blocking import Client
 from soloist.client.channel import TLS
+from soloist.client.comparison import (
+    BatchMates,
+    Chunked,
+    Comparison,
+    Condition,
+    Deviation,
+    ModelComparison,
+    Outcome,
+    Padded,
+)
 from soloist.client.errors import (
     AbortedError,
     DeadlineExceededError,
@@ -25,15 +35,23 @@ __all__ = [
     "AbortedError",
     "AsyncClient",
     "AsyncStream",
+    "BatchMates",
     "ChunkResult",
+    "Chunked",
     "Client",
+    "Comparison",
+    "Condition",
     "DeadlineExceededError",
+    "Deviation",
     "InternalError",
     "InvalidInputError",
+    "ModelComparison",
     "ModelInfo",
     "ModelState",
     "ModelStatus",
     "NotFoundError",
+    "Outcome",
+    "Padded",
     "PreconditionError",
     "Prediction",
     "ResourceExhaustedError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,8 @@ from soloist.client.aio_connection import AsyncConnection
 from soloist.client.aio_exchange import AsyncExchange
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.channel import TLS
+from soloist.client.comparison import Comparison, Condition
+from soloist.client.comparison_messages import compare_request, comparison
 from soloist.client.errors import InvalidInputError
 from soloist.client.frames import Frames
 from soloist.client.pipeline import Chunks, Pipeline
@@ -103,6 +105,26 @@ class AsyncClient:
         async with aclosing(pipeline.results(chunks)) as answers:
             async for answer in answers:
                 yield answer
+
+    async def compare(
+        self,
+        model: str,
+        frames: Frames,
+        *,
+        version: int | None = None,
+        siblings: Sequence[str] = (),
+        conditions: Sequence[Condition] = (),
+        mates: Sequence[Frames] = (),
+        seed: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> Comparison:
+        """As Client.compare."""
+        attempts = self._connection.attempts(timeout_seconds)
+        array, *others = [await self._catalogue.convert(each, model, version, attempts) for each in (frames, *mates)]
+        request = compare_request(
+            model, version, array, siblings=siblings, conditions=conditions, mates=others, seed=seed
+        )
+        return comparison(await self._connection.call(self._connection.stub.Compare, request, attempts))
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""

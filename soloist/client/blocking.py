@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from soloist.client import requests, results
 from soloist.client.catalogue import Catalogue
 from soloist.client.channel import TLS
+from soloist.client.comparison import Comparison, Condition
+from soloist.client.comparison_messages import compare_request, comparison
 from soloist.client.connection import Connection
 from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import Exchange
@@ -82,6 +85,30 @@ class Client:
             return self._catalogue.convert(frames, opened.model, opened.version, self._connection.attempts(None))
 
         return Stream(lambda: self._connection.attempts(timeout_seconds).run(open_once), convert)
+
+    def compare(
+        self,
+        model: str,
+        frames: Frames,
+        *,
+        version: int | None = None,
+        siblings: Sequence[str] = (),
+        conditions: Sequence[Condition] = (),
+        mates: Sequence[Frames] = (),
+        seed: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> Comparison:
+        """Tell what the answer to one sequence depends on: alone against in a batch, padded and cut.
+
+        Without `siblings` the server takes the models that differ in the normaliser alone, and the controls; without
+        `conditions` the usual ones. `mates` share the batch instead of those that the server draws from `seed`.
+        """
+        attempts = self._connection.attempts(timeout_seconds)
+        array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *mates)]
+        request = compare_request(
+            model, version, array, siblings=siblings, conditions=conditions, mates=others, seed=seed
+        )
+        return comparison(self._connection.call(self._connection.stub.Compare, request, attempts))
 
     def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""

@@ -53,12 +53,13 @@ class ModelState(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStatus:
-    """One version of one model; `reason` says why it is not ready, in words."""
+    """One version of one model; `reason` says why it is not ready. A `control` exists to fail in a known way."""
 
     name: str
     version: int
     state: ModelState
     reason: str
+    control: bool = False
 
     @property
     def ready(self) -> bool:
@@ -76,7 +77,7 @@ class ModelInfo:
 
 def prediction(response: sequence_inference_pb2.PredictResponse) -> Prediction:
     """Unpack the answer to a whole sequence."""
-    index, label, confidence = _classification(response)
+    index, label, confidence = classification(response)
     return Prediction(
         outputs=to_array(response.outputs),
         index=index,
@@ -91,7 +92,7 @@ def prediction(response: sequence_inference_pb2.PredictResponse) -> Prediction:
 
 def chunk_result(result: sequence_inference_pb2.ChunkResult, opened: sequence_inference_pb2.Opened) -> ChunkResult:
     """Unpack the answer to one chunk of the stream that was opened so."""
-    index, label, confidence = _classification(result)
+    index, label, confidence = classification(result)
     return ChunkResult(
         outputs=to_array(result.outputs),
         index=index,
@@ -112,6 +113,7 @@ def model_status(status: sequence_inference_pb2.ModelStatus) -> ModelStatus:
         version=status.version,
         state=_STATES.get(status.state, ModelState.UNKNOWN),
         reason=status.reason,
+        control=status.control,
     )
 
 
@@ -121,17 +123,20 @@ def model_info(response: sequence_inference_pb2.GetModelResponse) -> ModelInfo:
     return ModelInfo(status=model_status(response.status), manifest=manifest)
 
 
+def classification(
+    answer: sequence_inference_pb2.PredictResponse
+    | sequence_inference_pb2.ChunkResult
+    | sequence_inference_pb2.Outcome,
+) -> tuple[int | None, str | None, float | None]:
+    """Unpack index, label and confidence; None each when the model is no classifier."""
+    if not answer.HasField("classification"):
+        return None, None, None
+    found = answer.classification
+    return found.index, found.label, found.confidence
+
+
 _STATES = {
     sequence_inference_pb2.MODEL_STATE_LOADING: ModelState.LOADING,
     sequence_inference_pb2.MODEL_STATE_READY: ModelState.READY,
     sequence_inference_pb2.MODEL_STATE_UNAVAILABLE: ModelState.UNAVAILABLE,
 }
-
-
-def _classification(
-    answer: sequence_inference_pb2.PredictResponse | sequence_inference_pb2.ChunkResult,
-) -> tuple[int | None, str | None, float | None]:
-    if not answer.HasField("classification"):
-        return None, None, None
-    found = answer.classification
-    return found.index, found.label, found.confidence

@@ -483,6 +483,7 @@ class ModelStatus(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CONTROL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -491,6 +492,8 @@ class ModelStatus(_message.Message):
     """Whether it can be called."""
     reason: _builtins.str
     """Why it cannot, in words; empty when it can."""
+    control: _builtins.bool
+    """True for a variant that exists to fail in a known way. It is called only by its own name."""
     def __init__(
         self,
         *,
@@ -498,10 +501,11 @@ class ModelStatus(_message.Message):
         version: _builtins.int = ...,
         state: Global___ModelState.ValueType = ...,
         reason: _builtins.str = ...,
+        control: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "name", b"name", "reason", b"reason", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -518,7 +522,7 @@ class GetModelRequest(_message.Message):
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version of the model; 0 means the newest."""
+    """Version of the model; 0 means the one that Predict would take, else the newest."""
     def __init__(
         self,
         *,
@@ -562,3 +566,297 @@ class GetModelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015
+
+@_typing.final
+class CompareRequest(_message.Message):
+    """Asks what an answer depends on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SIBLINGS_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    MATES_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    version: _builtins.int
+    """Version of the model; 0 means the newest that is ready."""
+    seed: _builtins.int
+    """Seed of the mates."""
+    @_builtins.property
+    def siblings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the models to compare it with, at most 7; of each the newest version that is ready. Empty: the ready models
+        of the same task, architecture and precision that are normalised by "layer" or "batch", then the controls.
+        """
+
+    @_builtins.property
+    def frames(self) -> _tensor_pb2.Tensor:
+        """The sequence: [time, feature] numbers or [time] tokens, at least one frame, all finite."""
+
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """What to vary, one thing at a time, at most 32. Empty: 1, 7 and 31 mates of scale 1, 10 and 100; padded to twice the
+        length; cut into single frames and into chunks of 7; as far as that stays within the bounds.
+        """
+
+    @_builtins.property
+    def mates(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.Tensor]:
+        """Mates to use instead of drawn ones, at most 64, of any length; a condition takes the first so many. Without
+        conditions all of them are taken, at scale 1.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        version: _builtins.int = ...,
+        siblings: _abc.Iterable[_builtins.str] | None = ...,
+        frames: _tensor_pb2.Tensor | None = ...,
+        conditions: _abc.Iterable[Global___Condition] | None = ...,
+        seed: _builtins.int = ...,
+        mates: _abc.Iterable[_tensor_pb2.Tensor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "frames", b"frames", "mates", b"mates", "model", b"model", "seed", b"seed", "siblings", b"siblings", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRequest: _TypeAlias = CompareRequest  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    """One thing that differs from "alone and whole"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATES_FIELD_NUMBER: _builtins.int
+    PADDED_FRAMES_FIELD_NUMBER: _builtins.int
+    CHUNK_FRAMES_FIELD_NUMBER: _builtins.int
+    padded_frames: _builtins.int
+    """The sequence is padded with zeros to so many frames, at least its own."""
+    chunk_frames: _builtins.int
+    """The sequence is cut into chunks of so many frames, the last may be shorter."""
+    @_builtins.property
+    def mates(self) -> Global___BatchMates:
+        """Other sequences are in the batch."""
+
+    def __init__(
+        self,
+        *,
+        mates: Global___BatchMates | None = ...,
+        padded_frames: _builtins.int = ...,
+        chunk_frames: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk_frames", b"chunk_frames", "condition", b"condition", "mates", b"mates", "padded_frames", b"padded_frames"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_frames", b"chunk_frames", "condition", b"condition", "mates", b"mates", "padded_frames", b"padded_frames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["mates", "padded_frames", "chunk_frames"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class BatchMates(_message.Message):
+    """Sequences that share the batch. Drawn ones are as long as the sequence compared: normal numbers with its own mean and
+    standard deviation of each feature (1 where it does not vary), or tokens drawn from its own.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many, 1 to 64."""
+    scale: _builtins.float
+    """Factor on their values, 0 to 1000000; not set: 1. Tokens have no scale but 1."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        scale: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scale", b"_scale", "scale", b"scale"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scale", b"_scale", "count", b"count", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__scale: _TypeAlias = _typing.Literal["scale"]  # noqa: Y015
+    _WhichOneofArgType__scale: _TypeAlias = _typing.Literal["_scale", b"_scale"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scale) -> _WhichOneofReturnType__scale | None: ...
+
+Global___BatchMates: _TypeAlias = BatchMates  # noqa: Y015
+
+@_typing.final
+class CompareResponse(_message.Message):
+    """What the answers depend on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    frame_count: _builtins.int
+    """Number of frames of the sequence."""
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """The conditions, in the order of the outcomes."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelComparison]:
+        """The model asked for, then its siblings."""
+
+    def __init__(
+        self,
+        *,
+        frame_count: _builtins.int = ...,
+        conditions: _abc.Iterable[Global___Condition] | None = ...,
+        models: _abc.Iterable[Global___ModelComparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "frame_count", b"frame_count", "models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareResponse: _TypeAlias = CompareResponse  # noqa: Y015
+
+@_typing.final
+class ModelComparison(_message.Message):
+    """One model under all conditions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NORM_FIELD_NUMBER: _builtins.int
+    CONTROL_FIELD_NUMBER: _builtins.int
+    ALONE_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    TWIN_FIELD_NUMBER: _builtins.int
+    DEVIATION_FROM_TWIN_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    version: _builtins.int
+    """Version that answered."""
+    norm: _builtins.str
+    """Its normaliser."""
+    control: _builtins.bool
+    """True for a variant that exists to fail in a known way."""
+    twin: _builtins.str
+    """For a control: the model compared here that was exported from the same checkpoint and is none. Empty: there is none."""
+    @_builtins.property
+    def alone(self) -> Global___Outcome:
+        """The reference: alone (a batch of one), unpadded and whole."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Outcome]:
+        """One for each condition."""
+
+    @_builtins.property
+    def deviation_from_twin(self) -> Global___Deviation:
+        """How far its answer alone is from the twin's: for BatchNorm, what the statistics of a batch of one change against
+        running ones. Set with twin.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        version: _builtins.int = ...,
+        norm: _builtins.str = ...,
+        control: _builtins.bool = ...,
+        alone: Global___Outcome | None = ...,
+        outcomes: _abc.Iterable[Global___Outcome] | None = ...,
+        twin: _builtins.str = ...,
+        deviation_from_twin: Global___Deviation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "deviation_from_twin", b"deviation_from_twin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "control", b"control", "deviation_from_twin", b"deviation_from_twin", "model", b"model", "norm", b"norm", "outcomes", b"outcomes", "twin", b"twin", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelComparison: _TypeAlias = ModelComparison  # noqa: Y015
+
+@_typing.final
+class Outcome(_message.Message):
+    """One answer, and how far it is from the reference."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    CLASSIFICATION_FIELD_NUMBER: _builtins.int
+    DEVIATION_FIELD_NUMBER: _builtins.int
+    NOT_RUN_FIELD_NUMBER: _builtins.int
+    not_run: _builtins.str
+    """Why the model could not be run so, in words; then nothing else is set."""
+    @_builtins.property
+    def outputs(self) -> _tensor_pb2.Tensor:
+        """The outputs at the last frame: [class]."""
+
+    @_builtins.property
+    def classification(self) -> Global___Classification:
+        """What they say. Not set when the model is no classifier."""
+
+    @_builtins.property
+    def deviation(self) -> Global___Deviation:
+        """Distance from the reference. Not set for the reference itself."""
+
+    def __init__(
+        self,
+        *,
+        outputs: _tensor_pb2.Tensor | None = ...,
+        classification: Global___Classification | None = ...,
+        deviation: Global___Deviation | None = ...,
+        not_run: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "deviation", b"deviation", "outputs", b"outputs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "deviation", b"deviation", "not_run", b"not_run", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class Deviation(_message.Message):
+    """How far the outputs at every frame are from others of the same sequence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERING_OUTPUTS_FIELD_NUMBER: _builtins.int
+    COMPARED_OUTPUTS_FIELD_NUMBER: _builtins.int
+    MAX_ULP_FIELD_NUMBER: _builtins.int
+    MAX_ABS_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    CLASS_CHANGED_FIELD_NUMBER: _builtins.int
+    differing_outputs: _builtins.int
+    """Number of outputs whose bits differ; 0 is the promise."""
+    compared_outputs: _builtins.int
+    """Number of outputs compared: frames × classes."""
+    max_ulp: _builtins.int
+    """Largest difference in units in the last place; 2^31 - 1 at most, and where a value is not finite."""
+    max_abs_difference: _builtins.float
+    """Largest absolute difference; infinite where a value is not finite."""
+    class_changed: _builtins.bool
+    """True when the class at the last frame is another."""
+    def __init__(
+        self,
+        *,
+        differing_outputs: _builtins.int = ...,
+        compared_outputs: _builtins.int = ...,
+        max_ulp: _builtins.int = ...,
+        max_abs_difference: _builtins.float = ...,
+        class_changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_changed", b"class_changed", "compared_outputs", b"compared_outputs", "differing_outputs", b"differing_outputs", "max_abs_difference", b"max_abs_difference", "max_ulp", b"max_ulp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Deviation: _TypeAlias = Deviation  # noqa: Y015

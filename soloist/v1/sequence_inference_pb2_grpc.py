@@ -47,6 +47,11 @@ class SequenceInferenceStub(object):
                 request_serializer=soloist_dot_v1_dot_sequence__inference__pb2.StreamRequest.SerializeToString,
                 response_deserializer=soloist_dot_v1_dot_sequence__inference__pb2.StreamResponse.FromString,
                 _registered_method=True)
+        self.Compare = channel.unary_unary(
+                '/soloist.v1.SequenceInference/Compare',
+                request_serializer=soloist_dot_v1_dot_sequence__inference__pb2.CompareRequest.SerializeToString,
+                response_deserializer=soloist_dot_v1_dot_sequence__inference__pb2.CompareResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/soloist.v1.SequenceInference/ListModels',
                 request_serializer=soloist_dot_v1_dot_sequence__inference__pb2.ListModelsRequest.SerializeToString,
@@ -80,6 +85,15 @@ class SequenceInferenceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Compare(self, request, context):
+        """Answers one sequence under several conditions, by a model and its siblings, and tells how far each answer is from
+        what the same model says of the same sequence alone. Made to show what an answer depends on, not to serve: the runs
+        are bounded, and never shared with other calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists every version of every model in the repository, also those that failed to load.
         """
@@ -106,6 +120,11 @@ def add_SequenceInferenceServicer_to_server(servicer, server):
                     servicer.Stream,
                     request_deserializer=soloist_dot_v1_dot_sequence__inference__pb2.StreamRequest.FromString,
                     response_serializer=soloist_dot_v1_dot_sequence__inference__pb2.StreamResponse.SerializeToString,
+            ),
+            'Compare': grpc.unary_unary_rpc_method_handler(
+                    servicer.Compare,
+                    request_deserializer=soloist_dot_v1_dot_sequence__inference__pb2.CompareRequest.FromString,
+                    response_serializer=soloist_dot_v1_dot_sequence__inference__pb2.CompareResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -175,6 +194,33 @@ class SequenceInference(object):
             '/soloist.v1.SequenceInference/Stream',
             soloist_dot_v1_dot_sequence__inference__pb2.StreamRequest.SerializeToString,
             soloist_dot_v1_dot_sequence__inference__pb2.StreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Compare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/soloist.v1.SequenceInference/Compare',
+            soloist_dot_v1_dot_sequence__inference__pb2.CompareRequest.SerializeToString,
+            soloist_dot_v1_dot_sequence__inference__pb2.CompareResponse.FromString,
             options,
             channel_credentials,
             insecure,

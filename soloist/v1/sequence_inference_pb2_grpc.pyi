@@ -42,6 +42,11 @@ class SequenceInferenceStub:
     """Answers one sequence in chunks, in order: open, chunk…, close. The server keeps the state.
     A stream that ends without close is counted as cancelled and its session is dropped.
     """
+    Compare: _grpc.UnaryUnaryMultiCallable[_sequence_inference_pb2.CompareRequest, _sequence_inference_pb2.CompareResponse]
+    """Answers one sequence under several conditions, by a model and its siblings, and tells how far each answer is from
+    what the same model says of the same sequence alone. Made to show what an answer depends on, not to serve: the runs
+    are bounded, and never shared with other calls.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_sequence_inference_pb2.ListModelsRequest, _sequence_inference_pb2.ListModelsResponse]
     """Lists every version of every model in the repository, also those that failed to load."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_sequence_inference_pb2.GetModelRequest, _sequence_inference_pb2.GetModelResponse]
@@ -60,6 +65,11 @@ class SequenceInferenceAsyncStub(SequenceInferenceStub):
     Stream: _aio.StreamStreamMultiCallable[_sequence_inference_pb2.StreamRequest, _sequence_inference_pb2.StreamResponse]  # type: ignore[assignment]
     """Answers one sequence in chunks, in order: open, chunk…, close. The server keeps the state.
     A stream that ends without close is counted as cancelled and its session is dropped.
+    """
+    Compare: _aio.UnaryUnaryMultiCallable[_sequence_inference_pb2.CompareRequest, _sequence_inference_pb2.CompareResponse]  # type: ignore[assignment]
+    """Answers one sequence under several conditions, by a model and its siblings, and tells how far each answer is from
+    what the same model says of the same sequence alone. Made to show what an answer depends on, not to serve: the runs
+    are bounded, and never shared with other calls.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_sequence_inference_pb2.ListModelsRequest, _sequence_inference_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists every version of every model in the repository, also those that failed to load."""
@@ -88,6 +98,17 @@ class SequenceInferenceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_sequence_inference_pb2.StreamResponse], _abc.AsyncIterator[_sequence_inference_pb2.StreamResponse]]:
         """Answers one sequence in chunks, in order: open, chunk…, close. The server keeps the state.
         A stream that ends without close is counted as cancelled and its session is dropped.
+        """
+
+    @_abc_1.abstractmethod
+    def Compare(
+        self,
+        request: _sequence_inference_pb2.CompareRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sequence_inference_pb2.CompareResponse, _abc.Awaitable[_sequence_inference_pb2.CompareResponse]]:
+        """Answers one sequence under several conditions, by a model and its siblings, and tells how far each answer is from
+        what the same model says of the same sequence alone. Made to show what an answer depends on, not to serve: the runs
+        are bounded, and never shared with other calls.
         """
 
     @_abc_1.abstractmethod

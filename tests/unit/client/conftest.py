@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 from soloist import Timing
 from soloist.v1 import model_pb2, sequence_inference_pb2_grpc, tensor_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
+from tests.unit.client import comparing
 
 SUMS = model_pb2.Model(
     name="sums",
@@ -100,6 +101,14 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
         finally:
             self.stream_ends.append(end)
             self.stream_ended.set()
+
+    def Compare(self, request: pb.CompareRequest, context: Any) -> pb.CompareResponse:
+        self.requests.append(request)
+        self._refuse(context)
+        model = self._model(request.model, request.version, context)
+        sums, _state = self._sums(model, request.frames, np.zeros(2, np.float32), context)
+        outputs = _selected(sums, pb.OUTPUT_SELECTION_LAST)
+        return comparing.answer(model, outputs, len(sums), request.conditions)
 
     def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:  # noqa: ARG002
         broken = pb.ModelStatus(

@@ -1,0 +1,149 @@
+"""Compare: one sequence under several conditions, by a model and its siblings, each against itself alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from service import comparison
+from service.comparison.bounds import MAX_MATES, MAX_RUN_FRAMES, in_range
+from service.errors import Reason, ServiceError
+from service.handlers.answer import classify
+from service.tensors import decode_frames, encode
+from soloist.v1 import sequence_inference_pb2 as pb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.engine.servable import Servable
+    from service.handlers.call import Call
+    from service.handlers.serving import Serving
+    from soloist.v1.tensor_pb2 import Tensor
+
+
+async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> pb.CompareResponse:
+    """Tell what the answer to one sequence depends on.
+
+    Raises:
+        ServiceError: there is no such model, the request asks for what can't be compared or for too much, too many
+            comparisons are under way, or the deadline has passed.
+
+    """
+    model = serving.repository.resolve(request.model, request.version)
+    call.model, call.version = model.name, str(model.version)
+    sample = decode_frames(request.frames, model.manifest.signature, allow_non_finite=False)
+    models = [model, *_siblings(serving, model, request.siblings, len(sample))]
+    max_frames = min(serving.limits.max_frames, *(m.manifest.max_frames or serving.limits.max_frames for m in models))
+    _not_too_long(sample, max_frames)
+    mates = _mates(model, request.mates, max_frames)
+    conditions = _conditions(request, sample, mates, max_frames=max_frames, models=len(models))
+    response = pb.CompareResponse(frame_count=len(sample), conditions=[each.to_message() for each in conditions])
+    alone: dict[Servable, NDArray[Any]] = {}
+    with serving.comparisons.admit():
+        drawn = partial(comparison.draw, sample, _most_mates(conditions), request.seed)
+        trial = comparison.Trial(
+            sample=sample,
+            mates=mates or await serving.comparisons.run(drawn),
+            is_over=lambda: call.cancelled or call.is_past_deadline(),
+        )
+        for each in models:
+            message, alone[each] = await _compare_one(serving, each, trial, conditions)
+            response.models.append(message)
+    for each, message in zip(models, response.models, strict=True):
+        if (twin := comparison.twin(each, models)) is not None and alone[twin].shape == alone[each].shape:
+            message.twin = twin.name
+            message.deviation_from_twin.CopyFrom(_deviation(each, alone[twin], alone[each]))
+    return response
+
+
+def _siblings(serving: Serving, model: Servable, names: Sequence[str], length: int) -> list[Servable]:
+    if names:
+        return comparison.named_siblings(model, names, serving.repository)
+    ready = [entry.servable for entry in serving.repository.entries() if entry.servable is not None]
+    return comparison.siblings(model, ready, length)
+
+
+def _mates(model: Servable, tensors: Sequence[Tensor], max_frames: int) -> list[NDArray[Any]]:
+    in_range("mates", len(tensors), 0, MAX_MATES)
+    mates = []
+    for index, tensor in enumerate(tensors):
+        try:
+            mates.append(decode_frames(tensor, model.manifest.signature, allow_non_finite=False))
+            _not_too_long(mates[-1], max_frames)
+        except ServiceError as error:
+            raise ServiceError(error.reason, **error.facts, mate=index) from None
+    return mates
+
+
+def _conditions(
+    request: pb.CompareRequest, sample: NDArray[Any], mates: list[NDArray[Any]], *, max_frames: int, models: int
+) -> list[comparison.Condition]:
+    has_scale, length, mate_lengths = sample.dtype.kind == "f", len(sample), [len(mate) for mate in mates]
+    conditions = comparison.read(request.conditions) or comparison.default_conditions(
+        length,
+        has_scale=has_scale,
+        mate_lengths=mate_lengths,
+        max_frames=max_frames,
+        max_run_frames=MAX_RUN_FRAMES,
+    )
+    comparison.check(
+        conditions,
+        length=length,
+        mate_lengths=mate_lengths,
+        max_frames=max_frames,
+        has_scale=has_scale,
+        models=models,
+    )
+    return conditions
+
+
+def _not_too_long(frames: NDArray[Any], max_frames: int) -> None:
+    if len(frames) > max_frames:
+        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=len(frames), max_frames=max_frames)
+
+
+def _most_mates(conditions: Sequence[comparison.Condition]) -> int:
+    return max((each.count for each in conditions if isinstance(each, comparison.BatchMates)), default=0)
+
+
+async def _compare_one(
+    serving: Serving, model: Servable, trial: comparison.Trial, conditions: Sequence[comparison.Condition]
+) -> tuple[pb.ModelComparison, NDArray[Any]]:
+    """Run one model under every condition; also gives its outputs alone, [T, K]."""
+    graph, manifest = model.runner.graph, model.manifest
+    message = pb.ModelComparison(model=model.name, version=model.version, norm=manifest.norm, control=manifest.control)
+
+    def outcome(condition: comparison.Condition) -> pb.Outcome:
+        if cause := trial.why_not(graph, condition):
+            return pb.Outcome(not_run=cause)
+        return _outcome(model, trial.run(graph, condition), alone_TK)
+
+    try:
+        alone_TK = await serving.comparisons.run(partial(trial.alone, graph))
+        message.alone.CopyFrom(_outcome(model, alone_TK, None))
+        for condition in conditions:
+            message.outcomes.append(await serving.comparisons.run(partial(outcome, condition)))
+    except comparison.Stopped:
+        raise ServiceError(Reason.DEADLINE_EXCEEDED) from None
+    return message, alone_TK
+
+
+def _outcome(model: Servable, outputs_TK: NDArray[Any], reference_TK: NDArray[Any] | None) -> pb.Outcome:
+    last_K = outputs_TK[-1]
+    return pb.Outcome(
+        outputs=encode(last_K),
+        classification=classify(last_K, model.manifest.labels),
+        deviation=None if reference_TK is None else _deviation(model, reference_TK, outputs_TK),
+    )
+
+
+def _deviation(model: Servable, reference_TK: NDArray[Any], found_TK: NDArray[Any]) -> pb.Deviation:
+    found = comparison.deviation(reference_TK, found_TK)
+    return pb.Deviation(
+        differing_outputs=found.differing,
+        compared_outputs=found.compared,
+        max_ulp=found.max_ulp,
+        max_abs_difference=found.max_abs,
+        class_changed=bool(model.manifest.labels) and bool(reference_TK[-1].argmax() != found_TK[-1].argmax()),
+    )

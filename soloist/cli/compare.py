@@ -1,0 +1,100 @@
+"""`soloist compare`: what the answer to one sequence depends on, by a model and its siblings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from soloist.cli.numbers import floats, ints
+from soloist.cli.programs import load
+from soloist.cli.session import connected, server_options
+
+if TYPE_CHECKING:
+    from soloist.client import Condition
+
+_COUNTS, _SCALES = (1, 7, 31), (1.0, 10.0, 100.0)
+_PLOT_SUFFIXES = (".svg", ".png")
+
+
+def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix not in _PLOT_SUFFIXES:
+        raise click.BadParameter(f"the name has to end in {' or '.join(_PLOT_SUFFIXES)}")
+    return path
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-")
+@click.option("--version", type=click.IntRange(min=1), help="Version of the model; default: the newest ready.")
+@click.option("--sibling", "siblings", multiple=True, metavar="MODEL", help="Compare with it; may be given again.")
+@click.option("--mates", "counts", type=ints, metavar="N,N", help="How many sequences share the batch, as 1,7,31.")
+@click.option("--scales", type=floats, metavar="X,X", help="Factors on the mates' values, as 1,10,100.")
+@click.option("--padded", type=ints, metavar="N,N", help="Pad with zeros to so many frames, as 50,100.")
+@click.option("--chunks", type=ints, metavar="N,N", help="Cut into chunks of so many frames, as 1,7.")
+@click.option("--mate", "mates", type=click.File("rb"), multiple=True, help="File of a mate; default: drawn ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the mates that are drawn.")
+@click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), callback=_plot_file, help="Draw: .svg, .png.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@server_options
+def compare(
+    model: str,
+    source: BinaryIO,
+    version: int | None,
+    siblings: tuple[str, ...],
+    counts: tuple[int, ...] | None,
+    scales: tuple[float, ...] | None,
+    padded: tuple[int, ...] | None,
+    chunks: tuple[int, ...] | None,
+    mates: tuple[BinaryIO, ...],
+    seed: int,
+    form: str | None,
+    plot: Path | None,
+    as_json: bool,
+    server: str,
+    timeout_seconds: float,
+) -> None:
+    """Run one sequence through MODEL and its siblings: alone, in a batch, padded, and cut into chunks.
+
+    FILE as for predict. Siblings are by default the models of the same task and architecture with LayerNorm or
+    BatchNorm, and the controls. Without options the server chooses what to vary. Exit code 0 whatever is found.
+    """
+    from soloist.cli.comparison_text import as_object, show
+    from soloist.cli.inputs import form_of, read_whole
+
+    draw = load("soloist.cli.comparison_plot", "draw") if plot is not None else None  # missing extras show at once
+    conditions = _conditions(counts, scales, padded, chunks, supplied=len(mates))
+    with connected(server, timeout_seconds) as client:
+        manifest = client.model(model, version).manifest
+        signature = manifest.signature if manifest is not None else None
+        frames, *others = [read_whole(each, form_of(each, form, signature), signature) for each in (source, *mates)]
+        comparison = client.compare(
+            model, frames, version=version, siblings=siblings, conditions=conditions, mates=others, seed=seed
+        )
+    if as_json:
+        click.echo(as_object(comparison))
+    else:
+        show(comparison)
+    if draw is not None:
+        draw(comparison, plot)
+
+
+def _conditions(
+    counts: tuple[int, ...] | None,
+    scales: tuple[float, ...] | None,
+    padded: tuple[int, ...] | None,
+    chunks: tuple[int, ...] | None,
+    *,
+    supplied: int,
+) -> list[Condition]:
+    """Say what was chosen; nothing when nothing was, and the server chooses."""
+    from soloist.client import BatchMates, Chunked, Padded
+
+    if counts is None and scales is not None:
+        counts = (supplied,) if supplied else _COUNTS
+    if scales is None:
+        scales = (1.0,) if supplied else _SCALES
+    company = [BatchMates(count, scale) for scale in scales for count in counts or ()]
+    return [*company, *map(Padded, padded or ()), *map(Chunked, chunks or ())]
