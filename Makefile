@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PROTOS   := $(shell find protos -name '*.proto' | sort)
-SERVICES := protos/soloist/v1/sequence_inference.proto
+SERVICES := protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types contracts protos stubs check-stubs unit format bench clean
@@ -53,7 +53,7 @@ define generate
 	$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
-stubs: $(VENV)/.dev ## generate soloist/v1/*_pb2* from protos/
+stubs: $(VENV)/.dev ## generate soloist/v1 and soloist/oip from protos/
 	$(call generate,.)
 
 check-stubs: $(VENV)/.dev ## the checked-in stubs are what protos/ says

@@ -7,16 +7,18 @@ from collections.abc import AsyncGenerator, Mapping
 
 SERVER = ""
 API = "soloist.v1.SequenceInference"
+OPEN_INFERENCE = "inference.GRPCInferenceService"
+_OURS = (SERVER, API, OPEN_INFERENCE)
 
 
 class Health:
-    """Serving status by service name: "" is the server, then the API's full name, then every model's name.
+    """Serving status by service name: "" is the server, then the APIs' full names, then every model's name.
 
     Written on the event loop; `why_not_ready` may be read on any thread.
     """
 
     def __init__(self) -> None:
-        self._serving: dict[str, bool] = {SERVER: False, API: False}
+        self._serving: dict[str, bool] = dict.fromkeys(_OURS, False)
         self._why_not_ready = "models are loading"
         self._draining = False
         self._closed = False
@@ -39,7 +41,7 @@ class Health:
             return
         ready = not why_not_ready
         self._why_not_ready = why_not_ready
-        self._serving = {SERVER: ready, API: ready, **models}
+        self._serving = {**dict.fromkeys(_OURS, ready), **models}
         self._notify()
 
     def drain(self) -> None:

@@ -12,9 +12,25 @@ if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
 
 # What calls that answer users are counted under; the others ask about models.
-INFERENCE_APIS = ("Predict", "Stream")
-MODEL_APIS = ("GetModel", "Compare")
-CATALOGUE_APIS = ("ListModels",)
+INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
+MODEL_APIS = ("GetModel", "Compare", "ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics")
+CATALOGUE_APIS = (
+    "ListModels",
+    "ServerLive",
+    "ServerReady",
+    "ServerMetadata",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+    "SystemSharedMemoryStatus",
+    "SystemSharedMemoryRegister",
+    "SystemSharedMemoryUnregister",
+    "CudaSharedMemoryStatus",
+    "CudaSharedMemoryRegister",
+    "CudaSharedMemoryUnregister",
+    "TraceSetting",
+    "LogSettings",
+)
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
@@ -60,9 +76,12 @@ class Metrics:
         self.sequence_frames = histogram(
             "soloist_sequence_frames", "Frames of a sequence that was answered to its end.", _MODEL, _FRAMES
         )
-        self.sessions_open = Gauge("soloist_sessions_open", "Streams that are open.", ("model",), registry=registry)
+        self.sessions_open = Gauge(
+            "soloist_sessions_open", "Streams and sequences that are open.", ("model",), registry=registry
+        )
         self.sessions_ended = Counter(
-            "soloist_sessions_ended_total", "Streams that ended, by what ended them.", ("model", "reason"),
+            "soloist_sessions_ended_total", "Streams and sequences that ended, by what ended them.",
+            ("model", "reason"),
             registry=registry,
         )  # fmt: skip
         self.session_state_bytes = Gauge(

@@ -16,16 +16,20 @@ from service.comparison import Comparisons
 from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.handlers.api import sequence_inference
 from service.handlers.serving import InputLimits, Serving
-from service.health import API, Health
+from service.health import API, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.lifecycle import drain, stop_signals
 from service.live_check import live_check
 from service.logging_setup import configure_logging
 from service.metrics import Metrics
+from service.oip.api import open_inference
+from service.oip.parts import Parts
+from service.oip.sequences import Sequences
 from service.repository import Entry, Repository
 from service.repository.layout import Location, RepositoryError, locations
 from service.sessions import Sessions
 from service.settings import Settings, SettingsError, load_settings
+from service.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
@@ -71,10 +75,14 @@ async def _serve(settings: Settings) -> int:
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
         adapter = GrpcAdapter(Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes)
-        service = adapter.service(API, sequence_inference(serving))
+        parts = _open_inference_parts(settings, serving, health)
+        services = (
+            adapter.service(API, sequence_inference(serving)),
+            adapter.service(OPEN_INFERENCE, open_inference(parts)),
+        )
         grpc_port = await stack.enter_async_context(
             serving_grpc(
-                settings.host, settings.grpc_port, service, health, max_message_bytes=settings.max_message_bytes
+                settings.host, settings.grpc_port, services, health, max_message_bytes=settings.max_message_bytes
             )
         )
         loading = asyncio.create_task(_load(serving.repository, found, loader, health))
@@ -99,6 +107,7 @@ def _serving(
         health.update(_statuses(repository), "models are loading")
 
     repository = Repository(load, on_change)
+    statistics = Statistics()
     limits = BatchLimits(
         workers=settings.workers,
         max_batch_size=settings.max_batch_size,
@@ -111,15 +120,25 @@ def _serving(
         sessions=Sessions(
             max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics
         ),
-        batcher=Batcher(engine, limits, metrics, summon=check.witness),
+        batcher=Batcher(engine, limits, metrics, summon=check.witness, on_run=statistics.ran),
         comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
         metrics=metrics,
+        statistics=statistics,
         limits=InputLimits(
             max_frames=settings.max_frames,
             max_chunk_frames=settings.max_chunk_frames,
             allow_non_finite=settings.allow_non_finite,
             idle_seconds=settings.idle_seconds,
         ),
+    )
+
+
+def _open_inference_parts(settings: Settings, serving: Serving, health: Health) -> Parts:
+    return Parts(
+        serving=serving,
+        sequences=Sequences(serving.sessions, idle_seconds=settings.idle_seconds),
+        health=health,
+        max_rows=settings.max_batch_size,
     )
 
 

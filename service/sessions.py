@@ -58,10 +58,14 @@ class Session:
             raise ServiceError(Reason.CHUNK_CONFLICT, **facts)
         return self._last.result
 
+    def carry(self, states: States, frame_count: int) -> None:
+        """Go on from `states`, which are so many frames further."""
+        self.states = states
+        self.frame_count += frame_count
+
     def advance(self, chunk: Chunk, states: States, result: ChunkResult) -> None:
         """Take in the answer to the next chunk."""
-        self.states = states
-        self.frame_count += result.frame_count
+        self.carry(states, result.frame_count)
         self._last = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result)
 
 
@@ -93,16 +97,7 @@ class Sessions:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
 
         """
-        state_bytes = servable.runner.state_bytes
-        if len(self._open) >= self._max_sessions:
-            raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
-        if self._state_bytes + state_bytes > self._max_state_bytes:
-            raise ServiceError(
-                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
-            )
-        session = Session(servable)
-        self._open.add(session)
-        self._hold(servable, 1, state_bytes)
+        session = self.begin(servable)
         end = "error"
         try:
             yield session
@@ -115,9 +110,33 @@ class Sessions:
             end = self._why_cut(is_past_deadline)
             raise
         finally:
-            self._open.discard(session)
-            self._hold(servable, -1, -state_bytes)
-            self._metrics.sessions_ended.labels(servable.name, end).inc()
+            self.end(session, end)
+
+    def begin(self, servable: Servable) -> Session:
+        """Hold a session until `end`.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        state_bytes = servable.runner.state_bytes
+        if len(self._open) >= self._max_sessions:
+            raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
+        if self._state_bytes + state_bytes > self._max_state_bytes:
+            raise ServiceError(
+                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
+            )
+        session = Session(servable)
+        self._open.add(session)
+        self._hold(servable, 1, state_bytes)
+        return session
+
+    def end(self, session: Session, reason: str) -> None:
+        """Free a session, and count what ended it: one of metrics.SESSION_ENDS."""
+        servable = session.servable
+        self._open.discard(session)
+        self._hold(servable, -1, -servable.runner.state_bytes)
+        self._metrics.sessions_ended.labels(servable.name, reason).inc()
 
     def _why_cut(self, is_past_deadline: Callable[[], bool]) -> str:
         if self._cutting:

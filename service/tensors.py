@@ -52,12 +52,22 @@ def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: boo
     if len(tensor.data) != expected_bytes:
         raise ServiceError(Reason.BYTE_LENGTH_MISMATCH, byte_length=len(tensor.data), expected=expected_bytes)
     frames = np.frombuffer(tensor.data, dtype).reshape(shape)
+    check_values(frames, signature, allow_non_finite=allow_non_finite)
+    return frames
+
+
+def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite: bool) -> None:
+    """Refuse frames, time first, with numbers that the model can't take.
+
+    Raises:
+        ServiceError: TOKEN_OUT_OF_RANGE or NON_FINITE_INPUT.
+
+    """
     if signature.token_count:
         _check_tokens(frames, signature.token_count)
-    elif not allow_non_finite and dtype.kind == "f" and not np.isfinite(frames).all():
+    elif not allow_non_finite and frames.dtype.kind == "f" and not np.isfinite(frames).all():
         bad_T = ~np.isfinite(frames).all(axis=tuple(range(1, frames.ndim)))
         raise ServiceError(Reason.NON_FINITE_INPUT, frame=int(bad_T.argmax()))
-    return frames
 
 
 def encode(array: NDArray[Any]) -> Tensor:

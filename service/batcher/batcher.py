@@ -11,16 +11,17 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from service.batcher.composition import Compose, compose
 from service.batcher.job import Answer, Job
 from service.batcher.lane import BatchLimits, Lane
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from service.batcher.witness import Summon
-    from service.engine.runner import Row, RowResult
+    from service.engine.runner import Row, RowResult, RunSeconds
     from service.engine.servable import Servable
     from service.metrics import Metrics
 
@@ -29,13 +30,27 @@ class Batcher:
     """Belongs to one event loop; runs happen on the executor."""
 
     def __init__(
-        self, executor: Executor, limits: BatchLimits, metrics: Metrics, *, summon: Summon | None = None
+        self,
+        executor: Executor,
+        limits: BatchLimits,
+        metrics: Metrics,
+        *,
+        summon: Summon | None = None,
+        on_run: Callable[[Servable, int, RunSeconds], None] | None = None,
+        compose: Compose = compose,
     ) -> None:
-        """Args: `summon` is asked for a witness of every job."""
+        """Make an idle one.
+
+        Args: `summon` is asked for a witness of every job; `on_run` hears of every run, its rows and its time;
+        `compose` chooses who shares a run.
+
+        """
         self._executor = executor
         self._limits = limits
         self._metrics = metrics
         self._summon = summon
+        self._compose = compose
+        self._on_run = on_run
         self._lanes: dict[Servable, Lane] = {}
         self._turns: deque[Lane] = deque()
         self._free_workers = limits.workers
@@ -48,7 +63,7 @@ class Batcher:
             ServiceError: QUEUE_FULL, or DEADLINE_EXCEEDED while it waited.
 
         """
-        lane = self._lanes.setdefault(servable, Lane(servable))
+        lane = self._lanes.setdefault(servable, Lane(servable, self._compose))
         if len(lane.jobs) >= self._limits.max_queued:
             raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
         loop = asyncio.get_running_loop()
@@ -101,7 +116,7 @@ class Batcher:
             _fail(jobs, RuntimeError("the run was cancelled") if done.cancelled() else error)
         else:
             results, seconds = done.result()
-            self._observe(lane.servable, rows)
+            self._observe(lane.servable, rows, results[0].run)
             for index, (job, result) in enumerate(zip(jobs, results, strict=True)):
                 is_answered = job.end_slice(result, seconds=seconds, batch_size=len(rows))
                 if job.witness:
@@ -114,11 +129,13 @@ class Batcher:
                     self._enqueue(lane, job)
         self._dispatch()
 
-    def _observe(self, servable: Servable, rows: Sequence[Row]) -> None:
+    def _observe(self, servable: Servable, rows: Sequence[Row], seconds: RunSeconds) -> None:
         labels = (servable.name, str(servable.version))
         lengths = [len(row.frames) for row in rows]
         self._metrics.batch_size.labels(*labels).observe(len(rows))
         self._metrics.padding_ratio.labels(*labels).observe(1 - sum(lengths) / (len(rows) * max(lengths)))
+        if self._on_run:
+            self._on_run(servable, len(rows), seconds)
 
 
 def _timed(servable: Servable, rows: Sequence[Row]) -> tuple[list[RowResult], float]:

@@ -7,13 +7,20 @@ is padded is paid for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Share of a batch's frames that may be padding: beyond, a run of its own is cheaper.
 _MAX_PADDING_RATIO = 0.5
+
+
+class Compose(Protocol):
+    """Chooses from jobs of `lengths` ≥ 1 frames, oldest first, at least one and the oldest; see `compose`."""
+
+    def __call__(self, lengths: Sequence[int], /, *, max_size: int, max_frames: int) -> list[int]:
+        """Return indices into `lengths`."""
 
 
 def compose(lengths: Sequence[int], *, max_size: int, max_frames: int) -> list[int]:

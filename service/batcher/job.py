@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.runner import Row
+from service.engine.runner import Row, RunSeconds
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class Answer:
     """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
 
-    `batch_size` is the largest number of sequences that shared a run with it, itself included.
+    `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
+    itself included.
     """
 
     outputs: NDArray[Any]
     states: States
     queue_seconds: float
     compute_seconds: float
+    run: RunSeconds
     batch_size: int
 
 
@@ -59,6 +61,7 @@ class Job:
         self._waiting_since = time.perf_counter()
         self._queue_seconds = 0.0
         self._compute_seconds = 0.0
+        self._run = RunSeconds()
         self._batch_size = 0
 
     @property
@@ -81,6 +84,7 @@ class Job:
         self._done_frames += len(result.outputs)
         self._states = result.states
         self._compute_seconds += seconds
+        self._run += result.run
         self._batch_size = max(self._batch_size, batch_size)
         done = self.remaining_frames == 0
         if self._every_frame:
@@ -98,5 +102,6 @@ class Job:
             states=self._states,
             queue_seconds=self._queue_seconds,
             compute_seconds=self._compute_seconds,
+            run=self._run,
             batch_size=self._batch_size,
         )

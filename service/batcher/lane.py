@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.batcher.composition import compose
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
+    from service.batcher.composition import Compose
     from service.batcher.job import Job
     from service.engine.servable import Servable
 
@@ -28,8 +28,9 @@ class BatchLimits:
 class Lane:
     """Belongs to the event loop."""
 
-    def __init__(self, servable: Servable) -> None:
+    def __init__(self, servable: Servable, compose: Compose) -> None:
         self.servable = servable
+        self._compose = compose
         self.jobs: dict[int, Job] = {}
 
     def add(self, job: Job) -> None:
@@ -50,7 +51,7 @@ class Lane:
         longest = limits.max_slice_frames if servable.sliced else max(job.remaining_frames for job in waiting)
         lengths = [min(job.remaining_frames, longest) for job in waiting]
         size = limits.max_batch_size if servable.batched else 1
-        chosen = compose(lengths, max_size=size, max_frames=limits.max_batch_frames)
+        chosen = self._compose(lengths, max_size=size, max_frames=limits.max_batch_frames)
         for index in chosen:
             self.drop(waiting[index])
         return [(waiting[index], lengths[index]) for index in chosen]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from service.handlers.catalogue import get_model, list_models
+from service.handlers.compare import compare
 from service.handlers.predict import predict
 from service.handlers.stream import stream
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -44,6 +45,7 @@ def sequence_inference(serving: Serving) -> list[UnaryMethod[Any] | StreamMethod
     return [
         UnaryMethod(name="Predict", request=pb.PredictRequest, handler=partial(predict, serving)),
         StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving)),
+        UnaryMethod(name="Compare", request=pb.CompareRequest, handler=partial(compare, serving)),
         UnaryMethod(name="ListModels", request=pb.ListModelsRequest, handler=partial(list_models, serving)),
         UnaryMethod(name="GetModel", request=pb.GetModelRequest, handler=partial(get_model, serving)),
     ]

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.batcher import Answer, Batcher
+    from service.comparison import Comparisons
     from service.engine.graph import States
     from service.engine.servable import Servable
     from service.handlers.call import Call
     from service.metrics import Metrics
     from service.repository import Repository
     from service.sessions import Sessions
+    from service.statistics import Statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +41,31 @@ class Serving:
     repository: Repository
     sessions: Sessions
     batcher: Batcher
+    comparisons: Comparisons
     metrics: Metrics
+    statistics: Statistics
     limits: InputLimits
 
     async def infer(
         self, call: Call, servable: Servable, frames: NDArray[Any], states: States, *, every_frame: bool
     ) -> Answer:
-        """Run the frames of a chunk or a whole sequence behind `states`.
+        """Answer a request of one row: the frames of a chunk or a whole sequence behind `states`.
+
+        Raises:
+            ServiceError: QUEUE_FULL or DEADLINE_EXCEEDED.
+
+        """
+        began = time.perf_counter()
+        try:
+            answer = await self.run(call, servable, Row(frames=frames, states=states), every_frame=every_frame)
+        except BaseException:
+            self.statistics.failed(servable, seconds=time.perf_counter() - began)
+            raise
+        self.statistics.succeeded(servable, [answer], seconds=time.perf_counter() - began)
+        return answer
+
+    async def run(self, call: Call, servable: Servable, row: Row, *, every_frame: bool) -> Answer:
+        """Run one row of a request; who asks counts the request.
 
         Raises:
             ServiceError: QUEUE_FULL or DEADLINE_EXCEEDED.
@@ -53,7 +73,6 @@ class Serving:
         """
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
-        row = Row(frames=frames, states=states)
         answer = await self.batcher.run(servable, row, every_frame=every_frame, deadline=call.deadline)
         labels = (servable.name, str(servable.version))
         self.metrics.queue_seconds.labels(*labels, call.api).observe(answer.queue_seconds)

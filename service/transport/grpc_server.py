@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from service.health import API, Health
+from service.health import API, OPEN_INFERENCE, Health
 from service.transport.health_servicer import HealthServicer
 
 _STOP_SECONDS = 1.0
 # gRPC itself refuses what is larger than its limit, without a reason of ours, so ours must be reached first.
 _MESSAGE_HEADROOM = 2
-_PUBLISHED = (API, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+_PUBLISHED = (
+    API,
+    OPEN_INFERENCE,
+    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+    reflection.SERVICE_NAME,
+)
 
 
 def _options(max_message_bytes: int) -> list[tuple[str, int]]:
@@ -34,19 +39,19 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
 async def serving_grpc(
     host: str,
     port: int,
-    service: grpc.GenericRpcHandler,
+    services: Sequence[grpc.GenericRpcHandler],
     health: Health,
     *,
     max_message_bytes: int,
 ) -> AsyncIterator[int]:
-    """Serve the API, health and reflection until the block ends; yields the port, chosen by the system for port 0.
+    """Serve the APIs, health and reflection until the block ends; yields the port, chosen by the system for port 0.
 
     Raises:
         OSError: the address can't be bound.
 
     """
     server = grpc.aio.server(options=_options(max_message_bytes))
-    server.add_generic_rpc_handlers((service,))
+    server.add_generic_rpc_handlers(tuple(services))
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
     reflection.enable_server_reflection(_PUBLISHED, server)
     try:

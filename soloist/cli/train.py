@@ -11,8 +11,8 @@ from soloist.cli.programs import load
 # Said again here, so that help needs no torch; a test holds them to what models/ knows.
 TASKS = ("vowels", "digits", "languages")
 ARCHITECTURES = ("lstm", "tcn", "transformer", "encoder")
-NORMS = ("none", "layer", "rms", "batch", "batch_naive", "batch_step", "batch_ffn")
-NORMS += ("instance", "group", "group_step", "dyt")
+_BATCH_NORMS = ("batch", "batch_naive", "batch_step", "batch_ffn")
+NORMS = ("none", "layer", "rms", *_BATCH_NORMS, "instance", "group", "group_step", "dyt")
 
 
 @click.command()

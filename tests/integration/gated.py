@@ -21,12 +21,16 @@ from service.comparison import Comparisons
 from service.engine.servable import Servable
 from service.handlers.api import sequence_inference
 from service.handlers.serving import InputLimits, Serving
-from service.health import API, Health
+from service.health import API, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.metrics import Metrics
+from service.oip.api import open_inference
+from service.oip.parts import Parts
+from service.oip.sequences import Sequences
 from service.repository import Entry, Repository
 from service.repository.layout import Location
 from service.sessions import Sessions
+from service.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
@@ -60,9 +64,9 @@ class _WatchedServing(Serving):
 
     arrivals: threading.Semaphore
 
-    async def infer(self, *args: Any, **named: Any) -> Answer:
+    async def run(self, *args: Any, **named: Any) -> Answer:
         self.arrivals.release()
-        return await super().infer(*args, **named)
+        return await super().run(*args, **named)
 
 
 @dataclass
@@ -117,10 +121,14 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     serving = _serving(parts, threads, metrics)
     ready = [Location(name=_READY, version=1, path=Path())]
     await serving.repository.load(ready, threads)
-    service = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES).service(
-        API, sequence_inference(serving)
+    adapter = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES)
+    sequences = Sequences(serving.sessions, idle_seconds=60)
+    parts_of_oip = Parts(serving=serving, sequences=sequences, health=Health(), max_rows=8)
+    services = (
+        adapter.service(API, sequence_inference(serving)),
+        adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
     )
-    async with serving_grpc("127.0.0.1", 0, service, Health(), max_message_bytes=_MESSAGE_BYTES) as parts.port:
+    async with serving_grpc("127.0.0.1", 0, services, Health(), max_message_bytes=_MESSAGE_BYTES) as parts.port:
         loading = asyncio.create_task(
             serving.repository.load([Location(name=_LOADING, version=1, path=Path())], threads)
         )
@@ -138,12 +146,14 @@ def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
     limits = BatchLimits(
         workers=1, max_batch_size=8, max_batch_frames=1024, max_slice_frames=256, max_queued=MAX_QUEUED
     )
+    statistics = Statistics()
     return _WatchedServing(
         arrivals=parts.arrivals,
         repository=Repository(parts.load, on_change),
         sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics),
-        batcher=Batcher(threads, limits, metrics),
+        batcher=Batcher(threads, limits, metrics, on_run=statistics.ran),
         comparisons=Comparisons(threads, max_comparisons=1),
         metrics=metrics,
+        statistics=statistics,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
     )

@@ -7,13 +7,13 @@ import pytest
 
 from service.errors import Reason
 from soloist import Client, SoloistError
-from tests.integration import test_busy, test_compare, test_drain, test_silence
+from tests.integration import test_busy, test_compare, test_drain, test_open_inference, test_silence
 from tests.integration.asking import Asker, ones
-from tests.integration.cases import comparisons, frames, limits, models, order
+from tests.integration.cases import comparisons, frames, limits, models, open_inference, order
 from tests.integration.cases.case import Case
 from tests.servers import RunningServer, eventually
 
-CASES = [*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES]
+CASES = [*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES, *open_inference.CASES]
 # These need a server that is busy, silent or going away.
 PROVOKED_ELSEWHERE = {
     Reason.MODEL_LOADING: test_busy.test_a_model_that_is_still_being_loaded,
@@ -21,6 +21,7 @@ PROVOKED_ELSEWHERE = {
     Reason.DEADLINE_EXCEEDED: test_busy.test_a_deadline_that_passes_in_the_queue,
     Reason.INTERNAL: test_busy.test_a_run_that_fails_tells_nothing_of_the_inside,
     Reason.TOO_MANY_COMPARISONS: test_compare.test_an_operator_may_refuse_them_all,
+    Reason.SEQUENCE_EVICTED: test_open_inference.test_an_idle_sequence_is_ended_and_a_late_request_is_told_why,
     Reason.SESSION_IDLE: test_silence.test_a_silent_stream_is_ended,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }

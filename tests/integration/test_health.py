@@ -16,6 +16,7 @@ from tests.integration.drain import await_drain
 from tests.servers import RunningServer, running_server
 
 API = "soloist.v1.SequenceInference"
+OPEN_INFERENCE = "inference.GRPCInferenceService"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
@@ -28,7 +29,14 @@ def channel(strict: RunningServer) -> Iterator[grpc.Channel]:
 
 @pytest.mark.parametrize(
     ("service", "status"),
-    [("", SERVING), (API, SERVING), ("sums", SERVING), ("whole", SERVING), ("corrupt", NOT_SERVING)],
+    [
+        ("", SERVING),
+        (API, SERVING),
+        (OPEN_INFERENCE, SERVING),
+        ("sums", SERVING),
+        ("whole", SERVING),
+        ("corrupt", NOT_SERVING),
+    ],
 )
 def test_check_tells_of_the_server_the_api_and_every_model(channel: grpc.Channel, service: str, status: int) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
@@ -62,7 +70,8 @@ def test_a_watch_hears_of_the_drain_and_ends_with_the_server(tmp_path: Path) -> 
 
 def test_reflection_lists_the_services_and_describes_them(channel: grpc.Channel) -> None:
     database = ProtoReflectionDescriptorDatabase(channel)
-    assert {API, "grpc.health.v1.Health"} <= set(database.get_services())
+    assert {API, OPEN_INFERENCE, "grpc.health.v1.Health"} <= set(database.get_services())
+    assert database.FindFileContainingSymbol(OPEN_INFERENCE).package == "inference"
     described = database.FindFileContainingSymbol(API)
     methods = {method.name for method in described.service[0].method}
     assert {"Predict", "Stream", "ListModels", "GetModel"} <= methods

