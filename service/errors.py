@@ -20,6 +20,11 @@ class Reason(Enum):
         "ask its operator to export it again",
     )
     MODEL_LOADING = ("UNAVAILABLE", "model {model!r} is still being loaded", "try again in a moment")
+    MODEL_NOT_LOADED = (
+        "FAILED_PRECONDITION",
+        "version {version} of model {model!r} takes no new sequences: {cause}",
+        "leave the version out, or let the operator load it",
+    )
     MODEL_NOT_CAUSAL = (
         "FAILED_PRECONDITION",
         "model {model!r} sees later frames, so it can't stream",
@@ -215,6 +220,11 @@ class Reason(Enum):
         "FAILED_PRECONDITION",
         "sequence {sequence} of model {model!r} was ended after {idle_seconds} s without a request",
         "begin it again, and send requests more often",
+    )
+    LABELS_NOT_WRITTEN = (
+        "FAILED_PRECONDITION",
+        "the labels of model {model!r} can't be written: {cause}",
+        "let the server write to the model's folder, or put the file there",
     )
     METHOD_UNSUPPORTED = ("UNIMPLEMENTED", "{method} is not supported", "{instead}")
     INTERNAL = ("INTERNAL", "internal error", "")

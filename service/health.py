@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Mapping
 SERVER = ""
 API = "soloist.v1.SequenceInference"
 OPEN_INFERENCE = "inference.GRPCInferenceService"
+# Not among those that are told of: whether it answers doesn't depend on the models.
+ADMIN = "soloist.v1.Admin"
 _OURS = (SERVER, API, OPEN_INFERENCE)
 
 

@@ -16,6 +16,10 @@ INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
 MODEL_APIS = ("GetModel", "Compare", "ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics")
 CATALOGUE_APIS = (
     "ListModels",
+    "LoadModel",
+    "UnloadModel",
+    "GetRollout",
+    "UpdateRollout",
     "ServerLive",
     "ServerReady",
     "ServerMetadata",
@@ -33,6 +37,7 @@ CATALOGUE_APIS = (
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
+SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "failed", "dropped")
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
 
 # Fine enough below a millisecond: a quantile read off a coarse bucket is an invention.
@@ -95,6 +100,10 @@ class Metrics:
             "soloist_invariance_checks_total", "Answers that were run again alone, by what came of it.",
             (*_MODEL, "outcome"), registry=registry,
         )  # fmt: skip
+        self.shadow_steps = Counter(
+            "soloist_shadow_steps_total", "Steps that a shadow got copies of, by how far its answers were apart.",
+            (*_MODEL, "shadow", "outcome"), registry=registry,
+        )  # fmt: skip
         self.model_info = Gauge(
             "soloist_model_info", "1 for every version that answers calls.", (*_MODEL, "norm", "certificate"),
             registry=registry,
@@ -124,4 +133,20 @@ class Metrics:
         self.sessions_open.labels(name)
         self.session_state_bytes.labels(name)
         self.predictions.labels(name, version, model.norm)
+        self.withdraw(name, version)
         self.model_info.labels(name, version, model.norm, certificate).set(1)
+
+    def prepare_shadow(self, name: str, version: str, shadow: str) -> None:
+        """Create the series of a version and its shadow."""
+        for outcome in SHADOW_OUTCOMES:
+            self.shadow_steps.labels(name, version, shadow, outcome)
+
+    def withdraw(self, name: str, version: str) -> None:
+        """Take back that a version answers calls. Its counts stay: a scrape may not have seen the last of them."""
+        self.model_info.remove_by_labels({"model": name, "version": version})
+
+    def forget(self, name: str, version: str) -> None:
+        """Remove every series of a version that has left the repository: new ones come for ever, memory doesn't."""
+        for family in vars(self).values():
+            if {"model", "version"} <= set(family._labelnames):
+                family.remove_by_labels({"model": name, "version": version})

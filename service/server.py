@@ -13,27 +13,29 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from service.batcher import Batcher, BatchLimits
 from service.comparison import Comparisons
-from service.engine.servable import LoadPolicy, Servable, load_servable
+from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
 from service.handlers.serving import InputLimits, Serving
-from service.health import API, OPEN_INFERENCE, Health
+from service.health import ADMIN, API, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.lifecycle import drain, stop_signals
 from service.live_check import live_check
+from service.loading import Loading
 from service.logging_setup import configure_logging
 from service.metrics import Metrics
 from service.oip.api import open_inference
 from service.oip.parts import Parts
 from service.oip.sequences import Sequences
-from service.repository import Entry, Repository
-from service.repository.layout import Location, RepositoryError, locations
+from service.repository.layout import RepositoryError, locations
 from service.sessions import Sessions
 from service.settings import Settings, SettingsError, load_settings
+from service.shadow import ShadowPolicy, Shadows
 from service.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.uses import Uses
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -60,7 +62,7 @@ def main(flags: Mapping[str, object]) -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    found = locations(settings.repository)
+    locations(settings.repository)  # before anything is started
     health, calls, registry = Health(), ActiveCalls(), _registry()
     metrics = Metrics(registry)
     async with AsyncExitStack() as stack:
@@ -71,42 +73,42 @@ async def _serve(settings: Settings) -> int:
         check = stack.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
         )
-        serving = _serving(settings, engine, comparer, check, health, metrics)
+        uses = Uses()
+        loading = Loading(settings, loader, health, metrics, uses)
+        shadows = stack.enter_context(_shadows(settings, loading, metrics))
+        serving = _serving(settings, loading, uses, engine, comparer, check, shadows, metrics)
+        loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
         adapter = GrpcAdapter(Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes)
-        parts = _open_inference_parts(settings, serving, health)
+        parts = _open_inference_parts(settings, serving, loading, health)
         services = (
             adapter.service(API, sequence_inference(serving)),
             adapter.service(OPEN_INFERENCE, open_inference(parts)),
+            adapter.service(ADMIN, admin(loading.keeper)),
         )
         grpc_port = await stack.enter_async_context(
             serving_grpc(
                 settings.host, settings.grpc_port, services, health, max_message_bytes=settings.max_message_bytes
             )
         )
-        loading = asyncio.create_task(_load(serving.repository, found, loader, health))
-        loading.add_done_callback(lambda _: _announce(settings.host, grpc_port, http_port))
+        following = asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))
         await stop.drain.wait()
-        loading.cancel()
+        following.cancel()
         in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
     return 0 if in_time else _FAILED
 
 
 def _serving(
-    settings: Settings, engine: Executor, comparer: Executor, check: LiveCheck, health: Health, metrics: Metrics
+    settings: Settings,
+    loading: Loading,
+    uses: Uses,
+    engine: Executor,
+    comparer: Executor,
+    check: LiveCheck,
+    shadows: Shadows,
+    metrics: Metrics,
 ) -> Serving:
-    policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
-
-    def load(location: Location) -> Servable:
-        return load_servable(location.path, policy, name=location.name, version=location.version)
-
-    def on_change(entry: Entry) -> None:
-        if entry.servable is not None:
-            metrics.prepare(entry.servable.manifest, entry.servable.certificate)
-        health.update(_statuses(repository), "models are loading")
-
-    repository = Repository(load, on_change)
     statistics = Statistics()
     limits = BatchLimits(
         workers=settings.workers,
@@ -116,12 +118,13 @@ def _serving(
         max_queued=settings.max_queued,
     )
     return Serving(
-        repository=repository,
+        repository=loading.repository,
         sessions=Sessions(
-            max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics
+            max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics, uses=uses
         ),
         batcher=Batcher(engine, limits, metrics, summon=check.witness, on_run=statistics.ran),
         comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
+        shadows=shadows,
         metrics=metrics,
         statistics=statistics,
         limits=InputLimits(
@@ -133,26 +136,27 @@ def _serving(
     )
 
 
-def _open_inference_parts(settings: Settings, serving: Serving, health: Health) -> Parts:
+def _shadows(settings: Settings, loading: Loading, metrics: Metrics) -> Shadows:
+    policy = ShadowPolicy(piece_frames=settings.max_batch_frames, core_ratio=settings.shadow_core_ratio)
+    return Shadows(policy, loading.repository.shadow_of, metrics)
+
+
+def _open_inference_parts(settings: Settings, serving: Serving, loading: Loading, health: Health) -> Parts:
     return Parts(
         serving=serving,
         sequences=Sequences(serving.sessions, idle_seconds=settings.idle_seconds),
+        keeper=loading.keeper,
         health=health,
         max_rows=settings.max_batch_size,
     )
 
 
-async def _load(repository: Repository, found: list[Location], loader: Executor, health: Health) -> None:
-    await repository.load(found, loader)
-    statuses = _statuses(repository)
-    health.update(statuses, "" if any(statuses.values()) else "no model can be called")
-
-
-def _statuses(repository: Repository) -> dict[str, bool]:
-    statuses: dict[str, bool] = {}
-    for entry in repository.entries():
-        statuses[entry.name] = statuses.get(entry.name, False) or entry.servable is not None
-    return statuses
+async def _load(loading: Loading, host: str, grpc_port: int, http_port: int) -> None:
+    try:
+        await loading.start()
+    finally:
+        _announce(host, grpc_port, http_port)
+    await loading.follow()
 
 
 def _announce(host: str, grpc_port: int, http_port: int) -> None:

@@ -11,11 +11,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from service.errors import Reason, ServiceError
+from service.uses import Uses
 
 if TYPE_CHECKING:
     from service.engine.graph import States
     from service.engine.servable import Servable
     from service.metrics import Metrics
+    from service.shadow import ShadowSequence
     from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
 
 _DIGEST_BYTES = 16
@@ -38,6 +40,7 @@ class Session:
         self.servable = servable
         self.states: States = servable.runner.initial_states()
         self.frame_count = 0
+        self.shadow: ShadowSequence | None = None
         self._last: _Answered | None = None
 
     def answered(self, chunk: Chunk) -> ChunkResult | None:
@@ -72,7 +75,9 @@ class Session:
 class Sessions:
     """All open sessions. Belongs to the event loop."""
 
-    def __init__(self, *, max_sessions: int, max_state_bytes: int, metrics: Metrics) -> None:
+    def __init__(self, *, max_sessions: int, max_state_bytes: int, metrics: Metrics, uses: Uses | None = None) -> None:
+        """Args: `uses` counts the sessions of every version."""
+        self._uses = uses or Uses()
         self._max_sessions = max_sessions
         self._max_state_bytes = max_state_bytes
         self._metrics = metrics
@@ -128,6 +133,7 @@ class Sessions:
             )
         session = Session(servable)
         self._open.add(session)
+        self._uses.begin(servable)
         self._hold(servable, 1, state_bytes)
         return session
 
@@ -137,6 +143,7 @@ class Sessions:
         self._open.discard(session)
         self._hold(servable, -1, -servable.runner.state_bytes)
         self._metrics.sessions_ended.labels(servable.name, reason).inc()
+        self._uses.end(servable)
 
     def _why_cut(self, is_past_deadline: Callable[[], bool]) -> str:
         if self._cutting:

@@ -40,6 +40,16 @@ class Settings(BaseSettings):
     max_queued: int = Field(1024, ge=1, description="Most chunks of one model that wait; more are refused.")
     batch_uncertified: bool = Field(False, description="Batch models without proof that their answers keep their bits.")
 
+    version_policy: str = Field(
+        "latest:1",
+        pattern=r"^(all|latest:[1-9][0-9]*|[1-9][0-9]*(,[1-9][0-9]*)*)$",
+        description='Versions that are served where a config.pbtxt does not say: "latest:N", "all" or "1,3".',
+    )
+    poll_seconds: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Time between looks for new versions; 0 for none."
+    )
+    shadow_core_ratio: float = Field(0.5, gt=0, le=1, description="Share of one core that shadow versions may take.")
+
     certify_seconds: float = Field(
         3.0, ge=0, description="Time to prove a model's bits again, at load, on another machine than its export's."
     )

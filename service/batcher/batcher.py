@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from service.batcher.composition import Compose, compose
 from service.batcher.job import Answer, Job
@@ -52,6 +53,7 @@ class Batcher:
         self._compose = compose
         self._on_run = on_run
         self._lanes: dict[Servable, Lane] = {}
+        self._forgotten: WeakSet[Servable] = WeakSet()
         self._turns: deque[Lane] = deque()
         self._free_workers = limits.workers
         self._scheduled = False
@@ -74,10 +76,18 @@ class Batcher:
             return await job.future
         finally:
             lane.drop(job)
+            if servable in self._forgotten:
+                self._let_go(servable)
 
     def forget(self, servable: Servable) -> None:
-        """Let go of a version that nobody calls any more."""
-        self._lanes.pop(servable, None)
+        """Let go of a version that takes no new calls, as soon as those under way are answered."""
+        self._forgotten.add(servable)
+        self._let_go(servable)
+
+    def _let_go(self, servable: Servable) -> None:
+        lane = self._lanes.get(servable)
+        if lane is not None and not lane.jobs:
+            del self._lanes[servable]
 
     def _enqueue(self, lane: Lane, job: Job) -> None:
         lane.add(job)

@@ -23,7 +23,7 @@ async def get_model(serving: Serving, call: Call, request: GetModelRequest) -> G
         ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND.
 
     """
-    entry = serving.repository.find(request.model, request.version)
+    entry = serving.repository.find(request.model, request.version, request.version_label)
     if entry.servable is None:
         return GetModelResponse(status=entry.status())
     call.model, call.version = entry.name, str(entry.version)

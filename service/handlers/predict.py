@@ -22,7 +22,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         ServiceError: there is no such model, or the frames are not what it takes.
 
     """
-    servable = serving.repository.resolve(request.model, request.version)
+    servable = serving.repository.resolve(request.model, request.version, request.version_label)
     call.model, call.version = servable.name, str(servable.version)
     limits, manifest = serving.limits, servable.manifest
     frames = decode_frames(request.frames, manifest.signature, allow_non_finite=limits.allow_non_finite)
@@ -33,6 +33,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     answer = await serving.infer(call, servable, frames, servable.runner.initial_states(), every_frame=every_frame)
     serving.metrics.sequence_frames.labels(call.model, call.version).observe(len(frames))
     call.first_output_at = time.perf_counter()
+    serving.shadows.whole(servable, frames, answer.outputs)
     return PredictResponse(
         model=servable.name,
         version=servable.version,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.repository import Repository
     from service.sessions import Sessions
+    from service.shadow import Shadows
     from service.statistics import Statistics
 
 
@@ -42,6 +43,7 @@ class Serving:
     sessions: Sessions
     batcher: Batcher
     comparisons: Comparisons
+    shadows: Shadows
     metrics: Metrics
     statistics: Statistics
     limits: InputLimits

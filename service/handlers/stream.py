@@ -41,12 +41,13 @@ async def stream(
     """
     idle_seconds = serving.limits.idle_seconds
     opening = _expect_open(await _next(requests, idle_seconds))
-    servable = serving.repository.resolve(opening.model, opening.version)
+    servable = serving.repository.resolve(opening.model, opening.version, opening.version_label)
     call.model, call.version = servable.name, str(servable.version)
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
     with serving.sessions.open(servable, call.is_past_deadline) as session:
         call.session_id = session.id
+        session.shadow = serving.shadows.begin(servable)
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
         while (message := await _next(requests, idle_seconds)).WhichOneof("message") != "close":
@@ -81,6 +82,7 @@ async def _answer(
         classification=classify(answer.outputs[-1], servable.manifest.labels),
     )
     session.advance(chunk, answer.states, result)
+    serving.shadows.step(session.shadow, frames, answer.outputs)
     return result
 
 

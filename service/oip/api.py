@@ -10,6 +10,7 @@ from service.oip.model_infer import model_infer
 from service.oip.model_metadata import model_config, model_metadata
 from service.oip.model_statistics import model_statistics
 from service.oip.model_stream_infer import model_stream_infer
+from service.oip.repository_control import repository_model_load, repository_model_unload
 from service.oip.repository_index import repository_index
 from service.oip.server_status import model_ready, server_live, server_metadata, server_ready
 from service.oip.unsupported import UNSUPPORTED, refuse
@@ -35,6 +36,16 @@ def open_inference(parts: Parts) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
         ),
         UnaryMethod(
             name="RepositoryIndex", request=pb.RepositoryIndexRequest, handler=partial(repository_index, parts)
+        ),
+        UnaryMethod(
+            name="RepositoryModelLoad",
+            request=pb.RepositoryModelLoadRequest,
+            handler=partial(repository_model_load, parts),
+        ),
+        UnaryMethod(
+            name="RepositoryModelUnload",
+            request=pb.RepositoryModelUnloadRequest,
+            handler=partial(repository_model_unload, parts),
         ),
     ]
     for name, (request, instead) in UNSUPPORTED.items():

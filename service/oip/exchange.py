@@ -34,6 +34,7 @@ class Exchange:
     ) -> None:
         self.servable = servable
         self.row_count = 0
+        self.rows: Sequence[Row] = ()
         self._parts, self._call, self._request, self._asked = parts, call, request, asked
         self._view = parts.view(servable)
         self._arrays: Arrays = {}
@@ -86,7 +87,7 @@ class Exchange:
         """
         began = time.perf_counter()
         serving, bound = self._parts.serving, self.servable.manifest.max_frames
-        rows = self._view.rows(self._arrays, before, allow_non_finite=serving.limits.allow_non_finite)
+        rows = self.rows = self._view.rows(self._arrays, before, allow_non_finite=serving.limits.allow_non_finite)
         longest = max(len(row.frames) for row in rows)
         if longest > max_frames:
             raise ServiceError(too_long, frame_count=longest, max_frames=max_frames)

@@ -33,13 +33,13 @@ async def model_infer(parts: Parts, call: Call, request: ModelInferRequest) -> M
         until = time.monotonic() + asked.timeout_seconds
         call.deadline = until if call.deadline is None else min(call.deadline, until)
     if asked.step is None:
-        servable = parts.resolve(request.model_name, request.model_version)
+        servable = parts.resolve(request.model_name, request.model_version, key=request.id)
         return await _whole(parts, Exchange(parts, call, request, servable, asked))
     key = Key(request.model_name, request.model_version, asked.step.sequence_id)
     async with parts.sequences.turn(key) as turn:
         if asked.step.start:
             turn.end("cancelled")
-            servable = parts.resolve(request.model_name, request.model_version)
+            servable = parts.resolve(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
         else:
             servable = turn.session.servable
         exchange = Exchange(parts, call, request, servable, asked)
@@ -52,15 +52,18 @@ async def model_infer(parts: Parts, call: Call, request: ModelInferRequest) -> M
 
 async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
     with exchange.counted():
-        before = exchange.decode() or exchange.servable.runner.initial_states()
+        brought = exchange.decode()
+        before = brought or exchange.servable.runner.initial_states()
         if exchange.row_count > parts.max_rows:
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=exchange.row_count, max_rows=parts.max_rows)
         answers = await exchange.run(
             before, max_frames=parts.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG
         )
         response = exchange.respond()
-    for answer in answers:
+    for row, answer in zip(exchange.rows, answers, strict=True):
         exchange.observe_frames(len(answer.outputs))
+        if brought is None:
+            parts.serving.shadows.whole(exchange.servable, row.frames, answer.outputs)
     return response
 
 
@@ -72,6 +75,8 @@ async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: 
         if brought is not None and not step.start:
             raise ServiceError(Reason.SEQUENCE_STATES, sequence=repr(step.sequence_id))
         session = turn.begin(exchange.servable) if step.start else turn.session
+        if step.start and brought is None:  # what came before states that were brought, no other version has seen
+            session.shadow = parts.serving.shadows.begin(exchange.servable)
         call.session_id = session.id
         try:
             (answer,) = await exchange.run(
@@ -86,6 +91,7 @@ async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: 
             raise
         session.carry(answer.states, len(answer.outputs))
         response = exchange.respond()
+        parts.serving.shadows.step(session.shadow, exchange.rows[0].frames, answer.outputs)
     if step.end:
         turn.end("complete")
         exchange.observe_frames(session.frame_count)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from service.errors import Reason, ServiceError
 from service.oip.model_view import ModelView
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from service.handlers.serving import Serving
     from service.health import Health
     from service.oip.sequences import Sequences
+    from service.repository import Keeper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +22,22 @@ class Parts:
 
     serving: Serving
     sequences: Sequences
+    keeper: Keeper
     health: Health
     max_rows: int
     _views: WeakKeyDictionary[Servable, ModelView] = field(default_factory=WeakKeyDictionary)
 
-    def resolve(self, name: str, version: str) -> Servable:
-        """Return what answers calls; no version stands for the default.
+    def resolve(self, name: str, version: str, *, key: str = "") -> Servable:
+        """Return what answers a new sequence; a version may be a number or a label, none stands for the default.
+
+        Sequences of one `key` go to a canary all or none.
 
         Raises:
             ServiceError: there is none of that name, or it can't be called.
 
         """
-        return self.serving.repository.resolve(name, number_of(name, version))
+        number, label = _read(version)
+        return self.serving.repository.resolve(name, number, label, key=key)
 
     def view(self, servable: Servable) -> ModelView:
         """Return how a version looks to the protocol."""
@@ -43,15 +47,6 @@ class Parts:
         return view
 
 
-def number_of(model: str, version: str) -> int:
-    """Read a version, 0 for none.
-
-    Raises:
-        ServiceError: MODEL_VERSION_NOT_FOUND, where it is no number.
-
-    """
-    if not version:
-        return 0
-    if not (version.isascii() and version.isdecimal()):
-        raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=model, version=version)
-    return int(version)
+def _read(version: str) -> tuple[int, str]:
+    """Tell a number from a label."""
+    return (int(version), "") if version.isascii() and version.isdecimal() else (0, version)

@@ -15,6 +15,8 @@ _STATES = {
     sequence_inference_pb2.MODEL_STATE_READY: "READY",
     sequence_inference_pb2.MODEL_STATE_LOADING: "LOADING",
     sequence_inference_pb2.MODEL_STATE_UNAVAILABLE: "UNAVAILABLE",
+    sequence_inference_pb2.MODEL_STATE_UNLOADING: "UNLOADING",
+    sequence_inference_pb2.MODEL_STATE_UNLOADED: "UNAVAILABLE",  # the protocol has no other word
 }
 
 

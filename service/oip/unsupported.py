@@ -12,13 +12,10 @@ from soloist.oip import grpc_service_pb2 as pb
 if TYPE_CHECKING:
     from service.handlers.call import Call
 
-_LOADING = "put the version into the repository and start the server again"
 _TENSORS = "send tensors in the request"
 _TRACES = "watch /metrics"
 _LOG = "set log_level and log_format when the server starts"
 UNSUPPORTED: dict[str, tuple[type[Message], str]] = {
-    "RepositoryModelLoad": (pb.RepositoryModelLoadRequest, _LOADING),
-    "RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, _LOADING),
     "SystemSharedMemoryStatus": (pb.SystemSharedMemoryStatusRequest, _TENSORS),
     "SystemSharedMemoryRegister": (pb.SystemSharedMemoryRegisterRequest, _TENSORS),
     "SystemSharedMemoryUnregister": (pb.SystemSharedMemoryUnregisterRequest, _TENSORS),

@@ -1,5 +1,7 @@
 """The models that are there: folders, their versions, which of them can be called and why the others can't."""
 
-from service.repository.catalogue import Entry, Repository
+from service.repository.catalogue import Repository
+from service.repository.entry import Entry
+from service.repository.keeper import Keeper
 
-__all__ = ["Entry", "Repository"]
+__all__ = ["Entry", "Keeper", "Repository"]

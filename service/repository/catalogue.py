@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,6 +14,10 @@ import structlog
 from service.engine.session import ModelFileError
 from service.errors import Reason, ServiceError
 from service.manifest import ManifestError
+from service.repository import routing
+from service.repository.entry import Entry
+from service.repository.rollout import NO_ROLLOUT, Rollout
+from service.uses import Uses
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
@@ -22,74 +27,131 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("soloist.repository")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One version: being loaded, ready (`servable`), or unavailable (`cause` says why)."""
-
-    name: str
-    version: int
-    servable: Servable | None = None
-    cause: str = ""
-
-    def status(self) -> pb.ModelStatus:
-        """Say it as a message."""
-        if self.servable is not None:
-            state = pb.MODEL_STATE_READY
-        else:
-            state = pb.MODEL_STATE_UNAVAILABLE if self.cause else pb.MODEL_STATE_LOADING
-        control = self.servable is not None and self.servable.manifest.control
-        return pb.ModelStatus(name=self.name, version=self.version, state=state, reason=self.cause, control=control)
-
-
 class Repository:
     """Entries by name and version; `on_change` hears of every change."""
 
-    def __init__(self, load: Callable[[Location], Servable], on_change: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        load: Callable[[Location], Servable],
+        on_change: Callable[[Entry], None],
+        *,
+        uses: Uses | None = None,
+        on_gone: Callable[[Servable], None] = lambda _: None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Args: `on_gone` hears of a version whose last sequence has ended; `draw` gives a number in [0, 1)."""
         self._load = load
         self._on_change = on_change
+        self._uses = uses or Uses()
+        self._on_gone = on_gone
+        self._draw = draw
         self._models: dict[str, dict[int, Entry]] = {}
+        self._rollouts: dict[str, Rollout] = {}
 
-    def entries(self) -> list[Entry]:
-        """Every version, sorted by name and version."""
-        return [versions[v] for _, versions in sorted(self._models.items()) for v in sorted(versions)]
+    def entries(self, name: str = "") -> list[Entry]:
+        """Every version, of one model or of all, sorted by name and version."""
+        names = [name] if name else sorted(self._models)
+        return [entry for each in names for _, entry in sorted(self._models.get(each, {}).items())]
 
-    def find(self, name: str, version: int) -> Entry:
-        """Return one version, ready or not; 0 means the one that answers calls, else the newest.
+    def rollout(self, name: str) -> Rollout:
+        """How new sequences of a model are spread."""
+        return self._rollouts.get(name, NO_ROLLOUT)
+
+    def spread(self, name: str, rollout: Rollout) -> None:
+        """Spread new sequences of a model so from now on."""
+        self._rollouts[name] = rollout
+
+    def find(self, name: str, version: int, label: str = "") -> Entry:
+        """Return one version, ready or not; neither version nor label means the one that answers, else the newest.
 
         Raises:
-            ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND.
+            ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND; PARAMETER_INVALID where both are given.
 
         """
         versions = self._models.get(name)
         if not versions:
             raise ServiceError(Reason.MODEL_NOT_FOUND, model=name)
-        entry = versions.get(version or _newest(versions.values()).version)
+        if version and label:
+            expected = "left out where version is set"
+            raise ServiceError(
+                Reason.PARAMETER_INVALID, parameter="version_label", value=repr(label), expected=expected
+            )
+        if not (version or label):
+            return routing.default(versions, self.rollout(name))
+        entry = versions.get(version or self.rollout(name).labels.get(label, 0))
         if entry is None:
-            raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=version)
+            raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=label or version)
         return entry
 
-    def resolve(self, name: str, version: int) -> Servable:
-        """Return what answers calls; 0 means the newest that is ready.
+    def resolve(self, name: str, version: int, label: str = "", *, key: str = "") -> Servable:
+        """Return what answers a new sequence; without version and label, by the model's rollout.
+
+        Sequences of one `key` go to the canary all or none; without a key each is drawn by itself.
 
         Raises:
             ServiceError: there is none of that name, or it can't be called.
 
         """
-        entry = self.find(name, version)
-        if entry.servable is not None:
-            return entry.servable
-        if entry.cause:
-            raise ServiceError(Reason.MODEL_UNAVAILABLE, model=name, version=entry.version, cause=entry.cause)
-        raise ServiceError(Reason.MODEL_LOADING, model=name, version=entry.version)
+        entry = self.find(name, version, label)
+        if not (version or label):
+            place = routing.place_of(name, key) if key else self._draw()
+            entry = routing.canary(self._models[name], self.rollout(name), place) or entry
+        if entry.servable is None:
+            raise entry.refusal()
+        return entry.servable
+
+    def shadow_of(self, servable: Servable) -> Servable | None:
+        """Return the version that gets copies of what this one answers, if there is one."""
+        entry = self._models.get(servable.name, {}).get(self.rollout(servable.name).shadow)
+        return entry.servable if entry is not None and entry.servable is not servable else None
 
     async def load(self, locations: Iterable[Location], executor: Executor) -> None:
-        """Load versions side by side; returns when each is ready or known to be unavailable."""
+        """Load versions side by side; returns when each is ready or known to be unavailable.
+
+        One that is ready already answers on until its successor is ready, and stays when that fails.
+        """
         locations = list(locations)
         for location in locations:
-            self._put(Entry(name=location.name, version=location.version))
+            if self._entry(location.name, location.version).servable is None:
+                self._put(self._fresh(location, pb.MODEL_STATE_LOADING))
         async with asyncio.TaskGroup() as group:
             for location in locations:
                 group.create_task(self._load_one(location, executor))
+
+    def unload(self, name: str, version: int, cause: str) -> None:
+        """Let a version take no new sequences; those that run on it end on it, then its memory is freed."""
+        entry = self._entry(name, version)
+        leaving = entry.servable
+        if leaving is None:
+            return
+        _log.info("model unloading", model=name, version=version, cause=cause)
+        self._put(
+            replace(entry, state=pb.MODEL_STATE_UNLOADING, servable=None, leaving=leaving, cause=cause, stamp=None)
+        )
+        self._uses.when_free(leaving, lambda: self._left(leaving, cause))
+
+    def note(self, location: Location, cause: str) -> None:
+        """List a version that isn't loaded, and say why."""
+        entry = self._entry(location.name, location.version)
+        if entry.servable is None and entry.leaving is None:
+            self._put(self._fresh(location, pb.MODEL_STATE_UNLOADED, cause))
+
+    def warn(self, name: str, version: int, cause: str) -> None:
+        """Say something of a version that is ready; it stays ready."""
+        entry = self._entry(name, version)
+        if entry.servable is not None and entry.cause != cause:
+            _log.warning("model is not as it was loaded", model=name, version=version, cause=cause)
+            self._put(replace(entry, cause=cause))
+
+    def drop(self, name: str, version: int) -> None:
+        """List a version no more; one that is ready or leaving stays."""
+        entry = self._entry(name, version)
+        if entry.servable is None and entry.leaving is None:
+            del self._models[name][version]
+            if not self._models[name]:
+                del self._models[name]
+                self._rollouts.pop(name, None)
+            self._on_change(replace(entry, state=pb.MODEL_STATE_UNSPECIFIED))
 
     async def _load_one(self, location: Location, executor: Executor) -> None:
         name, version = location.name, location.version
@@ -97,18 +159,39 @@ class Repository:
             servable = await asyncio.get_running_loop().run_in_executor(executor, self._load, location)
         except (ModelFileError, ManifestError) as error:
             _log.warning("model unavailable", model=name, version=version, cause=str(error))
-            self._put(Entry(name=name, version=version, cause=str(error)))
+            self._failed(location, str(error))
         except Exception:
             _log.exception("model unavailable", model=name, version=version)
-            self._put(Entry(name=name, version=version, cause="internal error while it was loaded"))
+            self._failed(location, "internal error while it was loaded")
         else:
             _log.info("model ready", model=name, version=version, certificate=servable.certificate)
-            self._put(Entry(name=name, version=version, servable=servable))
+            before = self._entry(name, version).servable
+            self._put(replace(self._fresh(location, pb.MODEL_STATE_READY), servable=servable))
+            if before is not None:
+                self._uses.when_free(before, lambda: self._on_gone(before))
+
+    def _failed(self, location: Location, cause: str) -> None:
+        entry = self._entry(location.name, location.version)
+        if entry.servable is not None:
+            self._put(replace(entry, stamp=location.stamp, cause=f"its file has changed, and can't be loaded: {cause}"))
+        else:
+            self._put(self._fresh(location, pb.MODEL_STATE_UNAVAILABLE, cause))
+
+    def _left(self, servable: Servable, cause: str) -> None:
+        entry = self._entry(servable.name, servable.version)
+        if entry.leaving is servable:
+            _log.info("model unloaded", model=servable.name, version=servable.version)
+            self._put(replace(entry, state=pb.MODEL_STATE_UNLOADED, leaving=None, cause=cause))
+        self._on_gone(servable)
+
+    def _entry(self, name: str, version: int) -> Entry:
+        unknown = Entry(name=name, version=version, state=pb.MODEL_STATE_UNSPECIFIED)
+        return self._models.get(name, {}).get(version, unknown)
+
+    @staticmethod
+    def _fresh(location: Location, state: pb.ModelState.ValueType, cause: str = "") -> Entry:
+        return Entry(name=location.name, version=location.version, state=state, cause=cause, stamp=location.stamp)
 
     def _put(self, entry: Entry) -> None:
         self._models.setdefault(entry.name, {})[entry.version] = entry
         self._on_change(entry)
-
-
-def _newest(versions: Iterable[Entry]) -> Entry:
-    return max(versions, key=lambda entry: (entry.servable is not None, entry.version))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "model.onnx"
+# What tells one content of a file from another without reading it: inode, time of change in ns, size.
+Stamp = tuple[int, int, int]
 
 
 class RepositoryError(Exception):
@@ -15,11 +17,12 @@ class RepositoryError(Exception):
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Location:
-    """One version of one model, and its file, which may be missing."""
+    """One version of one model, and its file, which may be missing; then there is no `stamp`."""
 
     name: str
     version: int
     path: Path
+    stamp: Stamp | None = None
 
 
 def locations(repository: Path) -> list[Location]:
@@ -40,5 +43,15 @@ def _locations(repository: Path) -> Iterator[Location]:
         if model.name.startswith(".") or not model.is_dir():
             continue
         for version in model.iterdir():
-            if version.name.isdecimal() and int(version.name) > 0 and version.is_dir():
-                yield Location(name=model.name, version=int(version.name), path=version / FILE)
+            # One name for one version: "01" would be a second 1.
+            if version.name.isdecimal() and version.name == str(int(version.name)) != "0" and version.is_dir():
+                path = version / FILE
+                yield Location(name=model.name, version=int(version.name), path=path, stamp=_stamp(path))
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -8,7 +8,7 @@ from importlib import metadata
 import click
 
 COMMANDS = (
-    *("predict", "stream", "compare", "models", "serve", "train", "export", "quantise"),
+    *("predict", "stream", "compare", "models", "serve", "admin", "train", "export", "quantise"),
     *("lint", "certify", "replay", "demo"),
 )
 

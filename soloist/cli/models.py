@@ -7,6 +7,7 @@ import json
 import click
 
 from soloist.cli.session import connected, server_options
+from soloist.cli.table import show_models
 
 
 @click.command()
@@ -21,9 +22,4 @@ def models(as_json: bool, server: str, timeout_seconds: float) -> None:
             fields = {"name": status.name, "version": status.version, "state": status.state, "reason": status.reason}
             click.echo(json.dumps(fields))
         return
-    rows = [("MODEL", "VERSION", "STATE", "REASON")]
-    rows += [(status.name, str(status.version), str(status.state), status.reason) for status in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for *cells, reason in rows:
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-        click.echo("  ".join([*padded, reason]).rstrip())
+    show_models(found)

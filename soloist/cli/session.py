@@ -54,12 +54,21 @@ def frames_options(command: _F) -> _F:
 
 @contextmanager
 def connected(server: str, timeout_seconds: float) -> Iterator[Client]:
-    """Open a client; a refusal becomes a line on stderr and exit code 1."""
-    from soloist.client import Client, SoloistError
+    """Open a client; a refusal is shown as `refusals_shown` does."""
+    with refusals_shown(server):
+        from soloist.client import Client
 
-    try:
         with Client(server, timeout_seconds=timeout_seconds) as client:
             yield client
+
+
+@contextmanager
+def refusals_shown(server: str) -> Iterator[None]:
+    """Turn a refusal into a line on stderr and exit code 1."""
+    from soloist.client import SoloistError
+
+    try:
+        yield
     except SoloistError as error:
         where = f" ({server})" if error.reason == error.code.name else ""  # no server of ours has answered
         click.echo(f"soloist: {error.reason}: {error.message}{where}", err=True)

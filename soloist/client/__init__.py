@@ -1,5 +1,6 @@
 """Typed clients of a Soloist server, blocking and for asyncio: numpy in, numpy out."""
 
+from soloist.client.admin import Admin, Rollout
 from soloist.client.aio import AsyncClient
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.blocking import Client
@@ -33,6 +34,7 @@ __all__ = [
     "NO_RETRY",
     "TLS",
     "AbortedError",
+    "Admin",
     "AsyncClient",
     "AsyncStream",
     "BatchMates",
@@ -56,6 +58,7 @@ __all__ = [
     "Prediction",
     "ResourceExhaustedError",
     "RetryPolicy",
+    "Rollout",
     "SoloistError",
     "Stream",
     "Timing",

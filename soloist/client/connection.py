@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from soloist.client.channel import TLS, open_channel
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
+from soloist.v1.admin_pb2_grpc import AdminStub
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
 _Response = TypeVar("_Response")
@@ -24,6 +25,7 @@ class Connection:
     ) -> None:
         self._channel = open_channel(target, tls)
         self.stub = SequenceInferenceStub(self._channel)
+        self.admin = AdminStub(self._channel)
         self._timeout_seconds = timeout_seconds
         self._retry = retry
         self._timing = timing

@@ -49,11 +49,16 @@ class ModelState(enum.StrEnum):
     LOADING = "loading"
     READY = "ready"
     UNAVAILABLE = "unavailable"
+    UNLOADING = "unloading"
+    UNLOADED = "unloaded"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStatus:
-    """One version of one model; `reason` says why it is not ready. A `control` exists to fail in a known way."""
+    """One version of one model. A `control` exists to fail in a known way.
+
+    `reason` says why it is not ready; of one that is, what an operator should know, like a file that has changed.
+    """
 
     name: str
     version: int
@@ -139,4 +144,6 @@ _STATES = {
     sequence_inference_pb2.MODEL_STATE_LOADING: ModelState.LOADING,
     sequence_inference_pb2.MODEL_STATE_READY: ModelState.READY,
     sequence_inference_pb2.MODEL_STATE_UNAVAILABLE: ModelState.UNAVAILABLE,
+    sequence_inference_pb2.MODEL_STATE_UNLOADING: ModelState.UNLOADING,
+    sequence_inference_pb2.MODEL_STATE_UNLOADED: ModelState.UNLOADED,
 }

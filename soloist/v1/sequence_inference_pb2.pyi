@@ -59,6 +59,10 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     """Answers calls."""
     MODEL_STATE_UNAVAILABLE: _ModelState.ValueType  # 3
     """Could not be loaded; the reason says why."""
+    MODEL_STATE_UNLOADING: _ModelState.ValueType  # 4
+    """Takes no new sequences; those that have begun end on it."""
+    MODEL_STATE_UNLOADED: _ModelState.ValueType  # 5
+    """In the repository, and not loaded; the reason says why."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """Whether a version of a model can be called."""
@@ -71,6 +75,10 @@ MODEL_STATE_READY: ModelState.ValueType  # 2
 """Answers calls."""
 MODEL_STATE_UNAVAILABLE: ModelState.ValueType  # 3
 """Could not be loaded; the reason says why."""
+MODEL_STATE_UNLOADING: ModelState.ValueType  # 4
+"""Takes no new sequences; those that have begun end on it."""
+MODEL_STATE_UNLOADED: ModelState.ValueType  # 5
+"""In the repository, and not loaded; the reason says why."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
 @_typing.final
@@ -83,12 +91,15 @@ class PredictRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
     OUTPUT_SELECTION_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version of the model; 0 means the newest that is ready."""
+    """Version of the model; 0 means the one labelled "stable", else the newest that is ready, or a canary's share."""
     output_selection: Global___OutputSelection.ValueType
     """Which outputs to return."""
+    version_label: _builtins.str
+    """Label of the version, like "canary"; only without version."""
     @_builtins.property
     def frames(self) -> _tensor_pb2.Tensor:
         """The sequence: [time, feature] numbers or [time] tokens, at least one frame."""
@@ -100,10 +111,11 @@ class PredictRequest(_message.Message):
         version: _builtins.int = ...,
         frames: _tensor_pb2.Tensor | None = ...,
         output_selection: Global___OutputSelection.ValueType = ...,
+        version_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "model", b"model", "output_selection", b"output_selection", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "model", b"model", "output_selection", b"output_selection", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,22 +244,26 @@ class Open(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     OUTPUT_SELECTION_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version of the model; 0 means the newest that is ready. It stays the same to the end."""
+    """Version of the model; 0 as in PredictRequest. It stays the same to the end, also when another one is loaded."""
     output_selection: Global___OutputSelection.ValueType
     """Which outputs to return for every chunk."""
+    version_label: _builtins.str
+    """Label of the version, like "canary"; only without version."""
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         version: _builtins.int = ...,
         output_selection: Global___OutputSelection.ValueType = ...,
+        version_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "output_selection", b"output_selection", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "output_selection", b"output_selection", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -491,7 +507,7 @@ class ModelStatus(_message.Message):
     state: Global___ModelState.ValueType
     """Whether it can be called."""
     reason: _builtins.str
-    """Why it cannot, in words; empty when it can."""
+    """Why it cannot, in words. When it can: empty, or what an operator should know, like a file that has changed."""
     control: _builtins.bool
     """True for a variant that exists to fail in a known way. It is called only by its own name."""
     def __init__(
@@ -519,19 +535,23 @@ class GetModelRequest(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version of the model; 0 means the one that Predict would take, else the newest."""
+    """Version of the model; 0 means the one that Predict would take, but for the canary's share, else the newest."""
+    version_label: _builtins.str
+    """Label of the version, like "canary"; only without version."""
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         version: _builtins.int = ...,
+        version_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

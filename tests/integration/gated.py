@@ -27,9 +27,11 @@ from service.metrics import Metrics
 from service.oip.api import open_inference
 from service.oip.parts import Parts
 from service.oip.sequences import Sequences
-from service.repository import Entry, Repository
+from service.repository import Entry, Keeper, Repository
 from service.repository.layout import Location
+from service.repository.version_policy import VersionPolicy
 from service.sessions import Sessions
+from service.shadow import ShadowPolicy, Shadows
 from service.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
@@ -123,7 +125,8 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     await serving.repository.load(ready, threads)
     adapter = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES)
     sequences = Sequences(serving.sessions, idle_seconds=60)
-    parts_of_oip = Parts(serving=serving, sequences=sequences, health=Health(), max_rows=8)
+    keeper = Keeper(Path("nowhere"), serving.repository, threads, VersionPolicy())
+    parts_of_oip = Parts(serving=serving, sequences=sequences, keeper=keeper, health=Health(), max_rows=8)
     services = (
         adapter.service(API, sequence_inference(serving)),
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
@@ -153,6 +156,7 @@ def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
         sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics),
         batcher=Batcher(threads, limits, metrics, on_run=statistics.ran),
         comparisons=Comparisons(threads, max_comparisons=1),
+        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, metrics),
         metrics=metrics,
         statistics=statistics,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),

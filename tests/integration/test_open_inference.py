@@ -23,9 +23,8 @@ from tests.servables import POISON
 from tests.servers import RunningServer, eventually, running_server
 
 UNSUPPORTED = (
-    "RepositoryModelLoad RepositoryModelUnload SystemSharedMemoryStatus SystemSharedMemoryRegister "
-    "SystemSharedMemoryUnregister CudaSharedMemoryStatus CudaSharedMemoryRegister CudaSharedMemoryUnregister "
-    "TraceSetting LogSettings"
+    "SystemSharedMemoryStatus SystemSharedMemoryRegister SystemSharedMemoryUnregister "
+    "CudaSharedMemoryStatus CudaSharedMemoryRegister CudaSharedMemoryUnregister TraceSetting LogSettings"
 )
 
 
@@ -35,7 +34,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("fresh")
     Sums(name="sums").write(folder / "repository")
     Sums(name="sums").write(folder / "repository", version=2)
-    with running_server(folder / "repository", folder) as server:
+    with running_server(folder / "repository", folder, version_policy="all") as server:
         yield server
 
 

@@ -51,7 +51,10 @@ def test_a_broken_newest_version_leaves_the_older_one_in_service(tmp_path: Path)
     Sums(name="sums").write(tmp_path / "repository", version=3)
     broken = Sums(name="sums").write(tmp_path / "repository", version=10)
     broken.write_bytes(b"")
-    with running_server(tmp_path / "repository", tmp_path) as server, Client(server.grpc) as client:
+    with (
+        running_server(tmp_path / "repository", tmp_path, version_policy="all") as server,
+        Client(server.grpc) as client,
+    ):
         assert client.predict("sums", [[1.0, 2.0]]).version == 3
         assert client.predict("sums", [[1.0, 2.0]], version=1).version == 1
         assert [(model.version, model.ready) for model in client.models()] == [(1, True), (3, True), (10, False)]

@@ -1,0 +1,108 @@
+"""The methods of soloist.v1.Admin: what an operator loads and unloads, and how new sequences are spread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from service.errors import Reason, ServiceError
+from service.handlers.api import UnaryMethod
+from service.repository.rollout import LABEL, Rollout
+from soloist.v1 import admin_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.handlers.call import Call
+    from service.repository import Keeper
+    from soloist.v1.sequence_inference_pb2 import ModelStatus
+
+
+def admin(keeper: Keeper) -> list[UnaryMethod[Any]]:
+    """Bind every method."""
+    return [
+        UnaryMethod(name="LoadModel", request=pb.LoadModelRequest, handler=partial(load_model, keeper)),
+        UnaryMethod(name="UnloadModel", request=pb.UnloadModelRequest, handler=partial(unload_model, keeper)),
+        UnaryMethod(name="GetRollout", request=pb.GetRolloutRequest, handler=partial(get_rollout, keeper)),
+        UnaryMethod(name="UpdateRollout", request=pb.UpdateRolloutRequest, handler=partial(update_rollout, keeper)),
+    ]
+
+
+async def load_model(keeper: Keeper, _call: Call, request: pb.LoadModelRequest) -> pb.LoadModelResponse:
+    """Load a version, or what the policy wants.
+
+    Raises:
+        ServiceError: there is no such thing, or it can't be loaded.
+
+    """
+    await keeper.load(request.model, request.version)
+    return pb.LoadModelResponse(versions=_versions(keeper, request.model))
+
+
+async def unload_model(keeper: Keeper, _call: Call, request: pb.UnloadModelRequest) -> pb.UnloadModelResponse:
+    """Let a version, or the model, take no new sequences.
+
+    Raises:
+        ServiceError: there is no such thing.
+
+    """
+    await keeper.unload(request.model, request.version)
+    return pb.UnloadModelResponse(versions=_versions(keeper, request.model))
+
+
+async def get_rollout(keeper: Keeper, _call: Call, request: pb.GetRolloutRequest) -> pb.GetRolloutResponse:
+    """Tell how new sequences are spread.
+
+    Raises:
+        ServiceError: there is no such model.
+
+    """
+    keeper.repository.find(request.model, 0)
+    return pb.GetRolloutResponse(rollout=_told(keeper.repository.rollout(request.model)))
+
+
+async def update_rollout(keeper: Keeper, _call: Call, request: pb.UpdateRolloutRequest) -> pb.UpdateRolloutResponse:
+    """Change how new sequences are spread.
+
+    Raises:
+        ServiceError: there is no such model or version, one can't be loaded, or what is asked for is impossible.
+
+    """
+    _check(request)
+    needed = {each.version for each in request.labels} | {request.shadow_version}
+    new = await keeper.spread(request.model, needed - {0}, partial(_changed, request))
+    return pb.UpdateRolloutResponse(rollout=_told(new))
+
+
+def _check(request: pb.UpdateRolloutRequest) -> None:
+    for each in request.labels:
+        if not LABEL.fullmatch(each.label):
+            _refuse("label", repr(each.label), "a lower-case letter, then letters, digits, '.', '_' or '-'")
+        if each.version < 0:
+            _refuse("version", each.version, "a version, or 0")
+    if request.shadow_version < 0:
+        _refuse("shadow_version", request.shadow_version, "a version, or 0")
+    if not 0 <= request.canary_percent <= 100:
+        _refuse("canary_percent", request.canary_percent, "0 to 100")
+
+
+def _refuse(parameter: str, value: object, expected: str) -> None:
+    raise ServiceError(Reason.PARAMETER_INVALID, parameter=parameter, value=value, expected=expected)
+
+
+def _changed(request: pb.UpdateRolloutRequest, before: Rollout) -> Rollout:
+    labels = {**before.labels, **{each.label: each.version for each in request.labels}}
+    new = replace(before, labels={label: version for label, version in labels.items() if version})
+    if request.HasField("canary_percent"):
+        new = replace(new, canary_percent=request.canary_percent)
+    if request.HasField("shadow_version"):
+        new = replace(new, shadow=request.shadow_version)
+    return new
+
+
+def _told(rollout: Rollout) -> pb.Rollout:
+    labels = [pb.VersionLabel(label=label, version=version) for label, version in sorted(rollout.labels.items())]
+    return pb.Rollout(labels=labels, canary_percent=rollout.canary_percent, shadow_version=rollout.shadow)
+
+
+def _versions(keeper: Keeper, model: str) -> list[ModelStatus]:
+    return [entry.status() for entry in keeper.repository.entries(model)]

@@ -1,0 +1,53 @@
+"""One version as the server knows it: its state, what answers its calls, and why nothing does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.errors import Reason, ServiceError
+from soloist.v1 import sequence_inference_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.engine.servable import Servable
+    from service.repository.layout import Stamp
+
+_REASONS = {
+    pb.MODEL_STATE_LOADING: Reason.MODEL_LOADING,
+    pb.MODEL_STATE_UNAVAILABLE: Reason.MODEL_UNAVAILABLE,
+    pb.MODEL_STATE_READY: Reason.MODEL_UNAVAILABLE,  # as it was; as it is now on disk it can't be called
+    pb.MODEL_STATE_UNLOADING: Reason.MODEL_NOT_LOADED,
+    pb.MODEL_STATE_UNLOADED: Reason.MODEL_NOT_LOADED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One version. `servable` answers new calls and is set when it is ready; `leaving` ends those that have begun.
+
+    `cause` says why it can't be called; of one that can, what an operator should know. `stamp` is that of the file
+    that was loaded, or that failed.
+    """
+
+    name: str
+    version: int
+    state: pb.ModelState.ValueType
+    servable: Servable | None = None
+    leaving: Servable | None = None
+    cause: str = ""
+    stamp: Stamp | None = None
+
+    def status(self) -> pb.ModelStatus:
+        """Say it as a message."""
+        known = self.servable or self.leaving
+        return pb.ModelStatus(
+            name=self.name,
+            version=self.version,
+            state=self.state,
+            reason=self.cause,
+            control=known is not None and known.manifest.control,
+        )
+
+    def refusal(self) -> ServiceError:
+        """Say why it can't be called."""
+        return ServiceError(_REASONS[self.state], model=self.name, version=self.version, cause=self.cause)

@@ -1,0 +1,122 @@
+"""How new sequences of a model are spread over its versions: labels, a canary's share, a shadow.
+
+Kept in <model>/labels.json, so that it outlives the server and several servers agree:
+
+    {"labels": {"stable": 3, "canary": 4}, "canary_percent": 5.0, "shadow": 0}
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FILE = "labels.json"
+STABLE, CANARY = "stable", "canary"
+# It begins with a letter, so that no label looks like a version.
+LABEL = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
+
+
+class RolloutError(Exception):
+    """The file can't be read or isn't what it should be; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Versions by label; the share of new sequences that go to "canary", 0 to 100; the version that gets copies.
+
+    0 stands for no shadow.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    canary_percent: float = 0.0
+    shadow: int = 0
+
+    @property
+    def versions(self) -> set[int]:
+        """Every version that it needs."""
+        return {*self.labels.values(), *([self.shadow] if self.shadow else [])}
+
+    @property
+    def on_trial(self) -> set[int]:
+        """The versions that callers get only by the share, or when they name them, unless one is stable as well."""
+        return {self.labels.get(CANARY, 0), self.shadow} - {0, self.labels.get(STABLE, 0)}
+
+
+NO_ROLLOUT = Rollout()
+
+
+def read(model: Path) -> Rollout:
+    """Read the file in a model's folder; without one there are no labels.
+
+    Raises:
+        RolloutError: it can't be read, or isn't what it should be.
+
+    """
+    try:
+        text = (model / FILE).read_text()
+    except FileNotFoundError:
+        return NO_ROLLOUT
+    except (OSError, UnicodeDecodeError) as error:
+        raise RolloutError(f"{FILE}: {error}") from error
+    try:
+        return _checked(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RolloutError(f"{FILE}: {error}") from error
+
+
+def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
+    """Change the file, alone among all servers that share it; returns what it says now. Blocks.
+
+    Raises:
+        RolloutError: it can't be read or written.
+
+    """
+    with _alone(model):
+        new = how(read(model))
+        told = {"labels": dict(new.labels), "canary_percent": new.canary_percent, "shadow": new.shadow}
+        written = model / f".{FILE}.new"
+        try:
+            with written.open("w") as file:
+                json.dump(told, file)
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(model / FILE)
+        except OSError as error:
+            written.unlink(missing_ok=True)
+            raise RolloutError(f"{FILE}: {error.strerror}") from error
+        return new
+
+
+def _checked(told: Mapping[str, object]) -> Rollout:
+    labels, percent, shadow = told.get("labels", {}), told.get("canary_percent", 0.0), told.get("shadow", 0)
+    if not isinstance(labels, dict) or not all(LABEL.fullmatch(name) and _is_version(v) for name, v in labels.items()):
+        raise ValueError("labels has to name versions")
+    if not isinstance(percent, int | float) or not 0 <= percent <= 100:
+        raise ValueError("canary_percent has to be 0 to 100")
+    if shadow != 0 and not _is_version(shadow):
+        raise ValueError("shadow has to be a version, or 0")
+    return Rollout(labels=labels, canary_percent=float(percent), shadow=int(str(shadow)))
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+@contextmanager
+def _alone(model: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself: there is no other file that could be left behind."""
+    try:
+        folder = os.open(model, os.O_RDONLY)
+    except OSError as error:
+        raise RolloutError(f"{model.name}: {error.strerror}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

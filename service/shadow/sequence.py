@@ -1,0 +1,64 @@
+"""One sequence on the shadow: the state it carries there, one step of it, and how far two answers are apart.
+
+Shapes: T frames of a step, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Literal
+
+from service.engine.runner import Row
+from service.live_check.rerun import alone
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.engine.servable import Servable
+
+Outcome = Literal["equal-bits", "same-class", "different-class", "failed", "dropped"]
+
+
+class ShadowSequence:
+    """Begins with the caller's, from the shadow's own zero state, and runs step by step on the worker's thread.
+
+    Once a step is missing the rest would be compared with another sequence's answers, so the first that is dropped or
+    fails is the last that runs. The version is held weakly: one that is unloaded goes, and the sequence ends.
+    """
+
+    def __init__(self, answering: Servable, shadow: Servable, *, piece_frames: int) -> None:
+        """Args: `piece_frames` is the most frames of a run, where the shadow may be cut."""
+        self.labels = (answering.name, str(answering.version), str(shadow.version))
+        # Written on the event loop; the worker knows by its state whether it has ended.
+        self.is_over = False
+        self._shadow = weakref.ref(shadow)
+        self._states: dict[str, Any] | None = shadow.runner.initial_states()
+        self._piece_frames = piece_frames
+
+    def run(self, frames: NDArray[Any], given: NDArray[Any]) -> Outcome:
+        """Run the next frames, and compare with what the caller was given: outputs [T, K], or [1, K] of the last.
+
+        Raises:
+            Exception: whatever ONNX Runtime does; the sequence is over.
+
+        """
+        shadow, states, self._states = self._shadow(), self._states, None
+        if shadow is None or states is None:
+            return "dropped"
+        piece_frames = self._piece_frames if shadow.sliced else len(frames)
+        result = alone(shadow.runner, Row(frames=frames, states=states), piece_frames=piece_frames)
+        self._states = result.states
+        return compare(given, result.outputs)
+
+
+def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
+    """Compare the outputs [T, K] or [1, K] that a caller was given with those found at every frame, [T, K].
+
+    The class is that of the last frame: the largest output, the first of equals.
+    """
+    found = found[-len(given) :]
+    if given.shape != found.shape or given.dtype != found.dtype:
+        return "failed"
+    if given.tobytes() == found.tobytes():
+        return "equal-bits"
+    return "same-class" if given[-1].argmax() == found[-1].argmax() else "different-class"

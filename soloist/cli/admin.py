@@ -1,0 +1,103 @@
+"""`soloist admin`: loads and unloads versions, and spreads new sequences over them, while a server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from soloist.cli.session import refusals_shown, server_options
+from soloist.cli.table import show_models
+
+if TYPE_CHECKING:
+    from soloist.client.admin import Admin, Rollout
+
+_version = click.option("--version", type=click.IntRange(min=1), help="One version; default: by the version policy.")
+
+
+@click.group()
+def admin() -> None:
+    """Load and unload versions, label them, and spread new sequences over them.
+
+    Sequences that have begun stay on their version to their end.
+    """
+
+
+@admin.command()
+@click.argument("model")
+@_version
+@server_options
+def load(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
+    """Load MODEL beside what serves; done when it is ready."""
+    with _connected(server, timeout_seconds) as operator:
+        show_models(operator.load(model, version))
+
+
+@admin.command()
+@click.argument("model")
+@_version
+@server_options
+def unload(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
+    """Let MODEL take no new sequences until it is loaded again."""
+    with _connected(server, timeout_seconds) as operator:
+        show_models(operator.unload(model, version))
+
+
+@admin.command()
+@server_options
+def index(server: str, timeout_seconds: float) -> None:
+    """List every version of every model, also those that are not loaded and why."""
+    with _connected(server, timeout_seconds) as operator:
+        show_models(operator.index())
+
+
+@admin.command()
+@click.argument("model")
+@click.argument("name", required=False)
+@click.argument("version", type=click.IntRange(min=0), required=False)
+@server_options
+def label(model: str, name: str | None, version: int | None, server: str, timeout_seconds: float) -> None:
+    """Put label NAME on VERSION of MODEL; 0 removes it, without NAME all are shown."""
+    if name is not None and version is None:
+        raise click.UsageError("a label needs a version, or 0")
+    with _connected(server, timeout_seconds) as operator:
+        labels = {name: version} if name is not None and version is not None else None
+        _show(operator.spread(model, labels=labels) if labels else operator.rollout(model))
+
+
+@admin.command()
+@click.argument("model")
+@click.argument("percent", type=click.FloatRange(0, 100))
+@server_options
+def canary(model: str, percent: float, server: str, timeout_seconds: float) -> None:
+    """Send PERCENT of the new sequences of MODEL to the version labelled "canary"."""
+    with _connected(server, timeout_seconds) as operator:
+        _show(operator.spread(model, canary_percent=percent))
+
+
+@admin.command()
+@click.argument("model")
+@click.argument("version", type=click.IntRange(min=0))
+@server_options
+def shadow(model: str, version: int, server: str, timeout_seconds: float) -> None:
+    """Give VERSION of MODEL copies of what the others answer; 0 ends it."""
+    with _connected(server, timeout_seconds) as operator:
+        _show(operator.spread(model, shadow_version=version))
+
+
+@contextmanager
+def _connected(server: str, timeout_seconds: float) -> Iterator[Admin]:
+    with refusals_shown(server):
+        from soloist.client.admin import Admin
+
+        with Admin(server, timeout_seconds=timeout_seconds) as operator:
+            yield operator
+
+
+def _show(rollout: Rollout) -> None:
+    for name, version in rollout.labels.items():
+        click.echo(f"{name}  {version}")
+    click.echo(f"canary percent  {rollout.canary_percent:g}")
+    click.echo(f"shadow  {rollout.shadow_version or 'none'}")
