@@ -26,7 +26,7 @@ class Sums:
     """A model whose output at a frame is the sum of the frames so far, by feature.
 
     `token_count` > 0 makes frames tokens, and counts the even and the odd ones. `ballast` is the number of floats of a
-    second state that nothing reads.
+    second state that nothing reads. `gain` is a factor on the outputs, not on the state.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Sums:
     causal: bool = True
     max_frames: int = 0
     ballast: int = 0
+    gain: float = 1.0
 
     @property
     def manifest(self) -> model_pb2.Model:
@@ -83,15 +84,17 @@ class Sums:
             *(one_hot if tokens else [node("Identity", ["frames"], ["x"])]),
             node("Unsqueeze", ["state.sum", "one"], ["before"]),
             node("CumSum", ["x", "axis"], ["sums"]),
-            node("Add", ["sums", "before"], ["outputs"]),
+            node("Add", ["sums", "before"], ["total"]),
+            node("Mul", ["total", "gain"], ["outputs"]),
             node("Sub", ["length", "one"], ["last"]),
             node("Unsqueeze", ["last", "one"], ["last_B1"]),
-            node("GatherND", ["outputs", "last_B1"], ["next.sum"], batch_dims=1),
+            node("GatherND", ["total", "last_B1"], ["next.sum"], batch_dims=1),
             *([node("Identity", ["state.ballast"], ["next.ballast"])] if self.ballast else []),
         ]
         constants: dict[str, npt.NDArray[Any]] = {
             "one": np.array([1], np.int64),
             "axis": np.array(1, np.int64),
+            "gain": np.array(self.gain, np.float32),
             "two": np.array([2], np.int64),
             "off_on": np.array([0, 1], np.float32),
         }

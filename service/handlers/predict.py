@@ -33,8 +33,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     answer = await serving.infer(call, servable, frames, servable.runner.initial_states(), every_frame=every_frame)
     serving.metrics.sequence_frames.labels(call.model, call.version).observe(len(frames))
     call.first_output_at = time.perf_counter()
-    serving.shadows.whole(servable, frames, answer.outputs)
-    return PredictResponse(
+    response = PredictResponse(
         model=servable.name,
         version=servable.version,
         prediction_id=new_prediction_id(),
@@ -42,3 +41,5 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         outputs=encode(select(answer.outputs, request.output_selection)),
         classification=classify(answer.outputs[-1], manifest.labels),
     )
+    serving.shadows.whole(servable, frames, answer.outputs)
+    return response

@@ -62,7 +62,9 @@ def read(model: Path) -> Rollout:
         text = (model / FILE).read_text()
     except FileNotFoundError:
         return NO_ROLLOUT
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:  # its text says where the repository lies, which is not the callers' business
+        raise RolloutError(f"{FILE}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise RolloutError(f"{FILE}: {error}") from error
     try:
         return _checked(json.loads(text))

@@ -7,7 +7,14 @@ import pytest
 
 from service.errors import Reason
 from soloist import Client, SoloistError
-from tests.integration import test_busy, test_compare, test_drain, test_open_inference, test_silence
+from tests.integration import (
+    test_busy,
+    test_compare,
+    test_drain,
+    test_open_inference,
+    test_repository_reload,
+    test_silence,
+)
 from tests.integration.asking import Asker, ones
 from tests.integration.cases import comparisons, frames, limits, models, open_inference, order
 from tests.integration.cases.case import Case
@@ -23,6 +30,8 @@ PROVOKED_ELSEWHERE = {
     Reason.TOO_MANY_COMPARISONS: test_compare.test_an_operator_may_refuse_them_all,
     Reason.SEQUENCE_EVICTED: test_open_inference.test_an_idle_sequence_is_ended_and_a_late_request_is_told_why,
     Reason.SESSION_IDLE: test_silence.test_a_silent_stream_is_ended,
+    Reason.MODEL_NOT_LOADED: test_repository_reload.test_a_model_is_unloaded_and_loaded_by_the_protocol,
+    Reason.LABELS_NOT_WRITTEN: test_repository_reload.test_labels_that_cannot_be_written_are_refused,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

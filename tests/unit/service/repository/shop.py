@@ -1,0 +1,87 @@
+"""Owns a repository on disk whose files are words instead of models, and the parts that follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Executor
+from pathlib import Path
+
+from service.engine.servable import Servable
+from service.engine.session import ModelFileError
+from service.repository import Entry, Keeper, Repository
+from service.repository.layout import Location
+from service.repository.polling import Polling
+from service.repository.version_policy import in_words
+from service.uses import Uses
+from soloist.v1 import sequence_inference_pb2 as pb
+from tests.servables import GatedRunner, servable
+
+BAD = "bad"
+
+
+class Shop:
+    """A file that says BAD fails to be loaded; the others load when `gate` is open."""
+
+    def __init__(self, folder: Path, executor: Executor, *, policy: str = "latest:1") -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.uses = Uses()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.loads: list[int] = []
+        self.gone: list[Servable] = []
+        self.changes: list[tuple[int, str]] = []
+        self.place = 0.0
+        self._changed = asyncio.Event()
+        self.repository = Repository(
+            self._load, self._note, uses=self.uses, on_gone=self.gone.append, draw=lambda: self.place
+        )
+        self.keeper = Keeper(folder, self.repository, executor, in_words(policy))
+        self.polling = Polling(self.keeper)
+
+    def write(self, version: int, text: str = "good", *, name: str = "m") -> Path:
+        """Put a version into the repository, by rename as exporters do."""
+        model = self.folder / name
+        hidden = model / f".{version}.new"
+        hidden.mkdir(parents=True)
+        (hidden / "model.onnx").write_text(text)
+        return hidden.rename(model / str(version)) / "model.onnx"
+
+    def configure(self, text: str, *, name: str = "m") -> None:
+        """Write a config.pbtxt."""
+        (self.folder / name).mkdir(exist_ok=True)
+        (self.folder / name / "config.pbtxt").write_text(text)
+
+    def states(self, name: str = "m") -> dict[int, str]:
+        """Tell the state of every version."""
+        return {entry.version: _word(entry) for entry in self.repository.entries(name)}
+
+    async def until(self, states: dict[int, str]) -> None:
+        """Wait until the states are these."""
+        while self.states() != states:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def cause(self, version: int) -> str:
+        """Tell what is said of a version."""
+        return self.repository.find("m", version).cause
+
+    def answers(self, version: int = 0, label: str = "", *, key: str = "") -> int:
+        """Tell which version a new sequence would run on."""
+        return self.repository.resolve("m", version, label, key=key).version
+
+    def _load(self, location: Location) -> Servable:
+        assert self.gate.wait(timeout=30)
+        self.loads.append(location.version)
+        if not location.path.is_file() or location.path.read_text() == BAD:
+            raise ModelFileError("it is bad")
+        return servable(GatedRunner(), name=location.name, version=location.version)
+
+    def _note(self, entry: Entry) -> None:
+        self.changes.append((entry.version, _word(entry)))
+        self._changed.set()
+
+
+def _word(entry: Entry) -> str:
+    return pb.ModelState.Name(entry.state).removeprefix("MODEL_STATE_").lower()

@@ -1,0 +1,284 @@
+"""What is loaded, what is let go and when: by policy, by request, and whatever fails on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from service.errors import Reason, ServiceError
+from service.repository.rollout import Rollout
+from tests.unit.service.repository.shop import BAD, Shop
+
+
+async def test_the_newest_version_is_served_and_the_others_are_listed(shop: Shop) -> None:
+    for version in (1, 2, 10):
+        shop.write(version)
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloaded", 2: "unloaded", 10: "ready"}
+    assert shop.loads == [10]
+    assert shop.answers() == 10
+    with pytest.raises(ServiceError) as caught:
+        shop.answers(2)
+    assert caught.value.reason is Reason.MODEL_NOT_LOADED
+    assert "policy" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ready"),
+    [
+        ("latest { num_versions: 2 }", {2, 3}),
+        ("latest { }", {3}),
+        ("all { }", {1, 2, 3}),
+        ("specific { versions: [1, 7] }", {1}),
+    ],
+)
+async def test_a_configuration_may_say_which_versions(shop: Shop, policy: str, ready: set[int]) -> None:
+    for version in (1, 2, 3):
+        shop.write(version)
+    shop.configure(f'name: "m" version_policy {{ {policy} }}')
+    await shop.keeper.look()
+    assert {version for version, state in shop.states().items() if state == "ready"} == ready
+
+
+async def test_a_configuration_that_cannot_be_read_leaves_the_servers_own_policy(shop: Shop) -> None:
+    shop.write(1)
+    shop.write(2)
+    shop.configure("version_policy {")
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+
+
+async def test_a_new_version_takes_over_only_when_it_is_ready(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    shop.gate.clear()
+    shop.write(2)
+    looking = asyncio.create_task(shop.keeper.look())
+    await shop.until({1: "ready", 2: "loading"})
+    assert shop.answers() == 1
+    shop.gate.set()
+    await looking
+    assert shop.answers() == 2
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+    assert [servable.version for servable in shop.gone] == [1]
+
+
+async def test_the_old_version_stays_until_its_last_sequence_ends(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    old = shop.repository.resolve("m", 0)
+    shop.uses.begin(old)
+    shop.uses.begin(old)
+    shop.write(2)
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloading", 2: "ready"}
+    with pytest.raises(ServiceError) as caught:
+        shop.answers(1)
+    assert caught.value.reason is Reason.MODEL_NOT_LOADED
+    shop.uses.end(old)
+    assert (shop.states()[1], shop.gone) == ("unloading", [])
+    shop.uses.end(old)
+    assert (shop.states()[1], shop.gone) == ("unloaded", [old])
+
+
+async def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    bad = shop.write(2, BAD)
+    for _ in range(3):
+        await shop.keeper.look()
+    assert shop.answers() == 1
+    assert shop.states() == {1: "ready", 2: "unavailable"}
+    assert shop.cause(2) == "it is bad"
+    assert shop.loads == [1, 2]  # not again and again
+    bad.write_text("better")
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+
+
+async def test_when_nothing_that_is_wanted_can_be_loaded_what_serves_goes_on(shop: Shop) -> None:
+    shop.configure("version_policy { specific { versions: [1] } }")
+    shop.write(1)
+    shop.write(2, BAD)
+    await shop.keeper.look()
+    shop.configure("version_policy { specific { versions: [2] } }")
+    await shop.keeper.look()
+    assert shop.states() == {1: "ready", 2: "unavailable"}
+
+
+async def test_at_the_start_the_newest_that_can_be_loaded_serves(shop: Shop) -> None:
+    for version, text in ((1, "good"), (2, "good"), (3, BAD), (4, BAD)):
+        shop.write(version, text)
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloaded", 2: "ready", 3: "unavailable", 4: "unavailable"}
+
+
+async def test_a_folder_that_goes_takes_its_version_and_its_model_along(shop: Shop) -> None:
+    first, second = shop.write(1), shop.write(2)
+    await shop.keeper.look()
+    _remove(second)
+    await shop.keeper.look()
+    assert shop.answers() == 1
+    await shop.keeper.look()
+    assert shop.states() == {1: "ready"}
+    _remove(first)
+    await shop.keeper.look()
+    await shop.keeper.look()
+    assert shop.states() == {}
+    assert shop.changes[-1] == (1, "unspecified")
+
+
+def _remove(file: Path) -> None:
+    file.unlink()
+    file.parent.rmdir()
+
+
+async def test_a_file_that_changes_under_a_loaded_version_is_reported_and_loaded_only_on_request(shop: Shop) -> None:
+    file = shop.write(1)
+    await shop.keeper.look()
+    before = shop.repository.resolve("m", 0)
+    file.write_text("other")
+    await shop.keeper.look()
+    assert shop.repository.resolve("m", 0) is before
+    assert "has changed" in shop.cause(1)
+    assert shop.loads == [1]
+    await shop.keeper.load("m")
+    assert shop.repository.resolve("m", 0) is not before
+    assert shop.gone == [before]
+    assert shop.cause(1) == ""
+    await shop.keeper.load("m")
+    assert shop.loads == [1, 1]  # nothing to do
+
+
+async def test_a_changed_file_that_fails_leaves_what_was_loaded_before(shop: Shop) -> None:
+    file = shop.write(1)
+    await shop.keeper.look()
+    file.write_text(BAD)
+    with pytest.raises(ServiceError) as caught:
+        await shop.keeper.load("m")
+    assert caught.value.reason is Reason.MODEL_UNAVAILABLE
+    assert shop.answers() == 1
+    await shop.keeper.look()
+    assert "it is bad" in shop.cause(1)
+
+
+async def test_a_model_that_is_unloaded_stays_so_until_it_is_loaded(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    await shop.keeper.unload("m")
+    shop.write(2)
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloaded", 2: "unloaded"}
+    with pytest.raises(ServiceError) as caught:
+        shop.answers()
+    assert caught.value.reason is Reason.MODEL_NOT_LOADED
+    await shop.keeper.load("m")
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+
+
+async def test_a_version_may_be_loaded_and_unloaded_by_itself(shop: Shop) -> None:
+    shop.write(1)
+    shop.write(2)
+    await shop.keeper.look()
+    await shop.keeper.load("m", 1)
+    await shop.keeper.look()
+    assert shop.states() == {1: "ready", 2: "ready"}
+    await shop.keeper.unload("m", 1)
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+    await shop.keeper.unload("m", 2)  # the policy puts the newest of the others in its place, and 1 isn't wanted
+    assert shop.states() == {1: "unloaded", 2: "unloaded"}
+    await shop.keeper.load("m", 1)
+    assert shop.answers() == 1
+
+
+async def test_unloading_the_newest_puts_the_one_before_in_its_place(shop: Shop) -> None:
+    shop.write(1)
+    shop.write(2)
+    await shop.keeper.look()
+    await shop.keeper.unload("m", 2)
+    assert shop.states() == {1: "ready", 2: "unloaded"}
+    assert shop.changes.index((1, "ready")) < shop.changes.index((2, "unloading"))
+
+
+async def test_loading_says_what_is_wrong(shop: Shop) -> None:
+    shop.write(1)
+    shop.write(2, BAD)
+    await shop.keeper.look()
+    for name, version, reason in (
+        ("nobody", 0, Reason.MODEL_NOT_FOUND),
+        ("../m", 0, Reason.MODEL_NOT_FOUND),
+        ("m", 7, Reason.MODEL_VERSION_NOT_FOUND),
+        ("m", 2, Reason.MODEL_UNAVAILABLE),
+        ("m", 0, Reason.MODEL_UNAVAILABLE),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            await shop.keeper.load(name, version)
+        assert caught.value.reason is reason
+        assert shop.answers() == 1
+    for name, version in (("nobody", 0), ("m", 7)):
+        with pytest.raises(ServiceError):
+            await shop.keeper.unload(name, version)
+    assert shop.answers() == 1
+
+
+async def test_a_load_goes_on_when_its_caller_leaves(shop: Shop) -> None:
+    shop.write(1)
+    shop.gate.clear()
+    loading = asyncio.create_task(shop.keeper.load("m"))
+    await shop.until({1: "loading"})
+    loading.cancel()
+    await asyncio.wait([loading])
+    shop.gate.set()
+    await shop.keeper.load("m")
+    assert shop.loads == [1]
+    assert shop.answers() == 1
+
+
+async def test_a_label_keeps_its_version_loaded(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    await shop.keeper.spread("m", [1], lambda _: Rollout(labels={"stable": 1}))
+    shop.write(2)
+    await shop.keeper.look()
+    assert shop.states() == {1: "ready", 2: "ready"}
+    assert shop.answers() == 1
+    await shop.keeper.spread("m", [], lambda _: Rollout())
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+
+
+async def test_a_version_is_loaded_before_it_gets_a_label_and_a_bad_one_gets_none(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    shop.write(2)
+    shop.write(3, BAD)
+    await shop.keeper.spread("m", [2], lambda _: Rollout(labels={"canary": 2}))
+    assert shop.answers(label="canary") == 2
+    for version, reason in ((3, Reason.MODEL_UNAVAILABLE), (9, Reason.MODEL_VERSION_NOT_FOUND)):
+        labels = {"canary": version}
+        with pytest.raises(ServiceError) as caught:
+            await shop.keeper.spread("m", [version], lambda _, labels=labels: Rollout(labels=labels))  # type: ignore[misc]
+        assert caught.value.reason is reason
+    assert shop.answers(label="canary") == 2
+
+
+async def test_labels_that_another_server_writes_are_followed(shop: Shop) -> None:
+    shop.write(1)
+    shop.write(2)
+    await shop.keeper.look()
+    (shop.folder / "m" / "labels.json").write_text('{"labels": {"stable": 1}}')
+    await shop.keeper.look()
+    assert shop.answers() == 1
+    (shop.folder / "m" / "labels.json").write_text('{"labels"')  # half of it
+    await shop.keeper.look()
+    assert shop.answers() == 1
+
+
+async def test_labels_that_cannot_be_written_are_refused(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    (shop.folder / "m" / "labels.json").mkdir()
+    with pytest.raises(ServiceError) as caught:
+        await shop.keeper.spread("m", [], lambda _: Rollout())
+    assert caught.value.reason is Reason.LABELS_NOT_WRITTEN

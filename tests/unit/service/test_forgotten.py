@@ -1,0 +1,43 @@
+"""Nothing keeps a version that has left: neither the batcher, nor sessions that have ended."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from service.sessions import Sessions
+from service.uses import Uses
+from tests.servables import GatedRunner, servable
+from tests.unit.service.conftest import Meter
+from tests.unit.service.manual import Bench
+
+
+async def test_the_batcher_lets_go_once_what_is_under_way_is_answered(meter: Meter) -> None:
+    bench = Bench(meter)
+    target = servable(GatedRunner(), sliced=True)
+    gone = weakref.ref(target)
+    running, waiting = await bench.asked(target, 9, 1)
+    bench.batcher.forget(target)
+    del target
+    await bench.executor.finish_all()
+    assert (await running).outputs.item() == 9
+    assert (await waiting).outputs.item() == 1
+    del running, waiting
+    gc.collect()
+    assert gone() is None
+
+
+def test_the_end_of_the_last_session_is_told_once(meter: Meter) -> None:
+    uses, told = Uses(), list[str]()
+    sessions = Sessions(max_sessions=9, max_state_bytes=900, metrics=meter.metrics, uses=uses)
+    old, new = servable(GatedRunner()), servable(GatedRunner(), version=2)
+    first, second, other = sessions.begin(old), sessions.begin(old), sessions.begin(new)
+    uses.when_free(old, lambda: told.append("old"))
+    sessions.end(first, "complete")
+    sessions.end(other, "complete")
+    assert told == []
+    sessions.end(second, "cancelled")
+    assert told == ["old"]
+    sessions.end(sessions.begin(old), "complete")
+    uses.when_free(new, lambda: told.append("new"))
+    assert told == ["old", "new"]

@@ -1,0 +1,140 @@
+"""The shadow: every step is counted for what came of it, in order, and whoever falls behind is let go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.engine.servable import Servable
+from service.shadow import ShadowPolicy, Shadows
+from service.shadow.sequence import compare
+from tests.servables import POISON, GatedRunner, servable
+from tests.unit.service.conftest import Meter
+
+QUEUED = 3
+POLICY = ShadowPolicy(piece_frames=8, max_queued=QUEUED, max_step_bytes=100, core_ratio=1.0)
+
+
+class Pair:
+    """A version that answers, its shadow, and the steps between them."""
+
+    def __init__(self, meter: Meter, shadow: Servable | None) -> None:
+        self.answering = servable(GatedRunner())
+        self.shadow = shadow
+        self.shadows = Shadows(POLICY, lambda _: self.shadow, meter.metrics)
+        self._meter = meter
+
+    def step(self, sequence: Any, *values: float, given: list[float]) -> None:
+        frames, outputs = (np.array(each, np.float32)[:, None] for each in (values, given))
+        self.shadows.step(sequence, frames, outputs)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        self.shadows.settle()
+        samples = next(iter(self._meter.metrics.shadow_steps.collect())).samples
+        assert all(
+            (sample.labels["model"], sample.labels["version"], sample.labels["shadow"]) == ("gated", "1", "2")
+            for sample in samples
+        )
+        return {each.labels["outcome"]: int(each.value) for each in samples if each.name.endswith("_total")}
+
+
+@pytest.fixture
+def runner() -> GatedRunner:
+    return GatedRunner()
+
+
+@pytest.fixture
+def pair(meter: Meter, runner: GatedRunner) -> Iterator[Pair]:
+    pair = Pair(meter, servable(runner, version=2))
+    with pair.shadows:
+        yield pair
+        runner.gate.set()
+
+
+def test_every_step_carries_the_state_and_is_counted(pair: Pair) -> None:
+    sequence = pair.shadows.begin(pair.answering)
+    pair.step(sequence, 1, 2, given=[1, 3])
+    pair.step(sequence, 4, given=[7])
+    pair.step(sequence, 1, given=[7.5])
+    assert pair.counts == {"equal-bits": 2, "same-class": 1}
+
+
+def test_the_last_frame_is_enough(pair: Pair) -> None:
+    pair.shadows.whole(pair.answering, np.ones((5, 1), np.float32), np.array([[5]], np.float32))
+    assert pair.counts == {"equal-bits": 1}
+
+
+def test_without_a_shadow_nothing_is_counted(pair: Pair) -> None:
+    pair.shadow = None
+    sequence = pair.shadows.begin(pair.answering)
+    assert sequence is None
+    pair.step(sequence, 1, given=[1])
+    assert pair.counts == {}
+
+
+def test_a_failure_ends_the_sequence_and_no_other(pair: Pair) -> None:
+    failing, other = pair.shadows.begin(pair.answering), pair.shadows.begin(pair.answering)
+    pair.step(failing, POISON, given=[0])
+    pair.step(failing, 1, given=[1])  # it may look right, and would not mean anything
+    pair.step(other, 1, given=[1])
+    assert pair.counts == {"failed": 1, "dropped": 1, "equal-bits": 1}
+
+
+def test_what_falls_behind_is_over_and_the_steps_that_are_queued_still_count(pair: Pair, runner: GatedRunner) -> None:
+    sequence = pair.shadows.begin(pair.answering)
+    runner.gate.clear()
+    pair.step(sequence, 1, given=[1])
+    runner.await_run()
+    for _ in range(QUEUED + 2):
+        pair.step(sequence, 0, given=[1])
+    assert sequence is not None
+    assert sequence.is_over
+    runner.gate.set()
+    assert pair.counts == {"equal-bits": 1 + QUEUED, "dropped": 2}
+    pair.step(sequence, 0, given=[1])
+    assert pair.counts["dropped"] == 3
+
+
+def test_a_step_that_is_too_large_is_dropped(pair: Pair) -> None:
+    pair.shadows.whole(pair.answering, np.ones((30, 1), np.float32), np.ones((1, 1), np.float32))
+    assert pair.counts == {"dropped": 1}
+
+
+def test_a_shadow_that_is_unloaded_is_not_held(pair: Pair) -> None:
+    sequence = pair.shadows.begin(pair.answering)
+    pair.shadow = None
+    pair.step(sequence, 1, given=[1])
+    assert pair.counts == {"dropped": 1}
+
+
+def test_what_waits_at_the_end_is_dropped(meter: Meter, runner: GatedRunner) -> None:
+    pair = Pair(meter, servable(runner, version=2))
+    runner.gate.clear()
+    with pair.shadows:
+        sequence = pair.shadows.begin(pair.answering)
+        pair.step(sequence, 1, given=[1])
+        runner.await_run()
+        pair.step(sequence, 1, given=[2])
+    pair.step(sequence, 1, given=[3])
+    runner.gate.set()
+    assert pair.counts == {"dropped": 2, "equal-bits": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "outcome"),
+    [
+        ([[1, 2]], [[1, 2]], "equal-bits"),
+        ([[1, 2]], [[9, 9], [1, 2]], "equal-bits"),
+        ([[9, 9], [1, 2]], [[9, 8], [1, 2]], "same-class"),
+        ([[0.0, 1.0]], [[-0.0, 1.0]], "same-class"),
+        ([[1, 2]], [[2, 1]], "different-class"),
+        ([[1, 2]], [[1, 2, 3]], "failed"),
+        ([[1, 2], [1, 2]], [[1, 2]], "failed"),
+    ],
+)
+def test_how_far_two_answers_are_apart(given: Any, found: Any, outcome: str) -> None:
+    assert compare(np.array(given, np.float32), np.array(found, np.float32)) == outcome
