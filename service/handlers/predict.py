@@ -22,7 +22,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         ServiceError: there is no such model, or the frames are not what it takes.
 
     """
-    servable = serving.repository.resolve(request.model, request.version, request.version_label)
+    servable = serving.repository.route(request.model, request.version, request.version_label)
     call.model, call.version = servable.name, str(servable.version)
     limits, manifest = serving.limits, servable.manifest
     frames = decode_frames(request.frames, manifest.signature, allow_non_finite=limits.allow_non_finite)

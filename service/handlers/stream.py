@@ -41,7 +41,7 @@ async def stream(
     """
     idle_seconds = serving.limits.idle_seconds
     opening = _expect_open(await _next(requests, idle_seconds))
-    servable = serving.repository.resolve(opening.model, opening.version, opening.version_label)
+    servable = serving.repository.route(opening.model, opening.version, opening.version_label)
     call.model, call.version = servable.name, str(servable.version)
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)

@@ -33,13 +33,13 @@ async def model_infer(parts: Parts, call: Call, request: ModelInferRequest) -> M
         until = time.monotonic() + asked.timeout_seconds
         call.deadline = until if call.deadline is None else min(call.deadline, until)
     if asked.step is None:
-        servable = parts.resolve(request.model_name, request.model_version, key=request.id)
+        servable = parts.route(request.model_name, request.model_version, key=request.id)
         return await _whole(parts, Exchange(parts, call, request, servable, asked))
     key = Key(request.model_name, request.model_version, asked.step.sequence_id)
     async with parts.sequences.turn(key) as turn:
         if asked.step.start:
             turn.end("cancelled")
-            servable = parts.resolve(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
+            servable = parts.route(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
         else:
             servable = turn.session.servable
         exchange = Exchange(parts, call, request, servable, asked)

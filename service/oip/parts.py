@@ -27,17 +27,23 @@ class Parts:
     max_rows: int
     _views: WeakKeyDictionary[Servable, ModelView] = field(default_factory=WeakKeyDictionary)
 
-    def resolve(self, name: str, version: str, *, key: str = "") -> Servable:
-        """Return what answers a new sequence; a version may be a number or a label, none stands for the default.
-
-        Sequences of one `key` go to a canary all or none.
+    def resolve(self, name: str, version: str) -> Servable:
+        """Return a version that can be called, by number or label; none stands for the one that most callers get.
 
         Raises:
             ServiceError: there is none of that name, or it can't be called.
 
         """
-        number, label = _read(version)
-        return self.serving.repository.resolve(name, number, label, key=key)
+        return self.serving.repository.resolve(name, *_read(version))
+
+    def route(self, name: str, version: str, *, key: str) -> Servable:
+        """Return what a new sequence runs on: as `resolve`, but with none maybe the canary, all or none of one `key`.
+
+        Raises:
+            ServiceError: there is none of that name, or it can't be called.
+
+        """
+        return self.serving.repository.route(name, *_read(version), key=key)
 
     def view(self, servable: Servable) -> ModelView:
         """Return how a version looks to the protocol."""

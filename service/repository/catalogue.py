@@ -83,8 +83,20 @@ class Repository:
             raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=label or version)
         return entry
 
-    def resolve(self, name: str, version: int, label: str = "", *, key: str = "") -> Servable:
-        """Return what answers a new sequence; without version and label, by the model's rollout.
+    def resolve(self, name: str, version: int, label: str = "") -> Servable:
+        """Return a version that can be called; without version and label the one that most callers get.
+
+        Raises:
+            ServiceError: there is none of that name, or it can't be called.
+
+        """
+        entry = self.find(name, version, label)
+        if entry.servable is None:
+            raise entry.refusal()
+        return entry.servable
+
+    def route(self, name: str, version: int, label: str = "", *, key: str = "") -> Servable:
+        """Return what a new sequence runs on: as `resolve`, but without version and label maybe the canary.
 
         Sequences of one `key` go to the canary all or none; without a key each is drawn by itself.
 
@@ -92,13 +104,12 @@ class Repository:
             ServiceError: there is none of that name, or it can't be called.
 
         """
-        entry = self.find(name, version, label)
-        if not (version or label):
+        if not (version or label) and (rollout := self.rollout(name)).canary_percent:
             place = routing.place_of(name, key) if key else self._draw()
-            entry = routing.canary(self._models[name], self.rollout(name), place) or entry
-        if entry.servable is None:
-            raise entry.refusal()
-        return entry.servable
+            canary = routing.canary(self._models.get(name, {}), rollout, place)
+            if canary is not None:
+                return canary
+        return self.resolve(name, version, label)
 
     def shadow_of(self, servable: Servable) -> Servable | None:
         """Return the version that gets copies of what this one answers, if there is one."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.repository.rollout import CANARY, STABLE
 
 if TYPE_CHECKING:
+    from service.engine.servable import Servable
     from service.repository.entry import Entry
     from service.repository.rollout import Rollout
 
@@ -24,12 +25,12 @@ def default(versions: Mapping[int, Entry], rollout: Rollout) -> Entry:
     )
 
 
-def canary(versions: Mapping[int, Entry], rollout: Rollout, place: float) -> Entry | None:
-    """Give the canary where a sequence at `place`, in [0, 1), is one of its share."""
+def canary(versions: Mapping[int, Entry], rollout: Rollout, place: float) -> Servable | None:
+    """Give the canary, if it is ready and a sequence at `place`, in [0, 1), is one of its share."""
     if place * 100 >= rollout.canary_percent:
         return None
     entry = versions.get(rollout.labels.get(CANARY, 0))
-    return entry if entry is not None and entry.servable is not None else None
+    return entry.servable if entry is not None else None
 
 
 def place_of(name: str, key: str) -> float:

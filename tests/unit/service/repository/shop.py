@@ -69,7 +69,7 @@ class Shop:
 
     def answers(self, version: int = 0, label: str = "", *, key: str = "") -> int:
         """Tell which version a new sequence would run on."""
-        return self.repository.resolve("m", version, label, key=key).version
+        return self.repository.route("m", version, label, key=key).version
 
     def _load(self, location: Location) -> Servable:
         assert self.gate.wait(timeout=30)

@@ -117,3 +117,8 @@ async def test_a_shadow_follows_every_version_but_itself(shop: Shop) -> None:
     await _three(shop, FULL)
     found = {version: shop.repository.shadow_of(shop.repository.resolve("m", version)) for version in (1, 2, 3)}
     assert {version: shadow and shadow.version for version, shadow in found.items()} == {1: 3, 2: 3, 3: None}
+
+
+async def test_who_only_looks_is_never_sent_to_the_canary(shop: Shop) -> None:
+    await _three(shop, replace(FULL, canary_percent=100.0))
+    assert shop.repository.resolve("m", 0).version == 1
