@@ -15,7 +15,7 @@ from soloist.cli.session import connected, frames_options, server_options
 def predict(
     model: str,
     source: BinaryIO,
-    version: int | None,
+    version: int | str | None,
     every_frame: bool,
     form: str | None,
     as_json: bool,

@@ -16,6 +16,15 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 DEFAULT_SERVER = "localhost:8001"
 
 
+def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | str | None:
+    """Tell a number from a label, which never begins with a digit."""
+    if value is None or not value.isdecimal():
+        return value
+    if not int(value):
+        raise click.BadParameter("versions begin at 1")
+    return int(value)
+
+
 def server_options(command: _F) -> _F:
     """Add --server and --timeout-seconds to a command."""
     timeout = click.option(
@@ -42,7 +51,7 @@ def frames_options(command: _F) -> _F:
     decorators = [
         click.argument("model"),
         click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-"),
-        click.option("--version", type=click.IntRange(min=1), help="Version of the model; default: the newest ready."),
+        click.option("--version", callback=_version, help="Version or label; default: stable, else the newest ready."),
         click.option("--every-frame", is_flag=True, help="Also print the outputs at every frame, not the last alone."),
         click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),

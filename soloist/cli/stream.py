@@ -22,7 +22,7 @@ from soloist.cli.session import connected, frames_options, server_options
 def stream(
     model: str,
     source: BinaryIO,
-    version: int | None,
+    version: int | str | None,
     every_frame: bool,
     form: str | None,
     as_json: bool,

@@ -47,13 +47,13 @@ class AsyncClient:
         model: str,
         frames: Frames,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         every_frame: bool = False,
         timeout_seconds: float | None = None,
     ) -> results.Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
-        Without `version` the newest that is ready answers.
+        `version` is a number or a label; without it the stable one answers, else the newest that is ready.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = await self._catalogue.convert(frames, model, version, attempts)
@@ -68,7 +68,7 @@ class AsyncClient:
         self,
         model: str,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         every_frame: bool = False,
         timeout_seconds: float | None = None,
     ) -> AsyncStream:
@@ -88,7 +88,7 @@ class AsyncClient:
         model: str,
         chunks: Chunks,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         every_frame: bool = False,
         ahead: int = 8,
         timeout_seconds: float | None = None,
@@ -133,9 +133,9 @@ class AsyncClient:
         return [results.model_status(status) for status in response.models]
 
     async def model(
-        self, name: str, version: int | None = None, *, timeout_seconds: float | None = None
+        self, name: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
     ) -> results.ModelInfo:
-        """Tell all about one model: labels, signature, held-out accuracy, …; without `version` the newest."""
+        """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return await self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
 
     async def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
@@ -159,7 +159,7 @@ class AsyncClient:
         await self.close()
 
     async def _open(
-        self, model: str, version: int | None, *, every_frame: bool, timeout_seconds: float | None
+        self, model: str, version: requests.Version | None, *, every_frame: bool, timeout_seconds: float | None
     ) -> tuple[AsyncExchange, pb.Opened]:
         request = requests.open_request(model, version, every_frame=every_frame)
 

@@ -45,13 +45,13 @@ class Client:
         model: str,
         frames: Frames,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         every_frame: bool = False,
         timeout_seconds: float | None = None,
     ) -> results.Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
-        Without `version` the newest that is ready answers.
+        `version` is a number or a label; without it the stable one answers, else the newest that is ready.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = self._catalogue.convert(frames, model, version, attempts)
@@ -66,7 +66,7 @@ class Client:
         self,
         model: str,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         every_frame: bool = False,
         timeout_seconds: float | None = None,
     ) -> Stream:
@@ -117,9 +117,9 @@ class Client:
         return [results.model_status(status) for status in response.models]
 
     def model(
-        self, name: str, version: int | None = None, *, timeout_seconds: float | None = None
+        self, name: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
     ) -> results.ModelInfo:
-        """Tell all about one model: labels, signature, held-out accuracy, …; without `version` the newest."""
+        """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
 
     def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:

@@ -17,14 +17,14 @@ class Catalogue:
         self._connection = connection
         self._signatures = requests.Signatures()
 
-    def model(self, name: str, version: int | None, attempts: Attempts) -> ModelInfo:
+    def model(self, name: str, version: requests.Version | None, attempts: Attempts) -> ModelInfo:
         """Ask the server what it knows of a model."""
         request = requests.get_model_request(name, version)
         info = model_info(self._connection.call(self._connection.stub.GetModel, request, attempts))
         self._signatures.keep(name, version, info.manifest)
         return info
 
-    def convert(self, frames: Frames, name: str, version: int | None, attempts: Attempts) -> Array:
+    def convert(self, frames: Frames, name: str, version: requests.Version | None, attempts: Attempts) -> Array:
         """Give the frames in the model's own type."""
         if not needs_signature(frames):
             return to_model_frames(frames, None)
@@ -32,6 +32,6 @@ class Catalogue:
             self.model(name, version, attempts)
         return to_model_frames(frames, self._signatures.get(name, version))
 
-    def forget(self, name: str, version: int | None) -> None:
+    def forget(self, name: str, version: requests.Version | None) -> None:
         """Look again next time."""
         self._signatures.forget(name, version)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from soloist.client.tensors import Array, to_tensor
 from soloist.v1 import model_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
 NEWEST = 0
+# A number, or a label like "canary".
+Version = int | str
 CLOSE = pb.StreamRequest(close=pb.Close())
 
 
-def predict_request(model: str, version: int | None, array: Array, *, every_frame: bool) -> pb.PredictRequest:
+def predict_request(model: str, version: Version | None, array: Array, *, every_frame: bool) -> pb.PredictRequest:
     """Ask for the answer to one whole sequence."""
     return pb.PredictRequest(
-        model=model, version=version or NEWEST, frames=to_tensor(array), output_selection=_selection(every_frame)
+        model=model, **_which(version), frames=to_tensor(array), output_selection=_selection(every_frame)
     )
 
 
-def open_request(model: str, version: int | None, *, every_frame: bool) -> pb.StreamRequest:
+def open_request(model: str, version: Version | None, *, every_frame: bool) -> pb.StreamRequest:
     """Begin a stream."""
     selection = _selection(every_frame)
-    return pb.StreamRequest(open=pb.Open(model=model, version=version or NEWEST, output_selection=selection))
+    return pb.StreamRequest(open=pb.Open(model=model, **_which(version), output_selection=selection))
 
 
 def chunk_request(first_frame: int, array: Array) -> pb.StreamRequest:
@@ -28,32 +32,36 @@ def chunk_request(first_frame: int, array: Array) -> pb.StreamRequest:
     return pb.StreamRequest(chunk=pb.Chunk(first_frame=first_frame, frames=to_tensor(array)))
 
 
-def get_model_request(model: str, version: int | None) -> pb.GetModelRequest:
+def get_model_request(model: str, version: Version | None) -> pb.GetModelRequest:
     """Ask what is known of a model."""
-    return pb.GetModelRequest(model=model, version=version or NEWEST)
+    return pb.GetModelRequest(model=model, **_which(version))
 
 
 class Signatures:
     """What models take, as far as it was asked for; one server's, so one for each client."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], model_pb2.Signature | None] = {}
+        self._known: dict[tuple[str, Version], model_pb2.Signature | None] = {}
 
-    def known(self, model: str, version: int | None) -> bool:
+    def known(self, model: str, version: Version | None) -> bool:
         """Tell whether it need not be asked for."""
         return (model, version or NEWEST) in self._known
 
-    def get(self, model: str, version: int | None) -> model_pb2.Signature | None:
+    def get(self, model: str, version: Version | None) -> model_pb2.Signature | None:
         """Give what is known; None when the model's manifest could not be read."""
         return self._known.get((model, version or NEWEST))
 
-    def keep(self, model: str, version: int | None, manifest: model_pb2.Model | None) -> None:
+    def keep(self, model: str, version: Version | None, manifest: model_pb2.Model | None) -> None:
         """Remember what a manifest says."""
         self._known[model, version or NEWEST] = manifest.signature if manifest is not None else None
 
-    def forget(self, model: str, version: int | None) -> None:
+    def forget(self, model: str, version: Version | None) -> None:
         """Ask again next time: frames were refused, so "newest" may be another version by now."""
         self._known.pop((model, version or NEWEST), None)
+
+
+def _which(version: Version | None) -> Any:
+    return {"version_label": version} if isinstance(version, str) else {"version": version or NEWEST}
 
 
 def _selection(every_frame: bool) -> pb.OutputSelection.ValueType:

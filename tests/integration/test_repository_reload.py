@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from service.errors import Reason
 from service.repository.routing import place_of
 from soloist import Admin, Client, ModelState, SoloistError
+from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
@@ -334,3 +336,44 @@ def test_series_of_a_version_go_when_its_folder_goes(shop: Shop) -> None:
 
 def _requests(model: str, version: str) -> tuple[tuple[str, str], ...]:
     return (("api", "Predict"), ("code", "OK"), ("model", model), ("version", version))
+
+
+def _soloist(shop: Shop, *arguments: str) -> list[str]:
+    result = CliRunner().invoke(main, [*arguments, "--server", shop.server.grpc])
+    return [*result.stdout.splitlines(), *result.stderr.splitlines()]
+
+
+def test_the_command_line_does_the_same(shop: Shop) -> None:
+    shop.begin("typed")
+    shop.publish("typed", 2, gain=2.0)
+    assert _soloist(shop, "admin", "label", "typed", "stable", "1") == [
+        "stable  1",
+        "canary percent  0",
+        "shadow  none",
+    ]
+    _soloist(shop, "admin", "label", "typed", "canary", "2")
+    _soloist(shop, "admin", "canary", "typed", "2.5")
+    _soloist(shop, "admin", "shadow", "typed", "2")
+    assert _soloist(shop, "admin", "label", "typed") == ["canary  2", "stable  1", "canary percent  2.5", "shadow  2"]
+    frames = shop.server.repository.parent / "frames.csv"
+    frames.write_text("1,2\n")
+    assert "version 2" in _soloist(shop, "predict", "typed", str(frames), "--version", "canary")[0]
+    assert _soloist(shop, "admin", "unload", "typed", "--version", "2") == [
+        "MODEL  VERSION  STATE     REASON",
+        "typed  1        ready",
+        "typed  2        unloaded  unloaded by an operator",
+    ]
+    assert _soloist(shop, "admin", "load", "typed", "--version", "2")[2] == "typed  2        ready"
+    index = [line.split()[:3] for line in _soloist(shop, "admin", "index")]
+    assert ["typed", "1", "ready"] in index
+    assert _soloist(shop, "admin", "load", "nobody")[0].startswith("soloist: MODEL_NOT_FOUND: ")
+
+
+def test_a_client_may_name_a_label(shop: Shop) -> None:
+    shop.begin("called")
+    shop.publish("called", 2)
+    shop.admin.spread("called", labels={"stable": 1, "canary": 2})
+    assert shop.client.predict("called", CHUNKS[0], version="canary").version == 2
+    assert shop.client.model("called", "canary").status.version == 2
+    with shop.client.stream("called", version="canary") as stream:
+        assert stream.send([[1, 2]]).version == 2
