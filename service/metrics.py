@@ -148,5 +148,5 @@ class Metrics:
     def forget(self, name: str, version: str) -> None:
         """Remove every series of a version that has left the repository: new ones come for ever, memory doesn't."""
         for family in vars(self).values():
-            if {"model", "version"} <= set(family._labelnames):
-                family.remove_by_labels({"model": name, "version": version})
+            for role in {"version", "shadow"} & set(family._labelnames):
+                family.remove_by_labels({"model": name, role: version})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -282,3 +284,18 @@ async def test_labels_that_cannot_be_written_are_refused(shop: Shop) -> None:
     with pytest.raises(ServiceError) as caught:
         await shop.keeper.spread("m", [], lambda _: Rollout())
     assert caught.value.reason is Reason.LABELS_NOT_WRITTEN
+
+
+async def test_the_memory_of_a_version_that_has_left_is_freed(shop: Shop) -> None:
+    shop.write(1)
+    await shop.keeper.look()
+    old = shop.repository.resolve("m", 0)
+    gone = weakref.ref(old)
+    shop.uses.begin(old)
+    shop.write(2)
+    await shop.keeper.look()
+    shop.uses.end(old)
+    shop.gone.clear()
+    del old
+    gc.collect()
+    assert gone() is None
