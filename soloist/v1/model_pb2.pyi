@@ -54,7 +54,15 @@ class Model(_message.Message):
     architecture: _builtins.str
     """Architecture: "lstm", "tcn", "transformer" or "encoder"."""
     norm: _builtins.str
-    """Normaliser: "none", "layer", "rms", "batch", "batch_naive", …"""
+    """Normaliser, and what its statistics are taken over.
+    None: "none", and "dyt", a tanh.
+    One frame: "layer", "rms", "group_step" (each group of features by itself).
+    The training set: "batch" (shared over time, in a recurrence too), "batch_step" (an LSTM's, for each time step; the
+    last step's for later ones), "batch_ffn" ("batch", and one more inside each feed-forward network), "batch_naive"
+    (padding counted in: a control).
+    The sequence, future frames included, hence controls: "instance", "group".
+    All frames of the call, also those of other sequences, hence a control: "batch_current" (the weights of a "batch").
+    """
     causal: _builtins.bool
     """True when no output depends on a later frame; only such a model can stream."""
     control: _builtins.bool
@@ -232,7 +240,7 @@ class NormLayer(_message.Message):
     name: _builtins.str
     """Path in the PyTorch model, for instance "blocks.0.norm"."""
     kind: _builtins.str
-    """Kind: as Model.norm."""
+    """Kind: as Model.norm; "batch" for every layer of a "batch_ffn" model."""
     eps: _builtins.float
     """The constant added to the variance."""
     features: _builtins.int
@@ -245,7 +253,9 @@ class NormLayer(_message.Message):
     """Number of unpadded frames the statistics were estimated from; 0 when the layer has none."""
     @_builtins.property
     def ema(self) -> Global___Moments:
-        """Exponential moving averages as training left them. Empty for a layer without statistics."""
+        """Exponential moving averages as training left them. Empty for a layer without statistics, or with one set for each
+        time step.
+        """
 
     @_builtins.property
     def precise(self) -> Global___Moments:
