@@ -45,7 +45,7 @@ def trace(model: SequenceModel) -> onnx.ModelProto:
     shapes: tuple[object, ...] = ({0: batch, 1: time}, {0: batch})
     if states:
         arguments, shapes = (*arguments, states), (*shapes, tuple({0: batch} for _ in states))
-    with _undisturbed():
+    with undisturbed():
         try:
             program = torch.onnx.export(
                 wrapper,
@@ -95,7 +95,7 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Keep one export from changing the next, and the exporter from talking."""
     for operator in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
         # A second export in one process would find the first one's kernel here, and with it a fixed time axis.

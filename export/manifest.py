@@ -14,15 +14,26 @@ from models.training import Checkpoint
 from service.manifest import METADATA_KEY
 from soloist.v1.model_pb2 import Accuracy, Model, Parity, Provenance, Training
 
-_CONTROLS = frozenset({"batch_naive"})  # normalisers that stand for a mistake
+# Normalisers that stand for a mistake, or for what cannot be streamed or batched.
+_CONTROLS = frozenset({"batch_naive", "batch_current", "instance", "group"})
 __all__ = ["METADATA_KEY", "is_control", "manifest", "to_json"]
 _TOOLS = ("soloist", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 def manifest(
-    checkpoint: Checkpoint, folded: frozenset[str], parity: Parity, accuracy: Accuracy, *, name: str, version: int
+    checkpoint: Checkpoint,
+    folded: frozenset[str],
+    parity: Parity,
+    accuracy: Accuracy,
+    *,
+    name: str,
+    version: int,
+    checkpoint_sha256: str = "",
 ) -> Model:
-    """Put a model's manifest together but for its certificate."""
+    """Put a model's manifest together but for its certificate.
+
+    `checkpoint_sha256` is that of the checkpoint as it was trained, when it is served with another normaliser.
+    """
     model = checkpoint.model()
     return Model(
         name=name,
@@ -40,7 +51,7 @@ def manifest(
         accuracy=accuracy,
         parity=parity,
         provenance=Provenance(
-            checkpoint_sha256=checkpoint.digest,
+            checkpoint_sha256=checkpoint_sha256 or checkpoint.digest,
             data_sha256=checkpoint.data_sha256,
             opset=OPSET,
             tools=[f"{tool} {installed(tool)}" for tool in _TOOLS],

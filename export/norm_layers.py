@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import torch
 
-from models.norm import BatchNorm, LayerNorm, RMSNorm
+from models.norm import BatchNorm, StepBatchNorm, Trained
 from models.training import BatchStatistics, Checkpoint
 from models.zoo import SequenceModel
 from soloist.v1.model_pb2 import Moments, NormLayer
-
-_Norm = LayerNorm | RMSNorm | BatchNorm
 
 
 def norm_layers(checkpoint: Checkpoint, folded: frozenset[str]) -> list[NormLayer]:
     """Describe every normalisation layer of the trained model, in the order of the forward pass."""
     model = checkpoint.model()
-    modules = {name: module for name, module in model.named_modules() if isinstance(module, _Norm)}
+    modules: dict[str, Trained] = {
+        name: module for name, module in model.named_modules() if isinstance(module, Trained)
+    }
     return [
         _layer(name, modules[name], checkpoint.statistics.get(name), folded=name in folded)
         for name in _forward_order(model, modules)
     ]
 
 
-def _forward_order(model: SequenceModel, modules: dict[str, _Norm]) -> list[str]:
+def _forward_order(model: SequenceModel, modules: dict[str, Trained]) -> list[str]:
     called: dict[str, None] = {}
     for name, module in modules.items():
         module.register_forward_pre_hook(lambda _module, _arguments, name=name: called.setdefault(name))
@@ -33,9 +33,14 @@ def _forward_order(model: SequenceModel, modules: dict[str, _Norm]) -> list[str]
     return list(called)
 
 
-def _layer(name: str, norm: _Norm, statistics: BatchStatistics | None, *, folded: bool) -> NormLayer:
-    layer = NormLayer(name=name, kind=norm.kind, eps=norm.eps or 0.0, features=norm.weight.numel(), folded=folded)
-    if isinstance(norm, BatchNorm):
+def _layer(name: str, norm: Trained, statistics: BatchStatistics | None, *, folded: bool) -> NormLayer:
+    layer = NormLayer(
+        name=name, kind=norm.kind, eps=getattr(norm, "eps", 0.0), features=norm.weight.numel(), folded=folded
+    )
+    if isinstance(norm, StepBatchNorm):  # a table of moments for every step would be larger than the model
+        layer.statistics = "precise" if statistics else "ema"
+        layer.statistics_frames = statistics.frames if statistics else 0
+    elif isinstance(norm, BatchNorm):
         layer.statistics = "precise" if statistics else "ema"
         mean, variance = norm.running_mean, norm.running_var
         if statistics:

@@ -34,9 +34,9 @@ def measure(model: SequenceModel, graph: Graph, split: Split, *, bound: float | 
     largest: dict[str, float] = {}
     count = 0
     for case in cases(split, np.random.default_rng(0), causal=model.causal):
-        expected, found = _torch(model, case), _chunked(graph, case)
+        expected, found = _torch(model, case), chunked(graph, case)
         for name, value in expected.items():
-            largest[name] = max(largest.get(name, 0.0), _difference(value, found[name]))
+            largest[name] = max(largest.get(name, 0.0), difference(value, found[name]))
         count += 1
     if faults := [f"{name} by {value:.3g}" for name, value in largest.items() if not value <= bound]:
         raise ExportError(f"ONNX Runtime differs from PyTorch by more than {bound:g}: {', '.join(faults)}")
@@ -53,7 +53,7 @@ def _torch(model: SequenceModel, case: Case) -> dict[str, Array]:
     return {**tensors, **{f"next.{name}": state.numpy() for name, state in following.items()}}
 
 
-def _chunked(graph: Graph, case: Case) -> dict[str, Array]:
+def chunked(graph: Graph, case: Case) -> dict[str, Array]:
     """Run a case chunk by chunk; the k-th chunks of all rows share a batch, each row at its own position."""
     states: States = graph.zero_states(len(case.length))
     rows: list[list[Array]] = [[] for _ in case.length]
@@ -69,7 +69,7 @@ def _chunked(graph: Graph, case: Case) -> dict[str, Array]:
     return {**tensors, **{f"next.{name}": state for name, state in states.items()}}
 
 
-def _difference(expected: Array, found: Array) -> float:
+def difference(expected: Array, found: Array) -> float:
     """Return the largest difference; NaN, which no bound lets through, where either side holds one.
 
     A tensor that exceeds 1 is measured in units of its largest value: the pool's sum grows with the sequence, and its

@@ -14,13 +14,14 @@ from models.training import Checkpoint
 from soloist.v1.model_pb2 import Model
 
 
-def run(checkpoint_path: Path, repository: Path, name: str | None) -> Model:
+def run(checkpoint_path: Path, repository: Path, name: str | None, *, norm: str = "") -> Model:
     """Export a checkpoint under `name`, by default "<task>-<architecture>-<norm>", as its next free version.
 
+    `norm` is another normaliser than it was trained with, to be served with the same weights.
     Raises ExportError when a check fails and DataError when the checkpoint's task is unknown.
     """
     checkpoint = Checkpoint.load(checkpoint_path)
-    name = name or f"{checkpoint.task.name}-{checkpoint.architecture}-{checkpoint.config.norm}"
+    name = name or f"{checkpoint.task.name}-{checkpoint.architecture}-{norm or checkpoint.config.norm}"
     version = next_version(repository, name)
     dataset = load(checkpoint.task.name)
     console = Console(stderr=True)
@@ -32,7 +33,7 @@ def run(checkpoint_path: Path, repository: Path, name: str | None) -> Model:
             display.update(task, completed=STEPS.index(step), description=f"{name}: {step}")
 
         model = export_checkpoint(
-            checkpoint, repository, name=name, version=version, dataset=dataset, progress=progress
+            checkpoint, repository, name=name, version=version, dataset=dataset, norm=norm, progress=progress
         )
     console.print(_summary(model, repository), soft_wrap=True, highlight=False)
     return model

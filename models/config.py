@@ -33,6 +33,7 @@ class LSTMConfig:
     layers: int = 1
     norm: str = "layer"
     norm_place: NormPlace = "recurrent"
+    norm_steps: int = 64  # steps with statistics of their own, for norm "batch_step"; later ones use the last one's
     dropout: float = 0.1
     embedding: int = 32  # width of a token's vector; unused by tasks with numbers
 

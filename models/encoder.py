@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from models.config import EncoderConfig
-from models.feed_forward import FeedForward
-from models.norm import NormPair, make_norm, valid_frames
+from models.feed_forward import FeedForward, inner_pair
+from models.norm import NormPair, before_pool, folds, make_norm, valid_frames
 
 
 class EncoderLayer(nn.Module):
@@ -23,7 +23,7 @@ class EncoderLayer(nn.Module):
         self.heads, self.width, self.pre = config.heads, config.width, config.norm_position == "pre"
         self.project = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
-        self.feed_forward = FeedForward(config.width, config.dropout)
+        self.feed_forward = FeedForward(config.width, config.dropout, config.norm)
         self.attention_norm = make_norm(config.norm, config.width)
         self.feed_forward_norm = make_norm(config.norm, config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -33,10 +33,10 @@ class EncoderLayer(nn.Module):
         y_BTE: Tensor
         if self.pre:
             x_BTE = x_BTE + self.dropout(self._attend(self.attention_norm(x_BTE, valid_BT), valid_BT))
-            y_BTE = x_BTE + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTE, valid_BT)))
+            y_BTE = x_BTE + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTE, valid_BT), valid_BT))
         else:
             x_BTE = self.attention_norm(x_BTE + self.dropout(self._attend(x_BTE, valid_BT)), valid_BT)
-            y_BTE = self.feed_forward_norm(x_BTE + self.dropout(self.feed_forward(x_BTE)), valid_BT)
+            y_BTE = self.feed_forward_norm(x_BTE + self.dropout(self.feed_forward(x_BTE, valid_BT)), valid_BT)
         return y_BTE
 
     def _attend(self, x_BTE: Tensor, valid_BT: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
         self.config, self.width = config, config.width
         self.project = nn.Linear(features, config.width)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
-        self.final_norm = make_norm(config.norm if config.norm_position == "pre" else "none", config.width)
+        self.final_norm = make_norm(before_pool(config.norm) if config.norm_position == "pre" else "none", config.width)
         self.before = nn.Linear(features, config.width)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:  # noqa: ARG002  # the body protocol asks for it
@@ -80,10 +80,12 @@ class Encoder(nn.Module):
         return self.final_norm(h_BTE, valid_BT), {}
 
     def norm_pairs(self) -> list[NormPair]:
-        """Return the pre-norm BatchNorms, each with the linear map behind it."""
-        if not self.config.norm.startswith("batch") or self.config.norm_position != "pre":
-            return []
-        return [
+        """Return the pre-norm BatchNorms, each with the linear map behind it, and those of feed-forward networks."""
+        layers = range(self.config.layers) if self.config.norm == "batch_ffn" else ()
+        inner = [inner_pair(f"layers.{i}.feed_forward") for i in layers]
+        if not folds(self.config.norm) or self.config.norm_position != "pre":
+            return inner
+        return inner + [
             NormPair(norm=f"layers.{i}.{norm}", linear=f"layers.{i}.{linear}", side="after")
             for i in range(self.config.layers)
             for norm, linear in (("attention_norm", "project"), ("feed_forward_norm", "feed_forward.up"))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import TCNConfig
-from models.norm import Norm, NormPair, make_norm, valid_frames
+from models.norm import Norm, NormPair, folds, make_norm, valid_frames
 
 
 class CausalConv(nn.Module):
@@ -80,7 +80,7 @@ class TCN(nn.Module):
 
     def norm_pairs(self) -> list[NormPair]:
         """Every BatchNorm with the convolution's matrix in front of it."""
-        if not self.config.norm.startswith("batch"):
+        if not folds(self.config.norm):
             return []
         return [
             NormPair(norm=f"blocks.{i}.norm", linear=f"blocks.{i}.conv.linear", side="before")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from models.config import TransformerConfig
-from models.feed_forward import FeedForward
-from models.norm import NormPair, make_norm, valid_frames
+from models.feed_forward import FeedForward, inner_pair
+from models.norm import NormPair, before_pool, folds, make_norm, valid_frames
 from models.tiled_attention import TiledAttention, Tiling
 
 
@@ -24,7 +24,7 @@ class TransformerLayer(nn.Module):
         super().__init__()
         self.pre = config.norm_position == "pre"
         self.attention = TiledAttention(config)
-        self.feed_forward = FeedForward(config.width, config.dropout)
+        self.feed_forward = FeedForward(config.width, config.dropout, config.norm)
         self.attention_norm = make_norm(config.norm, config.width)
         self.feed_forward_norm = make_norm(config.norm, config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -36,11 +36,11 @@ class TransformerLayer(nn.Module):
         if self.pre:
             a_BTE, cache = self.attention(self.attention_norm(x_BTE, valid_BT), tiling, cache)
             x_BTE = x_BTE + self.dropout(a_BTE)
-            f_BTE = self.feed_forward(self.feed_forward_norm(x_BTE, valid_BT))
+            f_BTE = self.feed_forward(self.feed_forward_norm(x_BTE, valid_BT), valid_BT)
             return x_BTE + self.dropout(f_BTE), cache
         a_BTE, cache = self.attention(x_BTE, tiling, cache)
         x_BTE = self.attention_norm(x_BTE + self.dropout(a_BTE), valid_BT)
-        return self.feed_forward_norm(x_BTE + self.dropout(self.feed_forward(x_BTE)), valid_BT), cache
+        return self.feed_forward_norm(x_BTE + self.dropout(self.feed_forward(x_BTE, valid_BT)), valid_BT), cache
 
 
 class Transformer(nn.Module):
@@ -53,7 +53,7 @@ class Transformer(nn.Module):
         self.config, self.width = config, config.width
         self.project = nn.Linear(features, config.width)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
-        self.final_norm = make_norm(config.norm if config.norm_position == "pre" else "none", config.width)
+        self.final_norm = make_norm(before_pool(config.norm) if config.norm_position == "pre" else "none", config.width)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
         """Zeros: position [batch, 1] int64, keys and values [batch, window + tile, E]."""
@@ -82,13 +82,14 @@ class Transformer(nn.Module):
     def norm_pairs(self) -> list[NormPair]:
         """Return the BatchNorms whose output goes into one linear map: in front of attention and feed-forward networks.
 
-        Pre-norm only: behind a residual sum nothing folds. The final one goes into the pool.
+        Those in front are pre-norm only: behind a residual sum nothing folds. The final one goes into the pool.
         """
-        if not self.config.norm.startswith("batch") or self.config.norm_position != "pre":
-            return []
-        pairs = []
-        for i in range(self.config.layers):
-            layer = f"layers.{i}"
+        pairs: list[NormPair] = []
+        for layer in (f"layers.{i}" for i in range(self.config.layers)):
+            if self.config.norm == "batch_ffn":
+                pairs.append(inner_pair(f"{layer}.feed_forward"))
+            if self.config.norm_position != "pre" or not folds(self.config.norm):
+                continue
             pairs.append(NormPair(norm=f"{layer}.attention_norm", linear=f"{layer}.attention.project", side="after"))
             pairs.append(NormPair(norm=f"{layer}.feed_forward_norm", linear=f"{layer}.feed_forward.up", side="after"))
         return pairs

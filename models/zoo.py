@@ -1,4 +1,6 @@
-"""Owns the whole model around a body: scaling or embedding in front, pooled classification head behind; and the names.
+"""Owns the whole model around a body: scaling or embedding in front, pooled classification head behind.
+
+The default models by name are those of models/defaults.py, to be had from here too.
 
 Shape suffixes: B batch, T time, C input features, D width in front of the body, H body width, K classes.
 
@@ -26,8 +28,23 @@ import torch
 from torch import Tensor, nn
 
 from models.causal_pool import CausalPool
-from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
-from models.norm import NORMS, NormPair
+from models.config import ModelConfig, TaskSpec
+from models.defaults import DEFAULTS, configuration, names, norms, with_norm
+from models.norm import SERVED_AS, NormPair, is_causal
+
+__all__ = [
+    "BODIES",
+    "DEFAULTS",
+    "Body",
+    "Scaling",
+    "SequenceModel",
+    "TokenEmbedding",
+    "build",
+    "configuration",
+    "names",
+    "norms",
+    "with_norm",
+]
 
 BODIES = {"lstm": "LSTM", "tcn": "TCN", "transformer": "Transformer", "encoder": "Encoder"}
 
@@ -77,18 +94,18 @@ class SequenceModel(nn.Module):
         self.front = TokenEmbedding(task.token_count, features) if tokens else Scaling(features)
         body = getattr(importlib.import_module(f"models.{architecture}"), BODIES[architecture])(features, config)
         self.body: nn.Module = body
-        self.causal: bool = body.causal
+        self.causal: bool = body.causal and is_causal(config.norm)
         self.pool = CausalPool(body.width)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(body.width, len(task.labels))
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
         """Zeros of every state, batch first; empty for a model that isn't causal."""
-        if not self.causal:
-            return {}
-        body = cast("Body", self.body)
+        return self._zero_states(batch) if self.causal else {}
+
+    def _zero_states(self, batch: int) -> dict[str, Tensor]:
         pool = {f"pool.{name}": state for name, state in self.pool.initial_state(batch).items()}
-        return {**body.initial_state(batch), **pool}
+        return {**cast("Body", self.body).initial_state(batch), **pool}
 
     def forward(self, x: Tensor, length_B: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return logits [B, T, K] and the states after `length` frames.
@@ -96,8 +113,8 @@ class SequenceModel(nn.Module):
         `x` is [B, T, C] float32 or [B, T] int64 tokens, `length_B` int64 ≥ 1. Row b's answer for its whole sequence is
         its logits at frame length - 1.
         """
-        zero = self.pool.initial_state(x.shape[0]) if not self.causal else {}
-        pooled = {name: zero[name] if name in zero else states[f"pool.{name}"] for name in ("sum", "count")}
+        states = states if self.causal else self._zero_states(x.shape[0])
+        pooled = {name: states[f"pool.{name}"] for name in ("sum", "count")}
         h_BTH, next_states = self.body(self.front(x), length_B, states)
         mean_BTH, next_pooled = self.pool(h_BTH, length_B, pooled)
         logits_BTK = self.head(self.dropout(mean_BTH))
@@ -112,36 +129,12 @@ class SequenceModel(nn.Module):
 
 
 def build(task: TaskSpec, architecture: str, config: ModelConfig) -> SequenceModel:
-    """Return a fresh model in training mode. Raises ValueError when `config` is of another architecture."""
+    """Return a fresh model in training mode.
+
+    Raises ValueError when `config` is of another architecture, or names a normaliser that this one does not have.
+    """
     if config.architecture != architecture:
         raise ValueError(f"a {config.architecture} config cannot set up a {architecture}")
+    if config.norm not in (*norms(architecture), *SERVED_AS):
+        raise ValueError(f"{architecture} has no normaliser {config.norm!r}: one of {', '.join(norms(architecture))}")
     return SequenceModel(task, architecture, config)
-
-
-DEFAULTS: dict[tuple[str, str], ModelConfig] = {
-    ("vowels", "lstm"): LSTMConfig(hidden=64),
-    ("vowels", "tcn"): TCNConfig(),
-    ("vowels", "transformer"): TransformerConfig(),
-    ("vowels", "encoder"): EncoderConfig(),
-    ("digits", "lstm"): LSTMConfig(hidden=96),
-    ("digits", "tcn"): TCNConfig(blocks=4),
-    ("digits", "transformer"): TransformerConfig(),
-    ("digits", "encoder"): EncoderConfig(),
-    ("languages", "lstm"): LSTMConfig(hidden=128),
-    ("languages", "tcn"): TCNConfig(blocks=4),
-    ("languages", "transformer"): TransformerConfig(),
-    ("languages", "encoder"): EncoderConfig(),
-}
-
-
-def names() -> list[str]:
-    """Every name `configuration` knows: "<task>-<architecture>-<norm>"."""
-    return [f"{task}-{architecture}-{norm}" for task, architecture in DEFAULTS for norm in NORMS]
-
-
-def configuration(name: str) -> tuple[str, str, ModelConfig]:
-    """Return (task name, architecture, config) of a default model. Raises KeyError for an unknown name."""
-    task, architecture, norm = name.split("-")
-    if norm not in NORMS:
-        raise KeyError(name)
-    return task, architecture, dataclasses.replace(DEFAULTS[task, architecture], norm=norm)

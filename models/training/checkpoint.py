@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import pickle
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from models.config import ModelConfig, TaskSpec, config_from_json, config_to_json, task_from_json, task_to_json
+from models.norm import SERVED_AS
 from models.zoo import SequenceModel, build
 
 # What torch.load and the parts of a checkpoint raise over a file that is none.
@@ -26,7 +28,10 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchStatistics:
-    """A BatchNorm's moments, each [C]: moving averages of training, and re-estimated over all `frames` of training."""
+    """A BatchNorm's moments: moving averages of training, and re-estimated over all `frames` of training.
+
+    Each is [C], or [S, C] where the first S steps of a sequence have their own.
+    """
 
     ema_mean: Tensor
     ema_variance: Tensor
@@ -66,6 +71,15 @@ class Checkpoint:
             sha256.update(f"{name} {weight.dtype} {tuple(weight.shape)}\0".encode())
             sha256.update(weight.contiguous().numpy().tobytes())
         return sha256.hexdigest()
+
+    def served_as(self, norm: str) -> Checkpoint:
+        """Return the same weights in a model with another normaliser (models.norm.SERVED_AS).
+
+        Raises ValueError when these are not the weights that it takes.
+        """
+        if SERVED_AS.get(norm) != self.config.norm:
+            raise ValueError(f"weights trained with {self.config.norm!r} cannot be served as {norm!r}")
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, norm=norm), statistics={})
 
     def model(self) -> SequenceModel:
         """Return a fresh model in eval mode with these weights."""

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from models.lstm import LSTMLayer
-from models.norm import BatchNorm, valid_frames
+from models.norm import BatchNorm, StepBatchNorm, valid_frames
 from models.zoo import SequenceModel
 
+Running = BatchNorm | StepBatchNorm  # those with running statistics
 Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_BT)
 
 
@@ -24,9 +25,9 @@ def observed(model: SequenceModel, observe: Observer) -> Iterator[None]:
     """Tell `observe` what every BatchNorm gets while this is open."""
     handles = []
     for name, module in model.named_modules():
-        if isinstance(module, BatchNorm) and not is_recurrent(name):
+        if isinstance(module, Running) and not is_recurrent(name):
             handles.append(module.register_forward_pre_hook(_entering(name, observe)))
-        elif isinstance(module, LSTMLayer) and isinstance(module.recurrent_norm, BatchNorm):
+        elif isinstance(module, LSTMLayer) and isinstance(module.recurrent_norm, Running):
             handles.append(module.register_forward_hook(_leaving_recurrence(name, observe)))
     try:
         yield
@@ -41,7 +42,7 @@ def is_recurrent(name: str) -> bool:
 
 
 def _entering(name: str, observe: Observer) -> Callable[..., None]:
-    def hook(_module: BatchNorm, arguments: tuple[Any, ...]) -> None:
+    def hook(_module: Running, arguments: tuple[Any, ...]) -> None:
         observe(name, arguments[0], arguments[1])
 
     return hook
@@ -50,7 +51,7 @@ def _entering(name: str, observe: Observer) -> Callable[..., None]:
 def _leaving_recurrence(name: str, observe: Observer) -> Callable[..., None]:
     # Frame t of the recurrent path is W·h of frame t - 1, so the layer's output tells all of it.
     def hook(layer: LSTMLayer, arguments: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
-        x_BTD, length_B, h_BH, _ = arguments
+        x_BTD, length_B, h_BH, *_ = arguments
         h_BTH = torch.cat([h_BH[:, None], outputs[0][:, :-1]], dim=1)
         observe(f"{name}.recurrent_norm", layer.recurrent(h_BTH), valid_frames(length_B, x_BTD.shape[1]))
 

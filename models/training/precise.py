@@ -5,8 +5,10 @@ Shape suffixes: B batch, T time, N counted frames, C features.
 Done layer by layer, in the order of the forward pass and in eval mode: a layer's moments are taken over every frame
 of the training set as it arrives there once all layers in front of it use their precise moments. So each layer's
 statistics are those of exactly what it sees when serving; one whole-set batch in training mode gives the same.
-Moments of the batches are merged exactly (Chan et al. 1979) in float64. A BatchNorm inside a recurrence moves its own
+A BatchNorm inside a recurrence moves its own
 input, so its statistics are a fixed point, approached by damped passes (undamped, they may circle it for ever).
+Statistics of each step need no passes: a step's input depends on earlier steps only, so one batch of the whole split
+settles them in turn.
 
 Masked BatchNorm takes valid frames only. The naive control counts the padding of the batches used here too: corrected,
 it would no longer be the mistake it stands for.
@@ -20,37 +22,16 @@ import torch
 from torch import Tensor
 
 from models.data import Split
-from models.norm import BatchNorm
-from models.training.batches import whole_batches
+from models.norm import BatchNorm, StepBatchNorm
+from models.training.batches import collate, whole_batches
 from models.training.checkpoint import BatchStatistics
-from models.training.observation import is_recurrent, observed
+from models.training.observation import Running, is_recurrent, observed
+from models.training.running_moments import Moments
 from models.zoo import SequenceModel
 
 DAMPING = 0.5  # share of the way to the measured moments that a pass inside a recurrence goes
 TOLERANCE = 1e-3  # distance from the fixed point, in deviations, at which it counts as reached
 MOST_PASSES = 40
-
-
-class Moments:
-    """Mean and population variance over frames that come batch by batch, in float64."""
-
-    def __init__(self, features: int) -> None:
-        self.frames = 0
-        self.mean_C = torch.zeros(features, dtype=torch.float64)
-        self.squares_C = torch.zeros(features, dtype=torch.float64)
-
-    def add(self, x_NC: Tensor) -> None:
-        """Merge in the moments of more frames."""
-        x_NC = x_NC.to(torch.float64)
-        added, mean_C = len(x_NC), x_NC.mean(dim=0)
-        total, difference_C = self.frames + added, mean_C - self.mean_C
-        self.squares_C += (x_NC - mean_C).square().sum(dim=0) + difference_C.square() * (self.frames * added / total)
-        self.mean_C += difference_C * (added / total)
-        self.frames = total
-
-    def variance(self) -> Tensor:
-        """Return the population variance [C]."""
-        return self.squares_C / self.frames
 
 
 def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]:
@@ -59,27 +40,32 @@ def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]
     The model is in eval mode afterwards. Without BatchNorm there is nothing to do: an empty dict.
     """
     model.eval()
-    norms = {name: module for name, module in model.named_modules() if isinstance(module, BatchNorm)}
+    norms = {name: module for name, module in model.named_modules() if isinstance(module, Running)}
     if not norms:
         return {}
-    averages = {name: (norm.running_mean.clone(), norm.running_var.clone()) for name, norm in norms.items()}
-    frames: dict[str, int] = {}
-    for name in _order(model, split):
-        frames[name] = _settle(model, split, name)
+    averages = {name: _running(norm) for name, norm in norms.items()}
+    frames = {name: _settle(model, split, name) for name in _order(model, split)}
     return {
         name: BatchStatistics(
             ema_mean=averages[name][0],
             ema_variance=averages[name][1],
-            precise_mean=norms[name].running_mean.clone(),
-            precise_variance=norms[name].running_var.clone(),
+            precise_mean=(precise := _running(norms[name]))[0],
+            precise_variance=precise[1],
             frames=frames[name],
         )
         for name in frames
     }
 
 
+def _running(norm: Running) -> tuple[Tensor, Tensor]:
+    known = norm.last + 1 if isinstance(norm, StepBatchNorm) else len(norm.running_mean)
+    return norm.running_mean[:known].clone(), norm.running_var[:known].clone()
+
+
 def _settle(model: SequenceModel, split: Split, name: str) -> int:
-    norm, recurrent = cast("BatchNorm", model.get_submodule(name)), is_recurrent(name)
+    norm, recurrent = cast("Running", model.get_submodule(name)), is_recurrent(name)
+    if isinstance(norm, StepBatchNorm):
+        return _settle_steps(model, split, norm)
     for _ in range(MOST_PASSES):
         moments = measure(model, split, name)
         mean_C, var_C = moments.mean_C.float(), moments.variance().float()
@@ -90,6 +76,18 @@ def _settle(model: SequenceModel, split: Split, name: str) -> int:
         if not recurrent or bool((off_C <= TOLERANCE * deviation_C).all()):
             break
     return moments.frames
+
+
+@torch.no_grad()
+def _settle_steps(model: SequenceModel, split: Split, norm: StepBatchNorm) -> int:
+    """Put the whole split through as one batch, each step normalised with its own moments, and keep those."""
+    sequences = [sequence[: norm.steps] for sequence in split.sequences]
+    batch = collate(sequences, split.labels)
+    norm.known.zero_()
+    norm.train()
+    model(batch.x, batch.length, model.initial_state(len(sequences)))
+    norm.eval()
+    return sum(min(len(sequence), int(norm.known)) for sequence in sequences)
 
 
 def measure(model: SequenceModel, split: Split, name: str) -> Moments:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,23 +10,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.data import load
-from models.norm import NORMS
 from models.training import loop
 from models.training.checkpoint import Checkpoint
-from models.zoo import BODIES, DEFAULTS
+from models.zoo import BODIES, DEFAULTS, norms, with_norm
 
 
 def run(*, task: str, architecture: str, norm: str, seed: int, out: Path, epochs: int | None) -> Checkpoint:
     """Train the default model of a task and architecture with a normaliser, and write its checkpoint to `out`.
 
-    Raises ValueError for an unknown architecture or normaliser and DataError for an unknown task.
+    Raises ValueError for an unknown architecture, or a normaliser that it does not have, and DataError for an unknown
+    task.
     """
     if architecture not in BODIES:
         raise ValueError(f"unknown architecture {architecture!r}: one of {', '.join(BODIES)}")
-    if norm not in NORMS:
-        raise ValueError(f"unknown normaliser {norm!r}: one of {', '.join(NORMS)}")
+    if norm not in norms(architecture):
+        raise ValueError(f"{architecture} has no normaliser {norm!r}: one of {', '.join(norms(architecture))}")
     dataset = load(task)
-    config = dataclasses.replace(DEFAULTS[task, architecture], norm=norm)
+    config = with_norm(DEFAULTS[task, architecture], norm)
     console = Console(stderr=True)
     with bar(console, f"{task}-{architecture}-{norm}") as progress:
         checkpoint = loop.train(dataset, architecture, config, seed, epochs, progress)

@@ -26,19 +26,40 @@ Array = npt.NDArray[Any]
 NUMBERS = TaskSpec(name="numbers", frames="features", feature_count=5, labels=("a", "b", "c"))
 TOKENS = TaskSpec(name="tokens", frames="tokens", token_count=11, labels=("a", "b"), text_encoding="utf8")
 WINDOW = 12
+STEPS = 9  # with statistics of their own; most sequences go on beyond
 CAUSAL: dict[str, ModelConfig] = {
-    "lstm-recurrent": LSTMConfig(hidden=13, layers=2),
-    "lstm-input": LSTMConfig(hidden=13, layers=2, norm_place="input"),
+    "lstm-recurrent": LSTMConfig(hidden=13, layers=2, norm_steps=STEPS),
+    "lstm-input": LSTMConfig(hidden=13, layers=2, norm_place="input", norm_steps=STEPS),
     "tcn": TCNConfig(channels=19),
     "transformer-pre": TransformerConfig(width=18, heads=3, window=WINDOW, tile=4),
     "transformer-post": TransformerConfig(width=18, heads=3, layers=1, window=WINDOW, tile=4, norm_position="post"),
 }
-WHOLE_ONLY: dict[str, ModelConfig] = {"encoder": EncoderConfig(width=18, heads=3)}
-NORMS = ("none", "layer", "rms", "batch")
-CASES = [*itertools.product(CAUSAL, NORMS), ("tcn", "batch_naive"), ("lstm-recurrent", "batch_naive")]
-ENCODERS = [*itertools.product(WHOLE_ONLY, NORMS)]
+GROUPED: dict[str, ModelConfig] = {  # of 3, 5 and 6 features a group
+    "lstm-recurrent-groups": LSTMConfig(hidden=12, layers=2),
+    "lstm-input-groups": LSTMConfig(hidden=12, layers=2, norm_place="input"),
+    "tcn-groups": TCNConfig(channels=20),
+    "transformer-groups": TransformerConfig(width=24, heads=3, window=WINDOW, tile=4),
+}
+WHOLE_ONLY: dict[str, ModelConfig] = {
+    "encoder": EncoderConfig(width=18, heads=3),
+    "encoder-groups": EncoderConfig(width=24, heads=3),
+}
+CONFIGS = {**CAUSAL, **GROUPED, **WHOLE_ONLY}
+NORMS = ("none", "layer", "rms", "batch", "dyt")
+CASES = [
+    *itertools.product(CAUSAL, NORMS),
+    *itertools.product(GROUPED, ["group_step"]),
+    *itertools.product(["lstm-recurrent", "tcn"], ["batch_naive"]),
+    *itertools.product(["lstm-recurrent", "lstm-input"], ["batch_step"]),
+    *itertools.product(["transformer-pre", "transformer-post"], ["batch_ffn"]),
+]
+ENCODERS = [*itertools.product(["encoder"], [*NORMS, "batch_ffn"]), ("encoder-groups", "group_step")]
+# They see the future, but keep bits otherwise.
+OVER_TIME = [*itertools.product(["lstm-input-groups", "tcn-groups", "transformer-groups"], ["instance", "group"])]
+CURRENT = [*itertools.product(["lstm-recurrent", "lstm-input", "tcn", "transformer-pre"], ["batch_current"])]
 # One frame, every remainder of 4, and past the window of the Transformer.
 LENGTHS = (1, 2, 3, 4, 5, 7, 11, 13, 16, 27, 31, 43)
+DRAWN = ("attention.bias", "running_mean", "running_var")
 FILLERS = (0.0, 1e30, np.inf, np.nan)
 
 
@@ -49,7 +70,9 @@ def untrained(task: TaskSpec, config: ModelConfig) -> zoo.SequenceModel:
     model = zoo.build(task, config.architecture, config)
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            if tensor.dtype == torch.float32 and (tensor.ndim == 1 or name.endswith("attention.bias")):
+            if name.endswith("known"):
+                tensor.fill_(STEPS)
+            if tensor.dtype == torch.float32 and (tensor.ndim == 1 or name.endswith(DRAWN)):
                 positive = name.endswith(("running_var", "deviation", "norm.weight"))
                 noise = torch.randn(tensor.shape, generator=generator)
                 tensor.copy_(0.5 + noise.abs() if positive else 0.3 * noise)
@@ -58,10 +81,9 @@ def untrained(task: TaskSpec, config: ModelConfig) -> zoo.SequenceModel:
 
 @functools.cache
 def exported(name: str, norm: str, task: TaskSpec = NUMBERS) -> Graph:
-    config = dataclasses.replace({**CAUSAL, **WHOLE_ONLY}[name], norm=norm)
-    model = untrained(task, config)
+    model = untrained(task, dataclasses.replace(CONFIGS[name], norm=norm))
     traced = trace(fold(model)[0])
-    assert lint_model(traced) == []
+    assert lint_model(traced) == [] or norm == "batch_current"
     return Graph(open_session(traced.SerializeToString()), signature(model))
 
 
@@ -70,7 +92,7 @@ def graph(request: pytest.FixtureRequest) -> Graph:
     return exported(*request.param)
 
 
-@pytest.fixture(params=[*CASES, *ENCODERS], ids="-".join)
+@pytest.fixture(params=[*CASES, *ENCODERS, *OVER_TIME], ids="-".join)
 def any_graph(request: pytest.FixtureRequest) -> Graph:
     return exported(*request.param)
 
@@ -195,11 +217,38 @@ def test_a_token_out_of_range_is_clipped_into_it() -> None:
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-@pytest.mark.parametrize("norm", NORMS)
-def test_padding_reaches_no_valid_frame_of_the_encoder(norm: str, filler: float) -> None:
-    graph = exported("encoder", norm)
+@pytest.mark.parametrize(("name", "norm"), [*ENCODERS, *OVER_TIME])
+def test_padding_reaches_no_valid_frame_where_all_are_seen(name: str, norm: str, filler: float) -> None:
+    graph = exported(name, norm)
     for frames in LENGTHS:
         sequence = numbers(frames)
         whole = alone(graph, sequence)
         for padding in (1, 2, 3, 4, 9):
             assert_same_bits(whole, together(graph, [sequence], {}, padding, filler)[0])
+
+
+@pytest.mark.parametrize(("name", "norm"), OVER_TIME)
+def test_moments_over_time_see_the_future(name: str, norm: str) -> None:
+    graph = exported(name, norm)
+    assert not graph.signature.states
+    sequence = numbers(31)
+    difference = np.abs(alone(graph, sequence)[0][:16] - alone(graph, sequence[:16])[0]).max()
+    assert difference > 1e-2
+
+
+@pytest.mark.parametrize(("name", "norm"), CURRENT)
+def test_statistics_of_the_batch_at_hand_depend_on_it(name: str, norm: str) -> None:
+    graph = exported(name, norm)
+    assert not graph.signature.states
+    sequence = numbers(31)
+    whole = alone(graph, sequence)[0]
+    beside = together(graph, [sequence, *(numbers(31, seed, 100.0) for seed in (1, 2, 3))], {}, 0, 0.0)[0][0]
+    assert np.abs(beside - whole).max() > 1e-2
+    padded = together(graph, [sequence], {}, 7, np.nan)[0][0]
+    np.testing.assert_allclose(padded, whole, atol=1e-4)
+
+
+def test_one_frame_alone_is_lost_to_statistics_of_the_batch_at_hand() -> None:
+    graph = exported("lstm-recurrent", "batch_current")
+    first, second = (alone(graph, numbers(1, seed, 100.0))[0] for seed in (1, 2))
+    assert first.tobytes() == second.tobytes()

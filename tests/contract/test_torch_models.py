@@ -29,8 +29,10 @@ def config(request: pytest.FixtureRequest) -> ModelConfig:
     return chosen
 
 
-@pytest.fixture(params=["none", "layer", "rms", "batch"])
+@pytest.fixture(params=["none", "layer", "rms", "batch", "batch_step", "batch_ffn", "group_step", "dyt"])
 def model(request: pytest.FixtureRequest, config: ModelConfig) -> zoo.SequenceModel:
+    if request.param not in zoo.norms(config.architecture):
+        pytest.skip(f"{config.architecture} has no {request.param}")
     torch.manual_seed(0)
     model = zoo.build(TASK, config.architecture, dataclasses.replace(config, norm=request.param))
     with torch.no_grad():  # in training mode, so that BatchNorm has statistics of its own

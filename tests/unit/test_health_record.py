@@ -3,21 +3,21 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-from service.health import API, SERVER, Health
+from service.health import API, OPEN_INFERENCE, SERVER, Health
 
 READY = ""
 
 
 def test_nothing_serves_until_the_repository_has_reported() -> None:
     health = Health()
-    assert health.statuses == {SERVER: False, API: False}
+    assert health.statuses == {SERVER: False, API: False, OPEN_INFERENCE: False}
     assert health.why_not_ready
 
 
 def test_a_broken_model_does_not_hide_the_others() -> None:
     health = Health()
     health.update({"good": True, "broken": False}, READY)
-    assert health.statuses == {SERVER: True, API: True, "good": True, "broken": False}
+    assert health.statuses == {SERVER: True, API: True, OPEN_INFERENCE: True, "good": True, "broken": False}
     assert not health.why_not_ready
 
 

@@ -7,8 +7,8 @@ import torch
 
 from export.fold import fold
 from models import zoo
-from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
-from models.norm import BatchNorm
+from models.config import EncoderConfig, LSTMConfig, ModelConfig, NormPosition, TaskSpec, TCNConfig, TransformerConfig
+from models.norm import BatchNorm, StepAffine, StepBatchNorm
 
 TASK = TaskSpec(name="numbers", frames="features", feature_count=5, labels=("a", "b", "c"))
 FOLDING: list[ModelConfig] = [
@@ -78,7 +78,33 @@ def test_behind_a_residual_sum_nothing_folds() -> None:
     assert torch.equal(ask(folded), ask(model))
 
 
-@pytest.mark.parametrize("norm", ["none", "layer", "rms"])
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_between_two_linear_maps_everything_folds(position: NormPosition) -> None:
+    config = TransformerConfig(width=12, heads=3, window=8, tile=4, norm="batch_ffn", norm_position=position)
+    model = untrained(config)
+    before = ask(model)
+    folded, names = fold(model)
+    inner = {f"body.layers.{i}.feed_forward.norm" for i in range(config.layers)}
+    assert inner == {name for name in names if name.endswith("feed_forward.norm")}
+    torch.testing.assert_close(ask(folded), before, atol=2e-5, rtol=2e-5)
+
+
+def test_statistics_of_each_step_become_tables() -> None:
+    model = untrained(LSTMConfig(hidden=12, norm="batch_step", norm_steps=6))
+    for module in model.modules():
+        if isinstance(module, StepBatchNorm):
+            module.known.fill_(4)
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    folded, names = fold(model)
+    assert not names
+    tables = folded.get_submodule("body.layers.0.recurrent_norm")
+    assert isinstance(tables, StepAffine)
+    assert tables.scale.shape == (4, 48)
+    torch.testing.assert_close(ask(folded), ask(model), atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "rms", "dyt", "group", "group_step", "instance"])
 def test_other_normalisers_stay(norm: str) -> None:
     model = untrained(TCNConfig(channels=12, norm=norm))
     folded, names = fold(model)

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from models.config import TCNConfig
 from models.data import TASKS, Dataset, load
-from models.norm import NORMS
+from models.norm import NORMS, SERVED_AS
 from models.training import Checkpoint, CheckpointError, train
 from models.zoo import BODIES
+from soloist.cli import export as export_command
 from soloist.cli import train as command
 from soloist.cli.main import main
 
@@ -91,7 +92,7 @@ def test_the_command_line_trains(tmp_path: Path) -> None:
     assert written.digest in result.output
 
 
-@pytest.mark.parametrize(("option", "value"), [("--task", "faces"), ("--architecture", "gru"), ("--norm", "group")])
+@pytest.mark.parametrize(("option", "value"), [("--task", "faces"), ("--architecture", "gru"), ("--norm", "spectral")])
 def test_an_unknown_name_is_wrong_usage(option: str, value: str, tmp_path: Path) -> None:
     arguments = {"--task": "vowels", "--architecture": "tcn", "--out": str(tmp_path / "x.pt"), option: value}
     result = CliRunner().invoke(main, ["train", *(word for pair in arguments.items() for word in pair)])
@@ -99,7 +100,21 @@ def test_an_unknown_name_is_wrong_usage(option: str, value: str, tmp_path: Path)
     assert value in result.output
 
 
+def test_weights_are_served_with_the_statistics_of_the_batch_at_hand(checkpoint: Checkpoint) -> None:
+    served = checkpoint.served_as("batch_current")
+    assert served.config.norm == "batch_current"
+    assert served.weights is checkpoint.weights
+    assert not served.model().causal
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "batch_step"])
+def test_weights_are_not_served_with_a_normaliser_they_do_not_fit(checkpoint: Checkpoint, norm: str) -> None:
+    with pytest.raises(ValueError, match="trained with 'batch'"):
+        checkpoint.served_as(norm)
+
+
 def test_the_command_line_knows_the_names_there_are() -> None:
+    assert list(export_command.SERVED_ONLY) == list(SERVED_AS)
     assert (list(command.TASKS), list(command.ARCHITECTURES), list(command.NORMS)) == (
         list(TASKS),
         list(BODIES),

@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from models import zoo
 from models.config import (
@@ -54,4 +55,33 @@ def test_names_are_understood() -> None:
         task, architecture, config = zoo.configuration(name)
         assert f"{task}-{architecture}-{config.norm}" == name
     with pytest.raises(KeyError):
-        zoo.configuration("vowels-lstm-group")
+        zoo.configuration("vowels-lstm-spectral")
+
+
+@pytest.mark.parametrize("name", ["vowels-tcn-batch_step", "vowels-lstm-batch_ffn", "vowels-tcn-batch_current"])
+def test_normalisers_that_an_architecture_does_not_have_have_no_name(name: str) -> None:
+    with pytest.raises(KeyError):
+        zoo.configuration(name)
+
+
+def test_a_normaliser_that_an_architecture_does_not_have_is_refused() -> None:
+    task = TaskSpec(name="numbers", frames="features", feature_count=2, labels=("a", "b"))
+    with pytest.raises(ValueError, match="transformer has no normaliser 'batch_step'"):
+        zoo.build(task, "transformer", TransformerConfig(norm="batch_step"))
+
+
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_a_recurrence_has_no_moments_over_time(norm: str) -> None:
+    task = TaskSpec(name="numbers", frames="features", feature_count=2, labels=("a", "b"))
+    with pytest.raises(ValueError, match="norm_place"):
+        zoo.build(task, "lstm", LSTMConfig(norm=norm))
+    assert not zoo.build(task, *zoo.configuration(f"vowels-lstm-{norm}")[1:]).causal
+
+
+@pytest.mark.parametrize("architecture", ["transformer", "encoder"])
+def test_moments_over_time_leave_something_to_the_mean_over_time(architecture: str) -> None:
+    task = TaskSpec(name="numbers", frames="features", feature_count=2, labels=("a", "b"))
+    model = zoo.build(task, architecture, zoo.configuration(f"vowels-{architecture}-instance")[2]).eval()
+    with torch.no_grad():
+        outputs, _ = model(torch.randn(2, 9, 2), torch.tensor([9, 9]), {})
+    assert float((outputs[0, -1] - outputs[1, -1]).abs().max()) > 1e-3

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.norm import NORMS, BatchNorm, make_norm, valid_frames
+from models.norm import NORMS, SERVED_AS, BatchNorm, make_norm, valid_frames
 
 LENGTH_B = torch.tensor([9, 2, 5, 1])
 
@@ -80,11 +80,11 @@ def test_gradients_pass_through_the_moments(x_BTC: Tensor) -> None:
     assert torch.autograd.gradcheck(lambda x: norm(x, valid_BT), x_BTC)
 
 
-@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize("kind", [*NORMS, *SERVED_AS])
 def test_names_make_normalisers_of_that_kind(kind: str) -> None:
-    assert make_norm(kind, 4).kind == kind
+    assert make_norm(kind, 4).kind == ("batch" if kind == "batch_ffn" else kind)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="batch_naive"):
-        make_norm("group", 4)
+        make_norm("spectral", 4)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from models import zoo
-from models.config import LSTMConfig, ModelConfig, TCNConfig, TransformerConfig
+from models.config import EncoderConfig, LSTMConfig, ModelConfig, NormPlace, TCNConfig, TransformerConfig
 from models.data import Dataset
-from models.norm import BatchNorm
+from models.norm import BatchNorm, StepBatchNorm
 from models.training.batches import collate
 from models.training.loop import set_scaling
 from models.training.precise import TOLERANCE, measure, reestimate
@@ -19,6 +19,7 @@ CONFIGS: list[ModelConfig] = [
     TCNConfig(channels=8, norm="batch", dropout=0.5),
     TransformerConfig(width=8, heads=2, layers=1, window=8, tile=4, norm="batch", norm_position="post"),
     LSTMConfig(hidden=6, layers=2, norm="batch", norm_place="input"),
+    EncoderConfig(width=8, heads=2, layers=1, norm="batch_ffn"),
 ]
 
 
@@ -55,7 +56,7 @@ def test_precise_statistics_are_those_of_one_batch(
     together = copy.deepcopy(model)
     set_to_one_batch(together, dataset)
     statistics = reestimate(model, dataset.train)
-    assert list(statistics) == list(norms(model))
+    assert statistics.keys() == norms(model).keys()
     for name, norm in norms(together).items():
         torch.testing.assert_close(statistics[name].precise_mean, norm.running_mean, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(statistics[name].precise_variance, norm.running_var, atol=1e-4, rtol=1e-4)
@@ -70,6 +71,25 @@ def test_statistics_inside_a_recurrence_are_a_fixed_point(dataset: Dataset) -> N
     deviation_C = torch.sqrt(again.variance() + norm.eps)
     assert float(((norm.running_mean - again.mean_C).abs() / deviation_C).max()) < 2 * TOLERANCE
     assert float(((norm.running_var.sqrt() - again.variance().sqrt()).abs() / deviation_C).max()) < 2 * TOLERANCE
+
+
+@pytest.mark.parametrize("place", ["input", "recurrent"])
+def test_statistics_of_each_step_are_those_of_one_batch(
+    dataset: Dataset, place: NormPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.training.batches.FRAME_BUDGET", 40)
+    model = fresh(dataset, LSTMConfig(hidden=6, norm="batch_step", norm_place=place, norm_steps=6))
+    together = copy.deepcopy(model)
+    set_to_one_batch(together, dataset)
+    statistics = reestimate(model, dataset.train)
+    assert len(statistics) == (1 if place == "input" else 2)
+    for name, found in statistics.items():
+        norm = together.get_submodule(name)
+        assert isinstance(norm, StepBatchNorm)
+        assert norm.last == 5
+        torch.testing.assert_close(found.precise_mean, norm.running_mean, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(found.precise_variance, norm.running_var, atol=1e-3, rtol=1e-3)
+        assert found.frames == sum(min(len(sequence), 6) for sequence in dataset.train.sequences)
 
 
 def test_moving_averages_are_kept_beside_the_precise_ones(dataset: Dataset) -> None:

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import LSTMConfig, ModelConfig, TCNConfig
+from models import zoo
+from models.config import LSTMConfig, ModelConfig, TCNConfig, TransformerConfig
 from models.data import Dataset
 from models.training import Checkpoint, Epoch, recipes, train
 from models.training.evaluation import predict, score
 from models.training.validation import divide
 
 TCN = TCNConfig(channels=8, blocks=2)
-SMALL: list[ModelConfig] = [TCN, dataclasses.replace(TCN, norm="batch"), LSTMConfig(hidden=6, norm="batch")]
+LSTM = LSTMConfig(hidden=8)
+TRANSFORMER = TransformerConfig(width=8, heads=2, layers=1, window=8, tile=4)
+SMALL: list[ModelConfig] = [TCN, dataclasses.replace(TCN, norm="batch"), dataclasses.replace(LSTM, norm="batch")]
+SMALL += [dataclasses.replace(LSTM, norm="batch_step"), dataclasses.replace(TRANSFORMER, norm="batch_ffn")]
 
 
 def trained(dataset: Dataset, config: ModelConfig = TCN, seed: int = 0, epochs: int = 2) -> Checkpoint:
@@ -28,6 +32,17 @@ def test_the_seed_fixes_every_bit(dataset: Dataset, config: ModelConfig) -> None
     torch.rand(3)  # whatever was drawn before has no influence
     assert trained(dataset, config, seed=1).digest == first.digest
     assert trained(dataset, config, seed=2).digest != first.digest
+
+
+@pytest.mark.parametrize(
+    ("config", "norm"),
+    [(config, norm) for config in (LSTM, TCN, TRANSFORMER) for norm in zoo.norms(config.architecture)],
+    ids=lambda value: value if isinstance(value, str) else value.architecture,
+)
+def test_every_normaliser_trains(dataset: Dataset, config: ModelConfig, norm: str) -> None:
+    checkpoint = trained(dataset, zoo.with_norm(config, norm))
+    assert np.isfinite(predict(checkpoint.model(), dataset.test)).all()
+    assert bool(checkpoint.statistics) == norm.startswith("batch")
 
 
 def test_threads_do_not_change_a_bit(dataset: Dataset) -> None:

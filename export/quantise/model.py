@@ -1,0 +1,96 @@
+"""Owns the steps from an exported float32 model to an int8 one: transform, lint, compare, measure, certify, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import onnx
+
+from export import accuracy, artifact, repository
+from export.certification import read_model
+from export.errors import ExportError
+from export.quantise import deviation
+from export.quantise.dynamic import dynamic
+from export.quantise.static import static
+from export.quantise.weights import weights
+from models.data import Dataset, Split
+from service.engine.graph import Graph
+from service.engine.session import ModelFileError, open_session
+from soloist.v1.model_pb2 import Model, Signature
+
+Method = Literal["static", "weights", "dynamic"]
+METHODS: tuple[Method, ...] = ("static", "weights", "dynamic")
+STEPS = ("quantising", "comparing with float32", "measuring accuracy", "certifying", "writing")
+Progress = Callable[[str], None]
+_SOURCE = "float32"
+_FORMS: dict[Method, Callable[[onnx.ModelProto, Signature, Split], onnx.ModelProto]] = {
+    "static": static,
+    "weights": weights,
+    "dynamic": dynamic,
+}
+
+
+def precision(method: Method) -> str:
+    """Name a method's arithmetic as manifests do: "int8-static"."""
+    return f"int8-{method}"
+
+
+def quantise_model(
+    source: Path,
+    folder: Path,
+    *,
+    method: Method,
+    dataset: Dataset,
+    name: str,
+    version: int,
+    progress: Progress | None = None,
+) -> Model:
+    """Write the int8 form of `source`, a model.onnx of ours, to `<folder>/<name>/<version>`, and return its manifest.
+
+    `dataset` is the one it was trained on: its training split calibrates, its held-out split measures. The parity in
+    the manifest is the distance from `source`. "dynamic" gives a control. Raises ExportError, and writes nothing, when
+    the place is taken, the source isn't a float32 model trained on these data, or the graph is not in the form that
+    keeps bits.
+    """
+    tell = progress or (lambda _step: None)
+    repository.check_place(folder, name, version)
+    described = _read(source, dataset)
+    described.name, described.version, described.precision = name, version, precision(method)
+    described.control = described.control or method == "dynamic"
+    tell(STEPS[0])
+    graph = _quantised(source, method, described.signature, dataset.train)
+    if not described.control:
+        artifact.refuse_by_lint(graph)
+    try:
+        before = Graph(open_session(source), described.signature)
+        after = Graph(open_session(graph.SerializeToString(deterministic=True)), described.signature)
+    except ModelFileError as error:
+        raise ExportError(f"{source}: {error}") from error
+    tell(STEPS[1])
+    described.parity.CopyFrom(deviation.measure(before, after, dataset.train, causal=described.causal))
+    tell(STEPS[2])
+    described.accuracy.CopyFrom(accuracy.measure(after, dataset.test))
+    tell(STEPS[3])
+    artifact.certify(graph, described, dataset.train)
+    tell(STEPS[4])
+    artifact.write(folder, graph, described)
+    return described
+
+
+def _read(source: Path, dataset: Dataset) -> Model:
+    described = read_model(source)
+    if described.precision not in ("", _SOURCE):
+        raise ExportError(f"{source} is {described.precision} already: quantise the float32 model")
+    if described.provenance.data_sha256 != dataset.sha256:
+        raise ExportError(f"{source} was trained on other data than this {dataset.name}")
+    return described
+
+
+def _quantised(source: Path, method: Method, signature: Signature, train: Split) -> onnx.ModelProto:
+    model = onnx.load(source)
+    del model.metadata_props[:]
+    graph = _FORMS[method](model, signature, train)
+    del graph.metadata_props[:]
+    return graph
