@@ -12,7 +12,7 @@ class Reason(Enum):
     MODEL_VERSION_NOT_FOUND = (
         "NOT_FOUND",
         "model {model!r} has no version {version}",
-        "ListModels or RepositoryIndex tell which there are; none or 0 means the newest",
+        "ListModels or RepositoryIndex tell which there are; none or 0 means the one that most callers get",
     )
     MODEL_UNAVAILABLE = (
         "FAILED_PRECONDITION",

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.engine.session import ModelFileError
 from service.errors import Reason, ServiceError
-from service.manifest import ManifestError
 from service.repository import routing
 from service.repository.entry import Entry
+from service.repository.loader import loaded
 from service.repository.rollout import NO_ROLLOUT, Rollout
 from service.uses import Uses
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -165,21 +164,14 @@ class Repository:
             self._on_change(replace(entry, state=pb.MODEL_STATE_UNSPECIFIED))
 
     async def _load_one(self, location: Location, executor: Executor) -> None:
-        name, version = location.name, location.version
-        try:
-            servable = await asyncio.get_running_loop().run_in_executor(executor, self._load, location)
-        except (ModelFileError, ManifestError) as error:
-            _log.warning("model unavailable", model=name, version=version, cause=str(error))
-            self._failed(location, str(error))
-        except Exception:
-            _log.exception("model unavailable", model=name, version=version)
-            self._failed(location, "internal error while it was loaded")
-        else:
-            _log.info("model ready", model=name, version=version, certificate=servable.certificate)
-            before = self._entry(name, version).servable
-            self._put(replace(self._fresh(location, pb.MODEL_STATE_READY), servable=servable))
-            if before is not None:
-                self._uses.when_free(before, lambda: self._on_gone(before))
+        servable, cause = await loaded(self._load, location, executor)
+        if servable is None:
+            self._failed(location, cause)
+            return
+        before = self._entry(location.name, location.version).servable
+        self._put(replace(self._fresh(location, pb.MODEL_STATE_READY), servable=servable))
+        if before is not None:
+            self._uses.when_free(before, lambda: self._on_gone(before))
 
     def _failed(self, location: Location, cause: str) -> None:
         entry = self._entry(location.name, location.version)

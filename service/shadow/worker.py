@@ -73,12 +73,17 @@ class Shadows:
                 self._queue.task_done()
         self._queue.put_nowait(None)
 
-    def begin(self, servable: Servable) -> ShadowSequence | None:
-        """Begin a sequence on the shadow beside one that this version answers; None where there is no shadow."""
+    def begin(self, servable: Servable, *, whole: bool = False) -> ShadowSequence | None:
+        """Begin a sequence on the shadow beside one that this version answers; None where there is no shadow.
+
+        `whole` tells that it comes in one step, which a shadow that sees later frames needs.
+        """
         shadow = self._shadow_of(servable)
         if shadow is None:
             return None
-        return ShadowSequence(servable, shadow, piece_frames=self._policy.piece_frames)
+        sequence = ShadowSequence(servable, shadow, piece_frames=self._policy.piece_frames)
+        sequence.is_over = not (whole or shadow.manifest.causal)
+        return sequence
 
     def step(self, sequence: ShadowSequence | None, frames: NDArray[Any], given: NDArray[Any]) -> None:
         """Take a copy of the next frames of a sequence, [T, …], and of the outputs they were answered with."""
@@ -93,7 +98,7 @@ class Shadows:
 
     def whole(self, servable: Servable, frames: NDArray[Any], given: NDArray[Any]) -> None:
         """Take a copy of a whole sequence and its outputs."""
-        self.step(self.begin(servable), frames, given)
+        self.step(self.begin(servable, whole=True), frames, given)
 
     def settle(self) -> None:
         """Wait until all that was handed over has run or was dropped. Blocks."""

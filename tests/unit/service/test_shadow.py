@@ -111,6 +111,14 @@ def test_a_shadow_that_is_unloaded_is_not_held(pair: Pair) -> None:
     assert pair.counts == {"dropped": 1}
 
 
+def test_a_shadow_that_sees_later_frames_gets_whole_sequences_only(pair: Pair) -> None:
+    assert pair.shadow is not None
+    pair.shadow.manifest.causal = False
+    pair.step(pair.shadows.begin(pair.answering), 1, given=[1])
+    pair.shadows.whole(pair.answering, np.ones((5, 1), np.float32), np.array([[5]], np.float32))
+    assert pair.counts == {"dropped": 1, "equal-bits": 1}
+
+
 def test_what_waits_at_the_end_is_dropped(meter: Meter, runner: GatedRunner) -> None:
     pair = Pair(meter, servable(runner, version=2))
     runner.gate.clear()
