@@ -62,7 +62,7 @@ check-stubs: $(VENV)/.dev ## the checked-in stubs are what protos/ says
 	@cd build/stubs && find . -type f | sort | while read -r f; do cmp "$$f" "../../$$f" || { echo "run: make stubs"; exit 1; }; done
 
 unit: $(VENV)/.dev ## pytest
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(VENV)/.dev ## rewrite in house format
 	$(BIN)/ruff check --fix .

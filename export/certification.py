@@ -13,7 +13,7 @@ from export.errors import ExportError
 from service.certificate import Budget, certify
 from service.certificate.case import Case
 from service.certificate.material import Material
-from service.engine.graph import Graph
+from service.engine.one_step import open_graph
 from service.engine.session import ModelFileError, open_session
 from service.manifest import ManifestError, has_manifest, read_manifest
 from service.model_config import FILE, describe
@@ -34,7 +34,7 @@ def certify_model(
 ) -> Certificate:
     """Certify a file whose manifest is `model`. Raises ExportError when it can't be run."""
     try:
-        graph = Graph(open_session(path), model.signature)
+        graph = open_graph(path, model)
         certificate = certify(graph, model, budget, seed=seed, samples=samples, progress=progress)
         for verdict in certificate.verdicts:
             if verdict.HasField("failing_case"):

@@ -66,9 +66,10 @@ def export_checkpoint(
             checkpoint, folded, agreement, held_out, name=name, version=version, checkpoint_sha256=origin
         )
         tell(STEPS[3])
-        artifact.certify(traced, described, dataset.train)
+        one_step = artifact.one_step_file(traced, described)
+        artifact.certify(traced, described, dataset.train, one_step)
     tell(STEPS[4])
-    artifact.write(folder, traced, described)
+    artifact.write(folder, traced, described, one_step)
     return described
 
 

@@ -1,9 +1,9 @@
 """Owns the one-step form of a recurrence: what stands in a Scan, once, in its place; for chunks of one frame only.
 
-A measurement, not what is exported: `python -m export.one_step_cost` prints what it would save. A file for single steps
-alone (`one_step`) has the Scan's bits, but a model would be two files and two sessions. Both in one file (`branched`)
-save next to nothing, and lose the promise: in a Scan inside an If, ONNX Runtime leaves weights un-prepacked, so that
-one row takes another path than many.
+`one_step` is exported as a file of its own beside the model; it has the Scan's bits, and what it saves is printed by
+`python -m export.one_step_cost`. Both in one file (`branched`) is a measurement only: it saves next to nothing, and
+loses the promise: in a Scan inside an If, ONNX Runtime leaves weights un-prepacked, so that one row takes another path
+than many.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 _LENGTH = "one_step"
+
+
+def has_scan(model: onnx.ModelProto) -> bool:
+    """Tell whether there is anything that `one_step` would spare."""
+    return any(node.op_type == "Scan" for node in model.graph.node)
 
 
 def one_step(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from export.errors import ExportError
@@ -29,15 +30,16 @@ def next_version(repository: Path, name: str) -> int:
     return max(versions, default=0) + 1
 
 
-def write(repository: Path, name: str, version: int, content: bytes, config: str) -> None:
-    """Add one version; a reader sees all of it or nothing. Raises ExportError when it is there already."""
+def write(repository: Path, name: str, version: int, files: Mapping[str, bytes], config: str) -> None:
+    """Add one version: `files` by name. A reader sees all or nothing. Raises ExportError when it is there already."""
     repository.mkdir(parents=True, exist_ok=True)
     # A name no model can have, on the file system of the repository. Not from tempfile: only its owner may read that.
     staged = repository / f".export-{uuid.uuid4().hex}"
     staged.mkdir()
     try:
         (staged / "version").mkdir()
-        (staged / "version" / "model.onnx").write_bytes(content)
+        for file, content in files.items():
+            (staged / "version" / file).write_bytes(content)
         (staged / "config.pbtxt").write_text(config)
         (repository / name).mkdir(exist_ok=True)
         check_place(repository, name, version)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.rows import take_frames
+
 
 class CausalPool(nn.Module):
     """Running mean whose state is the running sum (float32) and the count of frames (int64).
@@ -35,4 +37,4 @@ class CausalPool(nn.Module):
 
 def frame_at(x_BTH: Tensor, index_B: Tensor) -> Tensor:
     """Return row b's frame `index_B[b]`: [B, H]."""
-    return torch.gather(x_BTH, 1, index_B[:, None, None].expand(-1, 1, x_BTH.shape[2]))[:, 0]
+    return take_frames(x_BTH, index_B[:, None])[:, 0]

@@ -68,7 +68,7 @@ class LSTMLayer(nn.Module):
         gates_BTG = step_norm.over_time(self.input_norm, self.input(x_BTD), valid_BT, step_BT)
         if self.plain:
             return lstm_operator.run(gates_BTG, length_B, h_BH, c_BH, None, self.recurrent)
-        return recurrence.run(self, gates_BTG, valid_BT, step_BT, h_BH, c_BH)
+        return recurrence.run(self, gates_BTG, length_B, valid_BT, step_BT, h_BH, c_BH)
 
 
 class LSTM(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch._higher_order_ops.scan import scan
 
+from models.rows import take
 from models.step_norm import StepNorm
 
 if TYPE_CHECKING:
@@ -21,14 +22,22 @@ _Frame = tuple[Tensor, ...]
 
 
 def run(
-    layer: LSTMLayer, gates_BTG: Tensor, valid_BT: Tensor, step_BT: Tensor | None, h_BH: Tensor, c_BH: Tensor
+    layer: LSTMLayer,
+    gates_BTG: Tensor,
+    length_B: Tensor,
+    valid_BT: Tensor,
+    step_BT: Tensor | None,
+    h_BH: Tensor,
+    c_BH: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the hidden state at every frame [B, T, H], and h and c after each row's last valid frame.
 
     `gates_BTG` is the input part of the gates, normalised and with its bias.
     """
     frames = (gates_BTG, valid_BT) if step_BT is None else (gates_BTG, valid_BT, step_BT)
-    return (_scan if torch.onnx.is_in_onnx_export() else _loop)(layer, frames, h_BH, c_BH)
+    if torch.onnx.is_in_onnx_export():
+        return _scan(layer, frames, length_B, h_BH, c_BH)
+    return _loop(layer, frames, h_BH, c_BH)
 
 
 def _loop(layer: LSTMLayer, frames: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -41,22 +50,35 @@ def _loop(layer: LSTMLayer, frames: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple
     return torch.stack(outputs, dim=1), h_BH, c_BH
 
 
-def _scan(layer: LSTMLayer, frames: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _scan(
+    layer: LSTMLayer, frames: _Frame, length_B: Tensor, h_BH: Tensor, c_BH: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     norm = StepNorm(layer.recurrent_norm)
+    gates_BTG, valid_BT, *step_BT = frames
+    unread_B = torch.ones(1, dtype=torch.bool)
 
-    def step(carry: tuple[Tensor, Tensor], frame: _Frame) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        h_BH, c_BH = _step(layer, norm, frame, *carry)
-        # The copy: an output of a scan may not be the very tensor that is carried on.
-        return (h_BH, c_BH), h_BH.clone()
+    def step(carry: tuple[Tensor, Tensor], frame: _Frame) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        h_BH, c_BH = _cell(layer, norm, frame if norm.reads_valid else (frame[0], unread_B, *frame[1:]), *carry)
+        # The copies: an output of a scan may not be the very tensor that is carried on.
+        return (h_BH, c_BH), (h_BH.clone(), c_BH.clone())
 
-    (h_BH, c_BH), y_TBH = scan(step, (h_BH, c_BH), tuple(each.transpose(0, 1) for each in frames))
-    return y_TBH.transpose(0, 1), h_BH, c_BH
+    # Nothing is masked: padding comes last, so whatever it holds comes after all that is read.
+    scanned = (gates_BTG, valid_BT, *step_BT) if norm.reads_valid else (gates_BTG, *step_BT)
+    _, (y_TBH, c_TBH) = scan(step, (h_BH, c_BH), tuple(each.transpose(0, 1) for each in scanned))
+    batch = h_BH.shape[0]
+    last_B = (length_B - 1) * batch + torch.arange(batch)
+    return y_TBH.transpose(0, 1), take(y_TBH, last_B, layer.hidden), take(c_TBH, last_B, layer.hidden)
 
 
 def _step(layer: LSTMLayer, norm: StepNorm, frame: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple[Tensor, Tensor]:
+    hidden_BH, cell_BH = _cell(layer, norm, frame, h_BH, c_BH)
+    valid_B1 = frame[1][:, None]
+    # where, not a product: a padded frame may hold NaN
+    return torch.where(valid_B1, hidden_BH, h_BH), torch.where(valid_B1, cell_BH, c_BH)
+
+
+def _cell(layer: LSTMLayer, norm: StepNorm, frame: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple[Tensor, Tensor]:
     gates_BG, valid_B1, *step_B = frame[0], frame[1][:, None], *frame[2:]
     i, f, g, o = (gates_BG + norm(layer.recurrent(h_BH), valid_B1, *step_B)).chunk(4, dim=1)
     cell_BH = torch.sigmoid(f) * c_BH + torch.sigmoid(i) * torch.tanh(g)
-    hidden_BH = torch.sigmoid(o) * torch.tanh(layer.cell_norm(cell_BH, valid_B1))
-    # where, not a product: a padded frame may hold NaN
-    return torch.where(valid_B1, hidden_BH, h_BH), torch.where(valid_B1, cell_BH, c_BH)
+    return torch.sigmoid(o) * torch.tanh(layer.cell_norm(cell_BH, valid_B1)), cell_BH

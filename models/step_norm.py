@@ -27,6 +27,11 @@ class StepNorm:
         self._means: list[Tensor] = []
         self._variances: list[Tensor] = []
 
+    @property
+    def reads_valid(self) -> bool:
+        """Tell whether it matters in eval mode which rows are valid: only where the moments are the batch's own."""
+        return isinstance(self._norm, CurrentBatchNorm)
+
     def __call__(self, x_BG: Tensor, valid_B1: Tensor, step_B: Tensor | None = None) -> Tensor:
         """Normalise one step: [B, G]. `step_B` is read by statistics of each step, in eval mode."""
         norm = self._norm

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.config import TCNConfig
 from models.norm import Norm, NormPair, folds, make_norm, valid_frames
+from models.rows import take_frames
 
 
 class CausalConv(nn.Module):
@@ -34,7 +35,7 @@ class CausalConv(nn.Module):
         joined = torch.cat([history_BPD, x_BTD], dim=1)
         taps = [joined[:, k * self.dilation : k * self.dilation + frames] for k in range(self.kernel)]
         index_BP = length_B[:, None] + torch.arange(self.past)
-        next_BPD = torch.gather(joined, 1, index_BP[:, :, None].expand(-1, -1, self.features))
+        next_BPD = take_frames(joined, index_BP)
         return self.linear(torch.cat(taps, dim=2)), next_BPD
 
 

@@ -1,75 +1,74 @@
 """Owns causal attention over a sliding window in tiles aligned to absolute positions, so that no cut changes a bit.
 
-Shape suffixes: B batch, T time, E model width, H heads, W window, Q tile, R = W + Q rows a tile of queries looks at,
-S rows of the cache = W + Q, N tiles, L rows of the buffer.
+Shape suffixes: B batch, T time, E model width, H heads, d head width, W window, Q tile, R = W + Q keys a tile of
+queries looks at, S rows of the cache = R, N tiles, M queries a tile, L cached and new rows = S + T, A ages of a tile.
 
-A sum keeps its bits only if it runs over the same terms in the same order. So queries are handled in tiles of Q frames
-that begin at multiples of Q in the whole sequence, wherever a chunk begins, and every tile sees the same R rows: its
-own and the W before. Scores have one shape, whatever the chunk. Bias depends on the distance only.
+A sum keeps its bits only if it runs over the same terms in the same order. So keys are handled in tiles of Q frames
+that begin at multiples of Q in the whole sequence, wherever a chunk begins, and every query sees the R keys of its own
+tile and the W frames before: scores have as many columns, whatever the chunk. Bias depends on the distance only.
+A query is a row of its product and keeps its bits beside any others, but there are never fewer than two: one row alone
+would be multiplied by another kernel.
 """
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from models.config import TransformerConfig
+from models.rows import take
 
 
 class Tiling:
-    """Where the frames of a chunk lie in tiles; the same for every layer.
+    """Where the frames of a chunk lie in tiles; the same for every layer. Holds row numbers for models/rows.py.
 
-    The buffer's row j holds absolute position base + j, base = (position // Q) * Q - W; the cache is its beginning.
+    A buffer whose row j holds absolute position base + j, base = (position // Q) * Q - W, begins with the cache. It is
+    never made: rows are taken from where they are, cache or new frames. The cache's last row is always zero, since the
+    tile that a stream is in is never full; it stands for every row that holds no frame.
     """
 
-    def __init__(self, position_B: Tensor, length_B: Tensor, frames: int, window: int, tile: int) -> None:
-        self.window, self.tile = window, tile
+    def __init__(self, position_B: Tensor, length_B: Tensor, frames: int, config: TransformerConfig) -> None:
+        window, tile, heads = config.window, config.tile, config.heads
         cached = window + tile
-        # enough for a chunk that begins at the last row of a tile
-        self.tiles = (frames + 2 * tile - 2) // tile
-        rows = self.tiles * tile + window
+        batch_B1, head_H1 = torch.arange(position_B.shape[0])[:, None], torch.arange(heads)[:, None]
         offset_B1 = (position_B % tile)[:, None]
-        j_L = torch.arange(rows)
+        end_B1 = offset_B1 + length_B[:, None]
+        last = cast("int", end_B1.max().item())  # int() of it would ask the exporter for its value
+        torch._check(last >= 1)  # type: ignore[no-untyped-call]
+        tiles = (last + tile - 1) // tile  # as many as the longest row needs
+        queries = torch.sym_min(tile, frames + 1)  # type: ignore[no-untyped-call]
+        tile_N = torch.arange(tiles)
         first_B1 = window + offset_B1
-        old_BL = j_L < first_B1
-        new_BL = (j_L >= first_B1) & (j_L < first_B1 + length_B[:, None])
-        self.filled_BL = old_BL | new_BL
-        self.source_BL = torch.where(old_BL, j_L, torch.where(new_BL, j_L - first_B1 + cached, 0)).clamp(
-            0, cached + frames - 1
-        )
-        base_B1 = position_B[:, None] - offset_B1 - window
-        self.exists_BL = base_B1 + j_L >= 0
-        # tiles hold queries from buffer row W on; a chunk's frame t is there at row offset + t
-        self.query_BT = offset_B1 + torch.arange(frames)
-        shift_B1 = (offset_B1 + length_B[:, None]) // tile * tile
-        self.next_BS = shift_B1 + torch.arange(cached)
-        # beyond the buffer there is nothing yet
-        self.next_filled_BS = self.next_BS < rows
-        self.next_BS = self.next_BS.clamp(0, rows - 1)
 
-    def buffer(self, cache_BSE: Tensor, new_BTE: Tensor) -> Tensor:
-        """Lay cached and new rows out by absolute position [B, L, E]; rows that hold no frame are zero."""
-        rows_BLE = _take(torch.cat([cache_BSE, new_BTE], dim=1), self.source_BL)
-        return torch.where(self.filled_BL[:, :, None], rows_BLE, 0.0)
+        def source(row_BX: Tensor) -> Tensor:
+            """Give the numbers of the cached and new rows that stand for rows of the buffer."""
+            new_BX = torch.where(row_BX < window + end_B1, row_BX - first_B1 + cached, cached - 1)
+            return torch.where(row_BX < first_B1, row_BX, new_BX) + batch_B1 * (cached + frames)
 
-    def next_cache(self, buffer_BLE: Tensor) -> Tensor:
-        """Return the rows that the next chunk may look at [B, S, E]."""
-        return torch.where(self.next_filled_BS[:, :, None], _take(buffer_BLE, self.next_BS), 0.0)
-
-    def blocks(self, buffer_BLX: Tensor) -> Tensor:
-        """Return every tile's R rows: [B, N, R, X]."""
-        width = buffer_BLX.shape[2]
-        count = self.window // self.tile
-        blocks = buffer_BLX.reshape(-1, self.tiles + count, self.tile, width)
-        return torch.cat([blocks[:, k : k + self.tiles] for k in range(count + 1)], dim=2)
+        row_NR = tile_N[:, None] * tile + torch.arange(cached)
+        key_BNR = source(row_NR.reshape(1, -1)).reshape(-1, tiles, cached)
+        self.key_BNHR = key_BNR[:, :, None] * heads + head_H1
+        self.next_BS = source(end_B1 - end_B1 % tile + torch.arange(cached))
+        # In a chunk's first tile queries begin where the chunk does; what runs over the tile's end is never read.
+        begin_BN = torch.where(tile_N == 0, offset_B1, 0)
+        place_BNM = (begin_BN[:, :, None] + torch.arange(queries)).clamp(max=tile - 1)
+        frame_BNM = (tile_N[:, None] * tile + place_BNM - offset_B1[:, :, None]).clamp(0, frames - 1)
+        self.query_BNHM = (batch_B1[:, :, None] * frames + frame_BNM)[:, :, None] * heads + head_H1
+        age_BN = (position_B[:, None] - offset_B1 + tile_N * tile).clamp(max=window)
+        self.bias_BNHM = age_BN[:, :, None, None] * heads + head_H1 * tile + place_BNM[:, :, None]
+        at_BT = offset_B1 + torch.arange(frames)
+        in_tile_BT = at_BT % tile - torch.where(at_BT < tile, offset_B1, 0)
+        tile_BT = batch_B1 * tiles + (at_BT // tile).clamp(max=tiles - 1)
+        self.answer_BTH = (tile_BT[:, :, None] * heads + torch.arange(heads)) * queries + in_tile_BT[:, :, None]
 
 
 class TiledAttention(nn.Module):
     """Multi-head attention with a learned bias for each head and distance (Raffel et al. 2020, without buckets)."""
 
-    visible: Tensor
+    seen: Tensor
     distance: Tensor
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -78,33 +77,32 @@ class TiledAttention(nn.Module):
         self.project = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
         self.bias = nn.Parameter(torch.zeros(config.heads, config.window))
-        distance = torch.arange(config.tile)[:, None] + config.window - torch.arange(config.window + config.tile)
-        self.register_buffer("visible", (distance >= 0) & (distance < config.window), persistent=False)
-        self.register_buffer("distance", distance.clamp(0, config.window - 1), persistent=False)
+        column_R = torch.arange(config.window + config.tile)
+        distance_QR = torch.arange(config.tile)[:, None] + config.window - column_R
+        # The first tiles of a sequence see less of the window.
+        age_A = torch.arange(config.window // config.tile + 1)
+        exists_AR = column_R >= config.window - age_A[:, None] * config.tile
+        visible_QR = (distance_QR >= 0) & (distance_QR < config.window)
+        self.register_buffer("seen", visible_QR & exists_AR[:, None], persistent=False)
+        self.register_buffer("distance", distance_QR.clamp(0, config.window - 1), persistent=False)
 
     def forward(
         self, x_BTE: Tensor, tiling: Tiling, cache: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return [B, T, E] and the next keys and values."""
         q_BTE, k_BTE, v_BTE = self.project(x_BTE).chunk(3, dim=2)
-        keys_BLE, values_BLE = tiling.buffer(cache[0], k_BTE), tiling.buffer(cache[1], v_BTE)
-        queries_BLE = tiling.buffer(torch.zeros_like(cache[0]), q_BTE)[:, tiling.window :]
-        y_BNQE = self._attend(queries_BLE, keys_BLE, values_BLE, tiling)
-        y_BTE = _take(y_BNQE.reshape(-1, tiling.tiles * tiling.tile, self.width), tiling.query_BT)
-        return self.out(y_BTE), (tiling.next_cache(keys_BLE), tiling.next_cache(values_BLE))
+        keys_BLE, values_BLE = torch.cat([cache[0], k_BTE], dim=1), torch.cat([cache[1], v_BTE], dim=1)
+        y_BNHMd = self._attend(q_BTE, keys_BLE, values_BLE, tiling)
+        y_BTHd = take(y_BNHMd, tiling.answer_BTH, self.width // self.heads)
+        following = (take(keys_BLE, tiling.next_BS, self.width), take(values_BLE, tiling.next_BS, self.width))
+        return self.out(y_BTHd.flatten(2)), following
 
-    def _attend(self, queries_BLE: Tensor, keys_BLE: Tensor, values_BLE: Tensor, tiling: Tiling) -> Tensor:
+    def _attend(self, q_BTE: Tensor, keys_BLE: Tensor, values_BLE: Tensor, tiling: Tiling) -> Tensor:
         head = self.width // self.heads
-        q_BNHQd = queries_BLE.reshape(-1, tiling.tiles, tiling.tile, self.heads, head).transpose(2, 3)
-        rows = tiling.window + tiling.tile
-        k_BNHRd = tiling.blocks(keys_BLE).reshape(-1, tiling.tiles, rows, self.heads, head).transpose(2, 3)
-        v_BNHRd = tiling.blocks(values_BLE).reshape(-1, tiling.tiles, rows, self.heads, head).transpose(2, 3)
-        exists_BNR = tiling.blocks(tiling.exists_BL[:, :, None])[:, :, :, 0]
-        scores = q_BNHQd @ k_BNHRd.transpose(3, 4) / math.sqrt(head) + self.bias[:, self.distance]
-        seen = self.visible & exists_BNR[:, :, None, None, :]
-        weights = torch.softmax(torch.where(seen, scores, -math.inf), dim=-1)
-        return (weights @ v_BNHRd).transpose(2, 3).reshape(-1, tiling.tiles, tiling.tile, self.width)
-
-
-def _take(x_BLE: Tensor, index_BM: Tensor) -> Tensor:
-    return torch.gather(x_BLE, 1, index_BM[:, :, None].expand(-1, -1, x_BLE.shape[2]))
+        q_BNHMd = take(q_BTE, tiling.query_BNHM, head)
+        k_BNHRd = take(keys_BLE, tiling.key_BNHR, head)
+        v_BNHRd = take(values_BLE, tiling.key_BNHR, head)
+        bias_AHQR = torch.where(self.seen[:, None], self.bias[:, self.distance], -math.inf)
+        bias_BNHMR = take(bias_AHQR, tiling.bias_BNHM, bias_AHQR.shape[3])
+        scores = q_BNHMd @ k_BNHRd.transpose(3, 4) / math.sqrt(head) + bias_BNHMR
+        return torch.softmax(scores, dim=-1) @ v_BNHRd

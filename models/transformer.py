@@ -69,7 +69,7 @@ class Transformer(nn.Module):
         """Return the last layer's output at every frame [B, T, E], and the states after `length` frames."""
         frames = x_BTD.shape[1]
         valid_BT = valid_frames(length_B, frames)
-        tiling = Tiling(states["position"][:, 0], length_B, frames, self.config.window, self.config.tile)
+        tiling = Tiling(states["position"][:, 0], length_B, frames, self.config)
         h_BTE = self.project(x_BTD)
         next_states = {"position": states["position"] + length_B[:, None]}
         for i, layer in enumerate(self.layers):

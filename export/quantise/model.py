@@ -59,6 +59,8 @@ def quantise_model(
     described = _read(source, dataset)
     described.name, described.version, described.precision = name, version, precision(method)
     described.control = described.control or method == "dynamic"
+    # An int8 product stands in another form than a Scan's body alone can have.
+    described.one_step_sha256 = ""
     tell(STEPS[0])
     graph = _quantised(source, method, described.signature, dataset.train)
     if not described.control:

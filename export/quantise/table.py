@@ -17,8 +17,7 @@ from export.quantise.measurement import MATES, Drift, Latency, drift, latencies
 from export.quantise.model import METHODS, precision
 from export.quantise.run import DIMENSIONS, find
 from models.data import load
-from service.engine.graph import Graph
-from service.engine.session import open_session
+from service.engine.one_step import open_graph
 from soloist.v1.model_pb2 import Model
 
 COLUMNS = ("model", "precision", "accuracy", "bytes", "of float32", "sequence ×", "step ×", *DIMENSIONS.values())
@@ -36,7 +35,7 @@ def table(names: list[str], repository: Path, *, rounds: int, console: Console) 
         paths = variants(name, repository)
         models = [read_model(path) for path in paths]
         test = load(models[0].task).test
-        graphs = [Graph(open_session(path), model.signature) for path, model in zip(paths, models, strict=True)]
+        graphs = [open_graph(path, model) for path, model in zip(paths, models, strict=True)]
         times = latencies(graphs, test, rounds=rounds)
         sizes = [path.stat().st_size for path in paths]
         for model, graph, timed, size in zip(models, graphs, times, sizes, strict=True):

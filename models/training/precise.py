@@ -5,10 +5,9 @@ Shape suffixes: B batch, T time, N counted frames, C features.
 Done layer by layer, in the order of the forward pass and in eval mode: a layer's moments are taken over every frame
 of the training set as it arrives there once all layers in front of it use their precise moments. So each layer's
 statistics are those of exactly what it sees when serving; one whole-set batch in training mode gives the same.
-A BatchNorm inside a recurrence moves its own
-input, so its statistics are a fixed point, approached by damped passes (undamped, they may circle it for ever).
-Statistics of each step need no passes: a step's input depends on earlier steps only, so one batch of the whole split
-settles them in turn.
+A BatchNorm inside a recurrence moves its own input, so its statistics are a fixed point, approached by damped passes
+(undamped, they may circle it for ever). Statistics of each step need no passes: a step's input depends on earlier steps
+only, so one batch of the whole split, cut after the last step that has any, settles them in turn.
 
 Masked BatchNorm takes valid frames only. The naive control counts the padding of the batches used here too: corrected,
 it would no longer be the mistake it stands for.

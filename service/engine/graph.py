@@ -28,10 +28,23 @@ _LARGE_RUN_FRAMES = 16_384
 class Graph:
     """Stateless; may run on several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, signature: Signature, *, results: Sequence[str] = ()) -> None:
-        """Args: `results` names further tensors of the graph that `evaluate` gives, beside those of the signature."""
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        signature: Signature,
+        *,
+        one_step: ort.InferenceSession | None = None,
+        results: Sequence[str] = (),
+    ) -> None:
+        """Make it of one session, or of two.
+
+        Args: `one_step` takes over runs of one frame; `results` names further tensors of the graph that `evaluate`
+        gives, beside those of the signature.
+
+        """
         self.signature = signature
         self._session = session
+        self._one_step = one_step or session
         self._states = [(state.name, state.input, state.output) for state in signature.states]
         named = [signature.outputs.name, *(output for _, _, output in self._states)]
         self._wanted = named + [name for name in results if name not in named]
@@ -66,7 +79,8 @@ class Graph:
         for name, tensor, _ in self._states:
             feed[tensor] = states[name]
         options = self._shrink if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
-        return dict(zip(self._wanted, self._session.run(self._wanted, feed, options), strict=True))
+        session = self._one_step if frames.shape[1] == 1 else self._session
+        return dict(zip(self._wanted, session.run(self._wanted, feed, options), strict=True))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:
         """Pick the next states out of a run's results."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.certificate import Budget, certify, fingerprint_here, is_bitwise
-from service.engine.graph import Graph
+from service.engine.one_step import open_graph
 from service.engine.runner import Row, Runner
 from service.engine.session import ModelFileError, open_session
 from service.manifest import has_manifest, read_manifest
@@ -20,6 +20,7 @@ from soloist.v1 import certificate_pb2 as pb
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.engine.graph import Graph
     from soloist.v1.model_pb2 import Model, Signature
 
 _WARM_UP_LENGTHS = (1, 2, 16)
@@ -69,7 +70,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     manifest = describe(config, session) if served_from_config else read_manifest(session)
     # A folder may have been copied under another name: what callers asked for is what they are told.
     manifest.name, manifest.version = name, version
-    graph = Graph(session, manifest.signature)
+    graph = open_graph(path, manifest, session)
     runner = Runner(graph)
     _warm_up(runner, manifest.signature)
     _renew_certificate(graph, manifest, policy.certify_seconds)

@@ -45,6 +45,7 @@ class Model(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    ONE_STEP_SHA256_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in the repository, for instance "vowels-tcn-layer"."""
     version: _builtins.int
@@ -71,6 +72,8 @@ class Model(_message.Message):
     """Longest sequence the graph accepts, in frames; 0 when there is no such limit."""
     precision: _builtins.str
     """Arithmetic of the weights and activations: "float32", "int8-static", "int8-weights", "int8-dynamic"."""
+    one_step_sha256: _builtins.str
+    """SHA-256 of one_step.onnx beside the model: the same model for chunks of one frame. Empty when there is none."""
     @_builtins.property
     def signature(self) -> Global___Signature:
         """Inputs, outputs and states of the graph."""
@@ -123,10 +126,11 @@ class Model(_message.Message):
         provenance: Global___Provenance | None = ...,
         certificate: _certificate_pb2.Certificate | None = ...,
         precision: _builtins.str = ...,
+        one_step_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "certificate", b"certificate", "parity", b"parity", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "causal", b"causal", "certificate", b"certificate", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "parity", b"parity", "precision", b"precision", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "causal", b"causal", "certificate", b"certificate", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "one_step_sha256", b"one_step_sha256", "parity", b"parity", "precision", b"precision", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,7 +58,7 @@ ENCODERS = [*itertools.product(["encoder"], [*NORMS, "batch_ffn"]), ("encoder-gr
 OVER_TIME = [*itertools.product(["lstm-input-groups", "tcn-groups", "transformer-groups"], ["instance", "group"])]
 CURRENT = [*itertools.product(["lstm-recurrent", "lstm-input", "tcn", "transformer-pre"], ["batch_current"])]
 # One frame, every remainder of 4, and past the window of the Transformer.
-LENGTHS = (1, 2, 3, 4, 5, 7, 11, 13, 16, 27, 31, 43)
+LENGTHS = (1, 2, 3, 4, 7, 11, 16, 27, 43)
 DRAWN = ("attention.bias", "running_mean", "running_var")
 FILLERS = (0.0, 1e30, np.inf, np.nan)
 

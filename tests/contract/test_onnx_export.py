@@ -146,7 +146,7 @@ def test_beyond_the_bound_nothing_is_written(dataset: Dataset, tmp_path: Path, m
 
 
 def test_the_command_exports_the_next_version_under_the_default_name(tmp_path: Path) -> None:
-    repository.write(tmp_path, "vowels-tcn-none", 4, b"older", "config")
+    repository.write(tmp_path, "vowels-tcn-none", 4, {"model.onnx": b"older"}, "config")
     vowels = train(load("vowels"), "tcn", TCNConfig(channels=8, blocks=1, norm="none"), seed=0, epochs=1)
     vowels.save(tmp_path / "checkpoint.pt")
     model = run(tmp_path / "checkpoint.pt", tmp_path, None)

@@ -37,7 +37,7 @@ def test_tiles_are_a_sliding_window(frames: int) -> None:
     attention = TiledAttention(config)
     torch.nn.init.normal_(attention.bias)
     x_BTE, length_B = torch.randn(2, frames, 12), torch.full((2,), frames)
-    tiling = Tiling(torch.zeros(2, dtype=torch.int64), length_B, frames, WINDOW, 4)
+    tiling = Tiling(torch.zeros(2, dtype=torch.int64), length_B, frames, config)
     cache = torch.zeros(2, WINDOW + 4, 12)
     with torch.no_grad():
         y_BTE, _ = attention(x_BTE, tiling, (cache, cache))

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from torch import Tensor
 
 from models import zoo
 from models.config import EncoderConfig, LSTMConfig, ModelConfig, NormPlace, TCNConfig, TransformerConfig
@@ -13,6 +14,7 @@ from models.data import Dataset
 from models.norm import BatchNorm, StepBatchNorm
 from models.training.batches import collate
 from models.training.loop import set_scaling
+from models.training.observation import observed
 from models.training.precise import TOLERANCE, measure, reestimate
 
 CONFIGS: list[ModelConfig] = [
@@ -90,6 +92,23 @@ def test_statistics_of_each_step_are_those_of_one_batch(
         torch.testing.assert_close(found.precise_mean, norm.running_mean, atol=1e-3, rtol=1e-3)
         torch.testing.assert_close(found.precise_variance, norm.running_var, atol=1e-3, rtol=1e-3)
         assert found.frames == sum(min(len(sequence), 6) for sequence in dataset.train.sequences)
+
+
+def test_statistics_of_each_step_are_those_of_what_arrives_in_eval_mode(dataset: Dataset) -> None:
+    model = fresh(dataset, LSTMConfig(hidden=6, layers=2, norm="batch_step", norm_steps=6))
+    reestimate(model, dataset.train)
+    seen: dict[str, Tensor] = {}
+    batch = collate(dataset.train.sequences, dataset.train.labels)
+    with torch.no_grad(), observed(model, lambda name, x_BTC, _: seen.update({name: x_BTC})):
+        model(batch.x, batch.length, model.initial_state(len(batch.labels)))
+    assert len(seen) == 4
+    for name, x_BTC in seen.items():
+        norm = model.get_submodule(name)
+        assert isinstance(norm, StepBatchNorm)
+        for step in range(6):
+            x_NC = x_BTC[batch.length > step, step]
+            torch.testing.assert_close(norm.running_mean[step], x_NC.mean(dim=0), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(norm.running_var[step], x_NC.var(dim=0, correction=0), atol=1e-4, rtol=1e-3)
 
 
 def test_moving_averages_are_kept_beside_the_precise_ones(dataset: Dataset) -> None:
