@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def fold_constants(graph: onnx.GraphProto) -> None:
             constants.update(_evaluate(node, constants))
         else:
             kept.append(node)
-    read = _read(kept) | results
+    read = names_read(kept) | results
     del graph.node[:], graph.initializer[:]
     graph.node.extend(kept)
     graph.initializer.extend(
@@ -42,11 +43,12 @@ def _evaluate(node: onnx.NodeProto, constants: dict[str, Array]) -> dict[str, Ar
     return dict(zip(node.output, (np.asarray(value) for value in values), strict=True))
 
 
-def _read(nodes: list[onnx.NodeProto]) -> set[str]:
+def names_read(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """Return the names of every tensor that nodes read, in their subgraphs too."""
     names: set[str] = set()
     for node in nodes:
         names.update(node.input)
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                names |= _read(list(attribute.g.node)) | {value.name for value in attribute.g.output}
+                names |= names_read(attribute.g.node) | {value.name for value in attribute.g.output}
     return names

@@ -10,6 +10,8 @@ from export.lint.view import NodeView, Source
 
 PRODUCTS = frozenset(("MatMul", "FusedMatMul", "TransposeMatMul", "Gemm", "FusedGemm"))
 _INSTEAD = "a constant 2-D initializer on the right of MatMul or Gemm"
+# The main graph and one within.
+_DEEPEST = 2
 _WHY = "is not prepacked, so one row takes another path than many; measured: every size breaks"
 
 
@@ -34,6 +36,9 @@ def _product(node: NodeView) -> Iterator[Finding]:
             yield node.finding("weight-not-2d", "danger", ALL, f"a weight with {rank} axes {_WHY}", _INSTEAD)
         elif node.attribute("transA", 0):
             yield node.finding("weight-not-2d", "danger", ALL, "the data is transposed: rows are columns", _INSTEAD)
+        elif sum(1 for _ in node.scope.around()) > _DEEPEST:
+            why = "two subgraphs deep a weight is not prepacked; measured: a Scan inside an If breaks"
+            yield node.finding("weight-nested", "danger", ALL, why, f"{_INSTEAD}, at most one subgraph deep")
     elif right in (Source.COMPUTED, Source.SHAPE):
         made = node.producer(node.input(1))
         why = f"a weight that {made.op if made else 'a node'} computes at every run {_WHY}"

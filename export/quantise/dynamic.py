@@ -6,7 +6,9 @@ import logging
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from models.data import Split
@@ -20,7 +22,19 @@ def dynamic(model: onnx.ModelProto, _signature: Signature, _train: Split) -> onn
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "dynamic.onnx"
-            quantize_dynamic(model, path, weight_type=QuantType.QInt8, extra_options={"EnableSubgraph": True})
+            quantize_dynamic(
+                model,
+                path,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=_masks(model.graph),
+                extra_options={"EnableSubgraph": True},
+            )
             return onnx.load(path)
     finally:
         logging.disable(disabled)
+
+
+def _masks(graph: onnx.GraphProto) -> list[str]:
+    """Name the nodes that look up a table with infinities: no scale fits one."""
+    masks = {t.name for t in graph.initializer if not np.isfinite(numpy_helper.to_array(t)).all()}
+    return [node.name for node in graph.node if node.op_type == "Gather" and node.input[0] in masks]

@@ -6,9 +6,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from export.certification import read_model
+from export.lint import lint_model
+from export.one_step import branched
 from export.one_step_cost import BRANCHED, NORMS, ONE_STEP, SCAN, forms, inputs
 from service.engine.graph import Graph
 from service.engine.one_step import FILE, open_graph
@@ -59,3 +62,9 @@ def test_a_model_without_a_scan_is_one_file(repository: Path) -> None:
     path = repository / "vowels-tcn-layer" / "1" / "model.onnx"
     assert not read_model(path).one_step_sha256
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+
+
+def test_lint_names_a_scan_inside_an_if(repository: Path) -> None:
+    model = onnx.load(repository / "vowels-lstm-layer" / "1" / "model.onnx")
+    assert lint_model(model) == []
+    assert {finding.rule for finding in lint_model(branched(model))} == {"weight-nested"}
