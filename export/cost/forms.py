@@ -13,6 +13,7 @@ import torch
 from export.cost.naive import naive_graph
 from export.fold import fold
 from export.graph import trace
+from export.one_step import has_scan, one_step
 from export.signature import signature
 from models import zoo
 from models.config import TaskSpec
@@ -62,4 +63,6 @@ def drawn_model(task: TaskSpec, architecture: str, norm: str) -> zoo.SequenceMod
 
 
 def _strict(model: zoo.SequenceModel) -> Graph:
-    return Graph(open_session(trace(model).SerializeToString()), signature(model))
+    traced = trace(model)
+    single = open_session(one_step(traced).SerializeToString()) if has_scan(traced) else None
+    return Graph(open_session(traced.SerializeToString()), signature(model), one_step=single)
