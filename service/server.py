@@ -1,4 +1,4 @@
-"""The running server: its parts are put together here and nowhere else; it starts, serves and drains."""
+"""The running server: it starts, serves and drains."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
-from service.batcher import Batcher, BatchLimits
-from service.comparison import Comparisons
+from service.assembly import make_parts, make_serving, make_shadows
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
-from service.handlers.serving import InputLimits, Serving
 from service.health import ADMIN, API, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.lifecycle import drain, stop_signals
@@ -24,23 +21,13 @@ from service.loading import Loading
 from service.logging_setup import configure_logging
 from service.metrics import Metrics
 from service.oip.api import open_inference
-from service.oip.parts import Parts
-from service.oip.sequences import Sequences
 from service.repository.layout import RepositoryError, locations
-from service.sessions import Sessions
 from service.settings import Settings, SettingsError, load_settings
-from service.shadow import ShadowPolicy, Shadows
-from service.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
 from service.uses import Uses
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    from service.live_check import LiveCheck
 
 _FAILED = 1
 _WRONG_USAGE = 2
@@ -75,13 +62,13 @@ async def _serve(settings: Settings) -> int:
         )
         uses = Uses()
         loading = Loading(settings, loader, health, metrics, uses)
-        shadows = stack.enter_context(_shadows(settings, loading, metrics))
-        serving = _serving(settings, loading, uses, engine, comparer, check, shadows, metrics)
+        shadows = stack.enter_context(make_shadows(settings, loading, metrics))
+        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics)
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
         adapter = GrpcAdapter(Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes)
-        parts = _open_inference_parts(settings, serving, loading, health)
+        parts = make_parts(settings, serving, loading, health)
         services = (
             adapter.service(API, sequence_inference(serving)),
             adapter.service(OPEN_INFERENCE, open_inference(parts)),
@@ -97,58 +84,6 @@ async def _serve(settings: Settings) -> int:
         following.cancel()
         in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
     return 0 if in_time else _FAILED
-
-
-def _serving(
-    settings: Settings,
-    loading: Loading,
-    uses: Uses,
-    engine: Executor,
-    comparer: Executor,
-    check: LiveCheck,
-    shadows: Shadows,
-    metrics: Metrics,
-) -> Serving:
-    statistics = Statistics()
-    limits = BatchLimits(
-        workers=settings.workers,
-        max_batch_size=settings.max_batch_size,
-        max_batch_frames=settings.max_batch_frames,
-        max_slice_frames=settings.max_slice_frames,
-        max_queued=settings.max_queued,
-    )
-    return Serving(
-        repository=loading.repository,
-        sessions=Sessions(
-            max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics, uses=uses
-        ),
-        batcher=Batcher(engine, limits, metrics, summon=check.witness, on_run=statistics.ran),
-        comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
-        shadows=shadows,
-        metrics=metrics,
-        statistics=statistics,
-        limits=InputLimits(
-            max_frames=settings.max_frames,
-            max_chunk_frames=settings.max_chunk_frames,
-            allow_non_finite=settings.allow_non_finite,
-            idle_seconds=settings.idle_seconds,
-        ),
-    )
-
-
-def _shadows(settings: Settings, loading: Loading, metrics: Metrics) -> Shadows:
-    policy = ShadowPolicy(piece_frames=settings.max_batch_frames, core_ratio=settings.shadow_core_ratio)
-    return Shadows(policy, loading.repository.shadow_of, metrics)
-
-
-def _open_inference_parts(settings: Settings, serving: Serving, loading: Loading, health: Health) -> Parts:
-    return Parts(
-        serving=serving,
-        sequences=Sequences(serving.sessions, idle_seconds=settings.idle_seconds),
-        keeper=loading.keeper,
-        health=health,
-        max_rows=settings.max_batch_size,
-    )
 
 
 async def _load(loading: Loading, host: str, grpc_port: int, http_port: int) -> None:
