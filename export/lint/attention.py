@@ -55,7 +55,7 @@ def _rows(node: NodeView, rows: Axis | None) -> Iterator[Finding]:
         why = "how many query rows there are cannot be told; a single one takes another path"
         yield node.finding("query-rows-unknown", "unknown", (*PADDING, *CHUNKING), why, _DUPLICATED)
     elif least < 2:
-        why = "a single query row takes another path than two: measured, 348 of 1468 padded cases differ"
+        why = "a single query row takes another path than two, and differs where padding is beside it"
         yield node.finding("single-query-row", "danger", (*PADDING, *CHUNKING), why, _DUPLICATED)
 
 
