@@ -1,12 +1,10 @@
-"""What an answer is made of: its id, the outputs asked for, and the class they stand for.
+"""What an answer is made of: the outputs asked for, and the class they stand for.
 
 Shapes: T frames of a chunk, K outputs a frame.
 """
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +14,6 @@ from soloist.v1.sequence_inference_pb2 import Classification, OutputSelection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def new_prediction_id() -> str:
-    """Return 32 hexadecimal digits: 12 of milliseconds since 1970, so that ids sort by time, and 80 random bits."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> NDArray[Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from service.engine.runner import Row
 from service.errors import Reason, ServiceError
-from service.handlers.answer import classify, new_prediction_id, select
+from service.handlers.answer import classify, select
+from service.prediction import Prediction
 from service.tensors import decode_frames, encode
 from soloist.v1.sequence_inference_pb2 import OutputSelection, PredictRequest, PredictResponse
 
@@ -30,16 +32,19 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     if len(frames) > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=len(frames), max_frames=max_frames)
     every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    answer = await serving.infer(call, servable, frames, servable.runner.initial_states(), every_frame=every_frame)
+    row = Row(frames=frames, states=servable.runner.initial_states())
+    answer = await serving.infer(call, servable, row, every_frame=every_frame)
     serving.metrics.sequence_frames.labels(call.model, call.version).observe(len(frames))
     call.first_output_at = time.perf_counter()
+    prediction = Prediction.of(servable, row, answer, is_whole=True)
     response = PredictResponse(
         model=servable.name,
         version=servable.version,
-        prediction_id=new_prediction_id(),
+        prediction_id=prediction.id,
         frame_count=len(frames),
         outputs=encode(select(answer.outputs, request.output_selection)),
         classification=classify(answer.outputs[-1], manifest.labels),
     )
-    serving.shadows.whole(servable, frames, answer.outputs)
+    serving.shadows.whole(prediction)
+    serving.tell(prediction)
     return response

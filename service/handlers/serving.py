@@ -6,19 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.engine.runner import Row
-
 if TYPE_CHECKING:
-    from typing import Any
-
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from service.batcher import Answer, Batcher
     from service.comparison import Comparisons
-    from service.engine.graph import States
+    from service.engine.runner import Row
     from service.engine.servable import Servable
     from service.handlers.call import Call
     from service.metrics import Metrics
+    from service.prediction import Observer, Prediction
     from service.repository import Repository
     from service.sessions import Sessions
     from service.shadow import Shadows
@@ -37,7 +34,7 @@ class InputLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """The parts of a running server."""
+    """The parts of a running server. `observers` are told of every answer."""
 
     repository: Repository
     sessions: Sessions
@@ -47,11 +44,10 @@ class Serving:
     metrics: Metrics
     statistics: Statistics
     limits: InputLimits
+    observers: Sequence[Observer] = ()
 
-    async def infer(
-        self, call: Call, servable: Servable, frames: NDArray[Any], states: States, *, every_frame: bool
-    ) -> Answer:
-        """Answer a request of one row: the frames of a chunk or a whole sequence behind `states`.
+    async def infer(self, call: Call, servable: Servable, row: Row, *, every_frame: bool) -> Answer:
+        """Answer a request of one row: the frames of a chunk or a whole sequence, behind its states.
 
         Raises:
             ServiceError: QUEUE_FULL or DEADLINE_EXCEEDED.
@@ -59,7 +55,7 @@ class Serving:
         """
         began = time.perf_counter()
         try:
-            answer = await self.run(call, servable, Row(frames=frames, states=states), every_frame=every_frame)
+            answer = await self.run(call, servable, row, every_frame=every_frame)
         except BaseException:
             self.statistics.failed(servable, seconds=time.perf_counter() - began)
             raise
@@ -81,3 +77,8 @@ class Serving:
         self.metrics.compute_seconds.labels(*labels, call.api).observe(answer.compute_seconds)
         self.metrics.predictions.labels(*labels, servable.manifest.norm).inc()
         return answer
+
+    def tell(self, prediction: Prediction) -> None:
+        """Tell all observers of an answer that its caller gets."""
+        for observe in self.observers:
+            observe(prediction)

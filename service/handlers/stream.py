@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
+from service.engine.runner import Row
 from service.errors import Reason, ServiceError
-from service.handlers.answer import classify, new_prediction_id, select
+from service.handlers.answer import classify, select
+from service.prediction import Prediction
 from service.tensors import decode_frames, encode
 from soloist.v1.sequence_inference_pb2 import (
     Chunk,
@@ -73,16 +75,19 @@ async def _answer(
     if max_frames and total > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
     every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    answer = await serving.infer(call, servable, frames, session.states, every_frame=every_frame)
+    row = Row(frames=frames, states=session.states)
+    answer = await serving.infer(call, servable, row, every_frame=every_frame)
+    prediction = Prediction.of(servable, row, answer, session=session)
     result = ChunkResult(
-        prediction_id=new_prediction_id(),
+        prediction_id=prediction.id,
         first_frame=chunk.first_frame,
         frame_count=len(frames),
         outputs=encode(select(answer.outputs, selection)),
         classification=classify(answer.outputs[-1], servable.manifest.labels),
     )
     session.advance(chunk, answer.states, result)
-    serving.shadows.step(session.shadow, frames, answer.outputs)
+    serving.shadows.step(session.shadow, prediction)
+    serving.tell(prediction)
     return result
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from service.errors import Reason, ServiceError
-from service.oip import contents
+from service.oip import contents, parameters
+from service.prediction import Prediction
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from service.oip.model_view import Arrays
     from service.oip.parameters import Parameters
     from service.oip.parts import Parts
+    from service.sessions import Session
 
 
 class Exchange:
@@ -35,6 +37,7 @@ class Exchange:
         self.servable = servable
         self.row_count = 0
         self.rows: Sequence[Row] = ()
+        self.predictions: Sequence[Prediction] = ()
         self._parts, self._call, self._request, self._asked = parts, call, request, asked
         self._view = parts.view(servable)
         self._arrays: Arrays = {}
@@ -97,15 +100,23 @@ class Exchange:
         self._answers = await self._run_all(rows)
         return self._answers
 
-    def respond(self) -> ModelInferResponse:
-        """Encode the answers in the form of the request, with its id and its parameters."""
+    def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
+        """Encode the answers in the form of the request, with its id and its parameters, and the ids of the answers.
+
+        They are whole sequences, the next chunk of a session, or neither: what follows states that the caller brought.
+        """
         began = time.perf_counter()
+        self.predictions = [
+            Prediction.of(self.servable, row, answer, session=session, is_whole=is_whole)
+            for row, answer in zip(self.rows, self._answers, strict=True)
+        ]
         request = self._request
         response = ModelInferResponse(
             model_name=self.servable.name, model_version=str(self.servable.version), id=request.id
         )
         for name, parameter in request.parameters.items():
             response.parameters[name].CopyFrom(parameter)
+        parameters.tell_predictions(response, [prediction.id for prediction in self.predictions])
         results = self._view.results(self._answers, self._wanted, self._view.frames_of(self._arrays))
         raw = contents.is_raw(request) if self._asked.raw is None else self._asked.raw
         contents.encode(response, results, raw=raw or not contents.have_typed_form(results))

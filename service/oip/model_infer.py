@@ -56,14 +56,13 @@ async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
         before = brought or exchange.servable.runner.initial_states()
         if exchange.row_count > parts.max_rows:
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=exchange.row_count, max_rows=parts.max_rows)
-        answers = await exchange.run(
-            before, max_frames=parts.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG
-        )
-        response = exchange.respond()
-    for row, answer in zip(exchange.rows, answers, strict=True):
-        exchange.observe_frames(len(answer.outputs))
-        if brought is None:
-            parts.serving.shadows.whole(exchange.servable, row.frames, answer.outputs)
+        await exchange.run(before, max_frames=parts.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
+        response = exchange.respond(is_whole=brought is None)
+    for prediction in exchange.predictions:
+        exchange.observe_frames(len(prediction.outputs))
+        if prediction.is_whole:
+            parts.serving.shadows.whole(prediction)
+        parts.serving.tell(prediction)
     return response
 
 
@@ -89,9 +88,11 @@ async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: 
             if step.start:
                 turn.end("error")
             raise
+        response = exchange.respond(session)
         session.carry(answer.states, len(answer.outputs))
-        response = exchange.respond()
-        parts.serving.shadows.step(session.shadow, exchange.rows[0].frames, answer.outputs)
+        (prediction,) = exchange.predictions
+        parts.serving.shadows.step(session.shadow, prediction)
+        parts.serving.tell(prediction)
     if step.end:
         turn.end("complete")
         exchange.observe_frames(session.frame_count)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.errors import Reason, ServiceError
-from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest
+from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
 
 _ID, _START, _END = "sequence_id", "sequence_start", "sequence_end"
 _TIMEOUT, _BINARY = "timeout", "binary_data_output"
+_PREDICTION_ID = "prediction_id"
 # Extensions that would change what the tensors mean: to ignore them would be to answer something else.
 _UNSUPPORTED_INPUT = ("shared_memory_region",)
 _UNSUPPORTED_OUTPUT = ("shared_memory_region", "classification")
@@ -56,6 +57,11 @@ def read(request: ModelInferRequest) -> Parameters:
         timeout_seconds=timeout / 1e6 if timeout else None,
         raw=_boolean(given, _BINARY),
     )
+
+
+def tell_predictions(response: ModelInferResponse, ids: Sequence[str]) -> None:
+    """Give an answer's rows their prediction ids, in the order of the rows, with a comma between two."""
+    response.parameters[_PREDICTION_ID].string_param = ",".join(ids)
 
 
 def _step(given: Mapping[str, InferParameter]) -> Step | None:

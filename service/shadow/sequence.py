@@ -6,6 +6,7 @@ Shapes: T frames of a step, K outputs a frame.
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from service.engine.runner import Row
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.engine.servable import Servable
+    from service.prediction import Prediction
 
 Outcome = Literal["equal-bits", "same-class", "different-class", "failed", "dropped"]
 
@@ -35,8 +37,10 @@ class ShadowSequence:
         self._states: dict[str, Any] | None = shadow.runner.initial_states()
         self._piece_frames = piece_frames
 
-    def run(self, frames: NDArray[Any], given: NDArray[Any]) -> Outcome:
-        """Run the next frames, and compare with what the caller was given: outputs [T, K], or [1, K] of the last.
+    def run(self, given: Prediction) -> tuple[Outcome, Prediction | None]:
+        """Run the frames of the next answer; return how far the shadow's is from it, and the shadow's, of the same id.
+
+        There is none where the step is dropped.
 
         Raises:
             Exception: whatever ONNX Runtime does; the sequence is over.
@@ -44,11 +48,14 @@ class ShadowSequence:
         """
         shadow, states, self._states = self._shadow(), self._states, None
         if shadow is None or states is None:
-            return "dropped"
-        piece_frames = self._piece_frames if shadow.sliced else len(frames)
-        result = alone(shadow.runner, Row(frames=frames, states=states), piece_frames=piece_frames)
+            return "dropped", None
+        row = Row(frames=given.row.frames, states=states)
+        piece_frames = self._piece_frames if shadow.sliced else len(row.frames)
+        result = alone(shadow.runner, row, piece_frames=piece_frames)
         self._states = result.states
-        return compare(given, result.outputs)
+        outputs = result.outputs[-len(given.outputs) :]
+        found = replace(given, servable=shadow, row=row, outputs=outputs, batch_size=1)
+        return compare(given.outputs, outputs), found
 
 
 def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
 
@@ -17,10 +17,9 @@ from service.shadow.sequence import Outcome, ShadowSequence
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from numpy.typing import NDArray
-
     from service.engine.servable import Servable
     from service.metrics import Metrics
+    from service.prediction import Observer, Prediction
 
 _log = structlog.get_logger("soloist.shadow")
 
@@ -40,20 +39,33 @@ class ShadowPolicy:
 
 class _Step(NamedTuple):
     sequence: ShadowSequence
-    frames: NDArray[Any]
-    given: NDArray[Any]
+    given: Prediction
+
+    @property
+    def byte_count(self) -> int:
+        return self.given.row.frames.nbytes + self.given.outputs.nbytes
 
 
 class Shadows:
     """Started and stopped as a context. `begin` and `step` are called on the event loop."""
 
     def __init__(
-        self, policy: ShadowPolicy, shadow_of: Callable[[Servable], Servable | None], metrics: Metrics
+        self,
+        policy: ShadowPolicy,
+        shadow_of: Callable[[Servable], Servable | None],
+        metrics: Metrics,
+        *,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """Args: `shadow_of` names the version that gets copies of what another answers, if there is one."""
+        """Args: `shadow_of` names the version that gets copies of what another answers, if there is one.
+
+        `observers` are told of every answer of a shadow, on its thread.
+
+        """
         self._policy = policy
         self._shadow_of = shadow_of
         self._metrics = metrics
+        self._observers = observers
         self._queue: queue.Queue[_Step | None] = queue.Queue(policy.max_queued)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="soloist-shadow")
@@ -85,27 +97,27 @@ class Shadows:
         sequence.is_over = not (whole or shadow.manifest.causal)
         return sequence
 
-    def step(self, sequence: ShadowSequence | None, frames: NDArray[Any], given: NDArray[Any]) -> None:
-        """Take a copy of the next frames of a sequence, [T, …], and of the outputs they were answered with."""
+    def step(self, sequence: ShadowSequence | None, given: Prediction) -> None:
+        """Take a copy of the next answer of a sequence."""
         if sequence is None:
             return
-        if not sequence.is_over and not self._put(_Step(sequence, frames, given)):
+        if not sequence.is_over and not self._put(_Step(sequence, given)):
             sequence.is_over = True
             _log.info("shadow behind", model=sequence.labels[0], shadow=sequence.labels[2])
         elif not sequence.is_over:
             return
         self._count(sequence, "dropped")
 
-    def whole(self, servable: Servable, frames: NDArray[Any], given: NDArray[Any]) -> None:
-        """Take a copy of a whole sequence and its outputs."""
-        self.step(self.begin(servable, whole=True), frames, given)
+    def whole(self, given: Prediction) -> None:
+        """Take a copy of the answer to a whole sequence."""
+        self.step(self.begin(given.servable, whole=True), given)
 
     def settle(self) -> None:
         """Wait until all that was handed over has run or was dropped. Blocks."""
         self._queue.join()
 
     def _put(self, step: _Step) -> bool:
-        if self._stopped.is_set() or step.frames.nbytes + step.given.nbytes > self._policy.max_step_bytes:
+        if self._stopped.is_set() or step.byte_count > self._policy.max_step_bytes:
             return False
         try:
             self._queue.put_nowait(step)
@@ -128,11 +140,15 @@ class Shadows:
 
     def _outcome(self, step: _Step) -> Outcome:
         try:
-            return step.sequence.run(step.frames, step.given)
+            outcome, found = step.sequence.run(step.given)
         except Exception:  # ONNX Runtime's own kinds are many and share no base
             model, version, shadow = step.sequence.labels
             _log.exception("shadow failed", model=model, version=version, shadow=shadow)
             return "failed"
+        if found is not None:
+            for observe in self._observers:
+                observe(found)
+        return outcome
 
     def _count(self, sequence: ShadowSequence, outcome: Outcome) -> None:
         self._metrics.shadow_steps.labels(*sequence.labels, outcome).inc()

@@ -85,6 +85,7 @@ def test_one_whole_sequence(fresh_asker: Asker) -> None:
     asked = request(name="mine", parameters={"colour": "blue", "priority": 2})
     (response,) = infer(fresh_asker, asked)
     assert (response.model_name, response.model_version, response.id) == ("sums", "2", "mine")
+    assert len(response.parameters.pop("prediction_id").string_param) == 32
     assert response.parameters == asked.parameters
     assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3)]
     (older,) = infer(fresh_asker, request(version="1"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from service.engine.runner import Row
 from service.engine.servable import Servable
+from service.prediction import Prediction
 from service.shadow import ShadowPolicy, Shadows
 from service.shadow.sequence import compare
 from tests.servables import POISON, GatedRunner, servable
@@ -24,12 +26,27 @@ class Pair:
     def __init__(self, meter: Meter, shadow: Servable | None) -> None:
         self.answering = servable(GatedRunner())
         self.shadow = shadow
-        self.shadows = Shadows(POLICY, lambda _: self.shadow, meter.metrics)
+        self.found: list[Prediction] = []
+        self.shadows = Shadows(POLICY, lambda _: self.shadow, meter.metrics, observers=[self.found.append])
         self._meter = meter
 
     def step(self, sequence: Any, *values: float, given: list[float]) -> None:
-        frames, outputs = (np.array(each, np.float32)[:, None] for each in (values, given))
-        self.shadows.step(sequence, frames, outputs)
+        self.shadows.step(sequence, self.given(values, given))
+
+    def whole(self, *values: float, given: list[float]) -> None:
+        self.shadows.whole(self.given(values, given))
+
+    def given(self, values: Sequence[float], outputs: Sequence[float]) -> Prediction:
+        return Prediction(
+            id="an answer",
+            servable=self.answering,
+            sequence_id="a sequence",
+            row=Row(frames=np.array(values, np.float32)[:, None], states={}),
+            outputs=np.array(outputs, np.float32)[:, None],
+            first_frame=0,
+            is_whole=False,
+            batch_size=3,
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,8 +80,17 @@ def test_every_step_carries_the_state_and_is_counted(pair: Pair) -> None:
     assert pair.counts == {"equal-bits": 2, "same-class": 1}
 
 
+def test_observers_are_told_what_the_shadow_says(pair: Pair) -> None:
+    sequence = pair.shadows.begin(pair.answering)
+    pair.step(sequence, 1, 2, given=[9, 9])
+    pair.step(sequence, 4, 1, given=[9])
+    assert sum(pair.counts.values()) == 2
+    assert [found.outputs[:, 0].tolist() for found in pair.found] == [[1, 3], [8]]
+    assert {(found.id, found.servable.version, found.batch_size) for found in pair.found} == {("an answer", 2, 1)}
+
+
 def test_the_last_frame_is_enough(pair: Pair) -> None:
-    pair.shadows.whole(pair.answering, np.ones((5, 1), np.float32), np.array([[5]], np.float32))
+    pair.whole(*[1.0] * 5, given=[5])
     assert pair.counts == {"equal-bits": 1}
 
 
@@ -100,7 +126,7 @@ def test_what_falls_behind_is_over_and_the_steps_that_are_queued_still_count(pai
 
 
 def test_a_step_that_is_too_large_is_dropped(pair: Pair) -> None:
-    pair.shadows.whole(pair.answering, np.ones((30, 1), np.float32), np.ones((1, 1), np.float32))
+    pair.whole(*[1.0] * 30, given=[1])
     assert pair.counts == {"dropped": 1}
 
 
@@ -115,7 +141,7 @@ def test_a_shadow_that_sees_later_frames_gets_whole_sequences_only(pair: Pair) -
     assert pair.shadow is not None
     pair.shadow.manifest.causal = False
     pair.step(pair.shadows.begin(pair.answering), 1, given=[1])
-    pair.shadows.whole(pair.answering, np.ones((5, 1), np.float32), np.array([[5]], np.float32))
+    pair.whole(*[1.0] * 5, given=[5])
     assert pair.counts == {"dropped": 1, "equal-bits": 1}
 
 
