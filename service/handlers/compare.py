@@ -30,7 +30,7 @@ async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> p
             comparisons are under way, or the deadline has passed.
 
     """
-    model = serving.repository.resolve(request.model, request.version)
+    model = serving.repository.resolve(request.model, request.version, request.version_label)
     call.model, call.version = model.name, str(model.version)
     sample = decode_frames(request.frames, model.manifest.signature, allow_non_finite=False)
     models = [model, *_siblings(serving, model, request.siblings, len(sample))]

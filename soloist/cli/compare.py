@@ -9,7 +9,7 @@ import click
 
 from soloist.cli.numbers import floats, ints
 from soloist.cli.programs import load
-from soloist.cli.session import connected, server_options
+from soloist.cli.session import connected, server_options, version_option
 
 if TYPE_CHECKING:
     from soloist.client import Condition
@@ -27,7 +27,7 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 @click.command()
 @click.argument("model")
 @click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-")
-@click.option("--version", type=click.IntRange(min=1), help="Version of the model; default: the newest ready.")
+@version_option
 @click.option("--sibling", "siblings", multiple=True, metavar="MODEL", help="Compare with it; may be given again.")
 @click.option("--mates", "counts", type=ints, metavar="N,N", help="How many sequences share the batch, as 1,7,31.")
 @click.option("--scales", type=floats, metavar="X,X", help="Factors on the mates' values, as 1,10,100.")
@@ -42,7 +42,7 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 def compare(
     model: str,
     source: BinaryIO,
-    version: int | None,
+    version: int | str | None,
     siblings: tuple[str, ...],
     counts: tuple[int, ...] | None,
     scales: tuple[float, ...] | None,

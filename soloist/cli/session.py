@@ -25,6 +25,11 @@ def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None
     return int(value)
 
 
+version_option = click.option(
+    "--version", callback=_version, help="Version or label; default: stable, else the newest ready."
+)
+
+
 def server_options(command: _F) -> _F:
     """Add --server and --timeout-seconds to a command."""
     timeout = click.option(
@@ -51,7 +56,7 @@ def frames_options(command: _F) -> _F:
     decorators = [
         click.argument("model"),
         click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-"),
-        click.option("--version", callback=_version, help="Version or label; default: stable, else the newest ready."),
+        version_option,
         click.option("--every-frame", is_flag=True, help="Also print the outputs at every frame, not the last alone."),
         click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),

@@ -111,7 +111,7 @@ class AsyncClient:
         model: str,
         frames: Frames,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         siblings: Sequence[str] = (),
         conditions: Sequence[Condition] = (),
         mates: Sequence[Frames] = (),

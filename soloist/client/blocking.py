@@ -91,7 +91,7 @@ class Client:
         model: str,
         frames: Frames,
         *,
-        version: int | None = None,
+        version: requests.Version | None = None,
         siblings: Sequence[str] = (),
         conditions: Sequence[Condition] = (),
         mates: Sequence[Frames] = (),
@@ -102,6 +102,7 @@ class Client:
 
         Without `siblings` the server takes the models that differ in the normaliser alone, and the controls; without
         `conditions` the usual ones. `mates` share the batch instead of those that the server draws from `seed`.
+        `version` as for predict.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *mates)]

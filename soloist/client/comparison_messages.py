@@ -14,7 +14,7 @@ from soloist.client.comparison import (
     Outcome,
     Padded,
 )
-from soloist.client.requests import NEWEST
+from soloist.client.requests import Version, which
 from soloist.client.results import classification
 from soloist.client.tensors import Array, to_array, to_tensor
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -22,7 +22,7 @@ from soloist.v1 import sequence_inference_pb2 as pb
 
 def compare_request(
     model: str,
-    version: int | None,
+    version: Version | None,
     frames: Array,
     *,
     siblings: Sequence[str],
@@ -33,7 +33,7 @@ def compare_request(
     """Ask what the answer to one sequence depends on."""
     return pb.CompareRequest(
         model=model,
-        version=version or NEWEST,
+        **which(version),
         siblings=siblings,
         frames=to_tensor(frames),
         conditions=[_to_message(condition) for condition in conditions],

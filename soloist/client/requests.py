@@ -17,14 +17,14 @@ CLOSE = pb.StreamRequest(close=pb.Close())
 def predict_request(model: str, version: Version | None, array: Array, *, every_frame: bool) -> pb.PredictRequest:
     """Ask for the answer to one whole sequence."""
     return pb.PredictRequest(
-        model=model, **_which(version), frames=to_tensor(array), output_selection=_selection(every_frame)
+        model=model, **which(version), frames=to_tensor(array), output_selection=_selection(every_frame)
     )
 
 
 def open_request(model: str, version: Version | None, *, every_frame: bool) -> pb.StreamRequest:
     """Begin a stream."""
     selection = _selection(every_frame)
-    return pb.StreamRequest(open=pb.Open(model=model, **_which(version), output_selection=selection))
+    return pb.StreamRequest(open=pb.Open(model=model, **which(version), output_selection=selection))
 
 
 def chunk_request(first_frame: int, array: Array) -> pb.StreamRequest:
@@ -34,7 +34,12 @@ def chunk_request(first_frame: int, array: Array) -> pb.StreamRequest:
 
 def get_model_request(model: str, version: Version | None) -> pb.GetModelRequest:
     """Ask what is known of a model."""
-    return pb.GetModelRequest(model=model, **_which(version))
+    return pb.GetModelRequest(model=model, **which(version))
+
+
+def which(version: Version | None) -> Any:
+    """Name a version in the fields that every request has for it."""
+    return {"version_label": version} if isinstance(version, str) else {"version": version or NEWEST}
 
 
 class Signatures:
@@ -58,10 +63,6 @@ class Signatures:
     def forget(self, model: str, version: Version | None) -> None:
         """Ask again next time: frames were refused, so "newest" may be another version by now."""
         self._known.pop((model, version or NEWEST), None)
-
-
-def _which(version: Version | None) -> Any:
-    return {"version_label": version} if isinstance(version, str) else {"version": version or NEWEST}
 
 
 def _selection(every_frame: bool) -> pb.OutputSelection.ValueType:

@@ -600,12 +600,15 @@ class CompareRequest(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     MATES_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version of the model; 0 means the newest that is ready."""
+    """Version of the model; 0 means the one that Predict would take, but for the canary's share."""
     seed: _builtins.int
     """Seed of the mates."""
+    version_label: _builtins.str
+    """Label of the version, like "canary"; only without version."""
     @_builtins.property
     def siblings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the models to compare it with, at most 7; of each the newest version that is ready. Empty: the ready models
@@ -638,10 +641,11 @@ class CompareRequest(_message.Message):
         conditions: _abc.Iterable[Global___Condition] | None = ...,
         seed: _builtins.int = ...,
         mates: _abc.Iterable[_tensor_pb2.Tensor] | None = ...,
+        version_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "frames", b"frames", "mates", b"mates", "model", b"model", "seed", b"seed", "siblings", b"siblings", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "frames", b"frames", "mates", b"mates", "model", b"model", "seed", b"seed", "siblings", b"siblings", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -208,11 +208,13 @@ def _label(shop: Shop, label: str) -> list[int]:
     asker = shop.asker
     with translated():
         predicted = asker.stub.Predict(pb.PredictRequest(model="named", version_label=label, frames=tensor(CHUNKS[0])))
+        compared = asker.stub.Compare(pb.CompareRequest(model="named", version_label=label, frames=tensor(CHUNKS[0])))
         told = asker.stub.GetModel(pb.GetModelRequest(model="named", version_label=label))
     opening = pb.StreamRequest(open=pb.Open(model="named", version_label=label))
     (opened, *_), _code = asker.converse(opening, chunk(0, ones(3)), CLOSE)
     (inferred,) = infer(asker, request(model="named", version=label))
-    return [predicted.version, told.status.version, opened.opened.version, int(inferred.model_version)]
+    answered = [predicted.version, compared.models[0].version, told.status.version, opened.opened.version]
+    return [*answered, int(inferred.model_version)]
 
 
 def test_labels_name_versions_everywhere_and_outlive_the_server(shop: Shop, tmp_path: Path) -> None:
@@ -221,8 +223,8 @@ def test_labels_name_versions_everywhere_and_outlive_the_server(shop: Shop, tmp_
     shop.publish("named", 2)
     assert shop.admin.spread("named", labels={"canary": 2}).labels == {"canary": 2, "stable": 1}
     assert shop.answers("named") == 1
-    assert _label(shop, "stable") == [1] * 4
-    assert _label(shop, "canary") == [2] * 4
+    assert _label(shop, "stable") == [1] * 5
+    assert _label(shop, "canary") == [2] * 5
     with running_server(shop.server.repository, tmp_path) as other, asking(other.grpc) as asker:
         (response,) = infer(asker, request(model="named", version="canary"))
         assert response.model_version == "2"

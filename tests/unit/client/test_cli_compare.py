@@ -71,6 +71,12 @@ def test_options_become_conditions(fake: FakeServer, tmp_path: Path) -> None:
     assert [list(tensor.shape) for tensor in request.mates] == [[1, 2]]
 
 
+def test_a_version_may_be_a_label(fake: FakeServer) -> None:
+    assert compare(fake, "--version", "canary").exit_code == 0
+    request = fake.requests[-1]
+    assert (request.version, request.version_label) == (0, "canary")
+
+
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_draws_a_picture(fake: FakeServer, tmp_path: Path, suffix: str) -> None:
     picture = tmp_path / f"compare.{suffix}"

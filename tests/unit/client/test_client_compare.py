@@ -78,6 +78,14 @@ async def test_passes_everything_on_async(fake: FakeServer) -> None:
     assert found.conditions == ASKED["conditions"]
 
 
+async def test_a_version_may_be_a_label(fake: FakeServer) -> None:
+    with Client(fake.target) as client:
+        client.compare("sums", FRAMES, version="canary")
+    async with AsyncClient(fake.target) as client:
+        await client.compare("sums", FRAMES, version="canary")
+    assert [(each.version, each.version_label) for each in fake.requests] == [(0, "canary")] * 2
+
+
 def _assert_passed_on(request: pb.CompareRequest) -> None:
     assert (request.model, request.version, list(request.siblings), request.seed) == ("sums", 3, ["a", "b"], 7)
     zeros, padded, cut = request.conditions
