@@ -164,5 +164,5 @@ _ENDS = {
 
 
 def _digest(chunk: Chunk) -> bytes:
-    # Tensor messages hold no maps, so equal ones have equal bytes within a process.
+    # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` alone copies it too.
     return blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES).digest()

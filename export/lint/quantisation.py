@@ -24,7 +24,7 @@ def check(node: NodeView) -> Iterator[Finding]:
             why = f"with bits={bits} and accuracy_level={level} sums are of floats, and mates change their last bits"
             yield node.finding("weight-only-rounding", "danger", BATCH, why, "bits=8 and accuracy_level=4")
     elif node.op == "MatMulBnb4":
-        why = "4-bit weights in blocks: the likes of it (MatMulNBits int4) change with the batch by about 1e-6"
+        why = "4-bit weights in blocks: the likes of it (MatMulNBits with bits=4) change with the batch"
         yield node.finding("weight-only-rounding", "unknown", BATCH, why, "MatMulNBits, bits=8 and accuracy_level=4")
 
 

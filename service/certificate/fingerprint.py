@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from pathlib import Path
 
 import onnxruntime as ort
@@ -27,8 +28,9 @@ def fingerprint_here() -> Fingerprint:
     )
 
 
+@cache
 def _cpu_info() -> dict[str, str]:
-    """Read the first processor's entries; empty where the system has no such file."""
+    """Read the first processor's entries, once; empty where the system has no such file."""
     try:
         text = _CPU_INFO.read_text()
     except OSError:

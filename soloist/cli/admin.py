@@ -12,7 +12,7 @@ from soloist.cli.session import refusals_shown, server_options
 from soloist.cli.table import show_models
 
 if TYPE_CHECKING:
-    from soloist.client.admin import Admin, Rollout
+    from soloist.client import Admin, Rollout
 
 _version = click.option("--version", type=click.IntRange(min=1), help="One version; default: by the version policy.")
 

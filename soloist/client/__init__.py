@@ -1,7 +1,8 @@
 """Typed clients of a Soloist server, blocking and for asyncio: numpy in, numpy out."""
 
-from soloist.client.admin import Admin, Rollout
+from soloist.client.admin import Admin
 from soloist.client.aio import AsyncClient
+from soloist.client.aio_admin import AsyncAdmin
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.blocking import Client
 from soloist.client.channel import TLS
@@ -28,6 +29,7 @@ from soloist.client.errors import (
 )
 from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
+from soloist.client.rollout import Rollout
 from soloist.client.stream import Stream
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "TLS",
     "AbortedError",
     "Admin",
+    "AsyncAdmin",
     "AsyncClient",
     "AsyncStream",
     "BatchMates",

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from soloist.client import results
 from soloist.client.channel import TLS
 from soloist.client.connection import Connection
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
+from soloist.client.rollout import Rollout, rollout, update_request
 from soloist.v1 import admin_pb2 as pb
 from soloist.v1 import sequence_inference_pb2
 
-
-@dataclass(frozen=True, kw_only=True)
-class Rollout:
-    """Versions by label; the share of new sequences that go to "canary"; the version that gets copies, 0 for none."""
-
-    labels: Mapping[str, int]
-    canary_percent: float
-    shadow_version: int
+_Response = TypeVar("_Response")
 
 
 class Admin:
@@ -38,25 +31,24 @@ class Admin:
     def load(self, model: str, version: int | None = None) -> list[results.ModelStatus]:
         """Load a version, or what the version policy wants, and return when it is ready: every version, sorted."""
         request = pb.LoadModelRequest(model=model, version=version or 0)
-        response = self._connection.call(self._connection.admin.LoadModel, request, self._connection.attempts(None))
+        response = self._ask(self._connection.admin.LoadModel, request)
         return [results.model_status(status) for status in response.versions]
 
     def unload(self, model: str, version: int | None = None) -> list[results.ModelStatus]:
         """Let a version, or the model, take no new sequences; those that have begun go on: every version, sorted."""
         request = pb.UnloadModelRequest(model=model, version=version or 0)
-        response = self._connection.call(self._connection.admin.UnloadModel, request, self._connection.attempts(None))
+        response = self._ask(self._connection.admin.UnloadModel, request)
         return [results.model_status(status) for status in response.versions]
 
     def index(self) -> list[results.ModelStatus]:
         """List every version of every model, also those that are not loaded."""
-        request, attempts = sequence_inference_pb2.ListModelsRequest(), self._connection.attempts(None)
-        response = self._connection.call(self._connection.stub.ListModels, request, attempts)
+        response = self._ask(self._connection.stub.ListModels, sequence_inference_pb2.ListModelsRequest())
         return [results.model_status(status) for status in response.models]
 
     def rollout(self, model: str) -> Rollout:
         """Tell how new sequences of a model are spread."""
-        request, attempts = pb.GetRolloutRequest(model=model), self._connection.attempts(None)
-        return _rollout(self._connection.call(self._connection.admin.GetRollout, request, attempts).rollout)
+        response = self._ask(self._connection.admin.GetRollout, pb.GetRolloutRequest(model=model))
+        return rollout(response.rollout)
 
     def spread(
         self,
@@ -67,14 +59,9 @@ class Admin:
         shadow_version: int | None = None,
     ) -> Rollout:
         """Change what is given, and leave the rest; version 0 removes a label, or the shadow."""
-        request = pb.UpdateRolloutRequest(
-            model=model,
-            labels=[pb.VersionLabel(label=label, version=version) for label, version in (labels or {}).items()],
-            canary_percent=canary_percent,
-            shadow_version=shadow_version,
-        )
-        attempts = self._connection.attempts(None)
-        return _rollout(self._connection.call(self._connection.admin.UpdateRollout, request, attempts).rollout)
+        request = update_request(model, labels, canary_percent, shadow_version)
+        response = self._ask(self._connection.admin.UpdateRollout, request)
+        return rollout(response.rollout)
 
     def close(self) -> None:
         """Close the connection; what is under way goes on at the server."""
@@ -88,10 +75,5 @@ class Admin:
     ) -> None:
         self.close()
 
-
-def _rollout(told: pb.Rollout) -> Rollout:
-    return Rollout(
-        labels={each.label: each.version for each in told.labels},
-        canary_percent=told.canary_percent,
-        shadow_version=told.shadow_version,
-    )
+    def _ask(self, method: Callable[..., _Response], request: object) -> _Response:
+        return self._connection.call(method, request, self._connection.attempts(None))
