@@ -19,19 +19,20 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from models.data import load
 from soloist import Client
-
-if TYPE_CHECKING:
-    from tests.conftest import RunningServer
+from tests.graphs import Sums
+from tests.integration.publishing import publish
+from tests.servers import RunningServer, running_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
 DEADLINE_SECONDS = 60
+SHADOWED = "shadowed"
 
 
 def dashboard_expressions() -> list[str]:
@@ -86,14 +87,26 @@ def program() -> str:
 
 
 @pytest.fixture(scope="module")
-def prometheus(program: str, server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def watched(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Serve the small models, and one that has a shadow."""
+    folder = tmp_path_factory.mktemp("watched")
+    shutil.copytree(repository, folder / "repository")
+    for version in (1, 2):
+        publish(folder / "repository", Sums(name=SHADOWED, features=12), version)
+    (folder / "repository" / SHADOWED / "labels.json").write_text('{"labels": {"stable": 1}, "shadow": 2}')
+    with running_server(folder / "repository", folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prometheus(program: str, watched: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus on a free port, with the checked-in configuration but for the target's address."""
     folder = tmp_path_factory.mktemp("prometheus")
     shutil.copytree(DEPLOY / "prometheus", folder / "config")
     config = folder / "config" / "prometheus.yml"
     text = config.read_text()
     assert '"server:8002"' in text
-    config.write_text(text.replace('"server:8002"', f'"{server.http}"'))
+    config.write_text(text.replace('"server:8002"', f'"{watched.http}"'))
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     command += ["--web.listen-address=127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -111,18 +124,20 @@ def prometheus(program: str, server: RunningServer, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="module")
-def used(prometheus: Prometheus, server: RunningServer) -> Prometheus:
+def used(prometheus: Prometheus, watched: RunningServer) -> Prometheus:
     """Prometheus after a first scrape, some calls and streams to every model, and a second scrape that saw them."""
     prometheus.wait_for("up", lambda: prometheus.query('up{job="soloist"}') == [1.0])
     sequences = load("vowels").test.sequences[:5]
-    with Client(server.grpc) as client:
-        for name in sorted(path.name for path in server.repository.iterdir() if path.is_dir()):
+    with Client(watched.grpc) as client:
+        for name in sorted(path.name for path in watched.repository.iterdir() if path.is_dir()):
             for frames in sequences:
                 client.predict(name, frames)
                 with client.stream(name) as stream:
                     stream.send(frames)
     seen = 'sum(rate(soloist_requests_total{code="OK"}[1m])) > 0'
     prometheus.wait_for("calls counted", lambda: prometheus.query(seen) != [])
+    compared = 'sum(rate(soloist_shadow_steps_total{outcome="equal-bits"}[1m])) > 0'
+    prometheus.wait_for("shadow compared", lambda: prometheus.query(compared) != [])
     return prometheus
 
 
@@ -135,12 +150,12 @@ def test_every_panel_has_data(used: Prometheus, expression: str) -> None:
     assert any(math.isfinite(value) for value in used.query(expression))
 
 
-def test_the_model_variable_lists_the_models(used: Prometheus, server: RunningServer) -> None:
+def test_the_model_variable_lists_the_models(used: Prometheus, watched: RunningServer) -> None:
     (variable,) = DASHBOARD["templating"]["list"]
     asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
     assert asked is not None
     listed = used.get(f"label/{asked[2]}/values", **{"match[]": asked[1]})
-    assert listed == sorted(path.name for path in server.repository.iterdir() if path.is_dir())
+    assert listed == sorted(path.name for path in watched.repository.iterdir() if path.is_dir())
 
 
 def test_every_rule_is_evaluated_and_no_alert_fires(used: Prometheus) -> None:
