@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from soloist import Client
 from tests.conftest import SMALL_MODELS
 from tests.e2e.foreign_environment import UnavailableError, or_skip, triton_python
-from tests.servers import RunningServer
+from tests.graphs import Sums
+from tests.servers import RunningServer, running_server
 
 PROGRAM = Path(__file__).parent / "foreign" / "triton_program.py"
+OPERATOR = Path(__file__).parent / "foreign" / "triton_operator.py"
 WAYS = {"unary", "unary_sequence", "row", "stream", "aio", "aio_stream"}
 _LENGTHS = (1, 3, 7, 20, 29)
 
@@ -28,6 +31,13 @@ def python() -> Path:
         raise
 
 
+def run(python: Path, program: Path, *arguments: str) -> None:
+    """Run a program to its end; what it wrote on stderr is what a failure shows."""
+    command = [str(python), str(program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("model", SMALL_MODELS)
 def test_every_way_to_ask_gives_the_same_bits(python: Path, server: RunningServer, model: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(30)
@@ -35,9 +45,7 @@ def test_every_way_to_ask_gives_the_same_bits(python: Path, server: RunningServe
     named: dict[str, Any] = {str(index): frames for index, frames in enumerate(sequences)}
     np.savez(tmp_path / "sequences.npz", **named)
     files = (str(tmp_path / "sequences.npz"), str(tmp_path / "answers.npz"))
-    command = [str(python), str(PROGRAM), server.grpc, model, *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
+    run(python, PROGRAM, server.grpc, model, *files)
     with Client(server.grpc) as client:
         ours = [client.predict(model, frames, every_frame=True).outputs.tobytes() for frames in sequences]
     with np.load(tmp_path / "answers.npz") as answers:
@@ -45,3 +53,22 @@ def test_every_way_to_ask_gives_the_same_bits(python: Path, server: RunningServe
     assert theirs.keys() == {f"{way}-{index}" for way in WAYS for index in range(len(sequences))}
     for name, outputs in theirs.items():
         assert outputs.tobytes() == ours[int(name.rpartition("-")[2])], name
+
+
+def test_models_come_and_go_as_its_operator_says(python: Path, repository: Path, tmp_path: Path) -> None:
+    served = tmp_path / "repository"
+    asked = {"blocking": "vowels-lstm-layer", "asyncio": "vowels-tcn-layer"}
+    Sums(name="always").write(served)
+    frames = np.random.default_rng(31).normal(size=(17, 12)).astype(np.float32)
+    np.save(tmp_path / "frames.npy", frames)
+    files = (str(tmp_path / "frames.npy"), str(tmp_path / "answers.npz"))
+    with running_server(served, tmp_path) as server, Client(server.grpc) as client:
+        for name in asked.values():  # the server has looked, and looks again only when it is asked
+            shutil.copytree(repository / name, served / f".{name}")
+            (served / f".{name}").rename(served / name)
+        run(python, OPERATOR, server.grpc, *asked.values(), *files)
+        ours = {way: client.predict(name, frames, every_frame=True).outputs for way, name in asked.items()}
+    with np.load(tmp_path / "answers.npz") as answers:
+        theirs = {name: answers[name].tobytes() for name in answers.files}
+    times = ("first", "again")
+    assert theirs == {f"{way}-{time}": outputs.tobytes() for way, outputs in ours.items() for time in times}
