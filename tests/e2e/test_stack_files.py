@@ -51,6 +51,14 @@ def test_server_image_is_a_base_install() -> None:
     assert "HEALTHCHECK" in server
 
 
+def test_the_server_may_write_labels_and_nothing_else() -> None:
+    services = re.split(r"^  (?=\w)", (ROOT / "docker-compose.yml").read_text(), flags=re.MULTILINE)
+    (server,) = (service for service in services if service.startswith("server:"))
+    assert "- repository:/repository\n" in server  # the exporter made it, and both run as the same user
+    assert "read_only: true\n" in server
+    assert (DEPLOY / "Dockerfile").read_text().count("USER 10001:10001\n") == 2
+
+
 def test_every_file_that_compose_mounts_exists() -> None:
     mounts = re.findall(r"- (\./[^:\s]+):", (ROOT / "docker-compose.yml").read_text())
     assert len(mounts) == 3
