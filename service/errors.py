@@ -136,8 +136,8 @@ class Reason(Enum):
     )
     SESSION_IDLE = (
         "ABORTED",
-        "the stream was ended after {idle_seconds} s without a chunk",
-        "begin another stream, and send chunks more often",
+        "the stream was ended after {idle_seconds} s without a message from its caller, or with an answer not taken",
+        "begin another stream, send chunks more often, and read the answers",
     )
     SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
     INPUT_MISSING = ("INVALID_ARGUMENT", "input {input!r} is missing", "ModelMetadata tells what the model takes")

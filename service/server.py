@@ -67,7 +67,9 @@ async def _serve(settings: Settings) -> int:
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
-        adapter = GrpcAdapter(Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes)
+        adapter = GrpcAdapter(
+            Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes, idle_seconds=settings.idle_seconds
+        )
         parts = make_parts(settings, serving, loading, health)
         services = (
             adapter.service(API, sequence_inference(serving)),

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
 
     max_sessions: int = Field(10_000, ge=1, description="Most streams that are open at once.")
     max_state_bytes: int = Field(2**30, ge=1, description="Most memory that the states of open streams take.")
-    idle_seconds: float = Field(300.0, gt=0, description="A stream that says nothing for so long is ended.")
+    idle_seconds: float = Field(
+        300.0, gt=0, description="A stream that says nothing, or takes no answer, for so long is ended."
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from service.oip.parts import Parts
 
 _log = structlog.get_logger("soloist.calls")
-# Requests of one stream that are under way; the next is read when one is answered, so that a caller feels it.
+# Requests of one stream that are under way, or whose answers weren't taken: the next is read when one is, so that
+# neither a caller who sends much nor one who doesn't read fills the memory.
 _MAX_UNDER_WAY = 256
 
 
@@ -35,10 +36,12 @@ async def model_stream_infer(
 
     """
     responses: asyncio.Queue[ModelStreamInferResponse | None] = asyncio.Queue()
-    reading = asyncio.ensure_future(_read(parts, call, requests, responses))
+    under_way = asyncio.Semaphore(_MAX_UNDER_WAY)
+    reading = asyncio.ensure_future(_read(parts, call, requests, responses, under_way))
     try:
         while (response := await responses.get()) is not None:
             yield response
+            under_way.release()
         await reading
     finally:
         reading.cancel()
@@ -50,16 +53,13 @@ async def _read(
     call: Call,
     requests: AsyncIterator[ModelInferRequest],
     responses: asyncio.Queue[ModelStreamInferResponse | None],
+    under_way: asyncio.Semaphore,
 ) -> None:
-    under_way = asyncio.Semaphore(_MAX_UNDER_WAY)
     failure: ServiceError | None = None
 
     async def answer(request: ModelInferRequest) -> None:
-        try:
-            # No turn of the loop between a sequence's turn and this: answers leave in the order of the turns.
-            responses.put_nowait(await _answer(parts, call, request))
-        finally:
-            under_way.release()
+        # No turn of the loop between a sequence's turn and this: answers leave in the order of the turns.
+        responses.put_nowait(await _answer(parts, call, request))
 
     async with asyncio.TaskGroup() as group:
         try:

@@ -54,8 +54,7 @@ class Boundary:
             call.cancelled = code != "OK"
             self._record(call, code, failure, started)
         if failure is not None:
-            # abort raises AbortError, not RpcError; nothing between here and grpc.aio may catch it.
-            await context.abort_with_status(to_grpc_status(failure))
+            await _abort(context, failure)
 
     def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
         ended = time.perf_counter()
@@ -68,6 +67,15 @@ class Boundary:
                 self._metrics.first_output_seconds.labels(*labels).observe(first)
         if code != "OK":
             _log_failure(call, code, failure, ended - started)
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], failure: ServiceError) -> None:
+    try:
+        await context.abort_with_status(to_grpc_status(failure))
+    except grpc.aio.AbortError:  # not an RpcError; nothing between here and grpc.aio may catch it
+        raise
+    except Exception:  # grpc.aio's own kinds are private; each means that the caller left before it was told
+        _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
 
 
 def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:

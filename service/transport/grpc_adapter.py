@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -24,9 +25,11 @@ class GrpcAdapter:
     an error of ours instead of grpc.aio's.
     """
 
-    def __init__(self, boundary: Boundary, *, max_message_bytes: int) -> None:
+    def __init__(self, boundary: Boundary, *, max_message_bytes: int, idle_seconds: float) -> None:
+        """Args: `idle_seconds` bounds how long an answer of a stream waits for its caller to take it."""
         self._boundary = boundary
         self._max_message_bytes = max_message_bytes
+        self._idle_seconds = idle_seconds
 
     def service(self, name: str, methods: Iterable[UnaryMethod[Any] | StreamMethod[Any]]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name."""
@@ -38,10 +41,10 @@ class GrpcAdapter:
 
     def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(raw: bytes, context: Context) -> bytes:
+            told = b""
             async with self._boundary.around(method.name, context) as call:
-                response = await method.handler(call, self._parse(method.request, raw))
-                return response.SerializeToString()
-            raise AssertionError  # the boundary has aborted the call
+                told = (await method.handler(call, self._parse(method.request, raw))).SerializeToString()
+            return told  # noqa: RET504  # the boundary may have aborted the call; then this is never sent
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
@@ -53,9 +56,22 @@ class GrpcAdapter:
                 aclosing(method.handler(call, requests)) as responses,
             ):
                 async for response in responses:
-                    await _write(context, response.SerializeToString())
+                    try:
+                        await self._write(context, response.SerializeToString())
+                    except ServiceError as error:
+                        await responses.athrow(error)  # the handler ends for this reason, and counts it
 
         return grpc.stream_stream_rpc_method_handler(answer)
+
+    async def _write(self, context: Context, raw: bytes) -> None:
+        # Waits while the caller's window is full: for ever, if it never reads.
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                await context.write(raw)
+        except TimeoutError:
+            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._idle_seconds) from None
+        except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
+            raise ServiceError(Reason.STREAM_CUT) from error
 
     async def _requests(self, request: type[Request], context: Context) -> AsyncGenerator[Request]:
         while (raw := await context.read()) is not grpc.aio.EOF:
@@ -70,10 +86,3 @@ class GrpcAdapter:
             return request.FromString(raw)
         except DecodeError as error:
             raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
-
-
-async def _write(context: Context, raw: bytes) -> None:
-    try:
-        await context.write(raw)
-    except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
-        raise ServiceError(Reason.STREAM_CUT) from error

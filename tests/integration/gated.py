@@ -123,7 +123,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     serving = _serving(parts, threads, metrics)
     ready = [Location(name=_READY, version=1, path=Path())]
     await serving.repository.load(ready, threads)
-    adapter = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES)
+    adapter = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
     sequences = Sequences(serving.sessions, idle_seconds=60)
     keeper = Keeper(Path("nowhere"), serving.repository, threads, VersionPolicy())
     parts_of_oip = Parts(serving=serving, sequences=sequences, keeper=keeper, health=Health(), max_rows=8)

@@ -12,7 +12,7 @@ from soloist import Client, SoloistError
 from soloist.client.errors import from_rpc_error
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
-from tests.integration.asking import Asker, asking, chunk, ones, opening
+from tests.integration.asking import Asker, asking, chunk, ones, opening, translated
 from tests.servers import RunningServer, eventually, running_server
 
 
@@ -34,6 +34,23 @@ def test_a_silent_stream_is_ended(impatient: RunningServer, said: tuple[pb.Strea
     assert len(answers) == len(said)
     assert _ended(impatient, "idle") == ends + bool(said)
     assert impatient.total("soloist_sessions_open") == 0
+
+
+def test_a_stream_whose_answers_are_not_taken_is_ended(impatient: RunningServer) -> None:
+    ends = _ended(impatient, "idle")
+    begun = opening()
+    begun.open.output_selection = pb.OUTPUT_SELECTION_EVERY_FRAME
+    long = 10_000
+    with asking(impatient.grpc) as asker:
+        call = asker.stub.Stream(iter([begun, *(chunk(first, ones(long)) for first in range(0, 400 * long, long))]))
+        assert eventually(lambda: _ended(impatient, "idle") == ends + 1)
+        assert impatient.total("soloist_sessions_open") == 0
+        answers: list[pb.StreamResponse] = []
+        with pytest.raises(SoloistError) as caught, translated():  # who reads after all is told
+            answers.extend(call)
+    assert caught.value.reason == "SESSION_IDLE"
+    assert "read the answers" in caught.value.message
+    assert len(answers) < 400
 
 
 def _fall_silent(

@@ -16,15 +16,16 @@ from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import turns
 
 
-class AbortedError(Exception):
+class AbortedError(grpc.aio.AbortError):
     pass
 
 
 class FakeContext:
     """What grpc.aio hands a handler, as far as the boundary uses it."""
 
-    def __init__(self, remaining_seconds: float | None = None) -> None:
+    def __init__(self, remaining_seconds: float | None = None, *, error: Exception | None = None) -> None:
         self.remaining_seconds = remaining_seconds
+        self.error = error or AbortedError()
         self.told: Any = None
 
     def time_remaining(self) -> float | None:
@@ -38,7 +39,7 @@ class FakeContext:
 
     async def abort_with_status(self, status: Any) -> None:
         self.told = status
-        raise AbortedError
+        raise self.error
 
 
 class Door:
@@ -116,6 +117,13 @@ async def test_a_call_whose_caller_left_is_one_line(
     (line,) = door.lines
     assert line["code"] == code
     assert door.counted(code) == 1
+
+
+async def test_a_caller_that_leaves_before_it_is_told_is_no_failure_of_the_server(door: Door) -> None:
+    gone = FakeContext(error=OSError("the call is over"))
+    await door.through(gone, ServiceError(Reason.SESSION_IDLE, idle_seconds=1))
+    assert [line["event"] for line in door.lines if line["log_level"] != "debug"] == ["call refused"]
+    assert door.counted("ABORTED") == 1
 
 
 async def test_a_call_that_comes_while_draining_is_refused_before_it_begins(door: Door) -> None:

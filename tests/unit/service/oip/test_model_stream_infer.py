@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from service.batcher import Batcher, BatchLimits
+from service.comparison import Comparisons
+from service.handlers.call import Call
+from service.handlers.serving import InputLimits, Serving
+from service.health import Health
+from service.oip.model_stream_infer import model_stream_infer
+from service.oip.parts import Parts
+from service.oip.sequences import Sequences
+from service.repository import Keeper, Repository
+from service.repository.version_policy import VersionPolicy
+from service.sessions import Sessions
+from service.shadow import ShadowPolicy, Shadows
+from service.statistics import Statistics
+from soloist.oip.grpc_service_pb2 import ModelInferRequest
+from tests.servables import GatedRunner, servable
+from tests.unit.service.conftest import Meter
+from tests.unit.service.manual import ManualExecutor, turns
+
+_UNDER_WAY = 256
+
+
+@pytest.fixture
+def parts(meter: Meter) -> Parts:
+    """Give the protocol a server that has no model: every request is answered with a refusal at once."""
+    executor = ManualExecutor()
+    limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
+    repository = Repository(lambda _: servable(GatedRunner()), lambda _: None)
+    sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics)
+    serving = Serving(
+        repository=repository,
+        sessions=sessions,
+        batcher=Batcher(executor, limits, meter.metrics),
+        comparisons=Comparisons(executor, max_comparisons=1),
+        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, meter.metrics),
+        metrics=meter.metrics,
+        statistics=Statistics(),
+        limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
+    )
+    return Parts(
+        serving=serving,
+        sequences=Sequences(sessions, idle_seconds=60),
+        keeper=Keeper(Path("nowhere"), repository, executor, VersionPolicy()),
+        health=Health(),
+        max_rows=8,
+    )
+
+
+class Caller:
+    """Sends as much as is read."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.sent = 0
+
+    async def requests(self) -> AsyncGenerator[ModelInferRequest]:
+        while self.sent < self.count:
+            self.sent += 1
+            yield ModelInferRequest(model_name="nobody", id=str(self.sent))
+
+
+async def test_no_more_is_read_while_answers_are_not_taken(parts: Parts) -> None:
+    caller = Caller(4 * _UNDER_WAY)
+    call = Call(api="ModelStreamInfer")
+    async with aclosing(model_stream_infer(parts, call, caller.requests())) as answers:
+        taken = [await anext(answers)]
+        for _ in range(_UNDER_WAY):
+            await turns()
+        # One more than may be under way was read, and waits for room.
+        assert caller.sent == _UNDER_WAY + 1
+        taken += [answer async for answer in answers]
+    assert [each.infer_response.id for each in taken] == [str(index) for index in range(1, caller.count + 1)]
