@@ -49,7 +49,7 @@ def certify_model(
 
 
 def read_model(path: Path, config: Path | None = None) -> Model:
-    """Tell what a file is: from `config`, else its manifest, else config.pbtxt beside it or one folder up.
+    """Tell what a file is: from `config`, its manifest, config.pbtxt beside it or one folder up, or the graph.
 
     Raises ExportError when nothing says truthfully what it is.
     """
@@ -58,6 +58,6 @@ def read_model(path: Path, config: Path | None = None) -> Model:
         if config is None and has_manifest(session):
             return read_manifest(session)
         found = config or next((f for f in (path.parent / FILE, path.parent.parent / FILE) if f.is_file()), None)
-        return describe(found, session) if found else read_manifest(session)
+        return describe(found, session).model
     except (ModelFileError, ManifestError) as error:
         raise ExportError(f"{path}: {error}") from error

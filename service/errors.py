@@ -45,6 +45,16 @@ class Reason(Enum):
         "frames have shape {shape}, the model takes {expected}",
         "GetModel tells the shape of frames; time comes first and there is no batch axis",
     )
+    FRAME_COUNT_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "there are {frame_count} frames, the model takes {frames_per_run} a run",
+        "send a multiple of that",
+    )
+    GRAPH_REFUSED = (
+        "INVALID_ARGUMENT",
+        "the graph can't run frames of shape {shape}: {cause}",
+        "GetModel and ModelConfig tell what the model takes; maybe it needs more frames, or others",
+    )
     BYTE_LENGTH_MISMATCH = (
         "INVALID_ARGUMENT",
         "the tensor has {byte_length} bytes, its shape and type make {expected}",
@@ -124,6 +134,11 @@ class Reason(Enum):
         "{scope} has {frame_count} frames to run, the limit is {max_frames}",
         "send a shorter sequence, fewer conditions or mates, or name fewer siblings",
     )
+    COMPARISON_UNSUPPORTED = (
+        "FAILED_PRECONDITION",
+        "model {model!r} can't be compared: {cause}",
+        "compare models that take nothing but frames, of any number",
+    )
     SIBLING_MISMATCH = (
         "INVALID_ARGUMENT",
         "model {sibling!r} takes other frames than model {model!r}",
@@ -160,6 +175,16 @@ class Reason(Enum):
         "INVALID_ARGUMENT",
         "input {input!r} has {size} {unit}, its shape and type make {expected}",
         "send product(shape) elements, row-major; raw ones little-endian",
+    )
+    INPUT_NON_FINITE = (
+        "INVALID_ARGUMENT",
+        "input {input!r} holds NaN or infinity",
+        "clean it, or let the operator allow such values",
+    )
+    INPUT_CONSTANT = (
+        "INVALID_ARGUMENT",
+        "input {input!r} is always {value}",
+        "leave it out, or send that",
     )
     INPUT_VALUE_OUT_OF_RANGE = (
         "INVALID_ARGUMENT",

@@ -67,13 +67,15 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     """
     signature = model.signature
     length = [signature.length] if signature.HasField("length") else []
-    inputs = {spec.name: spec.data_type for spec in (signature.frames, *length)}
-    outputs = {signature.outputs.name: signature.outputs.data_type}
+    further = [*(each.tensor for each in signature.inputs), *(each.tensor for each in signature.controls)]
+    inputs = {spec.name: spec.data_type for spec in (signature.frames, *length, *further)}
+    outputs = {spec.name: spec.data_type for spec in (signature.outputs, *signature.more_outputs)}
     for state in signature.states:
         inputs[state.input] = outputs[state.output] = state.data_type
     found = {arg.name: arg.type for arg in session.get_inputs()}
     if set(found) - set(inputs):
         raise ManifestError(f"the manifest doesn't name the inputs {', '.join(sorted(set(found) - set(inputs)))}")
+    found |= {arg.name: arg.type for arg in session.get_overridable_initializers()}
     _compare("input", inputs, found)
     _compare("output", outputs, {arg.name: arg.type for arg in session.get_outputs()})
 

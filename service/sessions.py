@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from service.engine.position import Position
 from service.errors import Reason, ServiceError
 from service.uses import Uses
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
 
 _DIGEST_BYTES = 16
+# Of a session's id: so many hexadecimal digits make a number that an int32 holds.
+_NUMBER_DIGITS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,11 @@ class Session:
         self.frame_count = 0
         self.shadow: ShadowSequence | None = None
         self._last: _Answered | None = None
+
+    def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
+        """Say where the next frames stand; `sequence_id` is the caller's name for the sequence, None: it has none."""
+        own = int(self.id[:_NUMBER_DIGITS], 16)
+        return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
 
     def answered(self, chunk: Chunk) -> ChunkResult | None:
         """Return the answer to a chunk that was sent before, None when it is the next one.
@@ -165,4 +173,7 @@ _ENDS = {
 
 def _digest(chunk: Chunk) -> bytes:
     # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` alone copies it too.
-    return blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES).digest()
+    digest = blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES)
+    for named in chunk.inputs:
+        digest.update(named.SerializeToString(deterministic=True))
+    return digest.digest()

@@ -39,14 +39,19 @@ _DATA_TYPES = {dtype: data_type for data_type, dtype in DTYPES.items()}
 def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: bool) -> NDArray[Any]:
     """Give the frames of one sequence or chunk: [T, C] numbers or [T] tokens, read-only, T ≥ 1.
 
+    A model made elsewhere may take frames of any shape.
+
     Raises:
         ServiceError: they are not what the model takes.
 
     """
     spec = signature.frames
     shape = _checked_shape(tensor, list(spec.shape)[1:])
+    check_frame_count(shape[0], signature)
     if tensor.data_type != spec.data_type:
-        raise ServiceError(Reason.DATA_TYPE_MISMATCH, data_type=_name(tensor.data_type), expected=_name(spec.data_type))
+        raise ServiceError(
+            Reason.DATA_TYPE_MISMATCH, data_type=name_of(tensor.data_type), expected=name_of(spec.data_type)
+        )
     dtype = DTYPES[spec.data_type]
     expected_bytes = math.prod(shape) * dtype.itemsize
     if len(tensor.data) != expected_bytes:
@@ -54,6 +59,17 @@ def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: boo
     frames = np.frombuffer(tensor.data, dtype).reshape(shape)
     check_values(frames, signature, allow_non_finite=allow_non_finite)
     return frames
+
+
+def check_frame_count(frames: int, signature: Signature) -> None:
+    """Refuse a number of frames that doesn't fill the runs of a graph that takes so many a run.
+
+    Raises:
+        ServiceError: FRAME_COUNT_MISMATCH.
+
+    """
+    if signature.frames_per_run > 1 and frames % signature.frames_per_run:
+        raise ServiceError(Reason.FRAME_COUNT_MISMATCH, frame_count=frames, frames_per_run=signature.frames_per_run)
 
 
 def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite: bool) -> None:
@@ -70,6 +86,11 @@ def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite
         raise ServiceError(Reason.NON_FINITE_INPUT, frame=int(bad_T.argmax()))
 
 
+def decode(tensor: Tensor) -> NDArray[Any]:
+    """Unpack a tensor that is known to be sound, read-only."""
+    return np.frombuffer(tensor.data, DTYPES[tensor.data_type]).reshape(tuple(tensor.shape))
+
+
 def encode(array: NDArray[Any]) -> Tensor:
     """Pack an array of a type that the wire knows."""
     data_type = _DATA_TYPES[array.dtype.newbyteorder("<")]
@@ -81,7 +102,7 @@ def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
     wanted = f"[{', '.join(['time', *map(str, expected[1:])])}]"
     if len(shape) != len(expected) or min(shape) < 0:
         raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
-    if shape[1:] != tuple(expected[1:]):
+    if any(wanted not in (-1, size) for size, wanted in zip(shape[1:], expected[1:], strict=True)):
         if len(shape) == 2:
             raise ServiceError(Reason.FEATURE_COUNT_MISMATCH, feature_count=shape[1], expected=expected[1])
         raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
@@ -99,6 +120,7 @@ def _check_tokens(tokens_T: NDArray[Any], token_count: int) -> None:
         )
 
 
-def _name(data_type: int) -> str:
+def name_of(data_type: int) -> str:
+    """Give the word for an element type, for instance "float32"."""
     known = DataType.DESCRIPTOR.values_by_number.get(data_type)
     return known.name.removeprefix("DATA_TYPE_").lower() if known else str(data_type)

@@ -6,12 +6,12 @@ Shapes: T frames, K outputs a frame.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.runner import Row, RunSeconds
+from service.engine.row import NOTHING, RunSeconds, nothing
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from service.batcher.witness import Witness
     from service.engine.graph import States
-    from service.engine.runner import RowResult
+    from service.engine.row import Arrays, Row, RowResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class Answer:
     """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
 
     `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
-    itself included.
+    itself included. `more` are further outputs by name, alike.
     """
 
     outputs: NDArray[Any]
@@ -37,6 +37,7 @@ class Answer:
     compute_seconds: float
     run: RunSeconds
     batch_size: int
+    more: Arrays = field(default_factory=nothing)
 
 
 class Job:
@@ -53,11 +54,12 @@ class Job:
         """Args: `deadline` is on the clock of time.monotonic(), in seconds; None for none."""
         self.future = future
         self.witness: Witness | None = None
-        self._frames, self._states = row.frames, row.states
+        self._row, self._states = row, row.states
         self._every_frame = every_frame
         self._deadline = deadline
-        self._done_frames = 0
+        self._done_frames = self._running_frames = 0
         self._outputs: list[NDArray[Any]] = []
+        self._more: list[Arrays] = []
         self._waiting_since = time.perf_counter()
         self._queue_seconds = 0.0
         self._compute_seconds = 0.0
@@ -67,7 +69,7 @@ class Job:
     @property
     def remaining_frames(self) -> int:
         """Number of frames that have not run."""
-        return len(self._frames) - self._done_frames
+        return len(self._row.frames) - self._done_frames
 
     def is_expired(self, now: float) -> bool:
         """Tell whether nobody waits for it any more; `now` is of time.monotonic()."""
@@ -76,12 +78,12 @@ class Job:
     def begin_slice(self, frames: int, started: float) -> Row:
         """Take the next `frames` frames to run now; `started` is of time.perf_counter()."""
         self._queue_seconds += started - self._waiting_since
-        first = self._done_frames
-        return Row(frames=self._frames[first : first + frames], states=self._states)
+        self._running_frames = frames
+        return self._row.part(self._done_frames, frames, self._states)
 
     def end_slice(self, result: RowResult, *, seconds: float, batch_size: int) -> bool:
         """Take in the answer to a slice; True when the whole job is answered."""
-        self._done_frames += len(result.outputs)
+        self._done_frames += self._running_frames
         self._states = result.states
         self._compute_seconds += seconds
         self._run += result.run
@@ -89,16 +91,22 @@ class Job:
         done = self.remaining_frames == 0
         if self._every_frame:
             self._outputs.append(result.outputs)
+            self._more.append(result.more)
         elif done:
             self._outputs.append(result.outputs[-1:])
+            self._more.append({name: array[-1:] for name, array in result.more.items()} if result.more else NOTHING)
         self._waiting_since = time.perf_counter()
         return done
 
     def answer(self) -> Answer:
         """Give the answer of a job that is done."""
-        outputs = self._outputs[0] if len(self._outputs) == 1 else np.concatenate(self._outputs)
+        outputs, more = self._outputs[0], self._more[0]
+        if len(self._outputs) > 1:
+            outputs = np.concatenate(self._outputs)
+            more = {name: np.concatenate([each[name] for each in self._more]) for name in more}
         return Answer(
             outputs=outputs,
+            more=more,
             states=self._states,
             queue_seconds=self._queue_seconds,
             compute_seconds=self._compute_seconds,

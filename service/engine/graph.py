@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from service.tensors import DTYPES
+from service.engine.further import FurtherInputs
+from service.engine.layout import Layouts, axes_of
+from service.tensors import DTYPES, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from soloist.v1.model_pb2 import Signature
+    from soloist.v1.model_pb2 import Signature, StateSpec
 
 # By name of the state.
 States = dict[str, Any]
@@ -43,11 +45,14 @@ class Graph:
 
         """
         self.signature = signature
+        self.further = FurtherInputs(signature)
+        self.more_outputs = [spec.name for spec in signature.more_outputs]
         self._session = session
         self._one_step = one_step or session
         self._states = [(state.name, state.input, state.output) for state in signature.states]
-        named = [signature.outputs.name, *(output for _, _, output in self._states)]
+        named = [signature.outputs.name, *(output for _, _, output in self._states), *self.more_outputs]
         self._wanted = named + [name for name in results if name not in named]
+        self._layouts = Layouts(axes_of(signature))
         self._shrink = ort.RunOptions()
         self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
@@ -56,9 +61,14 @@ class Graph:
         """Tell whether rows of different length can share a run."""
         return bool(self.signature.HasField("length"))
 
+    @property
+    def takes_batches(self) -> bool:
+        """Tell whether rows can share a run at all."""
+        return self.signature.frames.shape[0] != 1 and not self.signature.frames_per_run
+
     def zero_states(self, rows: int) -> States:
-        """Give the states before the first frame."""
-        return {state.name: np.zeros((rows, *state.shape), DTYPES[state.data_type]) for state in self.signature.states}
+        """Give the states before the first frame: zeros, or what the signature says."""
+        return {state.name: _initial(state, rows) for state in self.signature.states}
 
     def run(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> tuple[NDArray[Any], States]:
         """Run `frames` [B, T, …], of whose rows the first `lengths` frames are valid.
@@ -70,18 +80,38 @@ class Graph:
         results = self.evaluate(frames, lengths, states)
         return results[self.signature.outputs.name], self.following(results)
 
-    def evaluate(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> dict[str, NDArray[Any]]:
-        """Run as `run` does; gives every result by the name of its tensor."""
+    def evaluate(
+        self,
+        frames: NDArray[Any],
+        lengths: Sequence[int],
+        states: States,
+        further: Mapping[str, NDArray[Any]] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Run as `run` does; gives every result by the name of its tensor.
+
+        `further` are inputs [B, T, …] or [B, …] beside the usual ones; without them, those that are constant.
+        """
         signature = self.signature
         feed = {signature.frames.name: frames}
         if self.takes_length:
             feed[signature.length.name] = np.array(lengths, DTYPES[signature.length.data_type])
         for name, tensor, _ in self._states:
             feed[tensor] = states[name]
+        if self.further:
+            feed |= self.further.constant(*frames.shape[:2]) if further is None else further
         options = self._shrink if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
         session = self._one_step if frames.shape[1] == 1 else self._session
-        return dict(zip(self._wanted, session.run(self._wanted, feed, options), strict=True))
+        if not self._layouts:
+            return dict(zip(self._wanted, session.run(self._wanted, feed, options), strict=True))
+        results = session.run(self._wanted, self._layouts.inward(feed), options)
+        return self._layouts.outward(dict(zip(self._wanted, results, strict=True)))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:
         """Pick the next states out of a run's results."""
         return {name: results[output] for name, _, output in self._states}
+
+
+def _initial(state: StateSpec, rows: int) -> NDArray[Any]:
+    if not state.HasField("initial"):
+        return np.zeros((rows, *state.shape), DTYPES[state.data_type])
+    return np.repeat(decode(state.initial)[None], rows, axis=0)

@@ -6,10 +6,12 @@ Shapes: B rows of a batch, T frames, C features of a frame, K outputs a frame. S
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from service.engine.refusal import told
+from service.engine.row import NOTHING, Row, RowResult, RunSeconds, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,61 +19,57 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.engine.graph import Graph, States
+    from service.engine.row import Arrays
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """Frames [T, C] or [T] of one sequence, T ≥ 1, and the states that came before them."""
-
-    frames: NDArray[Any]
-    states: States
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunSeconds:
-    """Where the time of runs went: putting the rows together, running the graph, taking the answers apart."""
-
-    gather: float = 0.0
-    graph: float = 0.0
-    scatter: float = 0.0
-
-    def __add__(self, other: RunSeconds) -> RunSeconds:
-        return RunSeconds(
-            gather=self.gather + other.gather, graph=self.graph + other.graph, scatter=self.scatter + other.scatter
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RowResult:
-    """Outputs [T, K] for every frame of a row, the states behind its last frame, and what the whole run took."""
-
-    outputs: NDArray[Any]
-    states: States
-    run: RunSeconds = RunSeconds()
+__all__ = ["Row", "RowResult", "RunSeconds", "Runner"]
 
 
 class Runner:
     """Runs rows on one graph. May run on several threads at once."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, made_elsewhere: bool = False) -> None:
+        """Args: `made_elsewhere` tells that only the graph knows which frames it can take."""
         self.graph = graph
+        self._made_elsewhere = made_elsewhere
+        self._frames_per_run = graph.signature.frames_per_run
+        self._outputs = graph.signature.outputs.name
         self._zero = graph.zero_states(1)
         for state in self._zero.values():
             state.setflags(write=False)
         self.state_bytes = sum(int(state.nbytes) for state in self._zero.values())
 
     def initial_states(self) -> States:
-        """Zeros: nothing came before."""
+        """Give what the model carries when nothing came before: zeros, or what its signature says."""
         return dict(self._zero)
 
     def run(self, rows: Sequence[Row]) -> list[RowResult]:
-        """Answer rows in one run, in the order given. Without a length input all rows have to be of one length."""
+        """Answer rows in one run, in the order given. Without a length input all rows have to be of one length.
+
+        A graph that takes so many frames a run answers each row by itself, run by run.
+
+        Raises:
+            ServiceError: GRAPH_REFUSED, by a graph made elsewhere.
+
+        """
+        if not self._made_elsewhere:
+            return self._together(rows)
+        with told(rows[0].frames.shape):
+            return [self._in_turn(row) for row in rows] if self._frames_per_run else self._together(rows)
+
+    def _in_turn(self, row: Row) -> RowResult:
+        states, results = row.states, []
+        for first in range(0, len(row.frames), self._frames_per_run):
+            results += self._together([row.part(first, self._frames_per_run, states)])
+            states = results[-1].states
+        return joined(results)
+
+    def _together(self, rows: Sequence[Row]) -> list[RowResult]:
         began = time.perf_counter()
         if len(rows) == 1:
             row = rows[0]
-            outputs, states = self.graph.run(row.frames[None], [len(row.frames)], row.states)
+            outputs, states, more = self._evaluate(row.frames[None], [len(row.frames)], row.states, rows)
             run = RunSeconds(graph=time.perf_counter() - began)
-            return [RowResult(outputs=outputs[0], states=states, run=run)]
+            return [RowResult(outputs=outputs[0], states=states, run=run, more=_row(more, 0) if more else NOTHING)]
         lengths = [len(row.frames) for row in rows]
         frames = rows[0].frames
         padded = np.zeros((len(rows), max(lengths), *frames.shape[1:]), frames.dtype)
@@ -79,15 +77,29 @@ class Runner:
             padded[index, : lengths[index]] = row.frames
         before = {name: np.concatenate([row.states[name] for row in rows]) for name in self._zero}
         gathered = time.perf_counter()
-        outputs, states = self.graph.run(padded, lengths, before)
+        outputs, states, more = self._evaluate(padded, lengths, before, rows)
         ran = time.perf_counter()
         # Copies: a view would keep the whole batch in memory as long as one of its sequences lasts.
         parts = [
             (
                 outputs[index, :length].copy(),
                 {name: state[index : index + 1].copy() for name, state in states.items()},
+                {name: array[index, :length].copy() for name, array in more.items()} if more else NOTHING,
             )
             for index, length in enumerate(lengths)
         ]
         run = RunSeconds(gather=gathered - began, graph=ran - gathered, scatter=time.perf_counter() - ran)
-        return [RowResult(outputs=outputs, states=states, run=run) for outputs, states in parts]
+        return [RowResult(outputs=outputs, states=states, run=run, more=more) for outputs, states, more in parts]
+
+    def _evaluate(
+        self, frames: NDArray[Any], lengths: Sequence[int], states: States, rows: Sequence[Row]
+    ) -> tuple[NDArray[Any], States, Arrays]:
+        graph = self.graph
+        further = graph.further.of(rows, frames.shape[1]) if graph.further else None
+        results = graph.evaluate(frames, lengths, states, further)
+        more = {name: results[name] for name in graph.more_outputs} if graph.more_outputs else NOTHING
+        return results[self._outputs], graph.following(results), more
+
+
+def _row(more: Arrays, index: int) -> Arrays:
+    return {name: array[index] for name, array in more.items()}

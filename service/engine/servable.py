@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from service.certificate import Budget, certify, fingerprint_here, is_bitwise
 from service.engine.one_step import open_graph
-from service.engine.runner import Row, Runner
-from service.engine.session import ModelFileError, open_session
+from service.engine.runner import Runner
+from service.engine.session import open_session
+from service.engine.warm_up import warm_up
 from service.manifest import has_manifest, read_manifest
 from service.model_config import FILE as CONFIG_FILE
 from service.model_config import describe
-from service.tensors import DTYPES
 from soloist.v1 import certificate_pb2 as pb
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from service.engine.graph import Graph
-    from soloist.v1.model_pb2 import Model, Signature
+    import onnxruntime as ort
 
-_WARM_UP_LENGTHS = (1, 2, 16)
+    from service.engine.graph import Graph
+    from service.model_config import Description
+    from soloist.v1.model_pb2 import Model
+
 UNCERTIFIED = "uncertified"
 _WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
 
@@ -41,6 +41,7 @@ class Servable:
     """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
 
     `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
+    `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
     """
 
     name: str
@@ -51,13 +52,14 @@ class Servable:
     batched: bool
     sliced: bool
     path: Path | None = None
+    description: Description | None = None
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
     """Load one file and run it once, so that the first caller waits for nothing. Blocks.
 
-    A file without a manifest is served from <model>/config.pbtxt. A certificate from another processor or runtime is
-    made again, in the time that the policy gives.
+    A file without a manifest is served from <model>/config.pbtxt, or, without that, as what its graph looks like. A
+    certificate from another processor or runtime is made again, in the time that the policy gives.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
@@ -65,14 +67,12 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
 
     """
     session = open_session(path)
-    config = path.parent.parent / CONFIG_FILE
-    served_from_config = not has_manifest(session) and config.is_file()
-    manifest = describe(config, session) if served_from_config else read_manifest(session)
+    description = _description(path, session)
+    manifest = description.model if description is not None else read_manifest(session)
     # A folder may have been copied under another name: what callers asked for is what they are told.
     manifest.name, manifest.version = name, version
     graph = open_graph(path, manifest, session)
-    runner = Runner(graph)
-    _warm_up(runner, manifest.signature)
+    is_aligned = warm_up(graph, made_elsewhere=description is not None)
     _renew_certificate(graph, manifest, policy.certify_seconds)
     proof = manifest.certificate
     shares_runs = is_bitwise(proof, pb.DIMENSION_BATCH, pb.DIMENSION_PADDING) or policy.batch_uncertified
@@ -80,12 +80,21 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         name=name,
         version=version,
         manifest=manifest,
-        runner=runner,
+        runner=Runner(graph, made_elsewhere=description is not None),
         certificate=_word(manifest),
-        batched=graph.takes_length and shares_runs,
-        sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING),
+        batched=graph.takes_length and graph.takes_batches and is_aligned and shares_runs,
+        # A graph that takes one frame a run is cut into frames anyway.
+        sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run == 1,
         path=path,
+        description=description,
     )
+
+
+def _description(path: Path, session: ort.InferenceSession) -> Description | None:
+    if has_manifest(session):
+        return None
+    config = path.parent.parent / CONFIG_FILE
+    return describe(config if config.is_file() else None, session)
 
 
 def _renew_certificate(graph: Graph, manifest: Model, seconds: float) -> None:
@@ -98,13 +107,3 @@ def _renew_certificate(graph: Graph, manifest: Model, seconds: float) -> None:
 def _word(manifest: Model) -> str:
     verdicts = [verdict.verdict for verdict in manifest.certificate.verdicts]
     return _WORDS.get(max(verdicts), UNCERTIFIED) if verdicts else UNCERTIFIED
-
-
-def _warm_up(runner: Runner, signature: Signature) -> None:
-    shape = list(signature.frames.shape)[2:]
-    dtype = DTYPES[signature.frames.data_type]
-    try:
-        for length in _WARM_UP_LENGTHS:
-            runner.run([Row(frames=np.zeros((length, *shape), dtype), states=runner.initial_states())])
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
-        raise ModelFileError(f"a first run failed: {error}") from error

@@ -10,18 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.tensors import encode
 from soloist.v1.sequence_inference_pb2 import Classification, OutputSelection
+from soloist.v1.tensor_pb2 import NamedTensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from service.batcher import Answer
+
 
 def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> NDArray[Any]:
-    """Return the outputs asked for: [T, K] for every frame, else those of the last frame, [K]."""
-    if selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME:
+    """Return the outputs asked for: [T, K] for every frame, else those of the last frame, [K].
+
+    A model that takes several frames for an output may give none yet: [0, K] in both cases.
+    """
+    if selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME or not len(outputs_TK):
         return outputs_TK
     last_K: NDArray[Any] = outputs_TK[-1]
     return last_K
+
+
+def select_more(answer: Answer, selection: OutputSelection.ValueType) -> list[NamedTensor]:
+    """Return the further outputs, selected alike."""
+    return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.more.items()]
 
 
 def classify(logits_K: NDArray[Any], labels: Sequence[str]) -> Classification | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from service.engine.runner import Row
 from service.errors import Reason, ServiceError
-from service.handlers.answer import classify, select
+from service.handlers.answer import classify, select, select_more
+from service.inputs import decode_inputs
 from service.prediction import Prediction
 from service.tensors import decode_frames, encode
 from soloist.v1.sequence_inference_pb2 import OutputSelection, PredictRequest, PredictResponse
@@ -32,7 +33,13 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     if len(frames) > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=len(frames), max_frames=max_frames)
     every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    row = Row(frames=frames, states=servable.runner.initial_states())
+    inputs = decode_inputs(request.inputs, manifest.signature, len(frames), allow_non_finite=limits.allow_non_finite)
+    row = Row(
+        frames=frames,
+        states=servable.runner.initial_states(),
+        inputs=inputs.of_call,
+        frame_inputs=inputs.of_frames,
+    )
     answer = await serving.infer(call, servable, row, every_frame=every_frame)
     serving.metrics.sequence_frames.labels(call.model, call.version).observe(len(frames))
     call.first_output_at = time.perf_counter()
@@ -43,7 +50,8 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         prediction_id=prediction.id,
         frame_count=len(frames),
         outputs=encode(select(answer.outputs, request.output_selection)),
-        classification=classify(answer.outputs[-1], manifest.labels),
+        classification=classify(answer.outputs[-1], manifest.labels) if manifest.labels else None,
+        more_outputs=select_more(answer, request.output_selection),
     )
     serving.shadows.whole(prediction)
     serving.tell(prediction)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from service.engine.runner import Row
 from service.errors import Reason, ServiceError
-from service.handlers.answer import classify, select
+from service.handlers.answer import classify, select, select_more
+from service.inputs import decode_inputs
 from service.prediction import Prediction
 from service.tensors import decode_frames, encode
 from soloist.v1.sequence_inference_pb2 import (
@@ -75,7 +76,16 @@ async def _answer(
     if max_frames and total > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
     every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    row = Row(frames=frames, states=session.states)
+    inputs = decode_inputs(
+        chunk.inputs, servable.manifest.signature, len(frames), allow_non_finite=limits.allow_non_finite
+    )
+    row = Row(
+        frames=frames,
+        states=session.states,
+        inputs=inputs.of_call,
+        frame_inputs=inputs.of_frames,
+        position=session.position(),
+    )
     answer = await serving.infer(call, servable, row, every_frame=every_frame)
     prediction = Prediction.of(servable, row, answer, session=session)
     result = ChunkResult(
@@ -83,7 +93,8 @@ async def _answer(
         first_frame=chunk.first_frame,
         frame_count=len(frames),
         outputs=encode(select(answer.outputs, selection)),
-        classification=classify(answer.outputs[-1], servable.manifest.labels),
+        classification=classify(answer.outputs[-1], labels) if (labels := servable.manifest.labels) else None,
+        more_outputs=select_more(answer, selection),
     )
     session.advance(chunk, answer.states, result)
     serving.shadows.step(session.shadow, prediction)

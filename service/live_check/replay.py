@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.certificate.material import Material
-from service.engine.runner import Row, RowResult
-from service.live_check.rerun import alone, differences, joined, worst
+from service.engine.row import Row, RowResult, joined
+from service.live_check.rerun import alone, differences, worst
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from service.certificate.difference import Difference, difference
-from service.engine.runner import Row, RowResult
+from service.engine.row import joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from service.engine.row import Row, RowResult
     from service.engine.runner import Runner
-
-
-def joined(results: Sequence[RowResult]) -> RowResult:
-    """Put runs that followed each other together: outputs [T, K], and the states behind the last."""
-    if len(results) == 1:
-        return results[0]
-    return RowResult(outputs=np.concatenate([result.outputs for result in results]), states=results[-1].states)
 
 
 def alone(runner: Runner, row: Row, *, piece_frames: int) -> RowResult:
@@ -31,8 +23,7 @@ def alone(runner: Runner, row: Row, *, piece_frames: int) -> RowResult:
     results: list[RowResult] = []
     states = row.states
     for first in range(0, len(row.frames), piece_frames):
-        piece = Row(frames=row.frames[first : first + piece_frames], states=states)
-        results += runner.run([piece])
+        results += runner.run([row.part(first, piece_frames, states)])
         states = results[-1].states
     return joined(results)
 

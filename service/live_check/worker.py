@@ -74,7 +74,9 @@ class LiveCheck:
 
     def witness(self, servable: Servable, row: Row) -> Trail | None:
         """Choose whether a job is followed (service.batcher.witness.Summon)."""
-        may_differ = servable.batched or servable.sliced
+        signature = servable.manifest.signature
+        # A capsule holds frames and states, nothing else that a model reads.
+        may_differ = (servable.batched or servable.sliced) and not (signature.inputs or signature.controls)
         return Trail(servable, row, self._submit) if may_differ and self._draw() < self._policy.ratio else None
 
     def settle(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from service.engine.position import WHOLE
 from service.errors import Reason, ServiceError
 from service.oip import contents, parameters
 from service.prediction import Prediction
@@ -19,6 +20,7 @@ from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 if TYPE_CHECKING:
     from service.batcher import Answer
     from service.engine.graph import States
+    from service.engine.position import Position
     from service.engine.runner import Row
     from service.engine.servable import Servable
     from service.handlers.call import Call
@@ -72,15 +74,20 @@ class Exchange:
 
         """
         began = time.perf_counter()
-        self._arrays = contents.decode(self._request)
-        self.row_count = self._view.check(self._arrays)
+        self._arrays, self.row_count = self._view.read(contents.decode(self._request))
         self._wanted = self._view.wanted([output.name for output in self._request.outputs])
         states = self._view.states(self._arrays)
         self._decode_seconds = time.perf_counter() - began
         return states
 
     async def run(
-        self, before: States, *, max_frames: int, too_long: Reason, frames_before: int = 0
+        self,
+        before: States,
+        *,
+        max_frames: int,
+        too_long: Reason,
+        frames_before: int = 0,
+        position: Position = WHOLE,
     ) -> Sequence[Answer]:
         """Run every row behind `before`, side by side.
 
@@ -90,7 +97,8 @@ class Exchange:
         """
         began = time.perf_counter()
         serving, bound = self._parts.serving, self.servable.manifest.max_frames
-        rows = self.rows = self._view.rows(self._arrays, before, allow_non_finite=serving.limits.allow_non_finite)
+        allow_non_finite = serving.limits.allow_non_finite
+        rows = self.rows = self._view.rows(self._arrays, before, position, allow_non_finite=allow_non_finite)
         longest = max(len(row.frames) for row in rows)
         if longest > max_frames:
             raise ServiceError(too_long, frame_count=longest, max_frames=max_frames)
@@ -117,7 +125,7 @@ class Exchange:
         for name, parameter in request.parameters.items():
             response.parameters[name].CopyFrom(parameter)
         parameters.tell_predictions(response, [prediction.id for prediction in self.predictions])
-        results = self._view.results(self._answers, self._wanted, self._view.frames_of(self._arrays))
+        results = self._view.results(self._arrays, self.rows, self._answers, self._wanted)
         raw = contents.is_raw(request) if self._asked.raw is None else self._asked.raw
         contents.encode(response, results, raw=raw or not contents.have_typed_form(results))
         self._encode_seconds = time.perf_counter() - began

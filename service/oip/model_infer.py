@@ -59,7 +59,7 @@ async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
         await exchange.run(before, max_frames=parts.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
         response = exchange.respond(is_whole=brought is None)
     for prediction in exchange.predictions:
-        exchange.observe_frames(len(prediction.outputs))
+        exchange.observe_frames(len(prediction.row.frames))
         if prediction.is_whole:
             parts.serving.shadows.whole(prediction)
         parts.serving.tell(prediction)
@@ -83,13 +83,14 @@ async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: 
                 max_frames=parts.serving.limits.max_chunk_frames,
                 too_long=Reason.CHUNK_TOO_LONG,
                 frames_before=session.frame_count,
+                position=session.position(ends=step.end, sequence_id=step.sequence_id),
             )
         except BaseException:
             if step.start:
                 turn.end("error")
             raise
         response = exchange.respond(session)
-        session.carry(answer.states, len(answer.outputs))
+        session.carry(answer.states, len(exchange.rows[0].frames))
         (prediction,) = exchange.predictions
         parts.serving.shadows.step(session.shadow, prediction)
         parts.serving.tell(prediction)

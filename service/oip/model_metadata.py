@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from service.engine.servable import Servable
     from service.handlers.call import Call
-    from service.oip.model_view import ModelView, Port
+    from service.oip.model_view import ModelView
     from service.oip.parts import Parts
+    from service.oip.port import Port
 
 _PLATFORM, _BACKEND = "onnxruntime_onnx", "onnxruntime"
 _Sequences = config.ModelSequenceBatching
@@ -48,6 +49,15 @@ async def model_config(parts: Parts, call: Call, request: pb.ModelConfigRequest)
 
     """
     servable = _found(parts, call, request.name, request.version)
+    if servable.description is not None:
+        told = config.ModelConfig(platform=_PLATFORM, backend=_BACKEND, default_model_filename="model.onnx")
+        told.MergeFrom(servable.description.config)
+        told.name = servable.name
+        return pb.ModelConfigResponse(config=told)
+    return pb.ModelConfigResponse(config=_own_config(parts, servable))
+
+
+def _own_config(parts: Parts, servable: Servable) -> config.ModelConfig:
     view = parts.view(servable)
     told = config.ModelConfig(
         name=servable.name,
@@ -65,7 +75,7 @@ async def model_config(parts: Parts, call: Call, request: pb.ModelConfigRequest)
         told.parameters[LENGTH_INPUT].string_value = view.length.name
     if servable.manifest.causal:
         told.sequence_batching.CopyFrom(_sequence_batching(parts, view))
-    return pb.ModelConfigResponse(config=told)
+    return told
 
 
 def _found(parts: Parts, call: Call, name: str, version: str) -> Servable:
@@ -76,7 +86,7 @@ def _found(parts: Parts, call: Call, name: str, version: str) -> Servable:
 
 def _tensors(ports: Iterable[Port]) -> list[pb.ModelMetadataResponse.TensorMetadata]:
     return [
-        pb.ModelMetadataResponse.TensorMetadata(name=port.name, datatype=word_of(port.dtype), shape=(-1, *port.dims))
+        pb.ModelMetadataResponse.TensorMetadata(name=port.name, datatype=word_of(port.dtype), shape=port.shape)
         for port in ports
     ]
 

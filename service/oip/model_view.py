@@ -6,41 +6,27 @@ Shapes: B rows of a request, T frames, K outputs a frame.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.runner import Row
+from service.engine.row import Row
 from service.errors import Reason, ServiceError
-from service.oip.datatypes import word_of
-from service.tensors import DTYPES, check_values
+from service.inputs import sort
+from service.oip.port import Port, plain, state
+from service.tensors import DTYPES, check_frame_count, check_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.batcher import Answer
     from service.engine.graph import States
+    from service.engine.layout import Axes
+    from service.engine.position import Position
     from service.engine.servable import Servable
-    from soloist.v1.model_pb2 import StateSpec
     from soloist.v1.tensor_pb2 import TensorSpec
 
 Arrays = Mapping[str, "NDArray[Any]"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Port:
-    """One tensor: its shape begins with the batch axis, and -1 varies. An optional input may be left out."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    optional: bool = False
-
-    @property
-    def dims(self) -> tuple[int, ...]:
-        """The shape of one row, as a configuration tells it: at least one axis."""
-        return self.shape[1:] or (1,)
 
 
 class ModelView:
@@ -49,19 +35,28 @@ class ModelView:
     def __init__(self, servable: Servable) -> None:
         signature = servable.manifest.signature
         self.signature = signature
-        self.inputs = [_port(signature.frames)]
+        self._axes: Mapping[str, Axes] = servable.description.client_axes if servable.description else {}
+        self._specs = {each.tensor.name: each for each in signature.inputs}
+        self._frames = self._port(signature.frames)
+        further = [
+            self._port(each.tensor, per_frame=each.per_frame, optional=each.optional) for each in signature.inputs
+        ]
+        # What is constant need not be sent, and so isn't listed; who sends it all the same must know it.
+        constant = {name for name, each in self._specs.items() if each.HasField("constant")}
+        self.inputs = [self._frames, *(port for port in further if port.name not in constant)]
         # Listed nowhere: clients that send whatever is listed would make up lengths. None stands for all frames.
-        self.length = _port(signature.length, optional=True) if signature.HasField("length") else None
-        self.outputs = [_port(signature.outputs)]
-        self.state_inputs = {state.name: _state(state.input, state) for state in signature.states}
-        self.state_outputs = {state.name: _state(state.output, state) for state in signature.states}
-        self._taken = {port.name: port for port in (*self.inputs, *self.state_inputs.values())}
+        has_length = signature.HasField("length")
+        self.length = plain(signature.length, per_frame=False, optional=True) if has_length else None
+        self.outputs = [self._port(spec) for spec in (signature.outputs, *signature.more_outputs)]
+        self.state_inputs = {each.name: state(each.input, each, self._state(each.input)) for each in signature.states}
+        self.state_outputs = {each.name: state(each.output, each, self._state(each.input)) for each in signature.states}
+        self._taken = {port.name: port for port in (self._frames, *further, *self.state_inputs.values())}
         if self.length is not None:
             self._taken[self.length.name] = self.length
-        self._given = {port.name for port in (*self.outputs, *self.state_outputs.values())}
+        self._given = {port.name: port for port in (*self.outputs, *self.state_outputs.values())}
 
-    def check(self, arrays: Arrays) -> int:
-        """Hold inputs against the model; returns the number of rows, at least 1.
+    def read(self, arrays: Arrays) -> tuple[Arrays, int]:
+        """Hold inputs against the model, and move them: [B, T, …] or [B, …]; with the number of rows, at least 1.
 
         Raises:
             ServiceError: one is missing, unknown, or of another type or shape than the model takes.
@@ -73,16 +68,13 @@ class ModelView:
         for port in self.inputs:
             if not port.optional and port.name not in arrays:
                 raise ServiceError(Reason.INPUT_MISSING, input=port.name)
-        rows = max(1, next(iter(arrays[self.inputs[0].name].shape), 1))
-        for name, array in arrays.items():
-            _check(self._taken[name], array, rows)
-        if 0 in arrays[self.inputs[0].name].shape[:2]:
+        rows = self._frames.rows_of(arrays[self._frames.name])
+        moved = {name: self._taken[name].read(array, rows) for name, array in arrays.items()}
+        if 0 in moved[self._frames.name].shape[:2]:
             raise ServiceError(Reason.EMPTY_SEQUENCE)
-        return rows
-
-    def frames_of(self, arrays: Arrays) -> int:
-        """Return T, of checked inputs."""
-        return int(arrays[self.signature.frames.name].shape[1])
+        if rows > 1 and any(port.axes.batch is None for port in self._given.values()):
+            raise ServiceError(Reason.BATCH_TOO_LARGE, rows=rows, max_rows=1)
+        return moved, rows
 
     def states(self, arrays: Arrays) -> States | None:
         """Pick the states [B, …] that a request brings; None when it brings none.
@@ -98,20 +90,33 @@ class ModelView:
                 raise ServiceError(Reason.INPUT_MISSING, input=port.name)
         return {name: arrays[port.name] for name, port in self.state_inputs.items()}
 
-    def rows(self, arrays: Arrays, before: States, *, allow_non_finite: bool) -> list[Row]:
-        """Take checked inputs apart: the valid frames of every row, behind `before` [B or 1, …].
+    def rows(self, arrays: Arrays, before: States, position: Position, *, allow_non_finite: bool) -> list[Row]:
+        """Take inputs apart that were read: the valid frames of every row, behind `before` [B or 1, …].
 
         Raises:
             ServiceError: a length or a number in the valid frames is none that the model takes.
 
         """
-        frames_BT = arrays[self.signature.frames.name]
+        frames_BT = arrays[self._frames.name]
         rows = []
         for index, length in enumerate(self._lengths(arrays, frames_BT)):
             frames = frames_BT[index, :length]
+            check_frame_count(length, self.signature)
             check_values(frames, self.signature, allow_non_finite=allow_non_finite)
-            states = {name: state[index : index + 1] if len(state) > 1 else state for name, state in before.items()}
-            rows.append(Row(frames=frames, states=states))
+            of_call, of_frames = sort(
+                {name: _of_row(arrays[name], index) for name in self._specs if name in arrays},
+                self._specs,
+                allow_non_finite=allow_non_finite,
+            )
+            rows.append(
+                Row(
+                    frames=frames,
+                    states={name: _slice(array, index) for name, array in before.items()},
+                    inputs=of_call,
+                    frame_inputs={name: array[:length] for name, array in of_frames.items()},
+                    position=position,
+                )
+            )
         return rows
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
@@ -126,16 +131,32 @@ class ModelView:
                 raise ServiceError(Reason.OUTPUT_UNKNOWN, output=name)
         return names or [port.name for port in self.outputs]
 
-    def results(self, answers: Sequence[Answer], wanted: Collection[str], frames: int) -> dict[str, NDArray[Any]]:
+    def results(
+        self, arrays: Arrays, rows: Sequence[Row], answers: Sequence[Answer], wanted: Collection[str]
+    ) -> dict[str, NDArray[Any]]:
         """Put the answers of all rows together: [B, T, K] with zeros behind a row's valid frames, and states [B, …]."""
+        frames = int(arrays[self._frames.name].shape[1])
+        first = self.outputs[0].name
         results: dict[str, NDArray[Any]] = {}
-        for name in wanted:
-            if name == self.signature.outputs.name:
-                results[name] = _padded([answer.outputs for answer in answers], frames)
+        for port in self.outputs:
+            if port.name in wanted:
+                outputs = [each.outputs if port.name == first else each.more[port.name] for each in answers]
+                is_aligned = all(len(each) == len(row.frames) for each, row in zip(outputs, rows, strict=True))
+                results[port.name] = port.write(_padded(outputs, frames if is_aligned else max(map(len, outputs))))
         for name, port in self.state_outputs.items():
             if port.name in wanted:
-                results[port.name] = np.concatenate([answer.states[name] for answer in answers])
+                results[port.name] = port.write(np.concatenate([answer.states[name] for answer in answers]))
         return results
+
+    def _port(self, spec: TensorSpec, *, per_frame: bool = True, optional: bool = False) -> Port:
+        axes = self._axes.get(spec.name)
+        if axes is None:
+            return plain(spec, per_frame=per_frame, optional=optional)
+        frames = self.signature.frames_per_run if per_frame and spec is not self.signature.outputs else 0
+        return Port(name=spec.name, dtype=DTYPES[spec.data_type], axes=axes, frames=frames or -1, optional=optional)
+
+    def _state(self, tensor: str) -> Axes | None:
+        return self._axes.get(tensor)
 
     def _lengths(self, arrays: Arrays, frames_BT: NDArray[Any]) -> list[int]:
         B, T = frames_BT.shape[:2]
@@ -150,25 +171,13 @@ class ModelView:
         return lengths
 
 
-def _check(port: Port, array: NDArray[Any], rows: int) -> None:
-    if array.dtype != port.dtype:
-        raise ServiceError(
-            Reason.INPUT_TYPE_MISMATCH,
-            input=port.name,
-            data_type=word_of(array.dtype),
-            expected=word_of(port.dtype),
-        )
-    # One element a row is [B] to some clients and [B, 1] to others.
-    expected = (rows, *(port.dims if array.ndim > 1 else port.shape[1:]))
-    fits = array.ndim == len(expected) and array.shape[0] in (0, rows)
-    if not fits or any(told not in (-1, size) for told, size in zip(expected[1:], array.shape[1:], strict=True)):
-        sizes = [rows if array.ndim else "batch", *("time" if size == -1 else size for size in expected[1:])]
-        raise ServiceError(
-            Reason.INPUT_SHAPE_MISMATCH,
-            input=port.name,
-            shape=list(array.shape),
-            expected=f"[{', '.join(map(str, sizes))}]",
-        )
+def _of_row(array: NDArray[Any], index: int) -> NDArray[Any]:
+    row: NDArray[Any] = array[index if len(array) > 1 else 0]
+    return row
+
+
+def _slice(array: NDArray[Any], index: int) -> NDArray[Any]:
+    return array[index : index + 1] if len(array) > 1 else array
 
 
 def _padded(outputs: Sequence[NDArray[Any]], frames: int) -> NDArray[Any]:
@@ -178,11 +187,3 @@ def _padded(outputs: Sequence[NDArray[Any]], frames: int) -> NDArray[Any]:
     for index, output in enumerate(outputs):
         padded[index, : len(output)] = output
     return padded
-
-
-def _port(spec: TensorSpec, *, optional: bool = False) -> Port:
-    return Port(name=spec.name, dtype=DTYPES[spec.data_type], shape=tuple(spec.shape), optional=optional)
-
-
-def _state(name: str, spec: StateSpec) -> Port:
-    return Port(name=name, dtype=DTYPES[spec.data_type], shape=(-1, *spec.shape), optional=True)

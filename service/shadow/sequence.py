@@ -9,7 +9,6 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from service.engine.runner import Row
 from service.live_check.rerun import alone
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class ShadowSequence:
         shadow, states, self._states = self._shadow(), self._states, None
         if shadow is None or states is None:
             return "dropped", None
-        row = Row(frames=given.row.frames, states=states)
+        row = replace(given.row, states=states)
         piece_frames = self._piece_frames if shadow.sliced else len(row.frames)
         result = alone(shadow.runner, row, piece_frames=piece_frames)
         self._states = result.states

@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from soloist.v1 import certificate_pb2 as _certificate_pb2
 from soloist.v1 import tensor_pb2 as _tensor_pb2
 import builtins as _builtins
@@ -21,6 +22,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ControlKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ControlKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ControlKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTROL_KIND_UNSPECIFIED: _ControlKind.ValueType  # 0
+    """Not set."""
+    CONTROL_KIND_START: _ControlKind.ValueType  # 1
+    """Whether the run is the first of its sequence."""
+    CONTROL_KIND_READY: _ControlKind.ValueType  # 2
+    """Whether the row is one that was asked for: always."""
+    CONTROL_KIND_END: _ControlKind.ValueType  # 3
+    """Whether the run is the last of its sequence, where that is known: not in a Stream, whose close comes later."""
+    CONTROL_KIND_SEQUENCE_ID: _ControlKind.ValueType  # 4
+    """The number of the sequence; 0 outside sequences."""
+
+class ControlKind(_ControlKind, metaclass=_ControlKindEnumTypeWrapper):
+    """What a control input tells."""
+
+CONTROL_KIND_UNSPECIFIED: ControlKind.ValueType  # 0
+"""Not set."""
+CONTROL_KIND_START: ControlKind.ValueType  # 1
+"""Whether the run is the first of its sequence."""
+CONTROL_KIND_READY: ControlKind.ValueType  # 2
+"""Whether the row is one that was asked for: always."""
+CONTROL_KIND_END: ControlKind.ValueType  # 3
+"""Whether the run is the last of its sequence, where that is known: not in a Stream, whose close comes later."""
+CONTROL_KIND_SEQUENCE_ID: ControlKind.ValueType  # 4
+"""The number of the sequence; 0 outside sequences."""
+Global___ControlKind: _TypeAlias = ControlKind  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -148,10 +181,16 @@ class Signature(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     TEXT_ENCODING_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
+    CONTROLS_FIELD_NUMBER: _builtins.int
+    FRAMES_PER_RUN_FIELD_NUMBER: _builtins.int
     text_encoding: _builtins.str
     """What a text client has to do to get frames: "utf8" (one token a byte) or "" (numbers)."""
     token_count: _builtins.int
     """Number of distinct tokens, when frames are tokens: valid ones are 0 … token_count - 1."""
+    frames_per_run: _builtins.int
+    """Frames that the graph takes in one run; a longer sequence is so many runs. 0: any number."""
     @_builtins.property
     def frames(self) -> _tensor_pb2.TensorSpec:
         """The sequence itself: [batch, time, feature] numbers, or [batch, time] tokens."""
@@ -168,6 +207,18 @@ class Signature(_message.Message):
     def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateSpec]:
         """State carried from one chunk to the next."""
 
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___InputSpec]:
+        """What the graph reads beside the frames."""
+
+    @_builtins.property
+    def more_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TensorSpec]:
+        """What the graph gives beside the outputs: [batch, time, …]."""
+
+    @_builtins.property
+    def controls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ControlSpec]:
+        """Inputs that tell the graph where in its sequence it is."""
+
     def __init__(
         self,
         *,
@@ -177,18 +228,96 @@ class Signature(_message.Message):
         states: _abc.Iterable[Global___StateSpec] | None = ...,
         text_encoding: _builtins.str = ...,
         token_count: _builtins.int = ...,
+        inputs: _abc.Iterable[Global___InputSpec] | None = ...,
+        more_outputs: _abc.Iterable[_tensor_pb2.TensorSpec] | None = ...,
+        controls: _abc.Iterable[Global___ControlSpec] | None = ...,
+        frames_per_run: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "length", b"length", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "length", b"length", "outputs", b"outputs", "states", b"states", "text_encoding", b"text_encoding", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controls", b"controls", "frames", b"frames", "frames_per_run", b"frames_per_run", "inputs", b"inputs", "length", b"length", "more_outputs", b"more_outputs", "outputs", b"outputs", "states", b"states", "text_encoding", b"text_encoding", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Signature: _TypeAlias = Signature  # noqa: Y015
 
 @_typing.final
+class InputSpec(_message.Message):
+    """An input beside the frames."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENSOR_FIELD_NUMBER: _builtins.int
+    PER_FRAME_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
+    CONSTANT_FIELD_NUMBER: _builtins.int
+    per_frame: _builtins.bool
+    """True when it has an entry for every frame."""
+    optional: _builtins.bool
+    """True when it may be left out: the graph has a value for it."""
+    @_builtins.property
+    def tensor(self) -> _tensor_pb2.TensorSpec:
+        """The tensor: [batch, time, …] when it has an entry for every frame, else [batch, …]."""
+
+    @_builtins.property
+    def constant(self) -> _tensor_pb2.Tensor:
+        """What it always holds, for one row, or one frame of it; callers need not send it. Not set when they must."""
+
+    def __init__(
+        self,
+        *,
+        tensor: _tensor_pb2.TensorSpec | None = ...,
+        per_frame: _builtins.bool = ...,
+        optional: _builtins.bool = ...,
+        constant: _tensor_pb2.Tensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["constant", b"constant", "tensor", b"tensor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["constant", b"constant", "optional", b"optional", "per_frame", b"per_frame", "tensor", b"tensor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InputSpec: _TypeAlias = InputSpec  # noqa: Y015
+
+@_typing.final
+class ControlSpec(_message.Message):
+    """An input that the server fills in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENSOR_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NO_FIELD_NUMBER: _builtins.int
+    YES_FIELD_NUMBER: _builtins.int
+    kind: Global___ControlKind.ValueType
+    """What it tells."""
+    no: _builtins.float
+    """The element that stands for no. Not used by a number."""
+    yes: _builtins.float
+    """The element that stands for yes. Not used by a number."""
+    @_builtins.property
+    def tensor(self) -> _tensor_pb2.TensorSpec:
+        """The tensor: one element a row."""
+
+    def __init__(
+        self,
+        *,
+        tensor: _tensor_pb2.TensorSpec | None = ...,
+        kind: Global___ControlKind.ValueType = ...,
+        no: _builtins.float = ...,
+        yes: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tensor", b"tensor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "no", b"no", "tensor", b"tensor", "yes", b"yes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlSpec: _TypeAlias = ControlSpec  # noqa: Y015
+
+@_typing.final
 class StateSpec(_message.Message):
-    """A tensor that the caller gets back and hands in again; all zeros at the start of a sequence."""
+    """A tensor that the caller gets back and hands in again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -197,6 +326,8 @@ class StateSpec(_message.Message):
     OUTPUT_FIELD_NUMBER: _builtins.int
     DATA_TYPE_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
+    INITIAL_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, shared by the two tensors "state.<name>" and "next.<name>"."""
     input: _builtins.str
@@ -209,6 +340,14 @@ class StateSpec(_message.Message):
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Shape of one row, without the batch axis."""
 
+    @_builtins.property
+    def initial(self) -> _tensor_pb2.Tensor:
+        """What one row holds at the start of a sequence. Not set: zeros."""
+
+    @_builtins.property
+    def layout(self) -> _tensor_pb2.Layout:
+        """Where both tensors have their axes. Not set: the batch axis comes first."""
+
     def __init__(
         self,
         *,
@@ -217,10 +356,12 @@ class StateSpec(_message.Message):
         output: _builtins.str = ...,
         data_type: _tensor_pb2.DataType.ValueType = ...,
         shape: _abc.Iterable[_builtins.int] | None = ...,
+        initial: _tensor_pb2.Tensor | None = ...,
+        layout: _tensor_pb2.Layout | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["initial", b"initial", "layout", b"layout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_type", b"data_type", "input", b"input", "name", b"name", "output", b"output", "shape", b"shape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_type", b"data_type", "initial", b"initial", "input", b"input", "layout", b"layout", "name", b"name", "output", b"output", "shape", b"shape"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -92,6 +92,7 @@ class PredictRequest(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     OUTPUT_SELECTION_FIELD_NUMBER: _builtins.int
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -104,6 +105,10 @@ class PredictRequest(_message.Message):
     def frames(self) -> _tensor_pb2.Tensor:
         """The sequence: [time, feature] numbers or [time] tokens, at least one frame."""
 
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
+        """What the model reads beside the frames, without a batch axis; Signature.inputs tells which."""
+
     def __init__(
         self,
         *,
@@ -112,10 +117,11 @@ class PredictRequest(_message.Message):
         frames: _tensor_pb2.Tensor | None = ...,
         output_selection: Global___OutputSelection.ValueType = ...,
         version_label: _builtins.str = ...,
+        inputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "model", b"model", "output_selection", b"output_selection", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "inputs", b"inputs", "model", b"model", "output_selection", b"output_selection", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +139,7 @@ class PredictResponse(_message.Message):
     FRAME_COUNT_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CLASSIFICATION_FIELD_NUMBER: _builtins.int
+    MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that answered."""
     version: _builtins.int
@@ -149,6 +156,10 @@ class PredictResponse(_message.Message):
     def classification(self) -> Global___Classification:
         """What the output at the last frame says. Not set when the model is no classifier."""
 
+    @_builtins.property
+    def more_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
+        """What the model gives beside the outputs, selected alike."""
+
     def __init__(
         self,
         *,
@@ -158,10 +169,11 @@ class PredictResponse(_message.Message):
         frame_count: _builtins.int = ...,
         outputs: _tensor_pb2.Tensor | None = ...,
         classification: Global___Classification | None = ...,
+        more_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "frame_count", b"frame_count", "model", b"model", "outputs", b"outputs", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "frame_count", b"frame_count", "model", b"model", "more_outputs", b"more_outputs", "outputs", b"outputs", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,6 +289,7 @@ class Chunk(_message.Message):
 
     FIRST_FRAME_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     first_frame: _builtins.int
     """Index, from 0, of the first frame in this chunk: how many frames the sequence has before it.
     The same chunk sent again gets the same answer and does not advance the state.
@@ -285,15 +298,20 @@ class Chunk(_message.Message):
     def frames(self) -> _tensor_pb2.Tensor:
         """The frames: [time, feature] numbers or [time] tokens, at least one."""
 
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
+        """As in PredictRequest; those with an entry for every frame have one for every frame of the chunk."""
+
     def __init__(
         self,
         *,
         first_frame: _builtins.int = ...,
         frames: _tensor_pb2.Tensor | None = ...,
+        inputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_frame", b"first_frame", "frames", b"frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_frame", b"first_frame", "frames", b"frames", "inputs", b"inputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -395,6 +413,7 @@ class ChunkResult(_message.Message):
     FRAME_COUNT_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CLASSIFICATION_FIELD_NUMBER: _builtins.int
+    MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     """Unique id of this answer; the same when a repeated chunk is answered again."""
     first_frame: _builtins.int
@@ -409,6 +428,10 @@ class ChunkResult(_message.Message):
     def classification(self) -> Global___Classification:
         """What the output at the last frame of the chunk says. Not set when the model is no classifier."""
 
+    @_builtins.property
+    def more_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
+        """What the model gives beside the outputs, selected alike."""
+
     def __init__(
         self,
         *,
@@ -417,10 +440,11 @@ class ChunkResult(_message.Message):
         frame_count: _builtins.int = ...,
         outputs: _tensor_pb2.Tensor | None = ...,
         classification: Global___Classification | None = ...,
+        more_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "first_frame", b"first_frame", "frame_count", b"frame_count", "outputs", b"outputs", "prediction_id", b"prediction_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "first_frame", b"first_frame", "frame_count", b"frame_count", "more_outputs", b"more_outputs", "outputs", b"outputs", "prediction_id", b"prediction_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

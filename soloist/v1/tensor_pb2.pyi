@@ -124,13 +124,20 @@ class TensorSpec(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DATA_TYPE_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in the graph."""
     data_type: Global___DataType.ValueType
     """Element type."""
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Size of every axis, outermost first; -1 where it varies."""
+        """Size of every axis, outermost first; -1 where it varies. The batch axis is the first and time the second, wherever
+        the graph has them.
+        """
+
+    @_builtins.property
+    def layout(self) -> Global___Layout:
+        """Where the graph has its axes. Not set: in the order of the shape."""
 
     def __init__(
         self,
@@ -138,11 +145,72 @@ class TensorSpec(_message.Message):
         name: _builtins.str = ...,
         data_type: Global___DataType.ValueType = ...,
         shape: _abc.Iterable[_builtins.int] | None = ...,
+        layout: Global___Layout | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["layout", b"layout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_type", b"data_type", "name", b"name", "shape", b"shape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_type", b"data_type", "layout", b"layout", "name", b"name", "shape", b"shape"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TensorSpec: _TypeAlias = TensorSpec  # noqa: Y015
+
+@_typing.final
+class Layout(_message.Message):
+    """Where a tensor of a graph has the axes that come first outside. Its other axes keep their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_AXIS_FIELD_NUMBER: _builtins.int
+    TIME_AXIS_FIELD_NUMBER: _builtins.int
+    OTHER_AXES_FIELD_NUMBER: _builtins.int
+    batch_axis: _builtins.int
+    """Index of the batch axis; -1: there is none, and the graph runs one row at a time."""
+    time_axis: _builtins.int
+    """Index of the time axis; -1: there is none."""
+    @_builtins.property
+    def other_axes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Sizes of the other axes in the graph, where they are cut in another way than in the shape. Empty: as in the shape."""
+
+    def __init__(
+        self,
+        *,
+        batch_axis: _builtins.int = ...,
+        time_axis: _builtins.int = ...,
+        other_axes: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_axis", b"batch_axis", "other_axes", b"other_axes", "time_axis", b"time_axis"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Layout: _TypeAlias = Layout  # noqa: Y015
+
+@_typing.final
+class NamedTensor(_message.Message):
+    """A tensor and whose it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TENSOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name in the graph."""
+    @_builtins.property
+    def tensor(self) -> Global___Tensor:
+        """The tensor."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        tensor: Global___Tensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tensor", b"tensor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "tensor", b"tensor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedTensor: _TypeAlias = NamedTensor  # noqa: Y015

@@ -1,0 +1,85 @@
+"""First runs, so that the first caller waits for nothing; and what a graph shows of itself only when it runs.
+
+Shapes: T frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.engine.refusal import in_words
+from service.engine.row import Row
+from service.engine.runner import Runner
+from service.engine.session import ModelFileError
+from service.tensors import DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from service.engine.graph import Graph
+    from service.engine.row import RowResult
+    from soloist.v1.tensor_pb2 import TensorSpec
+
+_LENGTHS = (1, 2, 16)
+# A graph made elsewhere may need more than that: windows of a spectrum, for instance, cut from samples.
+_LONGER_LENGTHS = (100, 512, 1600, 16_000)
+
+
+def warm_up(graph: Graph, *, made_elsewhere: bool) -> bool:
+    """Run zeros of several lengths; tell whether there is one output for every frame.
+
+    A graph `made_elsewhere` may refuse some lengths.
+
+    Raises:
+        ModelFileError: no run succeeds, or a state comes back in another shape.
+
+    """
+    runner, signature = Runner(graph), graph.signature
+    unit = signature.frames_per_run or 1
+    results: list[tuple[int, RowResult]] = []
+    failure = Exception("nothing was run")
+    lengths = (*_LENGTHS, *_LONGER_LENGTHS) if made_elsewhere else _LENGTHS
+    for length in lengths:
+        if length not in _LENGTHS and results:
+            break
+        try:
+            results.append((unit * length, runner.run([zeros(graph, unit * length)])[0]))
+        except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+            failure = error
+    if len(results) < (1 if made_elsewhere else len(_LENGTHS)):
+        raise ModelFileError(f"a first run failed: {in_words(failure)}") from failure
+    for _, result in results:
+        _same_shapes(runner, result)
+    return all(len(outputs) == frames for frames, result in results for outputs in _all_outputs(result))
+
+
+def zeros(graph: Graph, frames: int) -> Row:
+    """Give a row of zeros with all that it needs; an axis that varies has one element."""
+    needed = [each for each in graph.signature.inputs if not each.optional and not each.HasField("constant")]
+    return Row(
+        frames=_zeros(graph.signature.frames, [frames], leading=2),
+        states=graph.zero_states(1),
+        inputs={each.tensor.name: _zeros(each.tensor, [], leading=1) for each in needed if not each.per_frame},
+        frame_inputs={each.tensor.name: _zeros(each.tensor, [frames], leading=2) for each in needed if each.per_frame},
+    )
+
+
+def _zeros(spec: TensorSpec, first: list[int], *, leading: int) -> NDArray[Any]:
+    sizes = [1 if size == -1 else size for size in list(spec.shape)[leading:]]
+    return np.zeros(first + sizes, DTYPES[spec.data_type])
+
+
+def _all_outputs(result: RowResult) -> Iterable[NDArray[Any]]:
+    return [result.outputs, *result.more.values()]
+
+
+def _same_shapes(runner: Runner, result: RowResult) -> None:
+    for name, before in runner.initial_states().items():
+        if result.states[name].shape != before.shape:
+            raise ModelFileError(
+                f"state {name!r} comes back as {list(result.states[name].shape[1:])}, and was {list(before.shape[1:])}"
+            )

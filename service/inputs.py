@@ -1,0 +1,98 @@
+"""Inputs beside the frames, as callers send them: held against what the model takes.
+
+Shapes: T frames.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from service.engine.row import NOTHING
+from service.errors import Reason, ServiceError
+from service.tensors import DTYPES, decode, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from service.engine.row import Arrays
+    from soloist.v1.model_pb2 import InputSpec, Signature
+    from soloist.v1.tensor_pb2 import NamedTensor, Tensor
+
+
+class Inputs(NamedTuple):
+    """What a row brings by name: […] for all its frames, [T, …] for every one."""
+
+    of_call: Arrays = NOTHING
+    of_frames: Arrays = NOTHING
+
+
+def decode_inputs(
+    tensors: Iterable[NamedTensor], signature: Signature, frames: int, *, allow_non_finite: bool
+) -> Inputs:
+    """Read what comes with so many frames.
+
+    Raises:
+        ServiceError: an input is missing, unknown, or not what the model takes.
+
+    """
+    specs = {each.tensor.name: each for each in signature.inputs}
+    arrays: dict[str, NDArray[Any]] = {}
+    for named in tensors:
+        if named.name not in specs or named.name in arrays:
+            raise ServiceError(Reason.INPUT_UNKNOWN, input=named.name)
+        arrays[named.name] = _decode(named.tensor, specs[named.name], frames)
+    return sort(arrays, specs, allow_non_finite=allow_non_finite) if specs else Inputs()
+
+
+def sort(arrays: Mapping[str, NDArray[Any]], specs: Mapping[str, InputSpec], *, allow_non_finite: bool) -> Inputs:
+    """Tell arrays of one row apart: those for all frames, and those for every one. Constants stay out.
+
+    Raises:
+        ServiceError: one is missing, holds NaN or infinity, or other values than it always does.
+
+    """
+    of_call: dict[str, NDArray[Any]] = {}
+    of_frames: dict[str, NDArray[Any]] = {}
+    for name, spec in specs.items():
+        array = arrays.get(name)
+        if array is None:
+            if not spec.optional and not spec.HasField("constant"):
+                raise ServiceError(Reason.INPUT_MISSING, input=name)
+        elif spec.HasField("constant"):
+            constant = decode(spec.constant)
+            if not (array == constant).all():
+                raise ServiceError(Reason.INPUT_CONSTANT, input=name, value=constant.tolist())
+        else:
+            if not allow_non_finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ServiceError(Reason.INPUT_NON_FINITE, input=name)
+            (of_frames if spec.per_frame else of_call)[name] = array
+    return Inputs(of_call, of_frames)
+
+
+def _decode(tensor: Tensor, spec: InputSpec, frames: int) -> NDArray[Any]:
+    told, name = spec.tensor, spec.tensor.name
+    if tensor.data_type != told.data_type:
+        raise ServiceError(
+            Reason.INPUT_TYPE_MISMATCH,
+            input=name,
+            data_type=name_of(tensor.data_type),
+            expected=name_of(told.data_type),
+        )
+    expected = [frames, *told.shape[2:]] if spec.per_frame else list(told.shape[1:])
+    shape = list(tensor.shape)
+    fits = len(shape) == len(expected) and all(
+        size >= 0 and wanted in (-1, size) for size, wanted in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        raise ServiceError(Reason.INPUT_SHAPE_MISMATCH, input=name, shape=shape, expected=expected)
+    wanted_bytes = math.prod(shape) * DTYPES[told.data_type].itemsize
+    if len(tensor.data) != wanted_bytes:
+        raise ServiceError(
+            Reason.INPUT_SIZE_MISMATCH, input=name, size=len(tensor.data), unit="bytes", expected=wanted_bytes
+        )
+    return decode(tensor)

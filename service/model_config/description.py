@@ -1,0 +1,94 @@
+"""From a configuration and a graph to a manifest: the signature, and what clients of other servers see of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.engine.layout import NONE
+from service.manifest import check
+from service.model_config.completion import complete, infer
+from service.model_config.controls import control_specs, one_element
+from service.model_config.file import read
+from service.model_config.further import input_specs, is_per_frame
+from service.model_config.graph_tensors import GraphTensors
+from service.model_config.roles import Reader
+from service.model_config.states import FOLDER, States
+from soloist.v1.model_pb2 import CONTROL_KIND_SEQUENCE_ID, Model, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import onnxruntime as ort
+
+    from service.engine.layout import Axes
+    from service.model_config.roles import Roles
+    from soloist.oip import model_config_pb2 as oip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A manifest without labels, accuracy and certificate; the whole configuration; and, by tensor, a client's axes."""
+
+    model: Model
+    config: oip.ModelConfig
+    client_axes: Mapping[str, Axes]
+
+
+def describe(config: Path | None, session: ort.InferenceSession) -> Description:
+    """Describe a graph by a configuration file, or, without one, by what the graph says itself.
+
+    Raises:
+        ManifestError: the file can't be read, asks for what isn't supported, or doesn't describe this graph.
+
+    """
+    graph = GraphTensors.of(session)
+    told = read(config) if config is not None else infer(graph)
+    complete(told, graph)
+    reader = Reader(told, graph)
+    sequences = told.sequence_batching
+    reader.parameters.check([*graph.inputs, *graph.defaults, *graph.outputs])
+    roles = reader.roles()
+    states = States(sequences.state, reader.parameters, graph, batched=reader.batched)
+    signature = Signature(
+        frames=roles.frames.spec(per_frame=True),
+        outputs=roles.outputs[0].spec(per_frame=True),
+        more_outputs=[tensor.spec(per_frame=True) for tensor in roles.outputs[1:]],
+        inputs=input_specs(roles, reader.parameters, graph),
+        states=states.specs(config.parent / FOLDER if config is not None else None),
+        controls=control_specs(sequences.control_input, reader.parameters, graph, batched=reader.batched),
+        frames_per_run=roles.frames_per_run,
+    )
+    if roles.length is not None:
+        found = graph.input(roles.length.name)
+        length = one_element(found.name, found.data_type, found, reader.parameters, batched=reader.batched)
+        signature.length.CopyFrom(length)
+    if not _takes_batches(roles, states, signature, told):
+        signature.frames.shape[0] = 1
+    causal = reader.parameters.causal(default=bool(sequences.state) or roles.steps_one_frame)
+    model = Model(name=told.name, causal=causal, signature=signature)
+    check(model, session)
+    return Description(model=model, config=told, client_axes=_client_axes(roles, states, reader))
+
+
+def _takes_batches(roles: Roles, states: States, signature: Signature, told: oip.ModelConfig) -> bool:
+    """Tell whether rows can share a run: every tensor has a batch axis, and all rows bring inputs of one shape."""
+    constant = {each.tensor.name for each in signature.inputs if each.HasField("constant")}
+    sent = [tensor for tensor, _ in roles.inputs if tensor.name not in constant]
+    return (
+        told.max_batch_size != 1
+        and all(tensor.takes_batches for tensor in (roles.frames, *roles.outputs, *states.tensors, *sent))
+        and not any(-1 in tensor.outside for tensor in (roles.frames, *sent))
+        and not any(each.optional for each in signature.inputs)
+        and not any(each.tensor.layout.batch_axis == NONE for each in signature.controls)
+        and not any(each.kind == CONTROL_KIND_SEQUENCE_ID for each in signature.controls)
+    )
+
+
+def _client_axes(roles: Roles, states: States, reader: Reader) -> dict[str, Axes]:
+    axes = {tensor.name: tensor.client(per_frame=True) for tensor in (roles.frames, *roles.outputs)}
+    for tensor, _ in roles.inputs:
+        axes[tensor.name] = tensor.client(per_frame=is_per_frame(tensor, roles, reader.parameters))
+    axes |= {tensor.name: tensor.client(per_frame=False) for tensor in states.tensors}
+    return axes
