@@ -13,6 +13,7 @@ from export.errors import ExportError
 from service.certificate import Budget, certify
 from service.certificate.case import Case
 from service.certificate.material import Material
+from service.certificate.scope import why_not
 from service.engine.one_step import open_graph
 from service.engine.session import ModelFileError, open_session
 from service.manifest import ManifestError, has_manifest, read_manifest
@@ -33,6 +34,8 @@ def certify_model(
     progress: Callable[[int], None] | None = None,
 ) -> Certificate:
     """Certify a file whose manifest is `model`. Raises ExportError when it can't be run."""
+    if cause := why_not(model.signature):
+        raise ExportError(f"{path}: bits can't be proved: {cause}")
     try:
         graph = open_graph(path, model)
         certificate = certify(graph, model, budget, seed=seed, samples=samples, progress=progress)

@@ -7,7 +7,7 @@ from service.comparison.bounds import check
 from service.comparison.condition import BatchMates, Chunked, Condition, Padded, default_conditions, read
 from service.comparison.deviation import Deviation, deviation
 from service.comparison.mates import draw
-from service.comparison.siblings import named_siblings, siblings, twin
+from service.comparison.siblings import named_siblings, require_comparable, siblings, twin
 from service.comparison.trial import Stopped, Trial
 from service.comparison.turns import Comparisons
 
@@ -26,6 +26,7 @@ __all__ = [
     "draw",
     "named_siblings",
     "read",
+    "require_comparable",
     "siblings",
     "twin",
 ]

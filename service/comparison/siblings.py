@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.certificate.scope import why_not
 from service.comparison.bounds import MAX_SIBLINGS, in_range
 from service.errors import Reason, ServiceError
 
@@ -18,16 +19,28 @@ _NORMS = ("layer", "batch")
 _DEFAULT_PRECISION = "float32"
 
 
+def require_comparable(model: Servable) -> None:
+    """Refuse a model that can't be run beside others, padded and cut.
+
+    Raises:
+        ServiceError: COMPARISON_UNSUPPORTED.
+
+    """
+    if cause := _why_not(model):
+        raise ServiceError(Reason.COMPARISON_UNSUPPORTED, model=model.name, cause=cause)
+
+
 def named_siblings(model: Servable, names: Sequence[str], repository: Repository) -> list[Servable]:
     """Give the models of these names, each once, without `model` itself.
 
     Raises:
-        ServiceError: one isn't there, can't be called, or takes other frames.
+        ServiceError: one isn't there, can't be called or compared, or takes other frames.
 
     """
     in_range("siblings", len(names), 0, MAX_SIBLINGS)
     found = [repository.resolve(name, 0) for name in dict.fromkeys(names) if name != model.name]
     for sibling in found:
+        require_comparable(sibling)
         if not _take_same_frames(model.manifest, sibling.manifest):
             raise ServiceError(Reason.SIBLING_MISMATCH, sibling=sibling.name, model=model.name)
     return found
@@ -39,7 +52,9 @@ def siblings(model: Servable, ready: Iterable[Servable], length: int) -> list[Se
     for each in ready:
         if each.name != model.name and (each.name not in newest or each.version > newest[each.name].version):
             newest[each.name] = each
-    found = [each for each in newest.values() if _is_sibling(model.manifest, each.manifest, length)]
+    found = [
+        each for each in newest.values() if _is_sibling(model.manifest, each.manifest, length) and not _why_not(each)
+    ]
     return sorted(found, key=_place)[:MAX_SIBLINGS]
 
 
@@ -50,6 +65,10 @@ def twin(control: Servable, compared: Iterable[Servable]) -> Servable | None:
         return None
     twins = (each for each in compared if not each.manifest.control)
     return next((each for each in twins if each.manifest.provenance.checkpoint_sha256 == origin), None)
+
+
+def _why_not(model: Servable) -> str:
+    return why_not(model.manifest.signature) or ("" if model.aligned else "its outputs aren't one a frame")
 
 
 def _is_sibling(model: Model, other: Model, length: int) -> bool:

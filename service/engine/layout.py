@@ -54,9 +54,9 @@ class Axes:
         if self.inside != self.outside:
             array = array.reshape(array.shape[: self._leading] + self.inside)
         if self.per_frame and self.time is None:
-            array = array[:, 0]
+            array = np.asarray(array[:, 0])
         if self.batch is None:
-            array = array[0]
+            array = np.asarray(array[0])
         return np.ascontiguousarray(array.transpose(self._order)) if array.ndim else array
 
     def outward(self, array: NDArray[Any]) -> NDArray[Any]:

@@ -42,6 +42,7 @@ class Servable:
 
     `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
     `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
+    `aligned` tells that there is one output for every frame.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Servable:
     sliced: bool
     path: Path | None = None
     description: Description | None = None
+    aligned: bool = True
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
@@ -87,6 +89,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run == 1,
         path=path,
         description=description,
+        aligned=is_aligned,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service import comparison
 from service.comparison.bounds import MAX_MATES, MAX_RUN_FRAMES, in_range
+from service.engine.refusal import told
 from service.errors import Reason, ServiceError
 from service.handlers.answer import classify
 from service.tensors import decode_frames, encode
@@ -32,6 +34,7 @@ async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> p
     """
     model = serving.repository.resolve(request.model, request.version, request.version_label)
     call.model, call.version = model.name, str(model.version)
+    comparison.require_comparable(model)
     sample = decode_frames(request.frames, model.manifest.signature, allow_non_finite=False)
     models = [model, *_siblings(serving, model, request.siblings, len(sample))]
     max_frames = min(serving.limits.max_frames, *(m.manifest.max_frames or serving.limits.max_frames for m in models))
@@ -119,14 +122,21 @@ async def _compare_one(
             return pb.Outcome(not_run=cause)
         return _outcome(model, trial.run(graph, condition), alone_TK)
 
-    try:
+    with _told(model, trial):
         alone_TK = await serving.comparisons.run(partial(trial.alone, graph))
         message.alone.CopyFrom(_outcome(model, alone_TK, None))
         for condition in conditions:
             message.outcomes.append(await serving.comparisons.run(partial(outcome, condition)))
+    return message, alone_TK
+
+
+@contextmanager
+def _told(model: Servable, trial: comparison.Trial) -> Iterator[None]:
+    try:
+        with told(trial.sample.shape) if model.description else nullcontext():
+            yield
     except comparison.Stopped:
         raise ServiceError(Reason.DEADLINE_EXCEEDED) from None
-    return message, alone_TK
 
 
 def _outcome(model: Servable, outputs_TK: NDArray[Any], reference_TK: NDArray[Any] | None) -> pb.Outcome:

@@ -49,6 +49,7 @@ class AsyncClient:
         *,
         version: requests.Version | None = None,
         every_frame: bool = False,
+        inputs: requests.Inputs | None = None,
         timeout_seconds: float | None = None,
     ) -> results.Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
@@ -57,7 +58,7 @@ class AsyncClient:
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = await self._catalogue.convert(frames, model, version, attempts)
-        request = requests.predict_request(model, version, array, every_frame=every_frame)
+        request = requests.predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
         try:
             return results.prediction(await self._connection.call(self._connection.stub.Predict, request, attempts))
         except InvalidInputError:

@@ -48,17 +48,20 @@ class AsyncStream:
         """Version of the model that answers, from the first chunk to the last."""
         return self._opened.version
 
-    async def send(self, frames: Frames, *, first_frame: int | None = None) -> ChunkResult:
+    async def send(
+        self, frames: Frames, *, first_frame: int | None = None, inputs: requests.Inputs | None = None
+    ) -> ChunkResult:
         """Send the next frames ([time, feature], [time] tokens or text) and wait for their answer.
 
         `first_frame` is only for sending a chunk again: the server gives it the same answer and does not advance.
+        `inputs` are as for Client.predict.
         Raises SoloistError; one of the server's ends the stream, one of the client's own (InvalidInputError before
         anything was sent) does not.
         """
         exchange = self._live_exchange()
         array = await self._convert(frames, self._opened)
         first = self._frame_count if first_frame is None else first_frame
-        result = (await self._ask(exchange, requests.chunk_request(first, array))).result
+        result = (await self._ask(exchange, requests.chunk_request(first, array, inputs))).result
         self._frame_count = max(self._frame_count, first + result.frame_count)
         return chunk_result(result, self._opened)
 

@@ -47,15 +47,17 @@ class Client:
         *,
         version: requests.Version | None = None,
         every_frame: bool = False,
+        inputs: requests.Inputs | None = None,
         timeout_seconds: float | None = None,
     ) -> results.Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
-        `version` is a number or a label; without it the stable one answers, else the newest that is ready.
+        `version` is a number or a label; without it the stable one answers, else the newest that is ready. `inputs` are
+        what the model reads beside the frames, by name, without a batch axis and in the model's own types.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = self._catalogue.convert(frames, model, version, attempts)
-        request = requests.predict_request(model, version, array, every_frame=every_frame)
+        request = requests.predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
         try:
             return results.prediction(self._connection.call(self._connection.stub.Predict, request, attempts))
         except InvalidInputError:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from soloist.client.tensors import Array, to_tensor
-from soloist.v1 import model_pb2
+from soloist.v1 import model_pb2, tensor_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
 NEWEST = 0
+# What a model reads beside the frames, by name, in the model's own types.
+Inputs = Mapping[str, npt.ArrayLike]
 # A number, or a label like "canary".
 Version = int | str
 CLOSE = pb.StreamRequest(close=pb.Close())
 
 
-def predict_request(model: str, version: Version | None, array: Array, *, every_frame: bool) -> pb.PredictRequest:
+def predict_request(
+    model: str, version: Version | None, array: Array, *, every_frame: bool, inputs: Inputs | None = None
+) -> pb.PredictRequest:
     """Ask for the answer to one whole sequence."""
     return pb.PredictRequest(
-        model=model, **which(version), frames=to_tensor(array), output_selection=_selection(every_frame)
+        model=model,
+        **which(version),
+        frames=to_tensor(array),
+        output_selection=_selection(every_frame),
+        inputs=_named(inputs),
     )
 
 
@@ -27,9 +39,10 @@ def open_request(model: str, version: Version | None, *, every_frame: bool) -> p
     return pb.StreamRequest(open=pb.Open(model=model, **which(version), output_selection=selection))
 
 
-def chunk_request(first_frame: int, array: Array) -> pb.StreamRequest:
-    """Send frames first_frame … first_frame + len(array) - 1."""
-    return pb.StreamRequest(chunk=pb.Chunk(first_frame=first_frame, frames=to_tensor(array)))
+def chunk_request(first_frame: int, array: Array, inputs: Inputs | None = None) -> pb.StreamRequest:
+    """Send frames first_frame … first_frame + len(array) - 1, and what the model reads beside them."""
+    chunk = pb.Chunk(first_frame=first_frame, frames=to_tensor(array), inputs=_named(inputs))
+    return pb.StreamRequest(chunk=chunk)
 
 
 def get_model_request(model: str, version: Version | None) -> pb.GetModelRequest:
@@ -63,6 +76,11 @@ class Signatures:
     def forget(self, model: str, version: Version | None) -> None:
         """Ask again next time: frames were refused, so "newest" may be another version by now."""
         self._known.pop((model, version or NEWEST), None)
+
+
+def _named(inputs: Inputs | None) -> list[tensor_pb2.NamedTensor]:
+    given = (inputs or {}).items()
+    return [tensor_pb2.NamedTensor(name=name, tensor=to_tensor(np.asarray(value))) for name, value in given]
 
 
 def _selection(every_frame: bool) -> pb.OutputSelection.ValueType:

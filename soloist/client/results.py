@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from soloist.client.tensors import Array, to_array
 from soloist.v1 import model_pb2, sequence_inference_pb2
@@ -14,7 +15,8 @@ class Prediction:
     """The answer to a whole sequence.
 
     `outputs` is [class] at the last frame, or [time, class] with every_frame. `index`, `label` and `confidence`
-    (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier.
+    (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier. `more_outputs`
+    are what the model gives beside, by name, selected alike.
     """
 
     outputs: Array
@@ -25,6 +27,7 @@ class Prediction:
     model: str
     version: int
     frame_count: int
+    more_outputs: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +43,7 @@ class ChunkResult:
     version: int
     first_frame: int
     frame_count: int
+    more_outputs: Mapping[str, Array] = field(default_factory=dict)
 
 
 class ModelState(enum.StrEnum):
@@ -92,6 +96,7 @@ def prediction(response: sequence_inference_pb2.PredictResponse) -> Prediction:
         model=response.model,
         version=response.version,
         frame_count=response.frame_count,
+        more_outputs={named.name: to_array(named.tensor) for named in response.more_outputs},
     )
 
 
@@ -108,6 +113,7 @@ def chunk_result(result: sequence_inference_pb2.ChunkResult, opened: sequence_in
         version=opened.version,
         first_frame=result.first_frame,
         frame_count=result.frame_count,
+        more_outputs={named.name: to_array(named.tensor) for named in result.more_outputs},
     )
 
 

@@ -14,7 +14,6 @@ from tests.servers import RunningServer, running_server
 
 GOOD = ("hoarder", "letters", "short", "sums", "whole")
 WHY = {
-    "mute": "no metadata 'soloist.v1.Model'",
     "garbled": "can't be parsed",
     "lying": "'answers'",
     "untyped": "no element type",

@@ -1,0 +1,13 @@
+"""Owns models of somebody else's make, in ONNX's own text form."""
+
+from tests.guests.contents import BEGUN, BYTES, FURTHER, LOOPED, UNTOLD
+from tests.guests.guest import Guest, time_first
+from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, WINDOW
+from tests.guests.odd import BLOCKS, POOLED, TOLD
+
+# Their answers are a plain loop's, whole and in chunks.
+LOOPS = (BATCH_SECOND, NO_BATCH, WINDOW, RESHAPED, BYTES, LOOPED, BEGUN, FURTHER, UNTOLD)
+# And these have something else about them.
+GUESTS = (*LOOPS, POOLED, BLOCKS, TOLD)
+
+__all__ = ["BLOCKS", "GUESTS", "LOOPS", "NO_BATCH", "POOLED", "TOLD", "UNTOLD", "WINDOW", "Guest", "time_first"]

@@ -1,0 +1,68 @@
+"""Owns guests that take or give another number of frames, and one that is told where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.guests.guest import Guest, normal, parameter, state
+
+POOLED = Guest(
+    name="pooled",
+    graph="""pool (float[B,T] x) => (float[B,U] y) {
+  one = Constant <value = int64[1] {1}> ()
+  wide = Unsqueeze (x, one)
+  pooled = MaxPool <kernel_shape = [5]> (wide)
+  y = Squeeze (pooled, one)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1 ] }\n',
+    frames=normal(),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": 1},
+)
+
+BLOCKS = Guest(
+    name="blocks",
+    graph="""block (float[B,4,2] x, float[B,2] s) => (float[B,2] y, float[B,2] s_next) {
+  one = Constant <value = int64[1] {1}> ()
+  last = Constant <value = int64 {3}> ()
+  mean = ReduceMean <keepdims = 0> (x, one)
+  y = Add (mean, s)
+  s_next = Gather <axis = 1> (x, last)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ 2 ] }\n'
+    f"sequence_batching {{ {state('s', 's_next', '2')} }}\n",
+    frames=normal(2),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": None},
+    states={"s": ("s_next", np.zeros((1, 2), np.float32))},
+)
+
+TOLD = Guest(
+    name="told",
+    graph="""told (float[B,T,1] x, float[B,1] begins, bool[B] is_there, int32[B,1] ends, int64[B,1] number)
+  => (float[B,T,1] y, int64[B,1] who, bool[B] there) {
+  hundred = Constant <value = float {100.0}> ()
+  two = Constant <value = int64[1] {2}> ()
+  end = Cast <to = 1> (ends)
+  scaled = Mul (end, hundred)
+  flags = Add (scaled, begins)
+  wide = Unsqueeze (flags, two)
+  y = Add (x, wide)
+  who = Identity (number)
+  there = Identity (is_there)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 1 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1, 1 ] }\n'
+    'output { name: "who" data_type: TYPE_INT64 dims: [ 1 ] }\n'
+    'output { name: "there" data_type: TYPE_BOOL dims: [ 1 ] reshape { shape: [ ] } }\nsequence_batching {\n'
+    '  control_input { name: "begins" control { kind: CONTROL_SEQUENCE_START fp32_false_true: [ 0, 10 ] } }\n'
+    '  control_input { name: "is_there" control { kind: CONTROL_SEQUENCE_READY bool_false_true: [ false, true ] } }\n'
+    '  control_input { name: "ends" control { kind: CONTROL_SEQUENCE_END int32_false_true: [ 0, 1 ] } }\n'
+    '  control_input { name: "number" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_INT64 } }\n}\n'
+    + parameter("causal", "true"),
+    frames=normal(1),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": 1, "who": None, "there": None},
+)
