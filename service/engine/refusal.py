@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from service.errors import Reason, ServiceError
 
 # "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : ", and where in the runtime's sources it was found.
-_NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?:[\w:]+\(.*?\) )?")
+_NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?:[\w:]+ [\w:]+\([^)]*\) (?:const )?)?")
 
 
 @contextmanager

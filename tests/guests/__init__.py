@@ -10,4 +10,18 @@ LOOPS = (BATCH_SECOND, NO_BATCH, WINDOW, RESHAPED, BYTES, LOOPED, BEGUN, FURTHER
 # And these have something else about them.
 GUESTS = (*LOOPS, POOLED, BLOCKS, TOLD)
 
-__all__ = ["BLOCKS", "GUESTS", "LOOPS", "NO_BATCH", "POOLED", "TOLD", "UNTOLD", "WINDOW", "Guest", "time_first"]
+__all__ = [
+    "BATCH_SECOND",
+    "BEGUN",
+    "BLOCKS",
+    "FURTHER",
+    "GUESTS",
+    "LOOPS",
+    "NO_BATCH",
+    "POOLED",
+    "TOLD",
+    "UNTOLD",
+    "WINDOW",
+    "Guest",
+    "time_first",
+]

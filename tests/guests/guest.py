@@ -21,7 +21,7 @@ _HEAD = '<ir_version: 10, opset_import: ["" : 20]>\n'
 
 @dataclass(frozen=True, kw_only=True)
 class Guest:
-    """One model. `frames` draws a sequence [T, …] as our own API takes it; `feed` makes of a chunk what the graph takes.
+    """One model. `frames` draws a sequence [T, …] for our own API; `feed` makes of a chunk what the graph takes.
 
     `states` says which output comes back as which input, and what that is at first. `outputs` are those that callers
     get, with the position of their time axis in the graph; None: a run gives one frame. A graph without a time axis

@@ -11,6 +11,7 @@ from tests.integration import (
     test_busy,
     test_compare,
     test_drain,
+    test_made_elsewhere,
     test_open_inference,
     test_repository_reload,
     test_silence,
@@ -32,6 +33,11 @@ PROVOKED_ELSEWHERE = {
     Reason.SESSION_IDLE: test_silence.test_a_silent_stream_is_ended,
     Reason.MODEL_NOT_LOADED: test_repository_reload.test_a_model_is_unloaded_and_loaded_by_the_protocol,
     Reason.LABELS_NOT_WRITTEN: test_repository_reload.test_labels_that_cannot_be_written_are_refused,
+    Reason.GRAPH_REFUSED: test_made_elsewhere.test_frames_that_a_graph_refuses,
+    Reason.FRAME_COUNT_MISMATCH: test_made_elsewhere.test_frames_that_fill_no_run,
+    Reason.INPUT_NON_FINITE: test_made_elsewhere.test_inputs_that_are_none,
+    Reason.INPUT_CONSTANT: test_made_elsewhere.test_what_is_constant_may_be_sent_if_it_is_that,
+    Reason.COMPARISON_UNSUPPORTED: test_made_elsewhere.test_what_cannot_be_compared_is_refused,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

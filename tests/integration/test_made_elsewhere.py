@@ -1,0 +1,208 @@
+"""A server with models of somebody else's make: what it tells of them, what it tells them, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soloist import Client, ModelState, SoloistError
+from soloist.oip import grpc_service_pb2 as pb
+from tests.guests import BLOCKS, FURTHER, GUESTS, NO_BATCH, POOLED, TOLD, UNTOLD, WINDOW, Guest
+from tests.integration.asking import Asker, asking
+from tests.integration.infer_requests import infer, outputs_of, request, step, stub_of
+from tests.servers import RunningServer, eventually, running_server
+
+X = np.linspace(-1, 1, 24, dtype=np.float32)
+GAIN = np.array(1.5, np.float32)
+
+
+@pytest.fixture(scope="module")
+def hotel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("hotel")
+    repository = folder / "repository"
+    for guest in GUESTS:
+        guest.write(repository)
+    _unwelcome(repository)
+    with running_server(repository, folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guest_asker(hotel: RunningServer) -> Iterator[Asker]:
+    with asking(hotel.grpc) as asker:
+        yield asker
+
+
+@pytest.fixture
+def client(hotel: RunningServer) -> Iterator[Client]:
+    with Client(hotel.grpc) as client:
+        yield client
+
+
+def _unwelcome(repository: Path) -> None:
+    """Write a model whose state grows, one that can't run, and one whose configuration isn't true of it."""
+    growing = """grow (float[T] x, float[N] s) => (float[T] y, float[M] s_next) {
+  y = Neg (x)
+  s_next = Concat <axis = 0> (s, x)
+}"""
+    divided = """divide (float[T] x) => (float[U,7] y) {
+  shape = Constant <value = int64[2] {-1, 7}> ()
+  y = Reshape (x, shape)
+}"""
+    state = 'sequence_batching { state { input_name: "s" output_name: "s_next" data_type: TYPE_FP32 dims: [ 1 ] } }'
+    for name, graph, config in (
+        ("growing", growing, f"max_batch_size: 0 {state}"),
+        ("never", divided, 'max_batch_size: 0 output { name: "y" dims: [ -1, 7 ] }'),
+        ("false", NO_BATCH.graph, NO_BATCH.config.replace('"x"', '"z"')),
+    ):
+        Guest(name=name, graph=graph, config=config, frames=POOLED.frames, feed=POOLED.feed, outputs={}).write(
+            repository
+        )
+
+
+def test_what_cannot_be_served_says_why_and_leaves_the_others_alone(client: Client) -> None:
+    models = {model.name: model for model in client.models()}
+    assert {name for name, model in models.items() if model.ready} == {guest.name for guest in GUESTS}
+    unready = {name: model.reason for name, model in models.items() if model.state is ModelState.UNAVAILABLE}
+    assert set(unready) == {"growing", "never", "false"}
+    assert "state 's' comes back as [2], and was [1]" in unready["growing"]
+    assert "a first run failed" in unready["never"]
+    assert "no input 'z'" in unready["false"]
+
+
+def test_a_graph_without_configuration_is_shown_as_it_is_served(client: Client, guest_asker: Asker) -> None:
+    manifest = client.model("untold").manifest
+    assert manifest is not None
+    assert list(manifest.signature.frames.shape) == [-1, -1, 2]
+    assert [spec.name for spec in manifest.signature.more_outputs] == ["top"]
+    stub = stub_of(guest_asker)
+    told = stub.ModelMetadata(pb.ModelMetadataRequest(name="untold"))
+    assert [(each.name, list(each.shape)) for each in told.outputs] == [("y", [-1, -1, 2]), ("top", [-1, -1])]
+    config = stub.ModelConfig(pb.ModelConfigRequest(name="untold")).config
+    assert (config.name, config.backend, config.max_batch_size > 0) == ("untold", "onnxruntime", True)
+    assert [(each.name, list(each.dims)) for each in config.input] == [("x", [-1, 2])]
+
+
+def test_clients_see_the_axes_of_the_configuration(guest_asker: Asker) -> None:
+    stub = stub_of(guest_asker)
+
+    def shapes(model: str) -> dict[str, list[int]]:
+        told = stub.ModelMetadata(pb.ModelMetadataRequest(name=model))
+        return {each.name: list(each.shape) for each in (*told.inputs, *told.outputs)}
+
+    assert shapes("batch-second") == {"x": [-1, -1, 3], "y": [-1, -1, 3]}
+    assert shapes("no-batch") == {"x": [-1, 3], "y": [-1]}
+    assert shapes("window") == {"x": [-1, 8], "y": [-1, 1]}  # what is constant is nobody's business
+    assert shapes("blocks") == {"x": [-1, 4, 2], "y": [-1, 2]}
+    assert shapes("told") == {"x": [-1, -1, 1], "y": [-1, -1, 1], "who": [-1, 1], "there": [-1, 1]}
+    config = stub.ModelConfig(pb.ModelConfigRequest(name="window")).config
+    assert config.parameters["constant.rate"].string_value == "16000"
+    assert config.sequence_batching.state[0].input_name == "state"
+
+
+def test_a_model_is_told_where_in_its_sequence_it_is(client: Client) -> None:
+    frames = np.zeros((2, 1), np.float32)
+    whole = client.predict("told", frames, every_frame=True)
+    assert whole.outputs.ravel().tolist() == [110, 110]
+    assert (whole.more_outputs["who"].item(), whole.more_outputs["there"].item()) == (0, True)
+    with client.stream("told") as stream:
+        found = [stream.send(frames) for _ in range(3)]
+    assert [each.outputs.item() for each in found] == [10, 0, 0]  # close comes after the last chunk
+    numbers = {each.more_outputs["who"].item() for each in found}
+    assert len(numbers) == 1
+    assert numbers != {0}
+
+
+def test_a_model_is_told_what_the_open_protocol_says(guest_asker: Asker) -> None:
+    frames = np.zeros((1, 1, 1), np.float32)
+    steps = [step(9, start=at == 0, end=at == 2, model="told", inputs={"x": frames}, outputs=("y",)) for at in range(3)]
+    for message in steps:
+        del message.inputs[0], message.raw_input_contents[0]
+    assert [outputs_of(response)["y"].item() for response in infer(guest_asker, *steps)] == [10, 0, 100]
+
+
+def test_an_optional_input_may_be_left_out(client: Client) -> None:
+    frames, mask = X.reshape(-1, 2), np.ones(12, np.float32)
+    without = client.predict("further", frames, inputs={"gain": GAIN, "mask": mask})
+    shifted = client.predict(
+        "further", frames, inputs={"gain": GAIN, "mask": mask, "shift": np.array([1, 2], np.float32)}
+    )
+    assert (shifted.outputs - without.outputs).round(5).tolist() == [1, 2]
+
+
+def test_rows_of_the_open_protocol_are_run_one_by_one(guest_asker: Asker) -> None:
+    rows = np.stack([X.reshape(-1, 8), X[::-1].reshape(-1, 8)]).reshape(-1, 8).astype(np.float32)
+    (together,) = infer(guest_asker, request(None, model="window", inputs={"x": rows}))
+    alone = infer(guest_asker, *(request(None, model="window", inputs={"x": row[None]}) for row in rows))
+    assert outputs_of(together)["y"].tobytes() == b"".join(outputs_of(each)["y"].tobytes() for each in alone)
+
+
+def test_frames_that_a_graph_refuses(hotel: RunningServer, client: Client) -> None:
+    assert client.predict("pooled", X, every_frame=True).outputs.shape == (20,)
+    error = _refused(client, "pooled", X[:3])
+    assert (error.code.name, error.reason) == ("INVALID_ARGUMENT", "GRAPH_REFUSED")
+    assert "[3]" in error.message
+    assert "[E:onnxruntime" not in hotel.stderr.read_text()
+
+
+def test_a_refused_chunk_leaves_no_session(hotel: RunningServer, client: Client) -> None:
+    stream = client.stream("blocks")
+    stream.__enter__()
+    stream.send(X.reshape(-1, 2))
+    with pytest.raises(SoloistError, match="multiple"):
+        stream.send(X[:4].reshape(-1, 2))
+    assert eventually(lambda: hotel.total("soloist_sessions_open") == 0)
+
+
+def test_frames_that_fill_no_run(client: Client) -> None:
+    error = _refused(client, "blocks", X[:6].reshape(-1, 2))
+    assert (error.reason, error.facts["frames_per_run"]) == ("FRAME_COUNT_MISMATCH", "4")
+
+
+def test_inputs_that_are_none(client: Client) -> None:
+    frames, mask = X.reshape(-1, 2), np.ones(12, np.float32)
+    good: dict[str, Any] = {"gain": GAIN, "mask": mask}
+    for inputs, reason in (
+        ({"gain": GAIN}, "INPUT_MISSING"),
+        (good | {"nothing": GAIN}, "INPUT_UNKNOWN"),
+        (good | {"gain": 1.5}, "INPUT_TYPE_MISMATCH"),
+        (good | {"mask": mask[1:]}, "INPUT_SHAPE_MISMATCH"),
+        (good | {"gain": np.array(np.inf, np.float32)}, "INPUT_NON_FINITE"),
+    ):
+        assert _refused(client, "further", frames, inputs).reason == reason
+
+
+def test_what_is_constant_may_be_sent_if_it_is_that(client: Client) -> None:
+    frames = X.reshape(-1, 8)
+    client.predict("window", frames, inputs={"rate": np.array(16000)})
+    error = _refused(client, "window", frames, {"rate": np.array(8000)})
+    assert (error.reason, error.facts["value"]) == ("INPUT_CONSTANT", "16000")
+
+
+def test_a_name_where_a_model_reads_a_number(guest_asker: Asker) -> None:
+    frames = {"x": np.zeros((1, 1, 1), np.float32)}
+    message = step("nine", start=True, end=True, model="told", inputs=frames)
+    del message.inputs[0], message.raw_input_contents[0]
+    with pytest.raises(SoloistError, match="sequence_id"):
+        infer(guest_asker, message)
+
+
+@pytest.mark.parametrize("guest", [BLOCKS, FURTHER, NO_BATCH, POOLED, TOLD, WINDOW], ids=lambda guest: guest.name)
+def test_what_cannot_be_compared_is_refused(client: Client, guest: Guest) -> None:
+    with pytest.raises(SoloistError) as caught:
+        client.compare(guest.name, guest.frames(np.random.default_rng(0), 8))
+    assert (caught.value.code.name, caught.value.reason) == ("FAILED_PRECONDITION", "COMPARISON_UNSUPPORTED")
+
+
+def test_what_takes_frames_and_nothing_else_can_be_compared(client: Client) -> None:
+    assert client.compare("untold", UNTOLD.frames(np.random.default_rng(0), 8)).models[0].model == "untold"
+
+
+def _refused(client: Client, model: str, frames: Any, inputs: dict[str, Any] | None = None) -> SoloistError:
+    with pytest.raises(SoloistError) as caught:
+        client.predict(model, frames, inputs=inputs)
+    return caught.value

@@ -1,0 +1,113 @@
+"""What can't be served as its configuration says is refused, and told which tensor is the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime as ort
+import pytest
+
+from service.manifest import ManifestError
+from service.model_config import Description, describe
+from tests.guests import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, Guest
+
+REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
+    # what is wrong: (guest, text in its configuration, what stands there instead, what has to be told)
+    "no-protobuf": (NO_BATCH, "max_batch_size", "max_batch_sice", ("can't be parsed",)),
+    "ensemble": (NO_BATCH, "max_batch_size: 0", 'platform: "ensemble"', ("platform 'ensemble'",)),
+    "python": (NO_BATCH, "max_batch_size: 0", 'backend: "python"', ("backend 'python'",)),
+    "decoupled": (NO_BATCH, "max_batch_size: 0", "model_transaction_policy { decoupled: true }", ("decoupled",)),
+    "negative": (NO_BATCH, "max_batch_size: 0", "max_batch_size: -1", ("max_batch_size",)),
+    "ragged": (UNTOLD, "", 'max_batch_size: 4 input { name: "x" allow_ragged_batch: true }', ("'x'", "ragged")),
+    "iterative": (NO_BATCH, "batching {", "batching { iterative_sequence: true ", ("iterative",)),
+    "unknown-input": (NO_BATCH, '{ name: "x"', '{ name: "z"', ("no input 'z'", "x")),
+    "unknown-output": (NO_BATCH, '{ name: "y"', '{ name: "z"', ("no output 'z'",)),
+    "unknown-state": (NO_BATCH, 'input_name: "s"', 'input_name: "z"', ("no input 'z'",)),
+    "no-counterpart": (NO_BATCH, 'output_name: "s_next"', 'output_name: "z"', ("no output 'z'",)),
+    "state-of-another-size": (BEGUN, 'output_name: "s_next"', 'output_name: "y"', ("state 's'", "'y'")),
+    "wrong-type": (NO_BATCH, '"x" data_type: TYPE_FP32', '"x" data_type: TYPE_INT8', ("'x'", "int8", "float")),
+    "string": (NO_BATCH, '"x" data_type: TYPE_FP32', '"x" data_type: TYPE_STRING', ("'x'", "TYPE_STRING")),
+    "other-features": (NO_BATCH, "dims: [ -1, 3 ]", "dims: [ -1, 5 ]", ("'x'", "[-1, 5]", "[-1, 3]")),
+    "other-rank": (NO_BATCH, "dims: [ -1, 3 ]", "dims: [ -1, 1, 3 ]", ("'x'", "[-1, 3]")),
+    "dims-with-batch": (BEGUN, "TYPE_FP32 dims: [ 2 ] }", "TYPE_FP32 dims: [ -1, 2 ] }", ("'x'", "batch axis")),
+    "two-batch-axes": (BATCH_SECOND, "time batch feature", "batch batch feature", ("'x'", "two batch")),
+    "two-time-axes": (BATCH_SECOND, "time batch feature", "time time feature", ("'x'", "two time")),
+    "too-few-words": (BATCH_SECOND, "time batch feature", "time batch", ("'x'", "2 words")),
+    "state-in-time": (BATCH_SECOND, "layer batch hidden", "time batch hidden", ("'s'", "time axis")),
+    "a-layout-of-nothing": (BATCH_SECOND, "layout.x", "layout.z", ("layout.z",)),
+    "several-that-vary": (UNTOLD, "", 'max_batch_size: 0 input { name: "x" }', ("'x'", "layout.x", "time")),
+    "no-such-frames": (FURTHER, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
+    "an-odd-flag": (TOLD, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
+    "no-default": (FURTHER, 'name: "gain"', 'name: "gain" optional: true', ("'gain'", "optional")),
+    "no-json": (FURTHER, "[0.25, -0.5]", "a quarter", ("constant.bias", "JSON")),
+    "constant-of-another-size": (FURTHER, "[0.25, -0.5]", "[1, 2, 3]", ("'bias'",)),
+    "constant-of-another-type": (WINDOW, '"16000"', '"0.5"', ("'rate'", "int64")),
+    "no-such-file": (BEGUN, "thirds.bin", "halves.bin", ("'s'", "halves.bin")),
+    "a-file-elsewhere": (BEGUN, "thirds.bin", "../config.pbtxt", ("'s'", "initial_state")),
+    "initial-of-another-size": (BEGUN, 'dims: [ 2, 2 ] data_file', 'dims: [ 2, 3 ] data_file', ("'s'", "[2, 3]")),
+    "control-without-values": (TOLD, "fp32_false_true: [ 0, 10 ]", "", ("'begins'", "two values")),
+    "control-of-another-type": (TOLD, "fp32_false_true: [ 0, 10 ]", "int32_false_true: [ 0, 1 ]", ("'begins'", "INT")),
+    "number-of-another-type": (TOLD, "data_type: TYPE_INT64 } }", "data_type: TYPE_STRING } }", ("'number'", "STRING")),
+    "per-frame-without-time": (
+        FURTHER,
+        '"constant.bias" value { string_value: "[0.25, -0.5]" }',
+        '"per_frame.bias" value { string_value: "true" }',
+        ("'bias'", "time axis"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_served_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+    guest, text, instead, told = REFUSED[name]
+    assert text in guest.config
+    with pytest.raises(ManifestError) as caught:
+        _describe(guest, tmp_path, guest.config.replace(text, instead, 1) if text else instead)
+    for word in told:
+        assert word in str(caught.value)
+
+
+def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "initial_state").mkdir()
+    (tmp_path / "initial_state" / "thirds.bin").write_bytes(bytes(15))
+    with pytest.raises(ManifestError, match="15 bytes, state 's' takes 16"):
+        _describe(BEGUN, tmp_path, BEGUN.config)
+
+
+def test_strings_in_the_graph_are_refused(tmp_path: Path) -> None:
+    words = Guest(
+        name="words",
+        graph="words (string[B] x, float[B,T] z) => (string[B] y, float[B,T] w) { y = Identity (x)  w = Neg (z) }",
+        config="",
+        frames=UNTOLD.frames,
+        feed=UNTOLD.feed,
+        outputs={},
+    )
+    with pytest.raises(ManifestError, match="'x' is tensor\\(string\\)"):
+        _describe(words, tmp_path, "")
+
+
+def test_what_a_configuration_leaves_out_comes_from_the_graph(tmp_path: Path) -> None:
+    found = _describe(UNTOLD, tmp_path, "max_batch_size: 2")
+    assert [(each.name, list(each.dims)) for each in found.config.input] == [("x", [-1, 2])]
+    assert [(each.name, list(each.dims)) for each in found.config.output] == [("y", [-1, 2]), ("top", [-1])]
+    assert found.config.max_batch_size == 2
+
+
+def test_without_a_configuration_there_are_no_states(tmp_path: Path) -> None:
+    found = _describe(UNTOLD, tmp_path, "")
+    assert found.config.max_batch_size > 0
+    assert not found.model.causal
+    assert list(found.model.signature.frames.shape) == [-1, -1, 2]
+
+
+def test_an_axis_that_the_graph_fixes_says_how_many_frames_a_run_takes(tmp_path: Path) -> None:
+    assert _describe(BLOCKS, tmp_path, BLOCKS.config).model.signature.frames_per_run == 4
+    assert _describe(WINDOW, tmp_path, WINDOW.config).model.signature.frames_per_run == 1
+
+
+def _describe(guest: Guest, folder: Path, text: str) -> Description:
+    config = folder / "config.pbtxt"
+    config.write_text(text)
+    session = ort.InferenceSession(guest.model().SerializeToString(), providers=["CPUExecutionProvider"])
+    return describe(config if text else None, session)
