@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LENGTHS = (1, 2, 16)
 # A graph made elsewhere may need more than that: windows of a spectrum, for instance, cut from samples.
 _LONGER_LENGTHS = (100, 512, 1600, 16_000)
+_VARYING = (1, 64)
 
 
 def warm_up(graph: Graph, *, made_elsewhere: bool) -> bool:
@@ -38,16 +39,14 @@ def warm_up(graph: Graph, *, made_elsewhere: bool) -> bool:
         ModelFileError: no run succeeds, or a state comes back in another shape.
 
     """
-    runner, signature = Runner(graph), graph.signature
-    unit = signature.frames_per_run or 1
+    runner, unit = Runner(graph), graph.signature.frames_per_run or 1
     results: list[tuple[int, RowResult]] = []
     failure = Exception("nothing was run")
-    lengths = (*_LENGTHS, *_LONGER_LENGTHS) if made_elsewhere else _LENGTHS
-    for length in lengths:
-        if length not in _LENGTHS and results:
+    for length, varying in _sizes(made_elsewhere=made_elsewhere):
+        if results and length not in _LENGTHS:
             break
         try:
-            results.append((unit * length, runner.run([zeros(graph, unit * length)])[0]))
+            results.append((unit * length, runner.run([zeros(graph, unit * length, varying)])[0]))
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
             failure = error
     if len(results) < (1 if made_elsewhere else len(_LENGTHS)):
@@ -57,19 +56,27 @@ def warm_up(graph: Graph, *, made_elsewhere: bool) -> bool:
     return all(len(outputs) == frames for frames, result in results for outputs in _all_outputs(result))
 
 
-def zeros(graph: Graph, frames: int) -> Row:
-    """Give a row of zeros with all that it needs; an axis that varies has one element."""
+def _sizes(*, made_elsewhere: bool) -> list[tuple[int, int]]:
+    """Give frames, and elements of other axes that vary, in the order they are tried."""
+    sizes = [(length, 1) for length in _LENGTHS]
+    if made_elsewhere:
+        sizes += [(length, varying) for varying in _VARYING for length in _LONGER_LENGTHS]
+    return sizes
+
+
+def zeros(graph: Graph, frames: int, varying: int = 1) -> Row:
+    """Give a row of zeros with all that it needs; any other axis that varies has `varying` elements."""
     needed = [each for each in graph.signature.inputs if not each.optional and not each.HasField("constant")]
     return Row(
-        frames=_zeros(graph.signature.frames, [frames], leading=2),
+        frames=_zeros(graph.signature.frames, [frames], varying),
         states=graph.zero_states(1),
-        inputs={each.tensor.name: _zeros(each.tensor, [], leading=1) for each in needed if not each.per_frame},
-        frame_inputs={each.tensor.name: _zeros(each.tensor, [frames], leading=2) for each in needed if each.per_frame},
+        inputs={each.tensor.name: _zeros(each.tensor, [], varying) for each in needed if not each.per_frame},
+        frame_inputs={each.tensor.name: _zeros(each.tensor, [frames], varying) for each in needed if each.per_frame},
     )
 
 
-def _zeros(spec: TensorSpec, first: list[int], *, leading: int) -> NDArray[Any]:
-    sizes = [1 if size == -1 else size for size in list(spec.shape)[leading:]]
+def _zeros(spec: TensorSpec, first: list[int], varying: int) -> NDArray[Any]:
+    sizes = [varying if size == -1 else size for size in list(spec.shape)[1 + len(first) :]]
     return np.zeros(first + sizes, DTYPES[spec.data_type])
 
 

@@ -54,8 +54,9 @@ async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
     with exchange.counted():
         brought = exchange.decode()
         before = brought or exchange.servable.runner.initial_states()
-        if exchange.row_count > parts.max_rows:
-            raise ServiceError(Reason.BATCH_TOO_LARGE, rows=exchange.row_count, max_rows=parts.max_rows)
+        max_rows = parts.max_rows_of(exchange.servable)
+        if exchange.row_count > max_rows:
+            raise ServiceError(Reason.BATCH_TOO_LARGE, rows=exchange.row_count, max_rows=max_rows)
         await exchange.run(before, max_frames=parts.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
         response = exchange.respond(is_whole=brought is None)
     for prediction in exchange.predictions:

@@ -45,6 +45,11 @@ class Parts:
         """
         return self.serving.repository.route(name, *_read(version), key=key)
 
+    def max_rows_of(self, servable: Servable) -> int:
+        """Return the most rows of a request; a configuration may promise more, and they run one by one."""
+        promised = servable.description.config.max_batch_size if servable.description is not None else 0
+        return max(self.max_rows, promised)
+
     def view(self, servable: Servable) -> ModelView:
         """Return how a version looks to the protocol."""
         view = self._views.get(servable)
