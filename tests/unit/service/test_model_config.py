@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import onnxruntime as ort
 import pytest
 
+from service.engine.servable import LoadPolicy, load_servable
+from service.engine.warm_up import zeros
 from service.manifest import ManifestError
 from service.model_config import Description, describe
 from tests.guests import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, Guest
@@ -104,6 +107,38 @@ def test_without_a_configuration_there_are_no_states(tmp_path: Path) -> None:
 def test_an_axis_that_the_graph_fixes_says_how_many_frames_a_run_takes(tmp_path: Path) -> None:
     assert _describe(BLOCKS, tmp_path, BLOCKS.config).model.signature.frames_per_run == 4
     assert _describe(WINDOW, tmp_path, WINDOW.config).model.signature.frames_per_run == 1
+
+
+DOCUMENTED = {
+    "voice": """voice (float[B,576] x, float[2,B,128] state, int64 rate)
+  => (float[B,1] speech, float[2,B,128] state_next) {
+  axes = Constant <value = int64[2] {0, 2}> ()
+  one = Constant <value = int64[1] {1}> ()
+  state_next = Tanh (state)
+  total = ReduceSum <keepdims = 0> (state, axes)
+  speech = Unsqueeze (total, one)
+}""",
+    "scores": """scores (float[T,B,40] features, float[T,B] mask, float[B,256] speaker)
+  => (float[T,B,12] scores, float[T,B] energy) {
+  first = Constant <value = int64[1] {0}> ()
+  end = Constant <value = int64[1] {12}> ()
+  axis = Constant <value = int64[1] {2}> ()
+  scores = Slice (features, first, end, axis)
+  energy = Neg (mask)
+}""",
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_the_documented_examples_are_true(tmp_path: Path, name: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models-made-elsewhere.md").read_text()
+    text = re.findall(r"```\n(max_batch_size.*?)```", page, re.DOTALL)[list(DOCUMENTED).index(name)]
+    guest = Guest(name=name, graph=DOCUMENTED[name], config=text, frames=UNTOLD.frames, feed=UNTOLD.feed, outputs={})
+    path = guest.write(tmp_path)
+    servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name=name, version=1)
+    (result,) = servable.runner.run([zeros(servable.runner.graph, 5)])
+    assert result.outputs.shape == {"voice": (5, 1), "scores": (5, 12)}[name]
+    assert {name: array.shape for name, array in result.more.items()} in ({}, {"energy": (5,)})
 
 
 def _describe(guest: Guest, folder: Path, text: str) -> Description:
