@@ -1,4 +1,4 @@
-"""Inputs beside the frames, as callers send them: held against what the model takes.
+"""A row as callers of our own API send it: frames, and inputs beside them, held against what the model takes.
 
 Shapes: T frames.
 """
@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from service.engine.row import NOTHING
+from service.engine.position import WHOLE, Position
+from service.engine.row import NOTHING, Row
 from service.errors import Reason, ServiceError
-from service.tensors import DTYPES, decode, name_of
+from service.tensors import DTYPES, decode, decode_frames, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
+    from service.engine.graph import States
     from service.engine.row import Arrays
     from soloist.v1.model_pb2 import InputSpec, Signature
+    from soloist.v1.sequence_inference_pb2 import Chunk, PredictRequest
     from soloist.v1.tensor_pb2 import NamedTensor, Tensor
 
 
@@ -31,22 +34,35 @@ class Inputs(NamedTuple):
     of_frames: Arrays = NOTHING
 
 
-def decode_inputs(
-    tensors: Iterable[NamedTensor], signature: Signature, frames: int, *, allow_non_finite: bool
-) -> Inputs:
-    """Read what comes with so many frames.
+def decode_row(
+    sent: PredictRequest | Chunk,
+    signature: Signature,
+    states: States,
+    *,
+    allow_non_finite: bool,
+    position: Position = WHOLE,
+) -> Row:
+    """Read frames and what comes with them; they follow `states`.
 
     Raises:
-        ServiceError: an input is missing, unknown, or not what the model takes.
+        ServiceError: the frames, or an input, are not what the model takes.
 
     """
+    frames = decode_frames(sent.frames, signature, allow_non_finite=allow_non_finite)
+    if not signature.inputs and not sent.inputs:
+        return Row(frames=frames, states=states, position=position)
+    of_call, of_frames = _decode_all(sent.inputs, signature, len(frames), allow_non_finite=allow_non_finite)
+    return Row(frames=frames, states=states, inputs=of_call, frame_inputs=of_frames, position=position)
+
+
+def _decode_all(tensors: Iterable[NamedTensor], signature: Signature, frames: int, *, allow_non_finite: bool) -> Inputs:
     specs = {each.tensor.name: each for each in signature.inputs}
     arrays: dict[str, NDArray[Any]] = {}
     for named in tensors:
         if named.name not in specs or named.name in arrays:
             raise ServiceError(Reason.INPUT_UNKNOWN, input=named.name)
         arrays[named.name] = _decode(named.tensor, specs[named.name], frames)
-    return sort(arrays, specs, allow_non_finite=allow_non_finite) if specs else Inputs()
+    return sort(arrays, specs, allow_non_finite=allow_non_finite)
 
 
 def sort(arrays: Mapping[str, NDArray[Any]], specs: Mapping[str, InputSpec], *, allow_non_finite: bool) -> Inputs:

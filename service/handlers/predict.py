@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from service.engine.runner import Row
 from service.errors import Reason, ServiceError
 from service.handlers.answer import classify, select, select_more
-from service.inputs import decode_inputs
+from service.inputs import decode_row
 from service.prediction import Prediction
-from service.tensors import decode_frames, encode
+from service.tensors import encode
 from soloist.v1.sequence_inference_pb2 import OutputSelection, PredictRequest, PredictResponse
 
 if TYPE_CHECKING:
@@ -28,27 +27,26 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     servable = serving.repository.route(request.model, request.version, request.version_label)
     call.model, call.version = servable.name, str(servable.version)
     limits, manifest = serving.limits, servable.manifest
-    frames = decode_frames(request.frames, manifest.signature, allow_non_finite=limits.allow_non_finite)
-    max_frames = min(limits.max_frames, manifest.max_frames or limits.max_frames)
-    if len(frames) > max_frames:
-        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=len(frames), max_frames=max_frames)
-    every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    inputs = decode_inputs(request.inputs, manifest.signature, len(frames), allow_non_finite=limits.allow_non_finite)
-    row = Row(
-        frames=frames,
-        states=servable.runner.initial_states(),
-        inputs=inputs.of_call,
-        frame_inputs=inputs.of_frames,
+    row = decode_row(
+        request,
+        manifest.signature,
+        servable.runner.initial_states(),
+        allow_non_finite=limits.allow_non_finite,
     )
+    frame_count = len(row.frames)
+    max_frames = min(limits.max_frames, manifest.max_frames or limits.max_frames)
+    if frame_count > max_frames:
+        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frame_count, max_frames=max_frames)
+    every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
     answer = await serving.infer(call, servable, row, every_frame=every_frame)
-    serving.metrics.sequence_frames.labels(call.model, call.version).observe(len(frames))
+    serving.metrics.sequence_frames.labels(call.model, call.version).observe(frame_count)
     call.first_output_at = time.perf_counter()
     prediction = Prediction.of(servable, row, answer, is_whole=True)
     response = PredictResponse(
         model=servable.name,
         version=servable.version,
         prediction_id=prediction.id,
-        frame_count=len(frames),
+        frame_count=frame_count,
         outputs=encode(select(answer.outputs, request.output_selection)),
         classification=classify(answer.outputs[-1], manifest.labels) if manifest.labels else None,
         more_outputs=select_more(answer, request.output_selection),

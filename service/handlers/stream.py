@@ -7,12 +7,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
-from service.engine.runner import Row
 from service.errors import Reason, ServiceError
 from service.handlers.answer import classify, select, select_more
-from service.inputs import decode_inputs
+from service.inputs import decode_row
 from service.prediction import Prediction
-from service.tensors import decode_frames, encode
+from service.tensors import encode
 from soloist.v1.sequence_inference_pb2 import (
     Chunk,
     ChunkResult,
@@ -69,29 +68,26 @@ async def _answer(
     servable, limits = session.servable, serving.limits
     if (known := session.answered(chunk)) is not None:
         return known
-    frames = decode_frames(chunk.frames, servable.manifest.signature, allow_non_finite=limits.allow_non_finite)
-    if len(frames) > limits.max_chunk_frames:
-        raise ServiceError(Reason.CHUNK_TOO_LONG, frame_count=len(frames), max_frames=limits.max_chunk_frames)
-    total, max_frames = session.frame_count + len(frames), servable.manifest.max_frames
+    row = decode_row(
+        chunk,
+        servable.manifest.signature,
+        session.states,
+        allow_non_finite=limits.allow_non_finite,
+        position=session.position(),
+    )
+    frame_count = len(row.frames)
+    if frame_count > limits.max_chunk_frames:
+        raise ServiceError(Reason.CHUNK_TOO_LONG, frame_count=frame_count, max_frames=limits.max_chunk_frames)
+    total, max_frames = session.frame_count + frame_count, servable.manifest.max_frames
     if max_frames and total > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
     every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    inputs = decode_inputs(
-        chunk.inputs, servable.manifest.signature, len(frames), allow_non_finite=limits.allow_non_finite
-    )
-    row = Row(
-        frames=frames,
-        states=session.states,
-        inputs=inputs.of_call,
-        frame_inputs=inputs.of_frames,
-        position=session.position(),
-    )
     answer = await serving.infer(call, servable, row, every_frame=every_frame)
     prediction = Prediction.of(servable, row, answer, session=session)
     result = ChunkResult(
         prediction_id=prediction.id,
         first_frame=chunk.first_frame,
-        frame_count=len(frames),
+        frame_count=frame_count,
         outputs=encode(select(answer.outputs, selection)),
         classification=classify(answer.outputs[-1], labels) if (labels := servable.manifest.labels) else None,
         more_outputs=select_more(answer, selection),

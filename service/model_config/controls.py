@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from service.manifest import ManifestError
 from service.model_config.datatypes import data_type_of
 from service.model_config.file import FILE
-from service.model_config.tensor import Told, resolve
+from service.model_config.told import Told, resolve
 from service.tensors import DTYPES
 from soloist.oip import model_config_pb2 as oip
 from soloist.v1 import model_pb2 as pb

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from service.manifest import ManifestError
 from service.model_config.file import FILE
 from service.model_config.parameters import Parameters
-from service.model_config.tensor import Told, resolve
+from service.model_config.told import Told, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

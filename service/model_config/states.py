@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.manifest import ManifestError
 from service.model_config.file import FILE
-from service.model_config.tensor import Told, resolve
+from service.model_config.told import Told, resolve
 from service.tensors import DTYPES
 from soloist.v1.model_pb2 import StateSpec
 from soloist.v1.tensor_pb2 import Tensor as TensorMessage
