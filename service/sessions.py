@@ -48,7 +48,7 @@ class Session:
 
     def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
         """Say where the next frames stand; `sequence_id` is the caller's name for the sequence, None: it has none."""
-        own = int(self.id[:_NUMBER_DIGITS], 16)
+        own = int(self.id[:_NUMBER_DIGITS], 16) or 1
         return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
 
     def answered(self, chunk: Chunk) -> ChunkResult | None:

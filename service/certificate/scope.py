@@ -13,7 +13,8 @@ def why_not(signature: Signature) -> str:
     sent = [each for each in signature.inputs if not each.optional and not each.HasField("constant")]
     layouts = [spec.layout for spec in (signature.frames, signature.outputs) if spec.HasField("layout")]
     causes = {
-        f"it takes {signature.frames_per_run} frames a run": signature.frames_per_run > 0,
+        "it takes one frame a run": signature.frames_per_run == 1,
+        f"it takes {signature.frames_per_run} frames a run": signature.frames_per_run > 1,
         f"it reads {', '.join(each.tensor.name for each in sent)} beside the frames": bool(sent),
         "it reads where in its sequence it is": bool(signature.controls),
         "it takes one row a run": signature.frames.shape[0] == 1,
