@@ -6,12 +6,12 @@ Shapes: T frames.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.position import WHOLE, Position
-from service.engine.row import NOTHING, Row
+from service.engine.beside import ALONE, WHOLE, Beside, Position
+from service.engine.row import Row
 from service.errors import Reason, ServiceError
 from service.tensors import DTYPES, decode, decode_frames, name_of
 
@@ -20,18 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from service.engine.beside import Arrays
     from service.engine.graph import States
-    from service.engine.row import Arrays
     from soloist.v1.model_pb2 import InputSpec, Signature
     from soloist.v1.sequence_inference_pb2 import Chunk, PredictRequest
     from soloist.v1.tensor_pb2 import NamedTensor, Tensor
-
-
-class Inputs(NamedTuple):
-    """What a row brings by name: […] for all its frames, [T, …] for every one."""
-
-    of_call: Arrays = NOTHING
-    of_frames: Arrays = NOTHING
 
 
 def decode_row(
@@ -50,22 +43,23 @@ def decode_row(
     """
     frames = decode_frames(sent.frames, signature, allow_non_finite=allow_non_finite)
     if not signature.inputs and not sent.inputs:
-        return Row(frames=frames, states=states, position=position)
-    of_call, of_frames = _decode_all(sent.inputs, signature, len(frames), allow_non_finite=allow_non_finite)
-    return Row(frames=frames, states=states, inputs=of_call, frame_inputs=of_frames, position=position)
-
-
-def _decode_all(tensors: Iterable[NamedTensor], signature: Signature, frames: int, *, allow_non_finite: bool) -> Inputs:
+        return Row(frames=frames, states=states, beside=ALONE if position is WHOLE else Beside(position=position))
     specs = {each.tensor.name: each for each in signature.inputs}
+    arrays = _decode_all(sent.inputs, specs, len(frames))
+    beside = sort(arrays, specs, position, allow_non_finite=allow_non_finite)
+    return Row(frames=frames, states=states, beside=beside)
+
+
+def _decode_all(tensors: Iterable[NamedTensor], specs: Mapping[str, InputSpec], frames: int) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for named in tensors:
         if named.name not in specs or named.name in arrays:
             raise ServiceError(Reason.INPUT_UNKNOWN, input=named.name)
         arrays[named.name] = _decode(named.tensor, specs[named.name], frames)
-    return sort(arrays, specs, allow_non_finite=allow_non_finite)
+    return arrays
 
 
-def sort(arrays: Mapping[str, NDArray[Any]], specs: Mapping[str, InputSpec], *, allow_non_finite: bool) -> Inputs:
+def sort(arrays: Arrays, specs: Mapping[str, InputSpec], position: Position, *, allow_non_finite: bool) -> Beside:
     """Tell arrays of one row apart: those for all frames, and those for every one. Constants stay out.
 
     Raises:
@@ -87,7 +81,9 @@ def sort(arrays: Mapping[str, NDArray[Any]], specs: Mapping[str, InputSpec], *, 
             if not allow_non_finite and array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise ServiceError(Reason.INPUT_NON_FINITE, input=name)
             (of_frames if spec.per_frame else of_call)[name] = array
-    return Inputs(of_call, of_frames)
+    if position is WHOLE and not of_call and not of_frames:
+        return ALONE
+    return Beside(inputs=of_call, frame_inputs=of_frames, position=position)
 
 
 def _decode(tensor: Tensor, spec: InputSpec, frames: int) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from service.engine.position import Position
+from service.engine.beside import WHOLE, Position
 from service.errors import Reason, ServiceError
 from service.uses import Uses
 
@@ -47,7 +47,12 @@ class Session:
         self._last: _Answered | None = None
 
     def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
-        """Say where the next frames stand; `sequence_id` is the caller's name for the sequence, None: it has none."""
+        """Say where the next frames stand, for a model that reads it.
+
+        `sequence_id` is the caller's name for the sequence, None: it has none.
+        """
+        if not self.servable.manifest.signature.controls:
+            return WHOLE
         own = int(self.id[:_NUMBER_DIGITS], 16) or 1
         return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
 

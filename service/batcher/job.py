@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.row import NOTHING, RunSeconds, nothing
+from service.engine.beside import NOTHING, nothing
+from service.engine.row import RunSeconds
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.batcher.witness import Witness
+    from service.engine.beside import Arrays
     from service.engine.graph import States
-    from service.engine.row import Arrays, Row, RowResult
+    from service.engine.row import Row, RowResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

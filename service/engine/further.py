@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from service.engine.position import Position
+    from service.engine.beside import Position
     from service.engine.row import Row
     from soloist.v1.model_pb2 import ControlSpec, Signature
 
@@ -50,14 +50,14 @@ class FurtherInputs:
     def of(self, rows: Sequence[Row], frames: int) -> Feed:
         """Put together what rows bring, padded to `frames`: [B, T, …] or [B, …]. All bring the same inputs."""
         feed = self.constant(len(rows), frames)
-        for name in rows[0].inputs:
-            feed[name] = np.stack([row.inputs[name] for row in rows])
-        for name, first in rows[0].frame_inputs.items():
+        for name in rows[0].beside.inputs:
+            feed[name] = np.stack([row.beside.inputs[name] for row in rows])
+        for name, first in rows[0].beside.frame_inputs.items():
             feed[name] = np.zeros((len(rows), frames, *first.shape[1:]), first.dtype)
             for index, row in enumerate(rows):
-                feed[name][index, : len(row.frames)] = row.frame_inputs[name]
+                feed[name][index, : len(row.frames)] = row.beside.frame_inputs[name]
         for control in self._controls:
-            values = [_value(control, row.position) for row in rows]
+            values = [_value(control, row.beside.position) for row in rows]
             feed[control.tensor.name] = np.array(values, DTYPES[control.tensor.data_type])
         return feed
 

@@ -5,54 +5,35 @@ Shapes: T frames, C features of a frame, K outputs a frame. States keep a batch 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.position import WHOLE, Position
+from service.engine.beside import ALONE, Arrays, Beside, nothing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.engine.graph import States
 
-Arrays = Mapping[str, "NDArray[Any]"]
-NOTHING: Arrays = MappingProxyType({})
-
-
-def nothing() -> Arrays:
-    """Return NOTHING: as a default, since it has no hash."""
-    return NOTHING
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """Frames [T, C] or [T] of one sequence, T ≥ 1, and the states that came before them.
-
-    What else the model reads, by name: `inputs` […] for all of them, `frame_inputs` [T, …] for every one.
-    """
+    """Frames [T, C] or [T] of one sequence, T ≥ 1, the states that came before them, and what comes with them."""
 
     frames: NDArray[Any]
     states: States
-    inputs: Arrays = field(default_factory=nothing)
-    frame_inputs: Arrays = field(default_factory=nothing)
-    position: Position = WHOLE
+    beside: Beside = ALONE
 
     def part(self, first: int, frames: int, states: States) -> Row:
         """Give `frames` frames from `first` on, behind other states."""
         end = first + frames
         if not first and end >= len(self.frames) and states is self.states:
             return self
-        return Row(
-            frames=self.frames[first:end],
-            states=states,
-            inputs=self.inputs,
-            frame_inputs={name: array[first:end] for name, array in self.frame_inputs.items()},
-            position=self.position.part(is_first=not first, is_last=end >= len(self.frames)),
-        )
+        beside = self.beside.part(first, end, len(self.frames))
+        return Row(frames=self.frames[first:end], states=states, beside=beside)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.engine.beside import NOTHING
 from service.engine.refusal import told
-from service.engine.row import NOTHING, Row, RowResult, RunSeconds, joined
+from service.engine.row import Row, RowResult, RunSeconds, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from service.engine.beside import Arrays
     from service.engine.graph import Graph, States
-    from service.engine.row import Arrays
 
 __all__ = ["Row", "RowResult", "RunSeconds", "Runner"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.engine.beside import Beside
 from service.engine.refusal import in_words
 from service.engine.row import Row
 from service.engine.runner import Runner
@@ -70,8 +71,12 @@ def zeros(graph: Graph, frames: int, varying: int = 1) -> Row:
     return Row(
         frames=_zeros(graph.signature.frames, [frames], varying),
         states=graph.zero_states(1),
-        inputs={each.tensor.name: _zeros(each.tensor, [], varying) for each in needed if not each.per_frame},
-        frame_inputs={each.tensor.name: _zeros(each.tensor, [frames], varying) for each in needed if each.per_frame},
+        beside=Beside(
+            inputs={each.tensor.name: _zeros(each.tensor, [], varying) for each in needed if not each.per_frame},
+            frame_inputs={
+                each.tensor.name: _zeros(each.tensor, [frames], varying) for each in needed if each.per_frame
+            },
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from service.engine.position import WHOLE
+from service.engine.beside import WHOLE
 from service.errors import Reason, ServiceError
 from service.oip import contents, parameters
 from service.prediction import Prediction
@@ -19,8 +19,8 @@ from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
     from service.batcher import Answer
+    from service.engine.beside import Position
     from service.engine.graph import States
-    from service.engine.position import Position
     from service.engine.runner import Row
     from service.engine.servable import Servable
     from service.handlers.call import Call

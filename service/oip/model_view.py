@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.batcher import Answer
+    from service.engine.beside import Position
     from service.engine.graph import States
     from service.engine.layout import Axes
-    from service.engine.position import Position
     from service.engine.servable import Servable
     from soloist.v1.tensor_pb2 import TensorSpec
 
@@ -103,20 +103,14 @@ class ModelView:
             frames = frames_BT[index, :length]
             check_frame_count(length, self.signature)
             check_values(frames, self.signature, allow_non_finite=allow_non_finite)
-            of_call, of_frames = sort(
-                {name: _of_row(arrays[name], index) for name in self._specs if name in arrays},
-                self._specs,
-                allow_non_finite=allow_non_finite,
-            )
-            rows.append(
-                Row(
-                    frames=frames,
-                    states={name: _slice(array, index) for name, array in before.items()},
-                    inputs=of_call,
-                    frame_inputs={name: array[:length] for name, array in of_frames.items()},
-                    position=position,
-                )
-            )
+            states = {name: _slice(array, index) for name, array in before.items()}
+            inputs = {
+                name: _of_row(arrays[name], index, length if spec.per_frame else None)
+                for name, spec in self._specs.items()
+                if name in arrays
+            }
+            beside = sort(inputs, self._specs, position, allow_non_finite=allow_non_finite)
+            rows.append(Row(frames=frames, states=states, beside=beside))
         return rows
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
@@ -171,9 +165,9 @@ class ModelView:
         return lengths
 
 
-def _of_row(array: NDArray[Any], index: int) -> NDArray[Any]:
+def _of_row(array: NDArray[Any], index: int, length: int | None) -> NDArray[Any]:
     row: NDArray[Any] = array[index if len(array) > 1 else 0]
-    return row
+    return row if length is None else row[:length]
 
 
 def _slice(array: NDArray[Any], index: int) -> NDArray[Any]:
