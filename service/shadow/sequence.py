@@ -52,7 +52,7 @@ class ShadowSequence:
         piece_frames = self._piece_frames if shadow.sliced else len(row.frames)
         result = alone(shadow.runner, row, piece_frames=piece_frames)
         self._states = result.states
-        outputs = result.outputs[-len(given.outputs) :]
+        outputs = _last(result.outputs, len(given.outputs))
         found = replace(given, servable=shadow, row=row, outputs=outputs, batch_size=1)
         return compare(given.outputs, outputs), found
 
@@ -62,9 +62,14 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
 
     The class is that of the last frame: the largest output, the first of equals.
     """
-    found = found[-len(given) :]
+    found = _last(found, len(given))
     if given.shape != found.shape or given.dtype != found.dtype:
         return "failed"
     if given.tobytes() == found.tobytes():
         return "equal-bits"
     return "same-class" if given[-1].argmax() == found[-1].argmax() else "different-class"
+
+
+def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
+    # A model made elsewhere may give no output for some frames.
+    return outputs[max(0, len(outputs) - count) :]

@@ -193,7 +193,9 @@ class Signature(_message.Message):
     """Frames that the graph takes in one run; a longer sequence is so many runs. 0: any number."""
     @_builtins.property
     def frames(self) -> _tensor_pb2.TensorSpec:
-        """The sequence itself: [batch, time, feature] numbers, or [batch, time] tokens."""
+        """The sequence itself: [batch, time, feature] numbers, or [batch, time] tokens. A batch axis of size 1 says that rows
+        can't share a run.
+        """
 
     @_builtins.property
     def length(self) -> _tensor_pb2.TensorSpec:

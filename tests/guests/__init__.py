@@ -3,7 +3,7 @@
 from tests.guests.contents import BEGUN, BYTES, FURTHER, LOOPED, UNTOLD
 from tests.guests.guest import Guest, time_first
 from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, WINDOW
-from tests.guests.odd import BLOCKS, POOLED, TOLD
+from tests.guests.odd import BLOCKS, POOLED, SHARED, TOLD
 
 # Their answers are a plain loop's, whole and in chunks.
 LOOPS = (BATCH_SECOND, NO_BATCH, WINDOW, RESHAPED, BYTES, LOOPED, BEGUN, FURTHER, UNTOLD)
@@ -14,11 +14,14 @@ __all__ = [
     "BATCH_SECOND",
     "BEGUN",
     "BLOCKS",
+    "BYTES",
     "FURTHER",
     "GUESTS",
+    "LOOPED",
     "LOOPS",
     "NO_BATCH",
     "POOLED",
+    "SHARED",
     "TOLD",
     "UNTOLD",
     "WINDOW",

@@ -66,3 +66,25 @@ TOLD = Guest(
     feed=lambda chunk: {"x": chunk[None]},
     outputs={"y": 1, "who": None, "there": None},
 )
+
+SHARED = Guest(
+    name="shared",
+    graph="""shared (float[B,T,2] x, int64[B] n, float[B,T] mask, float[B,1] gain, float[B] begins)
+  => (float[B,T,2] y) {
+  two = Constant <value = int64[1] {2}> ()
+  wide = Unsqueeze (mask, two)
+  kept = Mul (x, wide)
+  high = Unsqueeze (gain, two)
+  louder = Mul (kept, high)
+  both = Constant <value = int64[2] {1, 2}> ()
+  begun = Unsqueeze (begins, both)
+  y = Add (louder, begun)
+  unused = Identity (n)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
+    'sequence_batching { control_input { name: "begins" '
+    "control { kind: CONTROL_SEQUENCE_START fp32_false_true: [ 0, 10 ] } } }\n" + parameter("length_input", "n"),
+    frames=normal(2),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": 1},
+)
