@@ -9,6 +9,7 @@ import numpy as np
 
 from service.certificate import Budget, certify, fingerprint_here, is_bitwise
 from service.engine.one_step import open_graph
+from service.engine.probe import Probe, open_probe
 from service.engine.runner import Row, Runner
 from service.engine.session import ModelFileError, open_session
 from service.manifest import has_manifest, read_manifest
@@ -41,6 +42,7 @@ class Servable:
     """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
 
     `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
+    `probe_fault` says why there is no probe where the manifest tells of one.
     """
 
     name: str
@@ -51,13 +53,15 @@ class Servable:
     batched: bool
     sliced: bool
     path: Path | None = None
+    probe: Probe | None = None
+    probe_fault: str = ""
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
     """Load one file and run it once, so that the first caller waits for nothing. Blocks.
 
     A file without a manifest is served from <model>/config.pbtxt. A certificate from another processor or runtime is
-    made again, in the time that the policy gives.
+    made again, in the time that the policy gives. Without a usable probe it serves all the same.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
@@ -75,6 +79,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     _warm_up(runner, manifest.signature)
     _renew_certificate(graph, manifest, policy.certify_seconds)
     proof = manifest.certificate
+    probe, probe_fault = _probe(path, manifest)
     shares_runs = is_bitwise(proof, pb.DIMENSION_BATCH, pb.DIMENSION_PADDING) or policy.batch_uncertified
     return Servable(
         name=name,
@@ -85,7 +90,17 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         batched=graph.takes_length and shares_runs,
         sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING),
         path=path,
+        probe=probe,
+        probe_fault=probe_fault,
     )
+
+
+def _probe(path: Path, manifest: Model) -> tuple[Probe | None, str]:
+    """Open what only watches: answers don't need it, so they don't fail with it."""
+    try:
+        return open_probe(path, manifest), ""
+    except ModelFileError as error:
+        return None, str(error)
 
 
 def _renew_certificate(graph: Graph, manifest: Model, seconds: float) -> None:
