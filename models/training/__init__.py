@@ -3,5 +3,6 @@
 from models.training.checkpoint import BatchStatistics, Checkpoint, CheckpointError
 from models.training.loop import Epoch, train
 from models.training.run import run
+from models.training.validation import parts
 
-__all__ = ["BatchStatistics", "Checkpoint", "CheckpointError", "Epoch", "run", "train"]
+__all__ = ["BatchStatistics", "Checkpoint", "CheckpointError", "Epoch", "parts", "run", "train"]
