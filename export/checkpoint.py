@@ -16,7 +16,7 @@ from export.graph import trace
 from export.manifest import is_control, manifest
 from export.probe.file import probe_file
 from export.signature import signature
-from models.data import Dataset
+from models.data import Dataset, Split
 from models.training import Checkpoint
 from models.zoo import SequenceModel
 from service.engine.graph import Graph
@@ -35,13 +35,16 @@ def export_checkpoint(
     version: int,
     dataset: Dataset,
     norm: str = "",
+    usual: Split | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Write `<folder>/<name>/<version>/model.onnx`, what belongs beside it, and `<folder>/<name>/config.pbtxt`.
 
     `dataset` is the one the checkpoint was trained on; `progress` is told each of `STEPS` as it begins. With `norm` the
     trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
-    compared with, whose checkpoint_sha256 it shares. The same checkpoint gives the same bytes on one machine.
+    compared with, whose checkpoint_sha256 it shares. `usual` are sequences as they come when nothing has changed, from
+    which the thresholds of skew are taken; default: the held-out split. The same arguments give the same bytes on one
+    machine.
 
     Returns the manifest.
 
@@ -69,7 +72,7 @@ def export_checkpoint(
         )
         described.calibration.CopyFrom(calibration.measure(graph, dataset, checkpoint.architecture, checkpoint.seed))
         tell(STEPS[3])
-        probe = probe_file(model, graph, described, dataset.test)
+        probe = probe_file(model, graph, described, usual or dataset.test)
         tell(STEPS[4])
         one_step = artifact.one_step_file(traced, described)
         artifact.certify(traced, described, dataset.train, one_step)

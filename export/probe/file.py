@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from export.norm_layers import served_moments
 from export.probe.graph import probed_layers, sum_of_squares_output, sum_output, trace_probe
 from export.probe.thresholds import QUANTILE, WINDOWS, set_thresholds
 from models.data import Split
@@ -14,10 +15,12 @@ from service.engine.session import open_session
 from soloist.v1 import model_pb2 as pb
 
 
-def probe_file(model: SequenceModel, graph: Graph, described: pb.Model, held_out: Split) -> bytes | None:
+def probe_file(model: SequenceModel, graph: Graph, described: pb.Model, usual: Split) -> bytes | None:
     """Give the probe of a trained model, and describe it in the manifest; None where there is nothing to look at.
 
-    `graph` is that of the exported model. Raises ExportError when torch cannot export the probe.
+    `graph` is that of the exported model, `usual` what traffic is like when nothing has changed.
+
+    Raises ExportError when torch cannot export the probe.
     """
     if not probed_layers(model):
         return None
@@ -28,8 +31,8 @@ def probe_file(model: SequenceModel, graph: Graph, described: pb.Model, held_out
     described.probe.layers.extend(_probed(layers[name]) for name in names)
     if any(layer.HasField("reference") for layer in described.probe.layers):
         described.probe.quantile, described.probe.windows = QUANTILE, WINDOWS
-        described.probe.held_out_sequences = len(held_out)
-        set_thresholds(described.probe.layers, Probe(open_session(content), described), graph, held_out)
+        described.probe.held_out_sequences = len(usual)
+        set_thresholds(described.probe.layers, Probe(open_session(content), described), graph, usual)
     return content
 
 
@@ -42,5 +45,5 @@ def _probed(layer: pb.NormLayer) -> pb.ProbedLayer:
         sum_of_squares_output=sum_of_squares_output(layer.name),
     )
     if layer.statistics:
-        probed.reference.CopyFrom(layer.precise if layer.statistics == "precise" else layer.ema)
+        probed.reference.CopyFrom(served_moments(layer))
     return probed

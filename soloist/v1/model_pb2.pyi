@@ -253,6 +253,7 @@ class NormLayer(_message.Message):
     STATISTICS_FRAMES_FIELD_NUMBER: _builtins.int
     EMA_FIELD_NUMBER: _builtins.int
     PRECISE_FIELD_NUMBER: _builtins.int
+    RECALIBRATED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Path in the PyTorch model, for instance "blocks.0.norm"."""
     kind: _builtins.str
@@ -264,9 +265,13 @@ class NormLayer(_message.Message):
     folded: _builtins.bool
     """True when the layer is folded into weights and costs nothing at run time."""
     statistics: _builtins.str
-    """Which running statistics are in the file: "precise", "ema", or "" for a layer without any."""
+    """Which running statistics are in the file: "precise", "ema", "recalibrated" (a blend of those before with live ones),
+    or "" for a layer without any.
+    """
     statistics_frames: _builtins.int
-    """Number of unpadded frames the statistics were estimated from; 0 when the layer has none."""
+    """Number of unpadded frames the statistics were estimated from, of live ones where recalibrated; 0 when the layer has
+    none.
+    """
     @_builtins.property
     def ema(self) -> Global___Moments:
         """Exponential moving averages as training left them. Empty for a layer without statistics, or with one set for each
@@ -276,6 +281,10 @@ class NormLayer(_message.Message):
     @_builtins.property
     def precise(self) -> Global___Moments:
         """Re-estimated over the whole training set after training. Empty likewise."""
+
+    @_builtins.property
+    def recalibrated(self) -> Global___Moments:
+        """Blended with those of live sequences. Empty where the layer was never recalibrated."""
 
     def __init__(
         self,
@@ -289,10 +298,11 @@ class NormLayer(_message.Message):
         statistics_frames: _builtins.int = ...,
         ema: Global___Moments | None = ...,
         precise: Global___Moments | None = ...,
+        recalibrated: Global___Moments | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "precise", b"precise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "precise", b"precise", "recalibrated", b"recalibrated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "eps", b"eps", "features", b"features", "folded", b"folded", "kind", b"kind", "name", b"name", "precise", b"precise", "statistics", b"statistics", "statistics_frames", b"statistics_frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "eps", b"eps", "features", b"features", "folded", b"folded", "kind", b"kind", "name", b"name", "precise", b"precise", "recalibrated", b"recalibrated", "statistics", b"statistics", "statistics_frames", b"statistics_frames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -486,7 +496,9 @@ class Probe(_message.Message):
     windows: _builtins.int
     """Number of windows drawn for each size, with replacement."""
     held_out_sequences: _builtins.int
-    """Number of held-out sequences they were drawn from."""
+    """Number of held-out sequences they were drawn from; where the model was recalibrated, of the live ones that it was
+    recalibrated with.
+    """
     @_builtins.property
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProbedLayer]:
         """The layers it looks at, in the order of the forward pass."""
@@ -670,6 +682,7 @@ class Provenance(_message.Message):
     DATA_SHA256_FIELD_NUMBER: _builtins.int
     OPSET_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
+    RECALIBRATION_FIELD_NUMBER: _builtins.int
     checkpoint_sha256: _builtins.str
     """SHA-256 of the checkpoint's weights and configuration."""
     data_sha256: _builtins.str
@@ -680,6 +693,10 @@ class Provenance(_message.Message):
     def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Versions of the tools, for instance "torch 2.13.0"."""
 
+    @_builtins.property
+    def recalibration(self) -> Global___Recalibration:
+        """How the running statistics were blended with live ones. Not set for a model as it was trained."""
+
     def __init__(
         self,
         *,
@@ -687,11 +704,48 @@ class Provenance(_message.Message):
         data_sha256: _builtins.str = ...,
         opset: _builtins.int = ...,
         tools: _abc.Iterable[_builtins.str] | None = ...,
+        recalibration: Global___Recalibration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recalibration", b"recalibration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_sha256", b"checkpoint_sha256", "data_sha256", b"data_sha256", "opset", b"opset", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_sha256", b"checkpoint_sha256", "data_sha256", b"data_sha256", "opset", b"opset", "recalibration", b"recalibration", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
+
+@_typing.final
+class Recalibration(_message.Message):
+    """A blend of stored and live statistics (Schneider et al. 2020, section 3): with n live sequences and the pseudo-count
+    N, stored moments have the weight N / (N + n).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGIN_CHECKPOINT_SHA256_FIELD_NUMBER: _builtins.int
+    SEQUENCES_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    PSEUDO_COUNT_FIELD_NUMBER: _builtins.int
+    origin_checkpoint_sha256: _builtins.str
+    """SHA-256 of the checkpoint before, as in Provenance."""
+    sequences: _builtins.int
+    """Number of live sequences."""
+    frames: _builtins.int
+    """Number of their frames."""
+    pseudo_count: _builtins.float
+    """What the statistics before count for, in sequences."""
+    def __init__(
+        self,
+        *,
+        origin_checkpoint_sha256: _builtins.str = ...,
+        sequences: _builtins.int = ...,
+        frames: _builtins.int = ...,
+        pseudo_count: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "origin_checkpoint_sha256", b"origin_checkpoint_sha256", "pseudo_count", b"pseudo_count", "sequences", b"sequences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recalibration: _TypeAlias = Recalibration  # noqa: Y015
