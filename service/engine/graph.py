@@ -8,21 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime as ort
 
+from service.engine.session import run_options
 from service.tensors import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import onnxruntime as ort
     from numpy.typing import NDArray
 
     from soloist.v1.model_pb2 import Signature
 
 # By name of the state.
 States = dict[str, Any]
-# A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
-_LARGE_RUN_FRAMES = 16_384
 
 
 class Graph:
@@ -48,8 +47,6 @@ class Graph:
         self._states = [(state.name, state.input, state.output) for state in signature.states]
         named = [signature.outputs.name, *(output for _, _, output in self._states)]
         self._wanted = named + [name for name in results if name not in named]
-        self._shrink = ort.RunOptions()
-        self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     @property
     def takes_length(self) -> bool:
@@ -78,9 +75,8 @@ class Graph:
             feed[signature.length.name] = np.array(lengths, DTYPES[signature.length.data_type])
         for name, tensor, _ in self._states:
             feed[tensor] = states[name]
-        options = self._shrink if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
         session = self._one_step if frames.shape[1] == 1 else self._session
-        return dict(zip(self._wanted, session.run(self._wanted, feed, options), strict=True))
+        return dict(zip(self._wanted, session.run(self._wanted, feed, run_options(frames)), strict=True))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:
         """Pick the next states out of a run's results."""
