@@ -1,16 +1,30 @@
-"""Owns the held-out accuracy of an exported file: what a client gets who sends one whole sequence at a time."""
+"""Owns what an exported file answers to whole sequences, each asked by itself as a client does, and its accuracy.
+
+Shape suffixes: N sequences, K classes.
+"""
 
 from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from models.data import Split
 from service.engine.graph import Graph
 from soloist.v1.model_pb2 import Accuracy
 
 
-def measure(graph: Graph, split: Split) -> Accuracy:
-    """Ask for every sequence of a split by itself; the answer is the top class at its last frame."""
-    correct = 0
-    for frames, label in zip(split.sequences, split.labels, strict=True):
+def answers(graph: Graph, split: Split) -> npt.NDArray[Any]:
+    """Ask for every sequence of a split by itself; return the outputs at its last frame: [N, K]."""
+    rows = []
+    for frames in split.sequences:
         outputs, _ = graph.run(frames[None], [len(frames)], graph.zero_states(1))
-        correct += int(outputs[0, -1].argmax() == label)
+        rows.append(outputs[0, -1])
+    return np.stack(rows)
+
+
+def measure(graph: Graph, split: Split) -> Accuracy:
+    """Count the sequences whose top class is right."""
+    correct = int((answers(graph, split).argmax(axis=1) == split.labels).sum())
     return Accuracy(sequences=len(split), correct=correct, ratio=correct / len(split))

@@ -17,7 +17,8 @@ from export.manifest import METADATA_KEY, to_json
 from export.one_step import has_scan, one_step
 from models.data import Split
 from service.certificate import Budget
-from service.engine.one_step import FILE
+from service.engine.one_step import FILE as ONE_STEP
+from service.engine.probe import FILE as PROBE
 from soloist.v1.model_pb2 import Model
 
 # Enough to try every form that is known to break and some hundred random ones. The number ends it, so that the same
@@ -50,15 +51,19 @@ def certify(graph: onnx.ModelProto, described: Model, train: Split, one_step_con
         path = Path(folder) / "model.onnx"
         onnx.save(graph, path)
         if one_step_content is not None:
-            path.with_name(FILE).write_bytes(one_step_content)
+            path.with_name(ONE_STEP).write_bytes(one_step_content)
         certificate = certify_model(path, described, CERTIFICATE_BUDGET, samples=train.sequences)
     described.certificate.CopyFrom(certificate)
 
 
-def write(folder: Path, graph: onnx.ModelProto, described: Model, one_step_content: bytes | None = None) -> None:
-    """Put the manifest into the graph and both into their place. Raises ExportError when the place is taken."""
+def write(
+    folder: Path, graph: onnx.ModelProto, described: Model, *, one_step: bytes | None = None, probe: bytes | None = None
+) -> None:
+    """Put the manifest into the graph, and it and what belongs beside it into their place.
+
+    Raises ExportError when the place is taken.
+    """
     graph.metadata_props.add(key=METADATA_KEY, value=to_json(described))
-    files = {"model.onnx": graph.SerializeToString(deterministic=True)}
-    if one_step_content is not None:
-        files[FILE] = one_step_content
-    repository.write(folder, described.name, described.version, files, config_pbtxt(described))
+    files = {"model.onnx": graph.SerializeToString(deterministic=True), ONE_STEP: one_step, PROBE: probe}
+    present = {name: content for name, content in files.items() if content is not None}
+    repository.write(folder, described.name, described.version, present, config_pbtxt(described))

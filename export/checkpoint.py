@@ -1,4 +1,4 @@
-"""Owns the steps of an export, in order: fold, trace, lint, compare, measure, certify, write."""
+"""Owns the steps of an export, in order: fold, trace, lint, compare, measure, probe, certify, write."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx
 import torch
 
-from export import accuracy, artifact, parity, repository
+from export import accuracy, artifact, calibration, parity, repository
 from export.errors import ExportError
 from export.fold import fold
 from export.graph import trace
 from export.manifest import is_control, manifest
+from export.probe.file import probe_file
 from export.signature import signature
-from models.data import Dataset
+from models.data import Dataset, Split
 from models.training import Checkpoint
+from models.zoo import SequenceModel
 from service.engine.graph import Graph
 from service.engine.session import open_session
 from soloist.v1.model_pb2 import Model
 
-STEPS = ("tracing", "comparing with PyTorch", "measuring accuracy", "certifying", "writing")
+STEPS = ("tracing", "comparing with PyTorch", "measuring accuracy", "probing", "certifying", "writing")
 Progress = Callable[[str], None]
 
 
@@ -32,13 +35,18 @@ def export_checkpoint(
     version: int,
     dataset: Dataset,
     norm: str = "",
+    usual: Split | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Write `<folder>/<name>/<version>/model.onnx` and `<folder>/<name>/config.pbtxt`, and return the manifest.
+    """Write `<folder>/<name>/<version>/model.onnx`, what belongs beside it, and `<folder>/<name>/config.pbtxt`.
 
     `dataset` is the one the checkpoint was trained on; `progress` is told each of `STEPS` as it begins. With `norm` the
     trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
-    compared with, whose checkpoint_sha256 it shares. The same checkpoint gives the same bytes on one machine.
+    compared with, whose checkpoint_sha256 it shares. `usual` are sequences as they come when nothing has changed, from
+    which the thresholds of skew are taken; default: the held-out split. The same arguments give the same bytes on one
+    machine.
+
+    Returns the manifest.
 
     Raises ExportError, and writes nothing, when a check fails: the place is taken, the data are others, the graph is
     not in the form that keeps bits, or differs from PyTorch.
@@ -52,10 +60,7 @@ def export_checkpoint(
     with _one_thread():
         tell(STEPS[0])
         model = checkpoint.model()
-        folded_model, folded = fold(model)
-        traced = trace(folded_model)
-        if not is_control(checkpoint.config.norm):
-            artifact.refuse_by_lint(traced)
+        traced, folded = _traced(model)
         graph = Graph(open_session(traced.SerializeToString(deterministic=True)), signature(model))
         tell(STEPS[1])
         # With the model as it was trained, so that folding is compared too.
@@ -65,12 +70,23 @@ def export_checkpoint(
         described = manifest(
             checkpoint, folded, agreement, held_out, name=name, version=version, checkpoint_sha256=origin
         )
+        described.calibration.CopyFrom(calibration.measure(graph, dataset, checkpoint.architecture, checkpoint.seed))
         tell(STEPS[3])
+        probe = probe_file(model, graph, described, usual or dataset.test)
+        tell(STEPS[4])
         one_step = artifact.one_step_file(traced, described)
         artifact.certify(traced, described, dataset.train, one_step)
-    tell(STEPS[4])
-    artifact.write(folder, traced, described, one_step)
+    tell(STEPS[5])
+    artifact.write(folder, traced, described, one_step=one_step, probe=probe)
     return described
+
+
+def _traced(model: SequenceModel) -> tuple[onnx.ModelProto, frozenset[str]]:
+    folded_model, folded = fold(model)
+    traced = trace(folded_model)
+    if not is_control(model.config.norm):
+        artifact.refuse_by_lint(traced)
+    return traced, folded
 
 
 def _served_as(checkpoint: Checkpoint, norm: str) -> Checkpoint:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import onnx
@@ -38,13 +38,23 @@ class _Positional(nn.Module):
 
 def trace(model: SequenceModel) -> onnx.ModelProto:
     """Return the graph of a model in eval mode. Raises ExportError when torch cannot export it."""
-    wrapper = _Positional(rms_norm.whole(model)).eval()  # the wrapper too: torch's exporter looks at its mode only
-    states = tuple(model.initial_state(_BATCH).values())
+    wrapper = _Positional(rms_norm.whole(model))
+    return trace_as(wrapper, model, ["outputs", *(f"next.{name}" for name in wrapper.names)])
+
+
+def trace_as(wrapper: nn.Module, model: SequenceModel, output_names: Sequence[str]) -> onnx.ModelProto:
+    """Return the graph of `wrapper`, called as `_Positional` is: with the inputs of `model`, and outputs in order.
+
+    Raises ExportError when torch cannot export it.
+    """
+    wrapper = wrapper.eval()  # it too: torch's exporter looks at its mode only
+    states = model.initial_state(_BATCH)
     batch, time = Dim("batch"), Dim("time")
     arguments: tuple[object, ...] = (_example(model), torch.tensor([_FRAMES, 3, 2]))
     shapes: tuple[object, ...] = ({0: batch, 1: time}, {0: batch})
     if states:
-        arguments, shapes = (*arguments, states), (*shapes, tuple({0: batch} for _ in states))
+        arguments = (*arguments, tuple(states.values()))
+        shapes = (*shapes, tuple({0: batch} for _ in states))
     with undisturbed():
         try:
             program = torch.onnx.export(
@@ -53,9 +63,9 @@ def trace(model: SequenceModel) -> onnx.ModelProto:
                 dynamo=True,
                 opset_version=OPSET,
                 dynamic_shapes=shapes,
-                input_names=["frames", "length", *(f"state.{name}" for name in wrapper.names)],
+                input_names=["frames", "length", *(f"state.{name}" for name in states)],
                 custom_translation_table=rms_norm.TRANSLATION,
-                output_names=["outputs", *(f"next.{name}" for name in wrapper.names)],
+                output_names=list(output_names),
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:

@@ -12,7 +12,7 @@ from export.signature import signature
 from models.config import config_to_json
 from models.training import Checkpoint
 from service.manifest import METADATA_KEY
-from soloist.v1.model_pb2 import Accuracy, Model, Parity, Provenance, Training
+from soloist.v1.model_pb2 import Accuracy, Model, Parity, Provenance, Recalibration, Training
 
 # Normalisers that stand for a mistake, or for what cannot be streamed or batched.
 _CONTROLS = frozenset({"batch_naive", "batch_current", "instance", "group"})
@@ -55,8 +55,21 @@ def manifest(
             data_sha256=checkpoint.data_sha256,
             opset=OPSET,
             tools=[f"{tool} {installed(tool)}" for tool in _TOOLS],
+            recalibration=_recalibration(checkpoint),
         ),
         precision="float32",
+    )
+
+
+def _recalibration(checkpoint: Checkpoint) -> Recalibration | None:
+    done = checkpoint.recalibration
+    if done is None:
+        return None
+    return Recalibration(
+        origin_checkpoint_sha256=done.origin_sha256,
+        sequences=done.sequences,
+        frames=done.frames,
+        pseudo_count=done.pseudo_count,
     )
 
 

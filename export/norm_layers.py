@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from models.norm import BatchNorm, StepBatchNorm, Trained
-from models.training import BatchStatistics, Checkpoint
+from models.training import BatchStatistics, Checkpoint, Recalibration
 from models.zoo import SequenceModel
 from soloist.v1.model_pb2 import Moments, NormLayer
 
@@ -17,7 +17,11 @@ def norm_layers(checkpoint: Checkpoint, folded: frozenset[str]) -> list[NormLaye
         name: module for name, module in model.named_modules() if isinstance(module, Trained)
     }
     return [
-        _layer(name, modules[name], checkpoint.statistics.get(name), folded=name in folded)
+        _recalibrated(
+            _layer(name, modules[name], checkpoint.statistics.get(name), folded=name in folded),
+            modules[name],
+            checkpoint.recalibration,
+        )
         for name in _forward_order(model, modules)
     ]
 
@@ -49,6 +53,18 @@ def _layer(name: str, norm: Trained, statistics: BatchStatistics | None, *, fold
             mean, variance = statistics.ema_mean, statistics.ema_variance
         layer.ema.CopyFrom(_moments(mean, variance))
     return layer
+
+
+def _recalibrated(layer: NormLayer, norm: Trained, recalibration: Recalibration | None) -> NormLayer:
+    if recalibration is not None and isinstance(norm, BatchNorm):
+        layer.statistics, layer.statistics_frames = "recalibrated", recalibration.frames
+        layer.recalibrated.CopyFrom(_moments(norm.running_mean, norm.running_var))
+    return layer
+
+
+def served_moments(layer: NormLayer) -> Moments:
+    """Return the running mean and variance that are in the file."""
+    return {"recalibrated": layer.recalibrated, "precise": layer.precise}.get(layer.statistics, layer.ema)
 
 
 def _moments(mean: torch.Tensor, variance: torch.Tensor) -> Moments:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import onnx
 
-from export import accuracy, artifact, repository
+from export import accuracy, artifact, calibration, repository
 from export.certification import read_model
 from export.errors import ExportError
 from export.quantise import deviation
@@ -17,6 +17,7 @@ from export.quantise.static import static
 from export.quantise.weights import weights
 from models.data import Dataset, Split
 from service.engine.graph import Graph
+from service.engine.probe import FILE as PROBE
 from service.engine.session import ModelFileError, open_session
 from soloist.v1.model_pb2 import Model, Signature
 
@@ -61,6 +62,7 @@ def quantise_model(
     described.control = described.control or method == "dynamic"
     # An int8 product stands in another form than a Scan's body alone can have.
     described.one_step_sha256 = ""
+    probe = _probe(source, described)
     tell(STEPS[0])
     graph = _quantised(source, method, described.signature, dataset.train)
     if not described.control:
@@ -74,10 +76,12 @@ def quantise_model(
     described.parity.CopyFrom(deviation.measure(before, after, dataset.train, causal=described.causal))
     tell(STEPS[2])
     described.accuracy.CopyFrom(accuracy.measure(after, dataset.test))
+    seed = described.training.seed
+    described.calibration.CopyFrom(calibration.measure(after, dataset, described.architecture, seed))
     tell(STEPS[3])
     artifact.certify(graph, described, dataset.train)
     tell(STEPS[4])
-    artifact.write(folder, graph, described)
+    artifact.write(folder, graph, described, probe=probe)
     return described
 
 
@@ -88,6 +92,17 @@ def _read(source: Path, dataset: Dataset) -> Model:
     if described.provenance.data_sha256 != dataset.sha256:
         raise ExportError(f"{source} was trained on other data than this {dataset.name}")
     return described
+
+
+def _probe(source: Path, described: Model) -> bytes | None:
+    """Return the float32 model's probe: it looks at that one's layers from the variant's states. A control has none."""
+    if described.control or not described.HasField("probe"):
+        described.ClearField("probe")
+        return None
+    try:
+        return source.with_name(PROBE).read_bytes()
+    except OSError as error:
+        raise ExportError(f"{source.with_name(PROBE)}: {error.strerror}") from error
 
 
 def _quantised(source: Path, method: Method, signature: Signature, train: Split) -> onnx.ModelProto:

@@ -1,7 +1,19 @@
 """Owns training: `train` gives a checkpoint, `run` is what the command line calls."""
 
-from models.training.checkpoint import BatchStatistics, Checkpoint, CheckpointError
+from models.training.checkpoint import BatchStatistics, Checkpoint, CheckpointError, Recalibration
 from models.training.loop import Epoch, train
+from models.training.recalibration import recalibrated
 from models.training.run import run
+from models.training.validation import parts
 
-__all__ = ["BatchStatistics", "Checkpoint", "CheckpointError", "Epoch", "run", "train"]
+__all__ = [
+    "BatchStatistics",
+    "Checkpoint",
+    "CheckpointError",
+    "Epoch",
+    "Recalibration",
+    "parts",
+    "recalibrated",
+    "run",
+    "train",
+]

@@ -41,10 +41,21 @@ class BatchStatistics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recalibration:
+    """How running statistics came to be that are blended with live ones (models/training/recalibration.py)."""
+
+    origin_sha256: str  # digest of the checkpoint before
+    sequences: int  # live ones
+    frames: int
+    pseudo_count: float  # what the statistics before count for, in sequences
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A trained model. `sequences`, `min_frames` and `max_frames` describe the training split it saw.
 
-    `statistics` is keyed by a BatchNorm's module path; `weights` hold the precise ones as running statistics.
+    `statistics` is keyed by a BatchNorm's module path; `weights` hold the precise ones as running statistics, or, after
+    a `recalibration`, blended ones. Everything else is as training left it.
     """
 
     task: TaskSpec
@@ -60,6 +71,7 @@ class Checkpoint:
     validation_accuracy: float
     data_sha256: str
     statistics: dict[str, BatchStatistics]
+    recalibration: Recalibration | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -91,9 +103,11 @@ class Checkpoint:
         """Write one file that `torch.load(weights_only=True)` reads, whole or not at all; its folder is created."""
         path.parent.mkdir(parents=True, exist_ok=True)
         statistics = {name: asdict(moments) for name, moments in self.statistics.items()}
+        recalibration = asdict(self.recalibration) if self.recalibration else None
         texts = {"task": task_to_json(self.task), "config": config_to_json(self.config)}
         unfinished = path.with_name(f"{path.name}.unfinished")
-        torch.save({**self._fields(), **texts, "statistics": statistics}, unfinished)
+        parts = {"statistics": statistics, "recalibration": recalibration}
+        torch.save({**self._fields(), **texts, **parts}, unfinished)
         unfinished.replace(path)
 
     @classmethod
@@ -104,6 +118,8 @@ class Checkpoint:
             fields: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
             fields["task"], fields["config"] = task_from_json(fields["task"]), config_from_json(fields["config"])
             fields["statistics"] = {name: BatchStatistics(**moments) for name, moments in fields["statistics"].items()}
+            if fields.get("recalibration"):
+                fields["recalibration"] = Recalibration(**fields["recalibration"])
             return cls(**fields)
         except _FOREIGN as error:
             raise CheckpointError(f"{path}: no checkpoint of Soloist, or a damaged one") from error

@@ -24,7 +24,7 @@ from models.training.objective import step
 from models.training.precise import reestimate
 from models.training.recipes import Recipe, recipe
 from models.training.schedule import one_cycle
-from models.training.validation import divide
+from models.training.validation import parts
 from models.zoo import Scaling, SequenceModel, build
 
 
@@ -63,7 +63,7 @@ def train(
     """
     settings = recipe(dataset.name, architecture, epochs)
     rng = np.random.default_rng(seed)
-    part, validation = divide(dataset.train, settings.validation, rng)
+    part, validation = parts(dataset, architecture, rng)
     with _reproducible(seed):
         model = build(dataset.spec, architecture, config)
         set_scaling(model, part)

@@ -1,33 +1,38 @@
-"""Owns what each BatchNorm of a model gets to see, told as it happens.
+"""Owns what each normaliser of a model gets to see, told as it happens.
 
 Shape suffixes: B batch, T time, C features, D input width, H hidden width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.lstm import LSTMLayer
 from models.norm import BatchNorm, StepBatchNorm, valid_frames
 from models.zoo import SequenceModel
 
 Running = BatchNorm | StepBatchNorm  # those with running statistics
+_RECURRENT = "recurrent_norm"
 Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_BT)
 
 
 @contextmanager
-def observed(model: SequenceModel, observe: Observer) -> Iterator[None]:
-    """Tell `observe` what every BatchNorm gets while this is open."""
+def observed(model: SequenceModel, observe: Observer, names: Collection[str] | None = None) -> Iterator[None]:
+    """Tell `observe` what the normalisers at the module paths `names` get while this is open; default: every BatchNorm.
+
+    What enters an LSTM's cell normaliser isn't told: it stands inside the recurrence, and no output holds it.
+    """
+    names = _with_statistics(model) if names is None else names
     handles = []
     for name, module in model.named_modules():
-        if isinstance(module, Running) and not is_recurrent(name):
+        if name in names and not is_recurrent(name):
             handles.append(module.register_forward_pre_hook(_entering(name, observe)))
-        elif isinstance(module, LSTMLayer) and isinstance(module.recurrent_norm, Running):
+        elif isinstance(module, LSTMLayer) and f"{name}.{_RECURRENT}" in names:
             handles.append(module.register_forward_hook(_leaving_recurrence(name, observe)))
     try:
         yield
@@ -36,13 +41,17 @@ def observed(model: SequenceModel, observe: Observer) -> Iterator[None]:
             handle.remove()
 
 
+def _with_statistics(model: SequenceModel) -> list[str]:
+    return [name for name, module in model.named_modules() if isinstance(module, Running)]
+
+
 def is_recurrent(name: str) -> bool:
-    """Tell whether the BatchNorm at a module path stands inside a recurrence."""
-    return name.endswith(".recurrent_norm")
+    """Tell whether the normaliser at a module path is that of a recurrent path."""
+    return name.endswith(f".{_RECURRENT}")
 
 
 def _entering(name: str, observe: Observer) -> Callable[..., None]:
-    def hook(_module: Running, arguments: tuple[Any, ...]) -> None:
+    def hook(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
         observe(name, arguments[0], arguments[1])
 
     return hook
@@ -53,6 +62,6 @@ def _leaving_recurrence(name: str, observe: Observer) -> Callable[..., None]:
     def hook(layer: LSTMLayer, arguments: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
         x_BTD, length_B, h_BH, *_ = arguments
         h_BTH = torch.cat([h_BH[:, None], outputs[0][:, :-1]], dim=1)
-        observe(f"{name}.recurrent_norm", layer.recurrent(h_BTH), valid_frames(length_B, x_BTD.shape[1]))
+        observe(f"{name}.{_RECURRENT}", layer.recurrent(h_BTH), valid_frames(length_B, x_BTD.shape[1]))
 
     return hook

@@ -15,6 +15,7 @@ it would no longer be the mistake it stands for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -31,6 +32,8 @@ from models.zoo import SequenceModel
 DAMPING = 0.5  # share of the way to the measured moments that a pass inside a recurrence goes
 TOLERANCE = 1e-3  # distance from the fixed point, in deviations, at which it counts as reached
 MOST_PASSES = 40
+# Mean and variance [C] that a layer shall have, given the moments of what enters it.
+Target = Callable[[Moments], tuple[Tensor, Tensor]]
 
 
 def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]:
@@ -43,7 +46,7 @@ def reestimate(model: SequenceModel, split: Split) -> dict[str, BatchStatistics]
     if not norms:
         return {}
     averages = {name: _running(norm) for name, norm in norms.items()}
-    frames = {name: _settle(model, split, name) for name in _order(model, split)}
+    frames = {name: _settle(model, split, name) for name in forward_order(model, split)}
     return {
         name: BatchStatistics(
             ema_mean=averages[name][0],
@@ -62,12 +65,22 @@ def _running(norm: Running) -> tuple[Tensor, Tensor]:
 
 
 def _settle(model: SequenceModel, split: Split, name: str) -> int:
-    norm, recurrent = cast("Running", model.get_submodule(name)), is_recurrent(name)
+    norm = cast("Running", model.get_submodule(name))
     if isinstance(norm, StepBatchNorm):
         return _settle_steps(model, split, norm)
+    return settle(model, split, name, lambda moments: (moments.mean_C, moments.variance()))
+
+
+def settle(model: SequenceModel, split: Split, name: str, target: Target) -> int:
+    """Give the BatchNorm at module path `name` the statistics that `target` makes of the moments of what enters it.
+
+    The model is in eval mode. Returns the number of frames; passes over the split end where the statistics do not
+    change any more, since a BatchNorm inside a recurrence moves its own input.
+    """
+    norm, recurrent = cast("BatchNorm", model.get_submodule(name)), is_recurrent(name)
     for _ in range(MOST_PASSES):
         moments = measure(model, split, name)
-        mean_C, var_C = moments.mean_C.float(), moments.variance().float()
+        mean_C, var_C = (wanted_C.float() for wanted_C in target(moments))
         deviation_C = torch.sqrt(var_C + norm.eps)
         off_C = torch.maximum((norm.running_mean - mean_C).abs(), (norm.running_var.sqrt() - var_C.sqrt()).abs())
         norm.running_mean.lerp_(mean_C, DAMPING if recurrent else 1.0)
@@ -103,7 +116,8 @@ def measure(model: SequenceModel, split: Split, name: str) -> Moments:
     return moments
 
 
-def _order(model: SequenceModel, split: Split) -> list[str]:
+def forward_order(model: SequenceModel, split: Split) -> list[str]:
+    """Return the BatchNorms by module path, in the order of the forward pass."""
     names: list[str] = []
     with observed(model, lambda name, _x, _valid: names.append(name)):
         _pass(model, split.select([0]))

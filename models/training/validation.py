@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.data import Split
+from models.data import Dataset, Split
+from models.training.recipes import recipe
 
 IntArray = npt.NDArray[np.int64]
+
+
+def parts(dataset: Dataset, architecture: str, rng: np.random.Generator) -> tuple[Split, Split]:
+    """Return (training part, validation part) as training draws them: first of all, from a generator of its seed."""
+    return divide(dataset.train, recipe(dataset.name, architecture).validation, rng)
 
 
 def divide(split: Split, share: float, rng: np.random.Generator) -> tuple[Split, Split]:

@@ -8,23 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime as ort
 
 from service.engine.further import FurtherInputs
 from service.engine.layout import Layouts, axes_of
+from service.engine.session import run_options
 from service.tensors import DTYPES, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import onnxruntime as ort
     from numpy.typing import NDArray
 
     from soloist.v1.model_pb2 import Signature, StateSpec
 
 # By name of the state.
 States = dict[str, Any]
-# A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
-_LARGE_RUN_FRAMES = 16_384
 
 
 class Graph:
@@ -53,8 +52,6 @@ class Graph:
         named = [signature.outputs.name, *(output for _, _, output in self._states), *self.more_outputs]
         self._wanted = named + [name for name in results if name not in named]
         self._layouts = Layouts(axes_of(signature))
-        self._shrink = ort.RunOptions()
-        self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     @property
     def takes_length(self) -> bool:
@@ -99,7 +96,7 @@ class Graph:
             feed[tensor] = states[name]
         if self.further:
             feed |= self.further.constant(*frames.shape[:2]) if further is None else further
-        options = self._shrink if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
+        options = run_options(frames)
         session = self._one_step if frames.shape[1] == 1 else self._session
         if not self._layouts:
             return dict(zip(self._wanted, session.run(self._wanted, feed, options), strict=True))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from service.certificate import Budget, certify, fingerprint_here, is_bitwise
 from service.engine.one_step import open_graph
+from service.engine.probe import Probe, open_probe
 from service.engine.runner import Runner
-from service.engine.session import open_session
+from service.engine.session import ModelFileError, open_session
 from service.engine.warm_up import warm_up
 from service.manifest import has_manifest, read_manifest
 from service.model_config import FILE as CONFIG_FILE
@@ -43,6 +44,7 @@ class Servable:
     `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
     `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
     `aligned` tells that there is one output for every frame.
+    `probe_fault` says why there is no probe where the manifest tells of one.
     """
 
     name: str
@@ -55,13 +57,16 @@ class Servable:
     path: Path | None = None
     description: Description | None = None
     aligned: bool = True
+    probe: Probe | None = None
+    probe_fault: str = ""
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
     """Load one file and run it once, so that the first caller waits for nothing. Blocks.
 
     A file without a manifest is served from <model>/config.pbtxt, or, without that, as what its graph looks like. A
-    certificate from another processor or runtime is made again, in the time that the policy gives.
+    certificate from another processor or runtime is made again, in the time that the policy gives. Without a usable
+    probe it serves all the same.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
@@ -77,6 +82,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     is_aligned = warm_up(graph, made_elsewhere=description is not None)
     _renew_certificate(graph, manifest, policy.certify_seconds)
     proof = manifest.certificate
+    probe, probe_fault = _probe(path, manifest)
     shares_runs = is_bitwise(proof, pb.DIMENSION_BATCH, pb.DIMENSION_PADDING) or policy.batch_uncertified
     return Servable(
         name=name,
@@ -90,6 +96,8 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         path=path,
         description=description,
         aligned=is_aligned,
+        probe=probe,
+        probe_fault=probe_fault,
     )
 
 
@@ -98,6 +106,14 @@ def _description(path: Path, session: ort.InferenceSession) -> Description | Non
         return None
     config = path.parent.parent / CONFIG_FILE
     return describe(config if config.is_file() else None, session)
+
+
+def _probe(path: Path, manifest: Model) -> tuple[Probe | None, str]:
+    """Open what only watches: answers don't need it, so they don't fail with it."""
+    try:
+        return open_probe(path, manifest), ""
+    except ModelFileError as error:
+        return None, str(error)
 
 
 def _renew_certificate(graph: Graph, manifest: Model, seconds: float) -> None:

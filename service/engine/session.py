@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 # Threads inside an operator split sums; level ALL and prepacking give every row of a matrix product the same kernel.
 SESSION_OPTIONS = {
@@ -24,6 +27,8 @@ CONFIG_ENTRIES = {
 }
 # Errors are raised too, with the same words; a caller whose frames a graph refuses must not fill the log.
 _FATAL_ONLY = 4
+# A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
+_LARGE_RUN_FRAMES = 16_384
 
 
 class ModelFileError(Exception):
@@ -60,6 +65,18 @@ def session_options() -> ort.SessionOptions:
     options.log_severity_level = _FATAL_ONLY
     for name, value in CONFIG_ENTRIES.items():
         options.add_session_config_entry(name, value)
+    return options
+
+
+def run_options(frames: NDArray[Any]) -> ort.RunOptions | None:
+    """Give the options of a run on `frames` [B, T, …]; None where the usual ones will do."""
+    return _shrinking() if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
+
+
+@cache
+def _shrinking() -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 

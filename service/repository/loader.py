@@ -33,5 +33,7 @@ async def loaded(
     except Exception:
         _log.exception("model unavailable", model=name, version=version)
         return None, "internal error while it was loaded"
+    if servable.probe_fault:
+        _log.warning("no probe, normalisers go unwatched", model=name, version=version, cause=servable.probe_fault)
     _log.info("model ready", model=name, version=version, certificate=servable.certificate)
     return servable, ""

@@ -79,6 +79,8 @@ class Model(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     ONE_STEP_SHA256_FIELD_NUMBER: _builtins.int
+    CALIBRATION_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in the repository, for instance "vowels-tcn-layer"."""
     version: _builtins.int
@@ -139,6 +141,14 @@ class Model(_message.Message):
     def certificate(self) -> _certificate_pb2.Certificate:
         """What was proved of the bits of the answers. Not set when nothing was."""
 
+    @_builtins.property
+    def calibration(self) -> Global___Calibration:
+        """How far the confidence of its answers is to be trusted. Not set by an export of before there was such a figure."""
+
+    @_builtins.property
+    def probe(self) -> Global___Probe:
+        """What looks at the normalisers while the model serves. Not set when the file comes without probe.onnx."""
+
     def __init__(
         self,
         *,
@@ -160,10 +170,12 @@ class Model(_message.Message):
         certificate: _certificate_pb2.Certificate | None = ...,
         precision: _builtins.str = ...,
         one_step_sha256: _builtins.str = ...,
+        calibration: Global___Calibration | None = ...,
+        probe: Global___Probe | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "certificate", b"certificate", "parity", b"parity", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "calibration", b"calibration", "certificate", b"certificate", "parity", b"parity", "probe", b"probe", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "causal", b"causal", "certificate", b"certificate", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "one_step_sha256", b"one_step_sha256", "parity", b"parity", "precision", b"precision", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "calibration", b"calibration", "causal", b"causal", "certificate", b"certificate", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "one_step_sha256", b"one_step_sha256", "parity", b"parity", "precision", b"precision", "probe", b"probe", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -384,6 +396,7 @@ class NormLayer(_message.Message):
     STATISTICS_FRAMES_FIELD_NUMBER: _builtins.int
     EMA_FIELD_NUMBER: _builtins.int
     PRECISE_FIELD_NUMBER: _builtins.int
+    RECALIBRATED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Path in the PyTorch model, for instance "blocks.0.norm"."""
     kind: _builtins.str
@@ -395,9 +408,13 @@ class NormLayer(_message.Message):
     folded: _builtins.bool
     """True when the layer is folded into weights and costs nothing at run time."""
     statistics: _builtins.str
-    """Which running statistics are in the file: "precise", "ema", or "" for a layer without any."""
+    """Which running statistics are in the file: "precise", "ema", "recalibrated" (a blend of those before with live ones),
+    or "" for a layer without any.
+    """
     statistics_frames: _builtins.int
-    """Number of unpadded frames the statistics were estimated from; 0 when the layer has none."""
+    """Number of unpadded frames the statistics were estimated from, of live ones where recalibrated; 0 when the layer has
+    none.
+    """
     @_builtins.property
     def ema(self) -> Global___Moments:
         """Exponential moving averages as training left them. Empty for a layer without statistics, or with one set for each
@@ -407,6 +424,10 @@ class NormLayer(_message.Message):
     @_builtins.property
     def precise(self) -> Global___Moments:
         """Re-estimated over the whole training set after training. Empty likewise."""
+
+    @_builtins.property
+    def recalibrated(self) -> Global___Moments:
+        """Blended with those of live sequences. Empty where the layer was never recalibrated."""
 
     def __init__(
         self,
@@ -420,10 +441,11 @@ class NormLayer(_message.Message):
         statistics_frames: _builtins.int = ...,
         ema: Global___Moments | None = ...,
         precise: Global___Moments | None = ...,
+        recalibrated: Global___Moments | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "precise", b"precise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "precise", b"precise", "recalibrated", b"recalibrated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "eps", b"eps", "features", b"features", "folded", b"folded", "kind", b"kind", "name", b"name", "precise", b"precise", "statistics", b"statistics", "statistics_frames", b"statistics_frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ema", b"ema", "eps", b"eps", "features", b"features", "folded", b"folded", "kind", b"kind", "name", b"name", "precise", b"precise", "recalibrated", b"recalibrated", "statistics", b"statistics", "statistics_frames", b"statistics_frames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -544,6 +566,192 @@ class Accuracy(_message.Message):
 Global___Accuracy: _TypeAlias = Accuracy  # noqa: Y015
 
 @_typing.final
+class Calibration(_message.Message):
+    """Confidence of the answers, fitted and measured on the validation part of the training split: answers of the exported
+    file to whole sequences, each alone. Confidence is the largest probability of softmax(outputs / temperature).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    BOUNDED_FIELD_NUMBER: _builtins.int
+    SEQUENCES_FIELD_NUMBER: _builtins.int
+    HELD_BACK_FIELD_NUMBER: _builtins.int
+    LOG_LOSS_BEFORE_FIELD_NUMBER: _builtins.int
+    LOG_LOSS_AFTER_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ERROR_BEFORE_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ERROR_AFTER_FIELD_NUMBER: _builtins.int
+    temperature: _builtins.float
+    """What outputs are divided by before the softmax (Guo et al. 2017, section 4.2): least log loss, within the bound."""
+    bounded: _builtins.bool
+    """True where the bound decided: the mean confidence over n sequences is (n + 1) / (n + 2) at most."""
+    sequences: _builtins.int
+    """Number of validation sequences."""
+    held_back: _builtins.bool
+    """False when the training split was too small to be divided, so that the model was trained on these sequences."""
+    log_loss_before: _builtins.float
+    """Mean log loss in nats at temperature 1."""
+    log_loss_after: _builtins.float
+    """Mean log loss in nats at `temperature`."""
+    calibration_error_before: _builtins.float
+    """Expected calibration error at temperature 1: over 15 bins of equal width, the mean distance between accuracy and
+    mean confidence of a bin, weighted by its share of the sequences (Guo et al. 2017, equation 3).
+    """
+    calibration_error_after: _builtins.float
+    """The same at `temperature`."""
+    def __init__(
+        self,
+        *,
+        temperature: _builtins.float = ...,
+        bounded: _builtins.bool = ...,
+        sequences: _builtins.int = ...,
+        held_back: _builtins.bool = ...,
+        log_loss_before: _builtins.float = ...,
+        log_loss_after: _builtins.float = ...,
+        calibration_error_before: _builtins.float = ...,
+        calibration_error_after: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounded", b"bounded", "calibration_error_after", b"calibration_error_after", "calibration_error_before", b"calibration_error_before", "held_back", b"held_back", "log_loss_after", b"log_loss_after", "log_loss_before", b"log_loss_before", "sequences", b"sequences", "temperature", b"temperature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
+
+@_typing.final
+class Probe(_message.Message):
+    """A second graph, probe.onnx beside the model, with the inputs of the model's own: what enters each normalisation layer
+    of the trained, unfolded model, summed over the valid frames of each row.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    LAYERS_FIELD_NUMBER: _builtins.int
+    QUANTILE_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    HELD_OUT_SEQUENCES_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.str
+    """SHA-256 of probe.onnx."""
+    quantile: _builtins.float
+    """Quantile of the figures of windows of held-out sequences that the thresholds are. 0 when no layer has any."""
+    windows: _builtins.int
+    """Number of windows drawn for each size, with replacement."""
+    held_out_sequences: _builtins.int
+    """Number of held-out sequences they were drawn from; where the model was recalibrated, of the live ones that it was
+    recalibrated with.
+    """
+    @_builtins.property
+    def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProbedLayer]:
+        """The layers it looks at, in the order of the forward pass."""
+
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.str = ...,
+        layers: _abc.Iterable[Global___ProbedLayer] | None = ...,
+        quantile: _builtins.float = ...,
+        windows: _builtins.int = ...,
+        held_out_sequences: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_out_sequences", b"held_out_sequences", "layers", b"layers", "quantile", b"quantile", "sha256", b"sha256", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Probe: _TypeAlias = Probe  # noqa: Y015
+
+@_typing.final
+class ProbedLayer(_message.Message):
+    """A normalisation layer that the probe looks at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SUM_OUTPUT_FIELD_NUMBER: _builtins.int
+    SUM_OF_SQUARES_OUTPUT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    EPS_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As NormLayer.name."""
+    kind: _builtins.str
+    """As NormLayer.kind."""
+    sum_output: _builtins.str
+    """Output of probe.onnx, float64 [batch, feature]: the sum over a row's valid frames of what enters the layer."""
+    sum_of_squares_output: _builtins.str
+    """Likewise the sum of the squares."""
+    eps: _builtins.float
+    """The constant added to the variance."""
+    @_builtins.property
+    def reference(self) -> Global___Moments:
+        """The running mean and variance that the model serves with. Not set for a layer without any: a control, whose moments
+        have nothing to be compared with.
+        """
+
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkewThresholds]:
+        """What the figures of held-out data stay below, by size of the window. Empty without `reference`."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        sum_output: _builtins.str = ...,
+        sum_of_squares_output: _builtins.str = ...,
+        reference: Global___Moments | None = ...,
+        eps: _builtins.float = ...,
+        thresholds: _abc.Iterable[Global___SkewThresholds] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eps", b"eps", "kind", b"kind", "name", b"name", "reference", b"reference", "sum_of_squares_output", b"sum_of_squares_output", "sum_output", b"sum_output", "thresholds", b"thresholds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbedLayer: _TypeAlias = ProbedLayer  # noqa: Y015
+
+@_typing.final
+class SkewThresholds(_message.Message):
+    """Distances between live and stored moments (service/skew/measures.py) that a window of held-out sequences rarely
+    exceeds.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_SEQUENCES_FIELD_NUMBER: _builtins.int
+    MEAN_TID_FIELD_NUMBER: _builtins.int
+    VARIANCE_TID_FIELD_NUMBER: _builtins.int
+    DIVERGENCE_NATS_FIELD_NUMBER: _builtins.int
+    window_sequences: _builtins.int
+    """Number of sequences pooled. More of them spread less, so this is a bound for larger pools too."""
+    mean_tid: _builtins.float
+    """Of the mean TID, in deviations."""
+    variance_tid: _builtins.float
+    """Of the variance TID, a ratio."""
+    divergence_nats: _builtins.float
+    """Of the mean divergence of a feature, in nats."""
+    def __init__(
+        self,
+        *,
+        window_sequences: _builtins.int = ...,
+        mean_tid: _builtins.float = ...,
+        variance_tid: _builtins.float = ...,
+        divergence_nats: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["divergence_nats", b"divergence_nats", "mean_tid", b"mean_tid", "variance_tid", b"variance_tid", "window_sequences", b"window_sequences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkewThresholds: _TypeAlias = SkewThresholds  # noqa: Y015
+
+@_typing.final
 class Parity(_message.Message):
     """Agreement of the exported graph with the PyTorch model. Differences are absolute for a tensor whose values stay
     within 1, and in units of its largest value for any other.
@@ -617,6 +825,7 @@ class Provenance(_message.Message):
     DATA_SHA256_FIELD_NUMBER: _builtins.int
     OPSET_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
+    RECALIBRATION_FIELD_NUMBER: _builtins.int
     checkpoint_sha256: _builtins.str
     """SHA-256 of the checkpoint's weights and configuration."""
     data_sha256: _builtins.str
@@ -627,6 +836,10 @@ class Provenance(_message.Message):
     def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Versions of the tools, for instance "torch 2.13.0"."""
 
+    @_builtins.property
+    def recalibration(self) -> Global___Recalibration:
+        """How the running statistics were blended with live ones. Not set for a model as it was trained."""
+
     def __init__(
         self,
         *,
@@ -634,11 +847,48 @@ class Provenance(_message.Message):
         data_sha256: _builtins.str = ...,
         opset: _builtins.int = ...,
         tools: _abc.Iterable[_builtins.str] | None = ...,
+        recalibration: Global___Recalibration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recalibration", b"recalibration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_sha256", b"checkpoint_sha256", "data_sha256", b"data_sha256", "opset", b"opset", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_sha256", b"checkpoint_sha256", "data_sha256", b"data_sha256", "opset", b"opset", "recalibration", b"recalibration", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
+
+@_typing.final
+class Recalibration(_message.Message):
+    """A blend of stored and live statistics (Schneider et al. 2020, section 3): with n live sequences and the pseudo-count
+    N, stored moments have the weight N / (N + n).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGIN_CHECKPOINT_SHA256_FIELD_NUMBER: _builtins.int
+    SEQUENCES_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    PSEUDO_COUNT_FIELD_NUMBER: _builtins.int
+    origin_checkpoint_sha256: _builtins.str
+    """SHA-256 of the checkpoint before, as in Provenance."""
+    sequences: _builtins.int
+    """Number of live sequences."""
+    frames: _builtins.int
+    """Number of their frames."""
+    pseudo_count: _builtins.float
+    """What the statistics before count for, in sequences."""
+    def __init__(
+        self,
+        *,
+        origin_checkpoint_sha256: _builtins.str = ...,
+        sequences: _builtins.int = ...,
+        frames: _builtins.int = ...,
+        pseudo_count: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "origin_checkpoint_sha256", b"origin_checkpoint_sha256", "pseudo_count", b"pseudo_count", "sequences", b"sequences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recalibration: _TypeAlias = Recalibration  # noqa: Y015

@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import pytest
 
-from export import ExportError, export_checkpoint, parity, repository
+from export import ExportError, accuracy, calibration, export_checkpoint, parity, repository
 from export.run import run
 from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
 from models.data import Dataset, Split, load
-from models.training import Checkpoint, train
+from models.training import Checkpoint, parts, train
 from service.certificate import is_bitwise
 from service.engine.graph import Graph
 from service.engine.session import open_session
@@ -126,11 +126,30 @@ def test_accuracy_is_what_a_bare_session_answers(exported: tuple[Model, Path], d
     assert model.accuracy.correct == int((np.array(answers) == dataset.test.labels).sum())
 
 
+def test_confidence_is_calibrated_on_what_training_kept_back(
+    exported: tuple[Model, Path], checkpoint: Checkpoint, dataset: Dataset
+) -> None:
+    model, folder = exported
+    _, validation = parts(dataset, checkpoint.architecture, np.random.default_rng(checkpoint.seed))
+    graph = Graph(open_session(folder / "3" / "model.onnx"), model.signature)
+    expected = calibration.fit(accuracy.answers(graph, validation).astype(np.float64), validation.labels)
+    expected.held_back = True
+    assert model.calibration == expected
+
+
+def test_a_split_too_small_to_be_divided_is_told(exported: tuple[Model, Path], dataset: Dataset) -> None:
+    model, folder = exported
+    few = dataclasses.replace(dataset, train=dataset.train.select([0, 1]))
+    graph = Graph(open_session(folder / "3" / "model.onnx"), model.signature)
+    found = calibration.measure(graph, few, model.architecture, seed=0)
+    assert (found.sequences, found.held_back) == (2, False)
+
+
 def test_the_same_checkpoint_gives_the_same_bytes(
     exported: tuple[Model, Path], checkpoint: Checkpoint, dataset: Dataset, tmp_path: Path
 ) -> None:
     export_checkpoint(checkpoint, tmp_path, name="slopes", version=3, dataset=dataset)
-    for file in ("3/model.onnx", "config.pbtxt"):
+    for file in ("3/model.onnx", "3/probe.onnx", "config.pbtxt"):
         assert (tmp_path / "slopes" / file).read_bytes() == (exported[1] / file).read_bytes()
 
 

@@ -19,6 +19,7 @@ from models.config import TCNConfig
 from models.data import Dataset, load
 from models.training import train
 from service.certificate import is_bitwise
+from service.engine.probe import FILE, open_probe
 from soloist.cli.main import main
 from soloist.v1 import certificate_pb2 as pb
 
@@ -70,6 +71,21 @@ def test_a_dynamic_variant_is_a_control(repository: Path) -> None:
     assert model.control
     assert model.precision == "int8-dynamic"
     assert not is_bitwise(model.certificate, *PROMISE)
+
+
+def test_a_variant_has_a_calibration_of_its_own(repository: Path) -> None:
+    before, after = read_model(source(repository)), read_model(repository / f"{NAME}-int8-static" / "1" / "model.onnx")
+    assert after.calibration.sequences == before.calibration.sequences
+    assert after.calibration.log_loss_before != before.calibration.log_loss_before
+
+
+def test_a_variant_is_watched_by_the_probe_of_its_source_and_a_control_by_none(repository: Path) -> None:
+    path = repository / f"{NAME}-int8-static" / "1" / "model.onnx"
+    assert open_probe(path, read_model(path)) is not None
+    assert path.with_name(FILE).read_bytes() == source(repository).with_name(FILE).read_bytes()
+    control = repository / f"{NAME}-int8-dynamic" / "1" / "model.onnx"
+    assert not read_model(control).HasField("probe")
+    assert not control.with_name(FILE).exists()
 
 
 def test_the_same_model_gives_the_same_bytes(repository: Path, dataset: Dataset, tmp_path: Path) -> None:

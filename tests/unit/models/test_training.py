@@ -11,7 +11,7 @@ import torch
 from models import zoo
 from models.config import LSTMConfig, ModelConfig, TCNConfig, TransformerConfig
 from models.data import Dataset
-from models.training import Checkpoint, Epoch, recipes, train
+from models.training import Checkpoint, Epoch, parts, recipes, train
 from models.training.evaluation import predict, score
 from models.training.validation import divide
 
@@ -43,6 +43,13 @@ def test_every_normaliser_trains(dataset: Dataset, config: ModelConfig, norm: st
     checkpoint = trained(dataset, zoo.with_norm(config, norm))
     assert np.isfinite(predict(checkpoint.model(), dataset.test)).all()
     assert bool(checkpoint.statistics) == norm.startswith("batch")
+
+
+def test_the_validation_part_can_be_had_again(dataset: Dataset) -> None:
+    checkpoint = trained(dataset, dataclasses.replace(TCN, norm="batch"), seed=3)
+    part, validation = parts(dataset, checkpoint.architecture, np.random.default_rng(checkpoint.seed))
+    assert len(part) + len(validation) == len(dataset.train)
+    assert score(checkpoint.model(), validation).accuracy == checkpoint.validation_accuracy
 
 
 def test_threads_do_not_change_a_bit(dataset: Dataset) -> None:

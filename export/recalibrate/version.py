@@ -1,0 +1,54 @@
+"""Owns the step from live sequences to a model's next version; the version that is served stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.checkpoint import Progress, export_checkpoint
+from export.errors import ExportError
+from export.repository import next_version
+from models.data import Dataset, Split
+from models.training import Checkpoint, recalibrated
+from soloist.v1.model_pb2 import Model
+
+
+def propose(
+    served: Model,
+    checkpoint: Checkpoint,
+    sequences: Sequence[npt.NDArray[Any]],
+    pseudo_count: float,
+    *,
+    folder: Path,
+    dataset: Dataset,
+    progress: Progress | None = None,
+) -> tuple[Model, Checkpoint]:
+    """Write the next version of `served` into the repository at `folder`, certified; return manifest and checkpoint.
+
+    `checkpoint` is the one that `served` was made of; `sequences` are live ones, [time, feature] or [time] tokens, each
+    whole; `pseudo_count` is what the stored statistics count for, in sequences. The thresholds of skew are those of the
+    live sequences. Keep the checkpoint: the next recalibration begins with it.
+
+    Raises ExportError, and writes nothing, when the checkpoint is another, when it has no statistics to blend, or when
+    a check of the export fails.
+    """
+    if served.provenance.checkpoint_sha256 != checkpoint.digest or served.norm != checkpoint.config.norm:
+        raise ExportError(f"{served.name} version {served.version} was not made of this checkpoint")
+    try:
+        blended = recalibrated(checkpoint, sequences, pseudo_count)
+    except ValueError as error:
+        raise ExportError(str(error)) from error
+    model = export_checkpoint(
+        blended,
+        folder,
+        name=served.name,
+        version=next_version(folder, served.name),
+        dataset=dataset,
+        usual=Split(sequences=list(sequences), labels=np.zeros(len(sequences), dtype=np.int64)),
+        progress=progress,
+    )
+    return model, blended

@@ -1,0 +1,84 @@
+"""The probe beside a model: for a sample of the traffic, the sums of what enters each normalisation layer.
+
+Shapes: B rows, T frames, C features of a layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.engine.session import ModelFileError, open_session, run_options
+from service.tensors import DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import onnxruntime as ort
+    from numpy.typing import NDArray
+
+    from service.engine.graph import States
+    from soloist.v1.model_pb2 import Model
+
+FILE = "probe.onnx"
+# By name of the layer: sum and sum of squares over each row's valid frames, float64 [B, C].
+LayerSums = dict[str, tuple[Any, Any]]
+
+
+class Probe:
+    """Stateless; may run on several threads at once.
+
+    A sequence may come in chunks: with the states before each, their sums add up to those of the whole, to rounding.
+    No bits are promised here.
+    """
+
+    def __init__(self, session: ort.InferenceSession, model: Model) -> None:
+        self._session, self._signature = session, model.signature
+        self._layers = [layer.name for layer in model.probe.layers]
+        self._wanted = [
+            output for layer in model.probe.layers for output in (layer.sum_output, layer.sum_of_squares_output)
+        ]
+
+    def run(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> LayerSums:
+        """Look at `frames` [B, T, …], of whose rows the first `lengths` frames are valid; `states` came before them."""
+        signature = self._signature
+        feed = {
+            signature.frames.name: frames,
+            signature.length.name: np.array(lengths, DTYPES[signature.length.data_type]),
+            **{state.input: states[state.name] for state in signature.states},
+        }
+        results = self._session.run(self._wanted, feed, run_options(frames))
+        return dict(zip(self._layers, zip(results[::2], results[1::2], strict=True), strict=True))
+
+
+def open_probe(path: Path, model: Model) -> Probe | None:
+    """Open the probe beside a model file whose manifest is `model`; None where the manifest tells of none.
+
+    Raises:
+        ModelFileError: it is missing, no model, or not the one that belongs to this model.
+
+    """
+    if not model.HasField("probe"):
+        return None
+    try:
+        content = path.with_name(FILE).read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{FILE}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != model.probe.sha256:
+        raise ModelFileError(f"{FILE} isn't the one that belongs to this model: its SHA-256 differs")
+    session = open_session(content)
+    _check(session, model)
+    return Probe(session, model)
+
+
+def _check(session: ort.InferenceSession, model: Model) -> None:
+    signature = model.signature
+    inputs = {signature.frames.name, signature.length.name, *(state.input for state in signature.states)}
+    outputs = {name for layer in model.probe.layers for name in (layer.sum_output, layer.sum_of_squares_output)}
+    if {value.name for value in session.get_inputs()} != inputs:
+        raise ModelFileError(f"{FILE} has other inputs than the model")
+    if not outputs <= {value.name for value in session.get_outputs()}:
+        raise ModelFileError(f"{FILE} lacks outputs that the manifest names")

@@ -1,0 +1,10 @@
+"""Skew: how far what enters a BatchNorm is from the running statistics it normalises with. The definitions only.
+
+Written once, for the server, which measures live traffic, and for the export, which measures held-out data.
+"""
+
+from service.skew.measures import Skew, measure
+from service.skew.moments import Moments, PooledSums
+from service.skew.thresholds import thresholds_for
+
+__all__ = ["Moments", "PooledSums", "Skew", "measure", "thresholds_for"]

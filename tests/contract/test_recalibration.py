@@ -1,0 +1,102 @@
+"""A recalibrated model is the next version, certified, and says what it was made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from export import ExportError, export_checkpoint
+from export.recalibrate import propose
+from models.config import TCNConfig
+from models.data import Dataset, load
+from models.training import Checkpoint, recalibrated, train
+from service.certificate import is_bitwise
+from service.engine.session import open_session
+from service.manifest import read_manifest
+from service.skew import Moments, measure
+from soloist.v1 import certificate_pb2 as pb
+from soloist.v1.model_pb2 import Model
+
+CONFIG = TCNConfig(channels=8, blocks=2, norm="batch")
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return load("vowels")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(dataset: Dataset) -> Checkpoint:
+    return train(dataset, "tcn", CONFIG, seed=0, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def live(dataset: Dataset) -> list[npt.NDArray[Any]]:
+    return [(1.5 * frames).astype(np.float32) for frames in dataset.test.sequences[:64]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("repository")
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path, checkpoint: Checkpoint, dataset: Dataset) -> Model:
+    return export_checkpoint(checkpoint, folder, name="vowels", version=1, dataset=dataset)
+
+
+@pytest.fixture(scope="module")
+def proposed(
+    served: Model, folder: Path, checkpoint: Checkpoint, live: list[npt.NDArray[Any]], dataset: Dataset
+) -> Model:
+    model, _ = propose(served, checkpoint, live, 16, folder=folder, dataset=dataset)
+    return model
+
+
+def test_it_is_the_next_version_and_certified(proposed: Model, folder: Path) -> None:
+    assert proposed.version == 2
+    assert read_manifest(open_session(folder / "vowels" / "2" / "model.onnx")) == proposed
+    assert is_bitwise(proposed.certificate, pb.DIMENSION_BATCH, pb.DIMENSION_PADDING, pb.DIMENSION_CHUNKING)
+
+
+def test_it_says_what_it_was_made_of(
+    proposed: Model, served: Model, checkpoint: Checkpoint, live: list[npt.NDArray[Any]]
+) -> None:
+    told = proposed.provenance.recalibration
+    assert told.origin_checkpoint_sha256 == served.provenance.checkpoint_sha256 == checkpoint.digest
+    assert (told.sequences, told.frames, told.pseudo_count) == (64, sum(map(len, live)), 16)
+    assert not served.provenance.HasField("recalibration")
+    blended = recalibrated(checkpoint, live, 16)
+    for before, layer in zip(served.norm_layers, proposed.norm_layers, strict=True):
+        assert (layer.statistics, layer.statistics_frames) == ("recalibrated", told.frames)
+        assert layer.precise == before.precise
+        assert list(layer.recalibrated.mean) == blended.weights[f"{layer.name}.running_mean"].tolist()
+
+
+def test_its_skew_is_told_from_its_own_statistics_and_thresholds(proposed: Model) -> None:
+    assert proposed.probe.held_out_sequences == 64
+    for layer, probed in zip(proposed.norm_layers, proposed.probe.layers, strict=True):
+        assert probed.reference == layer.recalibrated
+        stored, trained = Moments.from_message(layer.recalibrated), Moments.from_message(layer.precise)
+        assert measure(stored, trained, layer.eps).divergence_nats > 0
+
+
+def test_it_is_refused_with_a_checkpoint_of_another_model(
+    served: Model, checkpoint: Checkpoint, live: list[npt.NDArray[Any]], dataset: Dataset, tmp_path: Path
+) -> None:
+    other = recalibrated(checkpoint, live, 0)
+    with pytest.raises(ExportError, match="not made of this checkpoint"):
+        propose(served, other, live, 16, folder=tmp_path, dataset=dataset)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_sequences_nothing_is_written(
+    served: Model, checkpoint: Checkpoint, dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="one sequence or more"):
+        propose(served, checkpoint, [], 16, folder=tmp_path, dataset=dataset)
+    assert list(tmp_path.iterdir()) == []
