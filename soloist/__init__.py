@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         Deviation,
         InternalError,
         InvalidInputError,
+        Label,
+        LabelOutcome,
         ModelComparison,
         ModelInfo,
         ModelState,
@@ -37,10 +39,13 @@ if TYPE_CHECKING:
         ResourceExhaustedError,
         RetryPolicy,
         Rollout,
+        SliceAccuracy,
         SoloistError,
         Stream,
         Timing,
         UnavailableError,
+        VersionAccuracy,
+        WindowAccuracy,
     )
 
 __all__ = [
@@ -61,6 +66,8 @@ __all__ = [
     "Deviation",
     "InternalError",
     "InvalidInputError",
+    "Label",
+    "LabelOutcome",
     "ModelComparison",
     "ModelInfo",
     "ModelState",
@@ -73,10 +80,13 @@ __all__ = [
     "ResourceExhaustedError",
     "RetryPolicy",
     "Rollout",
+    "SliceAccuracy",
     "SoloistError",
     "Stream",
     "Timing",
     "UnavailableError",
+    "VersionAccuracy",
+    "WindowAccuracy",
 ]
 
 

@@ -27,6 +27,7 @@ from soloist.client.errors import (
     SoloistError,
     UnavailableError,
 )
+from soloist.client.feedback import Label, LabelOutcome, SliceAccuracy, VersionAccuracy, WindowAccuracy
 from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
 from soloist.client.rollout import Rollout
@@ -50,6 +51,8 @@ __all__ = [
     "Deviation",
     "InternalError",
     "InvalidInputError",
+    "Label",
+    "LabelOutcome",
     "ModelComparison",
     "ModelInfo",
     "ModelState",
@@ -62,8 +65,11 @@ __all__ = [
     "ResourceExhaustedError",
     "RetryPolicy",
     "Rollout",
+    "SliceAccuracy",
     "SoloistError",
     "Stream",
     "Timing",
     "UnavailableError",
+    "VersionAccuracy",
+    "WindowAccuracy",
 ]
