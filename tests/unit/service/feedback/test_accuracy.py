@@ -9,6 +9,7 @@ from service.feedback.accuracy import Tally, wilson
 from service.feedback.buckets import BATCH, LENGTH, SLICES
 from service.feedback.label import Outcome
 from service.feedback.record import judge
+from service.prediction import Prediction
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, classifier, prediction
 
 
@@ -139,7 +140,8 @@ def _serve(log: Log, version: int, *, hard: float, concept: tuple[int, ...] = (0
     """
     log.by = classifier(version)
     rng = np.random.default_rng(version)
-    answers, labels = [], []
+    answers: list[Prediction] = []
+    labels: list[int] = []
     while len(answers) < ANSWERS:
         true = int(rng.integers(3))
         x = rng.normal(np.eye(3)[true], np.sqrt(0.5))
