@@ -63,7 +63,7 @@ class Ratios:
 def variants(folder: Path) -> list[Variant]:
     """Say what is compared; the first is what the others are measured against. Files go into `folder`."""
     return [
-        Variant(name="nothing watched", settings={}),
+        Variant(name="unwatched", settings={}),
         Variant(name="prediction log", settings={"prediction_log": str(folder / "predictions.db")}),
     ]
 
@@ -118,10 +118,10 @@ def compare(repository: Path, compared: Sequence[Variant], template: Load, *, ro
 
 
 def _table(found: Sequence[Ratios], template: Load, rounds: int) -> Table:
-    title = f"{template.model}, {template.mode}, {template.rate_per_second:g} a second, {rounds} rounds"
-    table = Table("", "processor ms a request", "ratio", "least to largest", "p50 ratio", "p99 ratio", title=title)
+    title = f"{template.model}, {template.mode}, {template.rate_per_second:g} a second, {rounds} rounds; processor time is of a request"
+    table = Table("server", "processor ms", "ratio", "from, to", "p50 ratio", "p99 ratio", title=title)
     for each in found:
-        spread = f"{each.least_cpu_ratio:.3f} to {each.largest_cpu_ratio:.3f}"
+        spread = f"{each.least_cpu_ratio:.3f}, {each.largest_cpu_ratio:.3f}"
         figures = (f"{each.cpu_ms:.3f}", f"{each.cpu_ratio:.3f}", spread, f"{each.p50_ratio:.3f}")
         table.add_row(each.name, *figures, f"{each.p99_ratio:.3f}")
     return table

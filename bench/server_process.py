@@ -43,7 +43,9 @@ def serving(repository: Path, settings: Mapping[str, str]) -> Iterator[ServerPro
     command += ["--grpc-port", "0", "--http-port", "0", "--log-level", "warning"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}
     environment = inherited | {f"SOLOIST_{name.upper()}": value for name, value in settings.items()}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(  # noqa: S603  # our own program
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         try:
             assert process.stdout is not None  # noqa: S101  # it was asked for
             line = process.stdout.readline()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from service.feedback.policy import LogPolicy, Window
 
 _log = structlog.get_logger("soloist.accuracy")
-# A day of a busy server is a million rows, which take seconds to count.
-_CORE_RATIO = 0.05
+# Of each window. A day of a busy server is a million rows, which take seconds to count: then it is counted less often.
+_CORE_RATIO = 0.02
 _MAX_WAITING = 4
 
 Counts = Mapping["Window", Mapping[Identity, "VersionTally"]]
@@ -60,17 +60,10 @@ class AccuracyWatch:
         self._db.close()
 
     async def follow(self) -> None:
-        """Count for ever."""
-        while True:
+        """Count every window for ever, each at its own pace."""
+        async with asyncio.TaskGroup() as group:
             for window in self._policy.windows:
-                try:
-                    counted = await self._count(window)
-                except sqlite3.Error:
-                    _log.exception("accuracy not counted", window=window.name)
-                    continue
-                self.latest = {**self.latest, window: counted.tallies}
-                await asyncio.sleep(counted.busy_seconds / _CORE_RATIO)
-            await asyncio.sleep(self._refresh_seconds)
+                group.create_task(self._follow(window))
 
     async def now(self) -> Counts:
         """Count every window.
@@ -89,6 +82,17 @@ class AccuracyWatch:
             raise ServiceError(Reason.LOG_UNAVAILABLE) from error
         finally:
             self._waiting -= 1
+
+    async def _follow(self, window: Window) -> None:
+        while True:
+            busy_seconds = 0.0
+            try:
+                tallies, busy_seconds = await self._count(window)
+            except sqlite3.Error:
+                _log.exception("accuracy not counted", window=window.name)
+            else:
+                self.latest = {**self.latest, window: tallies}
+            await asyncio.sleep(max(self._refresh_seconds, busy_seconds / _CORE_RATIO))
 
     async def _count(self, window: Window) -> _Counted:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._counted, window)
