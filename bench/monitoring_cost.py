@@ -118,7 +118,10 @@ def compare(repository: Path, compared: Sequence[Variant], template: Load, *, ro
 
 
 def _table(found: Sequence[Ratios], template: Load, rounds: int) -> Table:
-    title = f"{template.model}, {template.mode}, {template.rate_per_second:g} a second, {rounds} rounds; processor time is of a request"
+    title = (
+        f"{template.model}, {template.mode}, {template.rate_per_second:g} a second, {rounds} rounds; "
+        "processor time is of a request"
+    )
     table = Table("server", "processor ms", "ratio", "from, to", "p50 ratio", "p99 ratio", title=title)
     for each in found:
         spread = f"{each.least_cpu_ratio:.3f}, {each.largest_cpu_ratio:.3f}"
