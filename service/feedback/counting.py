@@ -24,6 +24,9 @@ _LENGTH, _BATCH = LENGTH.sql("coalesce(s.frames, p.first_frame + p.frame_count)"
 _ANSWERED = f"{_LENGTH} AS length, {POSITION.sql('p.first_frame + p.frame_count')} AS position, {_BATCH} AS batch"
 _JUDGED = f"{_LENGTH} AS length, {POSITION.sql('m.step + 1')} AS position, {_BATCH} AS batch"
 _MATCHED = "JOIN predictions AS p ON p.id = m.id AND p.version = m.version"
+# A bin has its upper edge, as in the manifest's own calibration error.
+_SCALED = f"m.confidence * {BINS}"
+_BIN = f"max(0, cast({_SCALED} AS INTEGER) - ({_SCALED} = cast({_SCALED} AS INTEGER)))"
 _CELL = "GROUP BY 1, length, position, batch"
 _ANSWERS = f"""
 {_SEEN} SELECT p.version, {_ANSWERED}, count(*), count(p.confidence), total(p.confidence)
@@ -34,7 +37,7 @@ _LABELLED = f"""
 FROM (SELECT DISTINCT id, version FROM matches WHERE id >= :since) AS m {_MATCHED} {_STREAMS} {_CELL}
 """
 _LABELS = f"""
-{_SEEN} SELECT p.version, {_JUDGED}, min(cast(m.confidence * {BINS} AS INTEGER), {BINS - 1}) AS bin,
+{_SEEN} SELECT p.version, {_JUDGED}, {_BIN} AS bin,
     count(*), total(m.truth = m.predicted), total(m.confidence)
 FROM matches AS m {_MATCHED} {_STREAMS} WHERE m.id >= :since {_CELL}, bin
 """

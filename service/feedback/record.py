@@ -81,9 +81,10 @@ def judge(logits_TK: NDArray[Any], temperature: float) -> tuple[NDArray[np.int32
     return classes_T.astype(np.int32), confidences_T.astype(np.float32)
 
 
-def temperature(manifest: Model) -> float:  # noqa: ARG001  # the manifest has no calibration yet
+def temperature(manifest: Model) -> float:
     """Give what a model's logits are divided by so that its confidence is right; 1 where that is unknown."""
-    return 1.0
+    told = manifest.calibration.temperature
+    return told if told > 0 else 1.0
 
 
 def _version(record: Record) -> int:

@@ -119,6 +119,20 @@ def test_confidence_is_the_tempered_softmax() -> None:
     assert confidences == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(-1)), 1.0, 0.5])
 
 
+def test_confidence_is_calibrated_by_the_manifest(log: Log) -> None:
+    log.by.manifest.calibration.temperature = 2.0
+    made = prediction(log.by, 0)
+    made.outputs[:] = [2.0, 0.0, 0.0]
+    log.write(made)
+    assert log.tally().estimated_accuracy == pytest.approx(np.e / (np.e + 2))
+
+
+def test_a_bin_has_its_upper_edge(log: Log) -> None:
+    for confidence, label in ((1 / 3 + 1e-6, "b"), (0.4 - 1e-6, "a"), (1 - 1e-12, "b")):
+        log.report(log.answer(0, confidence=confidence), label)
+    assert {number: bin_.labels for number, bin_ in log.tally().bins.items()} == {5: 2, 14: 1}
+
+
 def test_outputs_that_are_not_finite_have_a_class_and_no_confidence(log: Log) -> None:
     answer = prediction(log.by, 0)
     answer.outputs[:] = [np.nan, np.inf, 0]
