@@ -15,6 +15,7 @@ from service.oip.parts import Parts
 from service.oip.sequences import Sequences
 from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
+from service.skew.watch import SkewPolicy, SkewWatch
 from service.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -68,6 +69,18 @@ def make_serving(
         ),
         observers=observers,
     )
+
+
+def make_skew(settings: Settings, metrics: Metrics) -> SkewWatch:
+    """Put together what probes normalisers; a context."""
+    policy = SkewPolicy(
+        ratio=settings.skew_probe_ratio,
+        half_life_seconds=settings.skew_half_life_seconds,
+        keep_sequences=settings.skew_keep_sequences,
+        max_kept_bytes=settings.skew_keep_bytes,
+        core_ratio=settings.skew_core_ratio,
+    )
+    return SkewWatch(policy, metrics.norms)
 
 
 @contextmanager

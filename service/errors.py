@@ -226,6 +226,16 @@ class Reason(Enum):
         "the labels of model {model!r} can't be written: {cause}",
         "let the server write to the model's folder, or put the file there",
     )
+    PROBE_MISSING = (
+        "FAILED_PRECONDITION",
+        "model {model!r} version {version} has no probe",
+        "export it again: an export of today writes probe.onnx beside the model",
+    )
+    SAMPLE_NOT_KEPT = (
+        "FAILED_PRECONDITION",
+        "the server keeps no sequences",
+        "let its operator set skew_keep_sequences, and skew_probe_ratio above 0",
+    )
     FEEDBACK_OFF = (
         "FAILED_PRECONDITION",
         "this server keeps no prediction log, so labels have nothing to join",

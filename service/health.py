@@ -10,6 +10,7 @@ API = "soloist.v1.SequenceInference"
 OPEN_INFERENCE = "inference.GRPCInferenceService"
 # Not among those that are told of: whether it answers doesn't depend on the models.
 ADMIN = "soloist.v1.Admin"
+NORM_SKEW = "soloist.v1.NormSkew"
 FEEDBACK = "soloist.v1.Feedback"
 _OURS = (SERVER, API, OPEN_INFERENCE)
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.errors import Reason
+from service.skew.series import NormSeries
 
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
 
 # What calls that answer users are counted under; the others ask about models.
 INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
-MODEL_APIS = ("GetModel", "Compare", "GetAccuracy", "ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics")
+MODEL_APIS = (
+    *("GetModel", "Compare", "GetAccuracy", "GetNormSkew", "ListSampledSequences"),
+    *("ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"),
+)
 CATALOGUE_APIS = (
     "ListModels",
     "LoadModel",
@@ -128,6 +132,8 @@ class Metrics:
             "soloist_model_info", "1 for every version that answers calls.", (*_MODEL, "norm", "certificate"),
             registry=registry,
         )  # fmt: skip
+        self._families = tuple(vars(self).values())
+        self.norms = NormSeries(registry)
         for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):
             for code in CODES:
                 self.requests.labels("", "", api, code)
@@ -155,6 +161,7 @@ class Metrics:
         self.sessions_open.labels(name)
         self.session_state_bytes.labels(name)
         self.predictions.labels(name, version, model.norm)
+        self.norms.prepare(model)
         for outcome in LABEL_OUTCOMES:
             self.labels.labels(name, version, model.norm, outcome)
         self.label_delay_seconds.labels(name)
@@ -173,6 +180,7 @@ class Metrics:
 
     def forget(self, name: str, version: str) -> None:
         """Remove every series of a version that has left the repository: new ones come for ever, memory doesn't."""
-        for family in vars(self).values():
+        self.norms.forget(name, version)
+        for family in self._families:
             for role in {"version", "shadow"} & set(family._labelnames):
                 family.remove_by_labels({"model": name, role: version})

@@ -10,12 +10,13 @@ from contextlib import AsyncExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
-from service.assembly import make_feedback, make_parts, make_serving, make_shadows
+from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
 from service.handlers.feedback import feedback_methods
-from service.health import ADMIN, API, FEEDBACK, OPEN_INFERENCE, Health
+from service.handlers.norm_skew import norm_skew
+from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.lifecycle import drain, stop_signals
 from service.live_check import live_check
@@ -66,9 +67,11 @@ async def _serve(settings: Settings) -> int:
         uses = Uses()
         loading = Loading(settings, loader, health, metrics, uses)
         feedback = stack.enter_context(make_feedback(settings, metrics))
+        skew = stack.enter_context(make_skew(settings, metrics))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
-        shadows = stack.enter_context(make_shadows(settings, loading, metrics, shadowed))
-        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, answered)
+        shadows = stack.enter_context(make_shadows(settings, loading, metrics, [*shadowed, skew.observe]))
+        observers = [*answered, skew.observe]
+        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, observers)
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
@@ -81,6 +84,7 @@ async def _serve(settings: Settings) -> int:
             adapter.service(OPEN_INFERENCE, open_inference(parts)),
             adapter.service(FEEDBACK, feedback_methods(feedback, loading.repository)),
             adapter.service(ADMIN, admin(loading.keeper)),
+            adapter.service(NORM_SKEW, norm_skew(loading.repository, skew)),
         )
         grpc_port = await stack.enter_async_context(
             serving_grpc(

@@ -85,6 +85,19 @@ class Settings(BaseSettings):
         5.0, gt=0, allow_inf_nan=False, description="How often accuracy is counted anew, at most."
     )
 
+    # As for live_check_ratio: a hundred sequences cost one more, away from those that are answered.
+    skew_probe_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of the sequences whose normaliser inputs are measured; 0 for none."
+    )
+    skew_core_ratio: float = Field(0.1, gt=0, le=1, description="Share of one core that measuring may take.")
+    skew_half_life_seconds: float = Field(
+        600.0, gt=0, allow_inf_nan=False, description="Time after which a measured frame counts half."
+    )
+    skew_keep_sequences: int = Field(
+        0, ge=0, description="Measured sequences of a version whose frames are kept in memory for recalibration."
+    )
+    skew_keep_bytes: int = Field(64 * 2**20, ge=1, description="Most memory that a version's kept frames take.")
+
     max_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses them all.")
 
     max_frames: int = Field(100_000, ge=1, description="Longest sequence that Predict takes, in frames.")

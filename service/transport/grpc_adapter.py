@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from service.errors import Reason, ServiceError
-from service.handlers.api import ClientStreamMethod, Method, StreamMethod, UnaryMethod
+from service.handlers.api import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
 from service.transport.boundary import Boundary
 
 Request = TypeVar("Request", bound=Message)
@@ -41,6 +41,8 @@ class GrpcAdapter:
                 return self._unary(method)
             case ClientStreamMethod():
                 return self._client_stream(method)
+            case ServerStreamMethod():
+                return self._server_stream(method)
             case StreamMethod():
                 return self._stream(method)
 
@@ -78,6 +80,17 @@ class GrpcAdapter:
                         await responses.athrow(error)  # the handler ends for this reason, and counts it
 
         return grpc.stream_stream_rpc_method_handler(answer)
+
+    def _server_stream(self, method: ServerStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def answer(raw: bytes, context: Context) -> None:
+            async with (
+                self._boundary.around(method.name, context) as call,
+                aclosing(method.handler(call, self._parse(method.request, raw))) as responses,
+            ):
+                async for response in responses:
+                    await self._write(context, response.SerializeToString())
+
+        return grpc.unary_stream_rpc_method_handler(answer)
 
     async def _write(self, context: Context, raw: bytes) -> None:
         # Waits while the caller's window is full: for ever, if it never reads.

@@ -28,6 +28,7 @@ from soloist.client.errors import (
     UnavailableError,
 )
 from soloist.client.feedback import Label, LabelOutcome, SliceAccuracy, VersionAccuracy, WindowAccuracy
+from soloist.client.norm_skew import LayerSkew, NormSkew, SampledSequence, SkewFigures
 from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
 from soloist.client.rollout import Rollout
@@ -53,10 +54,12 @@ __all__ = [
     "InvalidInputError",
     "Label",
     "LabelOutcome",
+    "LayerSkew",
     "ModelComparison",
     "ModelInfo",
     "ModelState",
     "ModelStatus",
+    "NormSkew",
     "NotFoundError",
     "Outcome",
     "Padded",
@@ -65,6 +68,8 @@ __all__ = [
     "ResourceExhaustedError",
     "RetryPolicy",
     "Rollout",
+    "SampledSequence",
+    "SkewFigures",
     "SliceAccuracy",
     "SoloistError",
     "Stream",

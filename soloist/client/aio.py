@@ -8,6 +8,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+import grpc
+
 from soloist.client import requests, results
 from soloist.client.aio_catalogue import AsyncCatalogue
 from soloist.client.aio_connection import AsyncConnection
@@ -17,9 +19,17 @@ from soloist.client.aio_stream import AsyncStream
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition
 from soloist.client.comparison_messages import compare_request, comparison
-from soloist.client.errors import InvalidInputError
+from soloist.client.errors import InvalidInputError, from_rpc_error
 from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
 from soloist.client.frames import Frames
+from soloist.client.norm_skew import (
+    NormSkew,
+    SampledSequence,
+    norm_skew,
+    norm_skew_request,
+    sampled_sequence,
+    sampled_sequences_request,
+)
 from soloist.client.pipeline import Chunks, Pipeline
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.tensors import Array
@@ -173,6 +183,25 @@ class AsyncClient:
     ) -> results.ModelInfo:
         """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return await self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
+
+    async def norm_skew(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> NormSkew:
+        """As Client.norm_skew."""
+        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
+        return norm_skew(await self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
+
+    async def sampled_sequences(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[SampledSequence]:
+        """As Client.sampled_sequences."""
+        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        request = sampled_sequences_request(model, version)
+        try:
+            async for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
+                yield sampled_sequence(each)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
 
     async def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
         """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,14 @@ from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import Exchange
 from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
 from soloist.client.frames import Frames
+from soloist.client.norm_skew import (
+    NormSkew,
+    SampledSequence,
+    each_sampled_sequence,
+    norm_skew,
+    norm_skew_request,
+    sampled_sequences_request,
+)
 from soloist.client.reporter import Reporter
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
@@ -158,6 +166,21 @@ class Client:
     ) -> results.ModelInfo:
         """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
+
+    def norm_skew(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> NormSkew:
+        """Tell how far what enters the normalisers of a model is from what they were trained on."""
+        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
+        return norm_skew(self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
+
+    def sampled_sequences(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> Iterator[SampledSequence]:
+        """Yield the sequences that the server has kept of a model's traffic, the oldest first; not tried again."""
+        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        request = sampled_sequences_request(model, version)
+        return each_sampled_sequence(self._connection.norm_skew.ListSampledSequences, request, bound)
 
     def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
         """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""

@@ -31,15 +31,15 @@ from tests.servers import RunningServer, running_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+NORMALISERS = json.loads((DEPLOY / "grafana" / "dashboards" / "normalisers.json").read_text())
 ACCURACY = json.loads((DEPLOY / "grafana" / "dashboards" / "accuracy.json").read_text())
 DEADLINE_SECONDS = 60
 SHADOWED = "shadowed"
 
 
-def dashboard_expressions() -> list[str]:
+def expressions(dashboard: Any) -> list[str]:
     """PromQL of every panel, with Grafana's variables filled in."""
-    panels = [*DASHBOARD["panels"], *ACCURACY["panels"]]
-    targets = [target for panel in panels for target in panel.get("targets", [])]
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
     filled = {"$__rate_interval": "1m", "$model": ".*", "$window": "5m"}
     return [_filled(target["expr"], filled) for target in targets]
 
@@ -158,9 +158,15 @@ def test_the_server_is_up(used: Prometheus) -> None:
     assert used.query('up{job="soloist"}') == [1.0]
 
 
-@pytest.mark.parametrize("expression", dashboard_expressions())
+@pytest.mark.parametrize("expression", [*expressions(DASHBOARD), *expressions(ACCURACY)])
 def test_every_panel_has_data(used: Prometheus, expression: str) -> None:
     assert any(math.isfinite(value) for value in used.query(expression))
+
+
+@pytest.mark.parametrize("expression", expressions(NORMALISERS))
+def test_every_panel_of_the_normalisers_has_series(used: Prometheus, expression: str) -> None:
+    # Figures come with enough sampled sequences; until then they are NaN.
+    assert used.query(expression) != []
 
 
 def test_the_model_variable_lists_the_models(used: Prometheus, watched: RunningServer) -> None:
