@@ -26,6 +26,9 @@ from bench.server_process import ServerError, ServerProcess, serving
 from bench.workload import WorkloadError
 from soloist import SoloistError
 
+# What is on by default, turned off.
+_NOTHING = {"skew_probe_ratio": "0"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
@@ -63,8 +66,10 @@ class Ratios:
 def variants(folder: Path) -> list[Variant]:
     """Say what is compared; the first is what the others are measured against. Files go into `folder`."""
     return [
-        Variant(name="unwatched", settings={}),
-        Variant(name="prediction log", settings={"prediction_log": str(folder / "predictions.db")}),
+        Variant(name="unwatched", settings=_NOTHING),
+        Variant(name="prediction log", settings=_NOTHING | {"prediction_log": str(folder / "predictions.db")}),
+        Variant(name="1 % of normalisers probed", settings={"skew_probe_ratio": "0.01"}),
+        Variant(name="all probed, in 0.1 of a core", settings={"skew_probe_ratio": "1"}),
     ]
 
 

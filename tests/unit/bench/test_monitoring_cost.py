@@ -29,6 +29,7 @@ def test_the_first_variant_watches_nothing(tmp_path: Path) -> None:
     first, *others = variants(tmp_path)
     assert "prediction_log" not in first.settings
     assert any("prediction_log" in each.settings for each in others)
+    assert [each.settings["skew_probe_ratio"] for each in (first, *others)] == ["0", "0", "0.01", "1"]
 
 
 def test_the_command_compares_real_servers(tmp_path: Path) -> None:
