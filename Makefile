@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 PROTOS   := $(shell find protos -name '*.proto' | sort)
-SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
+SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto protos/soloist/v1/norm_skew.proto protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types contracts protos stubs check-stubs unit format bench clean

@@ -251,6 +251,46 @@ class Reason(Enum):
         "the labels of model {model!r} can't be written: {cause}",
         "let the server write to the model's folder, or put the file there",
     )
+    PROBE_MISSING = (
+        "FAILED_PRECONDITION",
+        "model {model!r} version {version} has no probe",
+        "export it again: an export of today writes probe.onnx beside the model",
+    )
+    SAMPLE_NOT_KEPT = (
+        "FAILED_PRECONDITION",
+        "the server keeps no sequences",
+        "let its operator set skew_keep_sequences, and skew_probe_ratio above 0",
+    )
+    FEEDBACK_OFF = (
+        "FAILED_PRECONDITION",
+        "this server keeps no prediction log, so labels have nothing to join",
+        "let its operator set prediction_log",
+    )
+    LABEL_MALFORMED = (
+        "INVALID_ARGUMENT",
+        "{field} of label {index} is {value}, it has to be {expected}",
+        "none of the message's labels was taken, {taken} of those before it were; mend it and send the rest",
+    )
+    TOO_MANY_LABELS = (
+        "INVALID_ARGUMENT",
+        "the message has {labels} labels, the limit is {max_labels}",
+        "none of them was taken, {taken} of those before were; send fewer at a time",
+    )
+    TOO_MANY_PENDING_LABELS = (
+        "RESOURCE_EXHAUSTED",
+        "{pending} labels wait for answers that aren't in the log yet",
+        "none of the message's labels was taken; send them again in a minute",
+    )
+    FEEDBACK_BUSY = (
+        "RESOURCE_EXHAUSTED",
+        "{reports} calls wait for the prediction log already",
+        "try again with backoff; sending labels twice changes nothing",
+    )
+    LOG_UNAVAILABLE = (
+        "UNAVAILABLE",
+        "the prediction log can't be read or written now",
+        "try again: sending labels twice changes nothing",
+    )
     METHOD_UNSUPPORTED = ("UNIMPLEMENTED", "{method} is not supported", "{instead}")
     INTERNAL = ("INTERNAL", "internal error", "")
 

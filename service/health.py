@@ -10,6 +10,8 @@ API = "soloist.v1.SequenceInference"
 OPEN_INFERENCE = "inference.GRPCInferenceService"
 # Not among those that are told of: whether it answers doesn't depend on the models.
 ADMIN = "soloist.v1.Admin"
+NORM_SKEW = "soloist.v1.NormSkew"
+FEEDBACK = "soloist.v1.Feedback"
 _OURS = (SERVER, API, OPEN_INFERENCE)
 
 
@@ -19,8 +21,10 @@ class Health:
     Written on the event loop; `why_not_ready` may be read on any thread.
     """
 
-    def __init__(self) -> None:
-        self._serving: dict[str, bool] = dict.fromkeys(_OURS, False)
+    def __init__(self, *further: str) -> None:
+        """Args: `further` are services that are there as this server is set up."""
+        self._ours = (*_OURS, *further)
+        self._serving: dict[str, bool] = dict.fromkeys(self._ours, False)
         self._why_not_ready = "models are loading"
         self._draining = False
         self._closed = False
@@ -43,7 +47,7 @@ class Health:
             return
         ready = not why_not_ready
         self._why_not_ready = why_not_ready
-        self._serving = {**dict.fromkeys(_OURS, ready), **models}
+        self._serving = {**dict.fromkeys(self._ours, ready), **models}
         self._notify()
 
     def drain(self) -> None:

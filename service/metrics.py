@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.errors import Reason
+from service.skew.series import NormSeries
 
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
 
 # What calls that answer users are counted under; the others ask about models.
 INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
-MODEL_APIS = ("GetModel", "Compare", "ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics")
+MODEL_APIS = (
+    *("GetModel", "Compare", "GetAccuracy", "GetNormSkew", "ListSampledSequences"),
+    *("ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"),
+)
 CATALOGUE_APIS = (
     "ListModels",
     "LoadModel",
     "UnloadModel",
     "GetRollout",
     "UpdateRollout",
+    "Report",
+    "ReportStream",
     "ServerLive",
     "ServerReady",
     "ServerMetadata",
@@ -38,6 +44,10 @@ CATALOGUE_APIS = (
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
 SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "failed", "dropped")
+LABEL_OUTCOMES = (
+    *("joined", "late", "repeated", "contradictory", "pending"),
+    *("unknown", "expired", "step-not-answered", "class-unknown"),
+)
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
 
 # Fine enough below a millisecond: a quantile read off a coarse bucket is an invention.
@@ -48,6 +58,7 @@ _SECONDS = (
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _RATIOS = (0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _FRAMES = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10_000, 100_000)
+_DELAYS = (0.1, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 3 * 86_400, 7 * 86_400, 30 * 86_400)
 _CALL = ("model", "version", "api")
 _MODEL = ("model", "version")
 
@@ -104,13 +115,30 @@ class Metrics:
             "soloist_shadow_steps_total", "Steps that a shadow got copies of, by how far its answers were apart.",
             (*_MODEL, "shadow", "outcome"), registry=registry,
         )  # fmt: skip
+        self.labels = Counter(
+            "soloist_labels_total", "Labels by what came of them; a pending one counts again when that is known.",
+            (*_MODEL, "norm", "outcome"), registry=registry,
+        )  # fmt: skip
+        self.label_delay_seconds = histogram(
+            "soloist_label_delay_seconds", "Time from an answer to the event that told its label.", ("model",), _DELAYS
+        )
+        self.log_dropped = Counter(
+            "soloist_prediction_log_dropped_total",
+            "Answers that the prediction log had no room for, or failed to write.",
+            _MODEL,
+            registry=registry,
+        )
         self.model_info = Gauge(
             "soloist_model_info", "1 for every version that answers calls.", (*_MODEL, "norm", "certificate"),
             registry=registry,
         )  # fmt: skip
+        self._families = tuple(vars(self).values())
+        self.norms = NormSeries(registry)
         for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):
             for code in CODES:
                 self.requests.labels("", "", api, code)
+        for outcome in LABEL_OUTCOMES:
+            self.labels.labels("", "", "", outcome)
 
     def prepare(self, model: Model, certificate: str) -> None:
         """Create every series of a version that is ready, so that rates are right from the first call on."""
@@ -133,6 +161,11 @@ class Metrics:
         self.sessions_open.labels(name)
         self.session_state_bytes.labels(name)
         self.predictions.labels(name, version, model.norm)
+        self.norms.prepare(model)
+        for outcome in LABEL_OUTCOMES:
+            self.labels.labels(name, version, model.norm, outcome)
+        self.label_delay_seconds.labels(name)
+        self.log_dropped.labels(name, version)
         self.withdraw(name, version)
         self.model_info.labels(name, version, model.norm, certificate).set(1)
 
@@ -147,6 +180,7 @@ class Metrics:
 
     def forget(self, name: str, version: str) -> None:
         """Remove every series of a version that has left the repository: new ones come for ever, memory doesn't."""
-        for family in vars(self).values():
+        self.norms.forget(name, version)
+        for family in self._families:
             for role in {"version", "shadow"} & set(family._labelnames):
                 family.remove_by_labels({"model": name, role: version})

@@ -10,10 +10,13 @@ from contextlib import AsyncExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
-from service.assembly import make_parts, make_serving, make_shadows
+from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
+from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
-from service.health import ADMIN, API, OPEN_INFERENCE, Health
+from service.handlers.feedback import feedback_methods
+from service.handlers.norm_skew import norm_skew
+from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.lifecycle import drain, stop_signals
 from service.live_check import live_check
@@ -50,7 +53,8 @@ def main(flags: Mapping[str, object]) -> int:
 
 async def _serve(settings: Settings) -> int:
     locations(settings.repository)  # before anything is started
-    health, calls, registry = Health(), ActiveCalls(), _registry()
+    further = (FEEDBACK,) if settings.prediction_log is not None else ()
+    health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(_executor(settings.workers, "soloist-engine"))
@@ -62,8 +66,12 @@ async def _serve(settings: Settings) -> int:
         )
         uses = Uses()
         loading = Loading(settings, loader, health, metrics, uses)
-        shadows = stack.enter_context(make_shadows(settings, loading, metrics))
-        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics)
+        feedback = stack.enter_context(make_feedback(settings, metrics))
+        skew = stack.enter_context(make_skew(settings, metrics))
+        answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
+        shadows = stack.enter_context(make_shadows(settings, loading, metrics, [*shadowed, skew.observe]))
+        observers = [*answered, skew.observe]
+        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, observers)
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
@@ -74,16 +82,22 @@ async def _serve(settings: Settings) -> int:
         services = (
             adapter.service(API, sequence_inference(serving)),
             adapter.service(OPEN_INFERENCE, open_inference(parts)),
+            adapter.service(FEEDBACK, feedback_methods(feedback, loading.repository)),
             adapter.service(ADMIN, admin(loading.keeper)),
+            adapter.service(NORM_SKEW, norm_skew(loading.repository, skew)),
         )
         grpc_port = await stack.enter_async_context(
             serving_grpc(
                 settings.host, settings.grpc_port, services, health, max_message_bytes=settings.max_message_bytes
             )
         )
-        following = asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))
+        tasks = [asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))]
+        if feedback is not None:
+            registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
+            tasks.append(asyncio.create_task(feedback.accuracy.follow()))
         await stop.drain.wait()
-        following.cancel()
+        for task in tasks:
+            task.cancel()
         in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
     return 0 if in_time else _FAILED
 

@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from service.feedback.policy import WINDOWS
+
 _CONFIG = "config"
 _CONFIG_VARIABLE = "SOLOIST_CONFIG"
 
@@ -64,6 +66,37 @@ class Settings(BaseSettings):
     capsule_dir: Path | None = Field(
         None, description="Folder for answers that differed, with the user's input; without it they are only logged."
     )
+
+    prediction_log: Path | None = Field(
+        None, description="File of answers and labels (SQLite, on a local disk); without it there is no feedback."
+    )
+    prediction_log_flush_seconds: float = Field(
+        0.5, gt=0, le=60, description="How often answers are written to it: what a kill may cost."
+    )
+    prediction_log_max_age_seconds: float = Field(
+        604_800.0, gt=0, allow_inf_nan=False, description="How long answers and their labels are kept."
+    )
+    prediction_log_max_rows: int = Field(1_000_000, ge=1, description="Most answers that are kept.")
+    prediction_log_max_queued: int = Field(10_000, ge=1, description="Most answers that wait to be written.")
+    accuracy_windows: str = Field(
+        "5m,1h,1d", pattern=WINDOWS, description='Times that accuracy is told over, of "s", "m", "h" and "d".'
+    )
+    accuracy_refresh_seconds: float = Field(
+        5.0, gt=0, allow_inf_nan=False, description="How often accuracy is counted anew, at most."
+    )
+
+    # As for live_check_ratio: a hundred sequences cost one more, away from those that are answered.
+    skew_probe_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of the sequences whose normaliser inputs are measured; 0 for none."
+    )
+    skew_core_ratio: float = Field(0.1, gt=0, le=1, description="Share of one core that measuring may take.")
+    skew_half_life_seconds: float = Field(
+        600.0, gt=0, allow_inf_nan=False, description="Time after which a measured frame counts half."
+    )
+    skew_keep_sequences: int = Field(
+        0, ge=0, description="Measured sequences of a version whose frames are kept in memory for recalibration."
+    )
+    skew_keep_bytes: int = Field(64 * 2**20, ge=1, description="Most memory that a version's kept frames take.")
 
     max_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses them all.")
 

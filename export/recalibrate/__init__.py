@@ -1,4 +1,4 @@
-"""Recalibration: a model's next version, whose BatchNorm statistics are blended with those of live traffic."""
+"""Recalibration: a next version whose BatchNorm statistics are blended with those of live traffic, behind gates."""
 
 from export.recalibrate.version import propose
 

@@ -25,13 +25,16 @@ def propose(
     *,
     folder: Path,
     dataset: Dataset,
+    version: int | None = None,
+    usual: Sequence[npt.NDArray[Any]] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Model, Checkpoint]:
     """Write the next version of `served` into the repository at `folder`, certified; return manifest and checkpoint.
 
     `checkpoint` is the one that `served` was made of; `sequences` are live ones, [time, feature] or [time] tokens, each
     whole; `pseudo_count` is what the stored statistics count for, in sequences. The thresholds of skew are those of the
-    live sequences. Keep the checkpoint: the next recalibration begins with it.
+    live sequences, or better of `usual` ones that the statistics are not made of. `version` is for another
+    repository than that of `served`. Keep the checkpoint: the next recalibration begins with it.
 
     Raises ExportError, and writes nothing, when the checkpoint is another, when it has no statistics to blend, or when
     a check of the export fails.
@@ -46,9 +49,13 @@ def propose(
         blended,
         folder,
         name=served.name,
-        version=next_version(folder, served.name),
+        version=version or next_version(folder, served.name),
         dataset=dataset,
-        usual=Split(sequences=list(sequences), labels=np.zeros(len(sequences), dtype=np.int64)),
+        usual=_unlabelled(usual or sequences),
         progress=progress,
     )
     return model, blended
+
+
+def _unlabelled(sequences: Sequence[npt.NDArray[Any]]) -> Split:
+    return Split(sequences=list(sequences), labels=np.zeros(len(sequences), dtype=np.int64))

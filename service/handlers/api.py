@@ -40,6 +40,27 @@ class StreamMethod(Generic[Request]):
     handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServerStreamMethod(Generic[Request]):
+    """A method that answers one message with a stream of messages."""
+
+    name: str
+    request: type[Request]
+    handler: Callable[[Call, Request], AsyncGenerator[Message]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientStreamMethod(Generic[Request]):
+    """A method that answers a stream of messages with one message."""
+
+    name: str
+    request: type[Request]
+    handler: Callable[[Call, AsyncIterator[Request]], Awaitable[Message]]
+
+
+Method = UnaryMethod[Any] | ClientStreamMethod[Any] | ServerStreamMethod[Any] | StreamMethod[Any]
+
+
 def sequence_inference(serving: Serving) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
     """Bind every method."""
     return [

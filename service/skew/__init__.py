@@ -1,6 +1,7 @@
-"""Skew: how far what enters a BatchNorm is from the running statistics it normalises with. The definitions only.
+"""Skew: how far what enters a BatchNorm is from the running statistics it normalises with: the definitions.
 
-Written once, for the server, which measures live traffic, and for the export, which measures held-out data.
+Written once, for the server, which measures live traffic (service/skew/watch.py), and for the export, which measures
+held-out data.
 """
 
 from service.skew.measures import Skew, measure

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from service.errors import Reason, ServiceError
-from service.handlers.api import StreamMethod, UnaryMethod
+from service.handlers.api import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
 from service.transport.boundary import Boundary
 
 Request = TypeVar("Request", bound=Message)
@@ -31,13 +31,20 @@ class GrpcAdapter:
         self._max_message_bytes = max_message_bytes
         self._idle_seconds = idle_seconds
 
-    def service(self, name: str, methods: Iterable[UnaryMethod[Any] | StreamMethod[Any]]) -> grpc.GenericRpcHandler:
+    def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name."""
-        bound = {
-            method.name: self._unary(method) if isinstance(method, UnaryMethod) else self._stream(method)
-            for method in methods
-        }
-        return grpc.method_handlers_generic_handler(name, bound)
+        return grpc.method_handlers_generic_handler(name, {method.name: self._bind(method) for method in methods})
+
+    def _bind(self, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
+        match method:
+            case UnaryMethod():
+                return self._unary(method)
+            case ClientStreamMethod():
+                return self._client_stream(method)
+            case ServerStreamMethod():
+                return self._server_stream(method)
+            case StreamMethod():
+                return self._stream(method)
 
     def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(raw: bytes, context: Context) -> bytes:
@@ -47,6 +54,17 @@ class GrpcAdapter:
             return told  # noqa: RET504  # the boundary may have aborted the call; then this is never sent
 
         return grpc.unary_unary_rpc_method_handler(answer)
+
+    def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
+            async with (
+                self._boundary.around(method.name, context) as call,
+                aclosing(self._requests(method.request, context)) as requests,
+            ):
+                return (await method.handler(call, requests)).SerializeToString()
+            raise AssertionError  # the boundary has aborted the call
+
+        return grpc.stream_unary_rpc_method_handler(answer)
 
     def _stream(self, method: StreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
@@ -62,6 +80,17 @@ class GrpcAdapter:
                         await responses.athrow(error)  # the handler ends for this reason, and counts it
 
         return grpc.stream_stream_rpc_method_handler(answer)
+
+    def _server_stream(self, method: ServerStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def answer(raw: bytes, context: Context) -> None:
+            async with (
+                self._boundary.around(method.name, context) as call,
+                aclosing(method.handler(call, self._parse(method.request, raw))) as responses,
+            ):
+                async for response in responses:
+                    await self._write(context, response.SerializeToString())
+
+        return grpc.unary_stream_rpc_method_handler(answer)
 
     async def _write(self, context: Context, raw: bytes) -> None:
         # Waits while the caller's window is full: for ever, if it never reads.

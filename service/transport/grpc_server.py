@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from service.health import ADMIN, API, OPEN_INFERENCE, Health
+from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.transport.health_servicer import HealthServicer
 
 _STOP_SECONDS = 1.0
@@ -18,7 +18,9 @@ _MESSAGE_HEADROOM = 2
 _PUBLISHED = (
     API,
     OPEN_INFERENCE,
+    FEEDBACK,
     ADMIN,
+    NORM_SKEW,
     health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
     reflection.SERVICE_NAME,
 )

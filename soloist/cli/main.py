@@ -8,8 +8,8 @@ from importlib import metadata
 import click
 
 COMMANDS = (
-    *("predict", "stream", "compare", "models", "serve", "admin", "train", "export", "quantise"),
-    *("lint", "certify", "replay", "demo"),
+    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin"),
+    *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "demo"),
 )
 
 

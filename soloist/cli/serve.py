@@ -15,6 +15,9 @@ from soloist.cli.programs import load
 @click.option("--host", help="Address to listen on.")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Port of the API; 0 takes a free one.")
 @click.option("--http-port", type=click.IntRange(0, 65535), help="Port of /metrics and /healthz; 0 takes a free one.")
+@click.option(
+    "--prediction-log", type=click.Path(path_type=Path), help="File of answers and labels; without it no feedback."
+)
 @click.option("--drain-seconds", type=click.FloatRange(min=0), help="Time for running calls after SIGTERM.")
 @click.option("--log-level", help="Least level that is logged: debug, info, warning or error.")
 @click.option("--log-format", help="How a log line is written: console or json.")

@@ -27,6 +27,8 @@ from soloist.client.errors import (
     SoloistError,
     UnavailableError,
 )
+from soloist.client.feedback import Label, LabelOutcome, SliceAccuracy, VersionAccuracy, WindowAccuracy
+from soloist.client.norm_skew import LayerSkew, NormSkew, SampledSequence, SkewFigures
 from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
 from soloist.client.rollout import Rollout
@@ -50,10 +52,14 @@ __all__ = [
     "Deviation",
     "InternalError",
     "InvalidInputError",
+    "Label",
+    "LabelOutcome",
+    "LayerSkew",
     "ModelComparison",
     "ModelInfo",
     "ModelState",
     "ModelStatus",
+    "NormSkew",
     "NotFoundError",
     "Outcome",
     "Padded",
@@ -62,8 +68,13 @@ __all__ = [
     "ResourceExhaustedError",
     "RetryPolicy",
     "Rollout",
+    "SampledSequence",
+    "SkewFigures",
+    "SliceAccuracy",
     "SoloistError",
     "Stream",
     "Timing",
     "UnavailableError",
+    "VersionAccuracy",
+    "WindowAccuracy",
 ]

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from types import TracebackType
 from typing import Self
+
+import grpc
 
 from soloist.client import requests, results
 from soloist.client.aio_catalogue import AsyncCatalogue
 from soloist.client.aio_connection import AsyncConnection
 from soloist.client.aio_exchange import AsyncExchange
+from soloist.client.aio_reporter import AsyncReporter
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition
 from soloist.client.comparison_messages import compare_request, comparison
-from soloist.client.errors import InvalidInputError
+from soloist.client.errors import InvalidInputError, from_rpc_error
+from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
 from soloist.client.frames import Frames
+from soloist.client.norm_skew import (
+    NormSkew,
+    SampledSequence,
+    norm_skew,
+    norm_skew_request,
+    sampled_sequence,
+    sampled_sequences_request,
+)
 from soloist.client.pipeline import Chunks, Pipeline
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.tensors import Array
@@ -41,6 +54,7 @@ class AsyncClient:
     ) -> None:
         self._connection = AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
         self._catalogue = AsyncCatalogue(self._connection)
+        self._reporter = AsyncReporter(self._connection)
 
     async def predict(
         self,
@@ -127,6 +141,38 @@ class AsyncClient:
         )
         return comparison(await self._connection.call(self._connection.stub.Compare, request, attempts))
 
+    async def report(
+        self,
+        prediction_id: str,
+        label: str | int,
+        *,
+        step: int | None = None,
+        event_time: datetime | None = None,
+        timeout_seconds: float | None = None,
+    ) -> LabelOutcome:
+        """Say what was true of an answer, by the class's name or index; it is on disk when this returns.
+
+        Sending it again changes nothing. `step` and `event_time` as in Label.
+        """
+        told = Label(prediction_id=prediction_id, label=label, step=step, event_time=event_time)
+        return (await self._reporter.report([told], timeout_seconds))[0]
+
+    async def report_many(self, labels: Iterable[Label], *, timeout_seconds: float | None = None) -> list[LabelOutcome]:
+        """Report labels, a thousand a call: one outcome each, in order. `timeout_seconds` bounds each call."""
+        return await self._reporter.report(labels, timeout_seconds)
+
+    async def report_stream(
+        self, labels: Iterable[Label], *, timeout_seconds: float | None = None
+    ) -> dict[LabelOutcome, int]:
+        """Report labels without end in one call: how many came to what. It isn't tried again."""
+        return await self._reporter.stream(labels, timeout_seconds)
+
+    async def accuracy(
+        self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
+    ) -> list[VersionAccuracy]:
+        """Tell how right a model was lately, by the labels reported: one version, or each that has answered."""
+        return await self._reporter.accuracy(model, version, timeout_seconds)
+
     async def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""
         attempts = self._connection.attempts(timeout_seconds)
@@ -138,6 +184,25 @@ class AsyncClient:
     ) -> results.ModelInfo:
         """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return await self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
+
+    async def norm_skew(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> NormSkew:
+        """As Client.norm_skew."""
+        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
+        return norm_skew(await self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
+
+    async def sampled_sequences(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[SampledSequence]:
+        """As Client.sampled_sequences."""
+        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        request = sampled_sequences_request(model, version)
+        try:
+            async for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
+                yield sampled_sequence(each)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
 
     async def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
         """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""

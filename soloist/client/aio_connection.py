@@ -13,10 +13,14 @@ from soloist.client.channel import TLS, open_async_channel
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
 from soloist.v1.admin_pb2_grpc import AdminStub
+from soloist.v1.feedback_pb2_grpc import FeedbackStub
+from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
 if TYPE_CHECKING:  # exists for type checkers alone
     from soloist.v1.admin_pb2_grpc import AdminAsyncStub
+    from soloist.v1.feedback_pb2_grpc import FeedbackAsyncStub
+    from soloist.v1.norm_skew_pb2_grpc import NormSkewAsyncStub
     from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceAsyncStub
 
 _Response = TypeVar("_Response")
@@ -47,6 +51,16 @@ class AsyncConnection:
     def admin(self) -> AdminAsyncStub:
         """Give the generated stub of what operators ask."""
         return AdminStub(self._channel)
+
+    @cached_property
+    def norm_skew(self) -> NormSkewAsyncStub:
+        """Give the generated stub of NormSkew."""
+        return NormSkewStub(self._channel)
+
+    @cached_property
+    def feedback(self) -> FeedbackAsyncStub:
+        """Give the generated stub of the feedback service."""
+        return FeedbackStub(self._channel)
 
     def attempts(self, timeout_seconds: float | None, *, retry: bool = True) -> Attempts:
         """Begin to count tries and time; without `timeout_seconds` the connection's own bound holds."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,17 @@ from soloist.client.comparison_messages import compare_request, comparison
 from soloist.client.connection import Connection
 from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import Exchange
+from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
 from soloist.client.frames import Frames
+from soloist.client.norm_skew import (
+    NormSkew,
+    SampledSequence,
+    each_sampled_sequence,
+    norm_skew,
+    norm_skew_request,
+    sampled_sequences_request,
+)
+from soloist.client.reporter import Reporter
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
 from soloist.client.tensors import Array
@@ -39,6 +50,7 @@ class Client:
     ) -> None:
         self._connection = Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
         self._catalogue = Catalogue(self._connection)
+        self._reporter = Reporter(self._connection)
 
     def predict(
         self,
@@ -113,6 +125,38 @@ class Client:
         )
         return comparison(self._connection.call(self._connection.stub.Compare, request, attempts))
 
+    def report(
+        self,
+        prediction_id: str,
+        label: str | int,
+        *,
+        step: int | None = None,
+        event_time: datetime | None = None,
+        timeout_seconds: float | None = None,
+    ) -> LabelOutcome:
+        """Say what was true of an answer, by the class's name or index; it is on disk when this returns.
+
+        Sending it again changes nothing. `step` and `event_time` as in Label.
+        """
+        told = Label(prediction_id=prediction_id, label=label, step=step, event_time=event_time)
+        return self._reporter.report([told], timeout_seconds)[0]
+
+    def report_many(self, labels: Iterable[Label], *, timeout_seconds: float | None = None) -> list[LabelOutcome]:
+        """Report labels, a thousand a call: one outcome each, in order. `timeout_seconds` bounds each call."""
+        return self._reporter.report(labels, timeout_seconds)
+
+    def report_stream(
+        self, labels: Iterable[Label], *, timeout_seconds: float | None = None
+    ) -> dict[LabelOutcome, int]:
+        """Report labels without end in one call: how many came to what. It isn't tried again."""
+        return self._reporter.stream(labels, timeout_seconds)
+
+    def accuracy(
+        self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
+    ) -> list[VersionAccuracy]:
+        """Tell how right a model was lately, by the labels reported: one version, or each that has answered."""
+        return self._reporter.accuracy(model, version, timeout_seconds)
+
     def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""
         attempts = self._connection.attempts(timeout_seconds)
@@ -124,6 +168,21 @@ class Client:
     ) -> results.ModelInfo:
         """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
+
+    def norm_skew(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> NormSkew:
+        """Tell how far what enters the normalisers of a model is from what they were trained on."""
+        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
+        return norm_skew(self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
+
+    def sampled_sequences(
+        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
+    ) -> Iterator[SampledSequence]:
+        """Yield the sequences that the server has kept of a model's traffic, the oldest first; not tried again."""
+        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        request = sampled_sequences_request(model, version)
+        return each_sampled_sequence(self._connection.norm_skew.ListSampledSequences, request, bound)
 
     def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
         """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""

@@ -12,6 +12,8 @@ from soloist.client.channel import TLS, open_channel
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
 from soloist.v1.admin_pb2_grpc import AdminStub
+from soloist.v1.feedback_pb2_grpc import FeedbackStub
+from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
 _Response = TypeVar("_Response")
@@ -26,6 +28,8 @@ class Connection:
         self._channel = open_channel(target, tls)
         self.stub = SequenceInferenceStub(self._channel)
         self.admin = AdminStub(self._channel)
+        self.norm_skew = NormSkewStub(self._channel)
+        self.feedback = FeedbackStub(self._channel)
         self._timeout_seconds = timeout_seconds
         self._retry = retry
         self._timing = timing

@@ -20,6 +20,7 @@ from service.manifest import read_manifest
 from service.skew import Moments, measure
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
+from tests.contract.recalibrating import Command
 
 CONFIG = TCNConfig(channels=8, blocks=2, norm="batch")
 
@@ -100,3 +101,59 @@ def test_without_sequences_nothing_is_written(
     with pytest.raises(ExportError, match="one sequence or more"):
         propose(served, checkpoint, [], 16, folder=tmp_path, dataset=dataset)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def command(served: Model, folder: Path, checkpoint: Checkpoint, tmp_path: Path) -> Command:
+    assert served.version == 1
+    return Command.prepared(tmp_path, folder, checkpoint)
+
+
+@pytest.fixture(scope="module")
+def order(dataset: Dataset) -> list[int]:
+    """Sequences by chance: those of one speaker lie side by side in the file."""
+    return [int(index) for index in np.random.default_rng(0).permutation(len(dataset.test))[:160]]
+
+
+def test_the_command_writes_a_version_whose_gates_pass(command: Command, dataset: Dataset, order: list[int]) -> None:
+    gained = [(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order]
+    done = command.call(gained)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[:3]] == [
+        "passed  enough sequences",
+        "passed  independent in time",
+        "passed  lower skew",
+    ]
+    assert (done.exit_code, command.versions) == (0, ["1", "2"])
+    assert (command.folder / "repository" / "vowels" / "config.pbtxt").is_file()
+    written = Checkpoint.load(command.folder / "model-v2.pt")
+    manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "2" / "model.onnx"))
+    assert manifest.provenance.checkpoint_sha256 == written.digest
+    assert manifest.provenance.recalibration.sequences == 80
+
+
+def test_what_hangs_together_in_time_is_no_sample(command: Command, dataset: Dataset) -> None:
+    by_speaker = [dataset.test.sequences[index] for index in range(160)]
+    done = command.call(by_speaker)
+    assert done.stdout.splitlines()[1].startswith("FAILED  independent in time: ")
+    assert (done.exit_code, command.versions) == (1, ["1"])
+
+
+def test_too_few_sequences_are_no_sample(command: Command, dataset: Dataset, order: list[int]) -> None:
+    done = command.call([dataset.test.sequences[index] for index in order[:40]])
+    assert done.stdout.startswith("FAILED  enough sequences: 20 sequences")
+    assert (done.exit_code, command.versions) == (1, ["1"])
+
+
+def test_another_model_s_checkpoint_is_refused(command: Command, dataset: Dataset, order: list[int]) -> None:
+    train(dataset, "tcn", CONFIG, seed=1, epochs=1).save(command.folder / "model.pt")
+    done = command.call([dataset.test.sequences[index] for index in order])
+    assert "was exported from this checkpoint" in done.stderr
+    assert (done.exit_code, command.versions) == (2, ["1"])
+
+
+def test_labels_that_name_no_class_are_refused(command: Command, dataset: Dataset, order: list[int]) -> None:
+    labels = command.folder / "labels.csv"
+    labels.write_text("prediction_id,label\nanswer 1,nobody\n")
+    done = command.call([dataset.test.sequences[index] for index in order], "--labels", str(labels))
+    assert "nobody" in done.stderr
+    assert (done.exit_code, command.versions) == (2, ["1"])

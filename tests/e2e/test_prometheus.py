@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,23 @@ from tests.servers import RunningServer, running_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+NORMALISERS = json.loads((DEPLOY / "grafana" / "dashboards" / "normalisers.json").read_text())
+ACCURACY = json.loads((DEPLOY / "grafana" / "dashboards" / "accuracy.json").read_text())
 DEADLINE_SECONDS = 60
 SHADOWED = "shadowed"
 
 
-def dashboard_expressions() -> list[str]:
+def expressions(dashboard: Any) -> list[str]:
     """PromQL of every panel, with Grafana's variables filled in."""
-    targets = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
-    return [target["expr"].replace("$__rate_interval", "1m").replace("$model", ".*") for target in targets]
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    filled = {"$__rate_interval": "1m", "$model": ".*", "$window": "5m"}
+    return [_filled(target["expr"], filled) for target in targets]
+
+
+def _filled(expression: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        expression = expression.replace(name, value)
+    return expression
 
 
 def until(lines: Iterable[str], text: str) -> Iterator[str]:
@@ -88,13 +97,14 @@ def program() -> str:
 
 @pytest.fixture(scope="module")
 def watched(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Serve the small models, and one that has a shadow."""
+    """Serve the small models, and one that has a shadow; labels are taken."""
     folder = tmp_path_factory.mktemp("watched")
     shutil.copytree(repository, folder / "repository")
     for version in (1, 2):
         publish(folder / "repository", Sums(name=SHADOWED, features=12), version)
     (folder / "repository" / SHADOWED / "labels.json").write_text('{"labels": {"stable": 1}, "shadow": 2}')
-    with running_server(folder / "repository", folder) as server:
+    settings: dict[str, Any] = {"prediction_log": folder / "predictions.db", "accuracy_refresh_seconds": 0.5}
+    with running_server(folder / "repository", folder, **settings) as server:
         yield server
 
 
@@ -127,17 +137,20 @@ def prometheus(program: str, watched: RunningServer, tmp_path_factory: pytest.Te
 def used(prometheus: Prometheus, watched: RunningServer) -> Prometheus:
     """Prometheus after a first scrape, some calls and streams to every model, and a second scrape that saw them."""
     prometheus.wait_for("up", lambda: prometheus.query('up{job="soloist"}') == [1.0])
-    sequences = load("vowels").test.sequences[:5]
+    test = load("vowels").test
     with Client(watched.grpc) as client:
         for name in sorted(path.name for path in watched.repository.iterdir() if path.is_dir()):
-            for frames in sequences:
-                client.predict(name, frames)
+            for frames, label in zip(test.sequences[:5], test.labels[:5], strict=True):
+                client.report(client.predict(name, frames).prediction_id, int(label))
                 with client.stream(name) as stream:
                     stream.send(frames)
     seen = 'sum(rate(soloist_requests_total{code="OK"}[1m])) > 0'
     prometheus.wait_for("calls counted", lambda: prometheus.query(seen) != [])
     compared = 'sum(rate(soloist_shadow_steps_total{outcome="equal-bits"}[1m])) > 0'
     prometheus.wait_for("shadow compared", lambda: prometheus.query(compared) != [])
+    prometheus.wait_for("accuracy counted", lambda: prometheus.query('soloist_accuracy_ratio{window="1d"}') != [])
+    delays = "sum(rate(soloist_label_delay_seconds_count[1m])) > 0"
+    prometheus.wait_for("labels joined between two scrapes", lambda: prometheus.query(delays) != [])
     return prometheus
 
 
@@ -145,9 +158,15 @@ def test_the_server_is_up(used: Prometheus) -> None:
     assert used.query('up{job="soloist"}') == [1.0]
 
 
-@pytest.mark.parametrize("expression", dashboard_expressions())
+@pytest.mark.parametrize("expression", [*expressions(DASHBOARD), *expressions(ACCURACY)])
 def test_every_panel_has_data(used: Prometheus, expression: str) -> None:
     assert any(math.isfinite(value) for value in used.query(expression))
+
+
+@pytest.mark.parametrize("expression", expressions(NORMALISERS))
+def test_every_panel_of_the_normalisers_has_series(used: Prometheus, expression: str) -> None:
+    # Figures come with enough sampled sequences; until then they are NaN.
+    assert used.query(expression) != []
 
 
 def test_the_model_variable_lists_the_models(used: Prometheus, watched: RunningServer) -> None:

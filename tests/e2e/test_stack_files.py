@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
+DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
@@ -83,15 +84,20 @@ def test_alerts_fire_on_what_they_name(promtool: str) -> None:
 
 
 def test_every_alert_has_a_test() -> None:
-    alerts = re.findall(r"- alert: (\w+)", (DEPLOY / "prometheus" / "rules" / "soloist.yml").read_text())
-    tests = (DEPLOY / "prometheus" / "tests" / "soloist.yml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", _joined(DEPLOY / "prometheus" / "rules"))
+    tests = _joined(DEPLOY / "prometheus" / "tests")
     assert len(alerts) >= 5
     assert [alert for alert in alerts if f"alertname: {alert}\n        exp_alerts:\n" not in tests] == []
 
 
-def test_grafana_finds_its_data_source_and_dashboard() -> None:
+def _joined(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted(folder.glob("*.yml")))
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_grafana_finds_its_data_source_and_dashboard(path: Path) -> None:
     provisioning = DEPLOY / "grafana" / "provisioning"
-    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+    dashboard = json.loads(path.read_text())
     sources = {panel["datasource"]["uid"] for panel in dashboard["panels"] if "datasource" in panel}
     assert sources == {"prometheus"}
     assert "uid: prometheus\n" in (provisioning / "datasources" / "prometheus.yml").read_text()
@@ -100,8 +106,9 @@ def test_grafana_finds_its_data_source_and_dashboard() -> None:
     assert f"./deploy/grafana/dashboards:{folder[1]}:ro" in (ROOT / "docker-compose.yml").read_text()
 
 
-def test_panels_have_names_units_and_room() -> None:
-    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_have_names_units_and_room(path: Path) -> None:
+    dashboard = json.loads(path.read_text())
     panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
     assert all(panel["title"] and panel["description"] and panel["targets"] for panel in panels)

@@ -11,17 +11,23 @@ from tests.integration import (
     test_busy,
     test_compare,
     test_drain,
+    test_feedback,
     test_made_elsewhere,
+    test_norm_skew,
     test_open_inference,
     test_repository_reload,
     test_silence,
 )
 from tests.integration.asking import Asker, ones
-from tests.integration.cases import comparisons, frames, limits, models, open_inference, order
+from tests.integration.cases import comparisons, frames, labels, limits, models, open_inference, order
 from tests.integration.cases.case import Case
 from tests.servers import RunningServer, eventually
+from tests.unit.service.feedback import test_reports
 
-CASES = [*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES, *open_inference.CASES]
+CASES = [
+    *(*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES, *open_inference.CASES),
+    *labels.CASES,
+]
 # These need a server that is busy, silent or going away.
 PROVOKED_ELSEWHERE = {
     Reason.MODEL_LOADING: test_busy.test_a_model_that_is_still_being_loaded,
@@ -38,6 +44,11 @@ PROVOKED_ELSEWHERE = {
     Reason.INPUT_NON_FINITE: test_made_elsewhere.test_inputs_that_are_none,
     Reason.INPUT_CONSTANT: test_made_elsewhere.test_what_is_constant_may_be_sent_if_it_is_that,
     Reason.COMPARISON_UNSUPPORTED: test_made_elsewhere.test_what_cannot_be_compared_is_refused,
+    Reason.SAMPLE_NOT_KEPT: test_norm_skew.test_nothing_is_kept_unless_the_operator_says_so,
+    Reason.FEEDBACK_OFF: test_feedback.test_a_server_without_a_log_refuses,
+    Reason.FEEDBACK_BUSY: test_reports.test_calls_that_wait_for_the_disk_are_bounded,
+    Reason.TOO_MANY_PENDING_LABELS: test_reports.test_labels_that_wait_for_answers_are_bounded,
+    Reason.LOG_UNAVAILABLE: test_reports.test_a_file_that_fails_is_told_and_nothing_is_taken,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from service.errors import Reason
+from soloist.v1 import norm_skew_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
+from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
 from tests.integration.asking import Asker, chunk, ones, opening, translated
 from tests.integration.cases.case import Case
 from tests.integration.strict import BROKEN
@@ -31,6 +34,17 @@ def _everywhere(
     return [Case(name=f"{way}-{name}", reason=reason, code=code, facts=told, ask=ask) for way, ask in ways.items()]
 
 
+def _norm_skew(asker: Asker, model: str) -> object:
+    with translated():
+        return NormSkewStub(asker.channel).GetNormSkew(norm_skew_pb2.GetNormSkewRequest(model=model))
+
+
+def _sampled(asker: Asker, model: str) -> object:
+    with translated():
+        request = norm_skew_pb2.ListSampledSequencesRequest(model=model)
+        return list(NormSkewStub(asker.channel).ListSampledSequences(request))
+
+
 _NO_MODEL, _NO_VERSION = Reason.MODEL_NOT_FOUND, Reason.MODEL_VERSION_NOT_FOUND
 CASES = [
     *_everywhere("unknown", _NO_MODEL, "nobody"),
@@ -47,5 +61,13 @@ CASES = [
         code="FAILED_PRECONDITION",
         facts={"model": "whole"},
         ask=lambda asker: asker.converse(opening("whole"), chunk(0, ones(3))),
+    ),
+    *(
+        Case(name=f"{way}-{name}", reason=reason, code=code, facts=facts, ask=partial(ask, model=model))
+        for way, ask in (("norm-skew", _norm_skew), ("sampled-sequences", _sampled))
+        for name, reason, code, model, facts in (
+            ("unknown", _NO_MODEL, "NOT_FOUND", "nobody", {"model": "nobody"}),
+            ("without-a-probe", Reason.PROBE_MISSING, "FAILED_PRECONDITION", "sums", {"model": "sums", "version": "1"}),
+        )
     ),
 ]

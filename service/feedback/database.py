@@ -1,0 +1,128 @@
+"""The prediction log's file: SQLite in WAL mode, its tables, and transactions. Several servers may share it.
+
+Times are milliseconds since 1970. Ids are the 16 bytes of a prediction's id, and the first six of them are its time, so
+that every table lies in order of time and a window, or what has grown old, is one range of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+_BUSY_SECONDS = 5.0
+_SCHEMA_VERSION = 1
+_TABLES = """
+CREATE TABLE versions (
+    key INTEGER PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, norm TEXT NOT NULL,
+    classes TEXT NOT NULL,              -- JSON, in the order of the outputs
+    UNIQUE (model, version, norm, classes)
+);
+CREATE TABLE predictions (              -- one row an answer and version: the one that answered, and its shadows
+    id BLOB NOT NULL, version INTEGER NOT NULL, is_shadow INTEGER NOT NULL,
+    sequence TEXT,                      -- NULL for a sequence of this answer alone
+    first_frame INTEGER NOT NULL, frame_count INTEGER NOT NULL, is_whole INTEGER NOT NULL, batch_size INTEGER NOT NULL,
+    class INTEGER NOT NULL, confidence REAL,  -- at the last frame; NULL where the outputs aren't finite
+    PRIMARY KEY (id, version)
+) WITHOUT ROWID;
+CREATE TABLE frames (                   -- answers that gave several outputs: those of their last frames
+    id BLOB NOT NULL, version INTEGER NOT NULL, classes BLOB NOT NULL, confidences BLOB NOT NULL,
+    PRIMARY KEY (id, version)
+) WITHOUT ROWID;
+CREATE TABLE labels (                   -- what is true of one frame of one answer; the first report stands
+    id BLOB NOT NULL, step INTEGER NOT NULL, class TEXT NOT NULL, event_ms INTEGER NOT NULL,
+    PRIMARY KEY (id, step)
+) WITHOUT ROWID;
+CREATE TABLE matches (                  -- a label beside what one version said of that frame
+    id BLOB NOT NULL, version INTEGER NOT NULL, step INTEGER NOT NULL,
+    truth INTEGER NOT NULL, predicted INTEGER NOT NULL, confidence REAL,
+    PRIMARY KEY (id, version, step)
+) WITHOUT ROWID;
+CREATE TABLE pending (                  -- labels that came before their answer was written, as they were told
+    number INTEGER PRIMARY KEY, id BLOB NOT NULL, step INTEGER NOT NULL, class_index INTEGER NOT NULL,
+    class TEXT NOT NULL, event_ms INTEGER NOT NULL,
+    UNIQUE (id, step, class_index, class)
+);
+CREATE TABLE forgotten (                -- one row: what has an id below it has been deleted
+    up_to BLOB NOT NULL
+);
+INSERT INTO forgotten VALUES (x'');
+"""
+
+
+class LogFileError(OSError):
+    """The file can't be opened, or isn't a prediction log of this server; the text says which."""
+
+
+def prepare(path: Path) -> None:
+    """Make the folder, the file and its tables where they aren't there.
+
+    Raises:
+        LogFileError: it can't be done.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(connect(path)) as db, transaction(db):
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _TABLES.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            elif version != _SCHEMA_VERSION:
+                raise LogFileError(f"{path}: a prediction log of another release (format {version})")
+    except sqlite3.Error as error:
+        raise LogFileError(f"{path}: {error}") from error
+
+
+def connect(path: Path, *, durable: bool = False) -> sqlite3.Connection:
+    """Open the file; a connection serves one thread at a time.
+
+    A commit survives the death of the process either way, and with `durable` that of the machine too: it waits for the
+    disk. https://sqlite.org/pragma.html#pragma_synchronous
+
+    Raises:
+        sqlite3.Error: the file can't be opened.
+
+    """
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing. Takes the write lock at once: one that is taken later can't be waited for."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Read from one state of the file; writers go on."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+
+
+def id_at(ms: int) -> bytes:
+    """Give the smallest id of a time."""
+    return max(0, ms).to_bytes(6) + bytes(10)
+
+
+def ms_of(prediction_id: bytes) -> int:
+    """Tell the time of an id."""
+    return int.from_bytes(prediction_id[:6])

@@ -1,0 +1,46 @@
+"""A label as it is reported, and what can come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label:
+    """The true class of one frame of an answer, by `class_index` or by `name`, whichever is set.
+
+    `step` is a frame of the sequence, None for the last of the answer. `event_ms` is when it became known.
+    """
+
+    prediction_id: bytes
+    event_ms: int
+    class_index: int | None = None
+    name: str | None = None
+    step: int | None = None
+
+
+class Outcome(StrEnum):
+    """What came of a label: see soloist.v1.LabelOutcome. PENDING alone is followed by another one, once it is known."""
+
+    JOINED = "joined"
+    LATE = "late"
+    REPEATED = "repeated"
+    CONTRADICTORY = "contradictory"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    STEP_NOT_ANSWERED = "step-not-answered"
+    CLASS_UNKNOWN = "class-unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """An outcome, and whose answer it was, where that is known: model, version, normaliser.
+
+    `delay_seconds` is from the answer to the event, for a label that counts.
+    """
+
+    outcome: Outcome
+    version: tuple[str, str, str] = ("", "", "")
+    delay_seconds: float | None = None

@@ -1,0 +1,118 @@
+"""The prediction log itself: the bounded queue before the file, and the one thread that writes it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from service.feedback.record import Record
+from service.feedback.writing import LogWriter
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from service.feedback.label import Verdict
+    from service.feedback.policy import LogPolicy
+    from service.metrics import Metrics
+    from service.prediction import Prediction
+
+_log = structlog.get_logger("soloist.prediction_log")
+_PRUNE_SECONDS = 30.0
+
+
+class PredictionLog:
+    """Started and stopped as a context. `answered` and `shadowed` may be called on any thread; nothing there waits."""
+
+    def __init__(
+        self,
+        policy: LogPolicy,
+        metrics: Metrics,
+        count: Callable[[Sequence[Verdict]], None],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Args: `count` is told what came of labels that had to wait; `clock` gives seconds since 1970."""
+        self._policy = policy
+        self._metrics = metrics
+        self._count = count
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queue: list[Record] = []
+        self._queued_bytes = 0
+        self._wake = threading.Event()
+        self._stopped = False
+        self._pruned_at = float("-inf")
+        self._thread = threading.Thread(target=self._work, name="soloist-prediction-log")
+
+    def __enter__(self) -> Self:
+        self._writer = LogWriter(self._policy)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what waits, and end. Blocks as long as that takes."""
+        self._stopped = True
+        self._wake.set()
+        self._thread.join()
+        self._writer.close()
+
+    def answered(self, prediction: Prediction) -> None:
+        """Keep an answer that a caller gets (service.prediction.Observer)."""
+        self._put(prediction, is_shadow=False)
+
+    def shadowed(self, prediction: Prediction) -> None:
+        """Keep what a shadow said to the same frames (service.prediction.Observer)."""
+        self._put(prediction, is_shadow=True)
+
+    def _put(self, prediction: Prediction, *, is_shadow: bool) -> None:
+        servable = prediction.servable
+        if not servable.manifest.labels:
+            return  # no classifier: there is no class that a label could agree with
+        record = Record.of(prediction, is_shadow=is_shadow)
+        policy = self._policy
+        with self._lock:
+            queued, queued_bytes = len(self._queue), self._queued_bytes + record.outputs.nbytes
+            has_room = not self._stopped and queued < policy.max_queued and queued_bytes <= policy.max_queued_bytes
+            if has_room:
+                self._queue.append(record)
+                self._queued_bytes = queued_bytes
+        if not has_room:
+            self._metrics.log_dropped.labels(servable.name, str(servable.version)).inc()
+        elif 2 * queued > policy.max_queued:
+            self._wake.set()
+
+    def _work(self) -> None:
+        while not self._stopped:
+            self._wake.wait(self._policy.flush_seconds)
+            self._wake.clear()
+            self._flush()
+            self._prune()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            batch, self._queue, self._queued_bytes = self._queue, [], 0
+        if not batch:
+            return
+        try:
+            self._count(self._writer.write(batch, round(self._clock() * 1000)))
+        except Exception:  # a full disk, a file that was taken away: serving goes on
+            _log.exception("predictions not written", predictions=len(batch))
+            for record in batch:
+                self._metrics.log_dropped.labels(record.servable.name, str(record.servable.version)).inc()
+
+    def _prune(self) -> None:
+        if time.monotonic() < self._pruned_at + _PRUNE_SECONDS:
+            return
+        self._pruned_at = time.monotonic()
+        try:
+            self._count(self._writer.prune(round(self._clock() * 1000)))
+        except sqlite3.Error:
+            _log.exception("prediction log not pruned")

@@ -1,0 +1,146 @@
+"""The probe's one thread, and the bounded queue before it. Nobody who answers a call ever waits for either."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+import structlog
+
+from service.skew.kept import KeptSequences
+from service.skew.pool import Pool
+from service.skew.sampling import is_sampled
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from service.engine.servable import Servable
+    from service.prediction import Prediction
+    from service.skew.series import NormSeries
+
+_log = structlog.get_logger("soloist.skew")
+Outcome = Literal["probed", "dropped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkewPolicy:
+    """What is probed, what is kept of it, and what that may cost.
+
+    Share of the sequences that is probed; time after which one counts half; sequences whose frames are kept for each
+    version, and bytes of them; answers that wait, and bytes of each; share of one core that probing takes, which keeps
+    it below everything else: see service.live_check.worker.
+    """
+
+    ratio: float
+    half_life_seconds: float
+    keep_sequences: int = 0
+    max_kept_bytes: int = 64 * 2**20
+    max_queued: int = 64
+    max_step_bytes: int = 4 * 2**20
+    core_ratio: float = 0.1
+
+
+class Watched:
+    """What is known of one version: its pool, and the sequences that are kept."""
+
+    def __init__(self, servable: Servable, policy: SkewPolicy, clock: Callable[[], float]) -> None:
+        self.pool = Pool(servable.manifest.probe, half_life_seconds=policy.half_life_seconds, clock=clock)
+        self.kept = KeptSequences(max_sequences=policy.keep_sequences, max_bytes=policy.max_kept_bytes)
+
+
+class SkewWatch:
+    """Started and stopped as a context. `observe` may be called on any thread."""
+
+    def __init__(self, policy: SkewPolicy, series: NormSeries, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Args: `clock` is in seconds; sequences fade by it."""
+        self.policy = policy
+        self._series = series
+        self._clock = clock
+        # A version that is unloaded takes with it what is known of it; one that is loaded again begins anew.
+        self._watched: weakref.WeakKeyDictionary[Servable, Watched] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[Prediction | None] = queue.Queue(policy.max_queued)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="soloist-skew")
+
+    def __enter__(self) -> Self:
+        if self.policy.ratio:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Begin to stop: what waits is dropped, a run under way ends by itself, and nobody waits for it."""
+        self._stopped.set()
+        with suppress(queue.Empty):
+            while (left := self._queue.get_nowait()) is not None:
+                self._count(left, "dropped")
+                self._queue.task_done()
+        self._queue.put_nowait(None)
+
+    def observe(self, given: Prediction) -> None:
+        """Take a copy of an answer where its sequence is sampled and its version has a probe (prediction.Observer)."""
+        if given.servable.probe is None or not is_sampled(given.sequence_id, self.policy.ratio):
+            return
+        if not self._put(given):
+            self._count(given, "dropped")
+
+    def watched(self, servable: Servable) -> Watched:
+        """Return what is known of a version that has a probe."""
+        with self._lock:
+            found = self._watched.get(servable)
+            if found is None:
+                found = self._watched[servable] = Watched(servable, self.policy, self._clock)
+            return found
+
+    def settle(self) -> None:
+        """Wait until all that was handed over is probed or dropped. Blocks."""
+        self._queue.join()
+
+    def _put(self, given: Prediction) -> bool:
+        states = sum(state.nbytes for state in given.row.states.values())
+        if self._stopped.is_set() or given.row.frames.nbytes + states > self.policy.max_step_bytes:
+            return False
+        try:
+            self._queue.put_nowait(given)
+        except queue.Full:
+            return False
+        return True
+
+    def _work(self) -> None:
+        while (busy_seconds := self._probe_next()) is not None:
+            self._stopped.wait(busy_seconds / self.policy.core_ratio - busy_seconds)
+
+    def _probe_next(self) -> float | None:
+        """Probe one answer, when there is one; returns how long it took in seconds, or None at the end."""
+        given = self._queue.get()
+        started = time.perf_counter()
+        if given is not None:
+            self._count(given, self._outcome(given))
+        self._queue.task_done()
+        return None if given is None else time.perf_counter() - started
+
+    def _outcome(self, given: Prediction) -> Outcome:
+        servable, frames = given.servable, given.row.frames
+        assert servable.probe is not None  # noqa: S101 — observe lets no other through
+        watched = self.watched(servable)
+        try:
+            sums = servable.probe.run(frames[None], [len(frames)], given.row.states)
+        except Exception:  # ONNX Runtime's own kinds are many and share no base
+            _log.exception("probe failed", model=servable.name, version=servable.version)
+            return "failed"
+        if not watched.pool.add(given.sequence_id, len(frames), sums):
+            return "failed"
+        watched.kept.add(given, now=time.time())
+        self._series.show(servable.name, servable.version, watched.pool.read())
+        return "probed"
+
+    def _count(self, given: Prediction, outcome: Outcome) -> None:
+        self._series.count(given.servable.name, given.servable.version, outcome)

@@ -1,0 +1,96 @@
+"""`soloist accuracy`: how right a model was lately."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from soloist.cli.session import connected, server_options
+
+if TYPE_CHECKING:
+    from soloist.client import SliceAccuracy, VersionAccuracy
+
+_HEAD = (
+    *("VERSION", "NORM", "WINDOW", "SLICE", "ANSWERS", "LABELLED"),
+    *("ACCURACY", "95 %", "ESTIMATE", "CALIBRATION ERROR"),
+)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--version", type=click.IntRange(min=1), help="One version; default: each that has answered.")
+@click.option("--window", help='One window, as "5m"; default: all.')
+@click.option("--slices", is_flag=True, help="Also by length, position and batch size.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a version.")
+@server_options
+def accuracy(
+    model: str,
+    version: int | None,
+    window: str | None,
+    slices: bool,
+    as_json: bool,
+    server: str,
+    timeout_seconds: float,
+) -> None:
+    """Tell how often MODEL was right, by the labels reported so far, and how right it believes itself to be.
+
+    The estimate is the mean calibrated confidence of all answers. It holds where the inputs have changed and what they
+    mean has not; nothing but labels shows the other case.
+    """
+    with connected(server, timeout_seconds) as client:
+        found = client.accuracy(model, version)
+    if as_json:
+        for each in found:
+            click.echo(json.dumps(_object(each, window)))
+        return
+    rows: list[tuple[str, ...]] = [_HEAD]
+    for each in found:
+        for view in each.windows:
+            if window in (None, view.window):
+                chosen = view.slices if slices else view.slices[:1]
+                rows += [(str(each.version), each.norm, view.window, *_cells(one)) for one in chosen]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cells(found: SliceAccuracy) -> tuple[str, ...]:
+    low, high = found.accuracy_low, found.accuracy_high
+    return (
+        found.slice if found.slice == "all" else f"{found.slice} {found.bucket}",
+        str(found.answers),
+        f"{found.label_coverage:.1%}",
+        _share(found.accuracy),
+        f"{low:.1%} to {high:.1%}" if low is not None and high is not None else "",
+        _share(found.estimated_accuracy),
+        _share(found.calibration_error),
+    )
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _object(found: VersionAccuracy, window: str | None) -> dict[str, object]:
+    from dataclasses import asdict
+
+    views = [view for view in found.windows if window in (None, view.window)]
+    return {
+        "model": found.model,
+        "version": found.version,
+        "norm": found.norm,
+        "windows": [
+            {
+                "window": view.window,
+                "seconds": view.seconds,
+                "slices": [asdict(one) for one in view.slices],
+                "confusion": [
+                    {"truth": truth, "predicted": predicted, "labels": labels}
+                    for (truth, predicted), labels in view.confusion.items()
+                ],
+            }
+            for view in views
+        ],
+    }

@@ -1,0 +1,76 @@
+"""`soloist recalibrate`: a BatchNorm model gets a version whose running statistics fit live traffic."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from soloist.cli.programs import load
+from soloist.cli.session import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from soloist.client import SampledSequence
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--checkpoint", type=_FILE, required=True, help="The checkpoint that the version was exported from.")
+@click.option("--repository", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of models.")
+@click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
+@click.option("--server", "-s", metavar="HOST:PORT", help="Ask a server for them instead.  [default: localhost:8001]")
+@click.option("--labels", type=_FILE, help="CSV of prediction_id and label: right answers to some of them.")
+@click.option(
+    "--pseudo-count",
+    type=click.FloatRange(min=0),
+    required=True,
+    help="How many sequences the stored statistics count for, against those of the sample.",
+)
+@click.option(
+    "--least-sequences",
+    type=click.FloatRange(min=1),
+    default=100.0,
+    show_default=True,
+    help="Independent sequences that the estimate needs.",
+)
+@click.option(
+    "--least-seconds",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Time that they have to span.",
+)
+@click.option("--despite-gates", is_flag=True, help="Write the version also when a gate fails.")
+def recalibrate(model: str, server: str | None, sequences: Path | None, **arguments: object) -> None:
+    """Propose a version of MODEL whose running statistics blend the stored ones with those of live traffic.
+
+    The earlier half of the sample estimates, the later judges. The version is written, certified, beside the others
+    when every gate passes, and takes no traffic before an operator labels it. Nothing is ever changed in place.
+
+    Exit codes: 0 written and every gate passed, 1 a gate failed, 2 it can't be tried.
+    """
+    if server is not None and sequences is not None:
+        raise click.UsageError("--server and --sequences exclude each other")
+    sampled = partial(_fetched, server or DEFAULT_SERVER, model) if sequences is None else partial(_read, sequences)
+    sys.exit(load("export.recalibrate.run", "run", extras="export")(model=model, sampled=sampled, **arguments))
+
+
+def _read(path: Path, _version: int) -> list[SampledSequence]:
+    from soloist.client.sample_file import load_sample
+
+    return load_sample(path)
+
+
+def _fetched(server: str, model: str, version: int) -> list[SampledSequence]:
+    from soloist.client import Client, SoloistError
+
+    try:
+        with Client(server, timeout_seconds=None) as client:
+            return list(client.sampled_sequences(model, version))
+    except SoloistError as error:
+        raise ValueError(f"{error.reason}: {error.message} ({server})") from error

@@ -1,0 +1,138 @@
+"""What enters a model's normalisers against what they were trained on, and the sequences a server has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from soloist.client.errors import from_rpc_error
+from soloist.client.requests import Version, which
+from soloist.client.tensors import Array, to_array
+from soloist.v1 import norm_skew_pb2 as pb
+from soloist.v1.model_pb2 import Moments, SkewThresholds
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkewFigures:
+    """TID of mean and variance, in live deviations, and a divergence in nats; each a mean over features."""
+
+    mean_tid: float
+    variance_tid: float
+    divergence_nats: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSkew:
+    """One layer: live mean and variance of each feature, and the stored ones with their distance where it has any."""
+
+    name: str
+    kind: str
+    live: Moments
+    reference: Moments | None
+    figures: SkewFigures | None
+    thresholds: SkewFigures | None
+    crossed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormSkew:
+    """The pool of one version. There are no `layers` while `effective_sequences` is below `least_sequences`.
+
+    `effective_sequences` is the number of equal, fresh sequences that would tell as much; `sequences` and `frames` are
+    all that were probed. Times are in seconds since 1970, None before anything was probed.
+    """
+
+    model: str
+    version: int
+    norm: str
+    layers: tuple[LayerSkew, ...]
+    effective_sequences: float
+    least_sequences: int
+    sequences: int
+    frames: int
+    since_seconds: float | None
+    until_seconds: float | None
+    probe_ratio: float
+    half_life_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampledSequence:
+    """One sequence as far as it got: [time, feature] numbers or [time] tokens, and the ids of its answers, in order."""
+
+    sequence_id: str
+    first_seen_seconds: float
+    last_seen_seconds: float
+    frames: Array
+    prediction_ids: tuple[str, ...]
+
+
+def norm_skew_request(model: str, version: Version | None) -> pb.GetNormSkewRequest:
+    """Ask for the pool of one version."""
+    return pb.GetNormSkewRequest(model=model, **which(version))
+
+
+def sampled_sequences_request(model: str, version: Version | None) -> pb.ListSampledSequencesRequest:
+    """Ask for the kept sequences of one version."""
+    return pb.ListSampledSequencesRequest(model=model, **which(version))
+
+
+def norm_skew(response: pb.GetNormSkewResponse) -> NormSkew:
+    """Unpack the pool of one version."""
+    return NormSkew(
+        model=response.model,
+        version=response.version,
+        norm=response.norm,
+        layers=tuple(_layer(each) for each in response.layers),
+        effective_sequences=response.effective_sequences,
+        least_sequences=response.least_sequences,
+        sequences=response.sequences,
+        frames=response.frames,
+        since_seconds=response.since_seconds if response.HasField("since_seconds") else None,
+        until_seconds=response.until_seconds if response.HasField("until_seconds") else None,
+        probe_ratio=response.probe_ratio,
+        half_life_seconds=response.half_life_seconds,
+    )
+
+
+def sampled_sequence(response: pb.ListSampledSequencesResponse) -> SampledSequence:
+    """Unpack one sequence."""
+    return SampledSequence(
+        sequence_id=response.sequence_id,
+        first_seen_seconds=response.first_seen_seconds,
+        last_seen_seconds=response.last_seen_seconds,
+        frames=to_array(response.frames),
+        prediction_ids=tuple(response.prediction_ids),
+    )
+
+
+def each_sampled_sequence(
+    method: Callable[..., Any], request: pb.ListSampledSequencesRequest, timeout_seconds: float | None
+) -> Iterator[SampledSequence]:
+    """Ask for the kept sequences, and unpack them as they come; raises SoloistError."""
+    try:
+        for response in method(request, timeout=timeout_seconds):
+            yield sampled_sequence(response)
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
+
+
+def _layer(message: pb.LayerSkew) -> LayerSkew:
+    return LayerSkew(
+        name=message.name,
+        kind=message.kind,
+        live=message.live,
+        reference=message.reference if message.HasField("reference") else None,
+        figures=_figures(message.figures) if message.HasField("figures") else None,
+        thresholds=_figures(message.thresholds) if message.HasField("thresholds") else None,
+        crossed=message.crossed,
+    )
+
+
+def _figures(message: pb.SkewFigures | SkewThresholds) -> SkewFigures:
+    return SkewFigures(
+        mean_tid=message.mean_tid, variance_tid=message.variance_tid, divergence_nats=message.divergence_nats
+    )

@@ -1,0 +1,38 @@
+"""Labels on their way to one server, and its accuracy; blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from soloist.client.connection import Connection
+from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
+from soloist.client.feedback_messages import accuracies, chunks, counts, outcomes
+from soloist.client.retry import NO_RETRY, SYSTEM_TIMING, Attempts
+from soloist.v1 import feedback_pb2 as pb
+
+
+class Reporter:
+    """Labels may be sent again without harm, so that calls are tried again like any other."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def report(self, labels: Iterable[Label], timeout_seconds: float | None) -> list[LabelOutcome]:
+        """Send labels, as many a call as one takes; `timeout_seconds` bounds each call."""
+        found: list[LabelOutcome] = []
+        for chunk in chunks(labels):
+            request, attempts = pb.ReportRequest(labels=chunk), self._connection.attempts(timeout_seconds)
+            found += outcomes(self._connection.call(self._connection.feedback.Report, request, attempts))
+        return found
+
+    def stream(self, labels: Iterable[Label], timeout_seconds: float | None) -> dict[LabelOutcome, int]:
+        """Send labels in one call, which isn't tried again."""
+        requests = (pb.ReportStreamRequest(labels=chunk) for chunk in chunks(labels))
+        attempts = Attempts(NO_RETRY, SYSTEM_TIMING, timeout_seconds)
+        return counts(self._connection.call(self._connection.feedback.ReportStream, requests, attempts))
+
+    def accuracy(self, model: str, version: int | None, timeout_seconds: float | None) -> list[VersionAccuracy]:
+        """Ask how right a model was."""
+        request = pb.GetAccuracyRequest(model=model, version=version or 0)
+        attempts = self._connection.attempts(timeout_seconds)
+        return list(accuracies(self._connection.call(self._connection.feedback.GetAccuracy, request, attempts)))

@@ -1,0 +1,81 @@
+"""Labels on their way to disk: what is refused when too many come or the file fails, and that nothing is halved."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from service.errors import Reason, ServiceError
+from service.feedback.label import Label, Outcome, Verdict
+from service.feedback.policy import LogPolicy
+from service.feedback.reports import Reports
+from service.feedback.watch import AccuracyWatch
+from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, new_id
+
+
+def _labels(*prediction_ids: str) -> list[Label]:
+    return [Label(prediction_id=bytes.fromhex(each), event_ms=0, name="a") for each in prediction_ids]
+
+
+def _reports(policy: LogPolicy, counted: list[Verdict] | None = None, **bounds: int) -> Reports:
+    counted = [] if counted is None else counted
+    return Reports(policy, counted.extend, clock=lambda: NOW_SECONDS, **bounds)
+
+
+async def test_labels_that_wait_for_answers_are_bounded(log: Log) -> None:
+    counted: list[Verdict] = []
+    known = log.answer(0)
+    with _reports(replace(log.policy, max_pending=1), counted) as reports:
+        with pytest.raises(ServiceError) as caught:
+            await reports.take(_labels(known, new_id(NOW_SECONDS), new_id(NOW_SECONDS)))
+        assert caught.value.reason is Reason.TOO_MANY_PENDING_LABELS
+        assert caught.value.facts == {"pending": 1}
+        # None of them was taken, and none is counted.
+        assert (log.rows("labels"), log.rows("pending"), counted) == (0, 0, [])
+        assert [verdict.outcome for verdict in await reports.take(_labels(known))] == [Outcome.JOINED]
+        assert len(counted) == 1
+
+
+async def test_calls_that_wait_for_the_disk_are_bounded(log: Log) -> None:
+    with _reports(log.policy, max_waiting=2) as reports:
+        calls = [reports.take(_labels(log.answer(0))) for _ in range(3)]
+        *taken, refused = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(refused, ServiceError)
+        assert (refused.reason, refused.facts) == (Reason.FEEDBACK_BUSY, {"reports": 2})
+        assert all(isinstance(verdicts, Sequence) for verdicts in taken)
+        assert [verdict.outcome for verdict in await reports.take(_labels(log.answer(0)))] == [Outcome.JOINED]
+
+
+async def test_a_file_that_fails_is_told_and_nothing_is_taken(log: Log) -> None:
+    known = log.answer(0)
+    with _reports(log.policy) as reports:
+        log.db.execute("ALTER TABLE matches RENAME TO elsewhere")
+        with pytest.raises(ServiceError) as caught:
+            await reports.take(_labels(known))
+        assert caught.value.reason is Reason.LOG_UNAVAILABLE
+        log.db.execute("ALTER TABLE elsewhere RENAME TO matches")
+        assert [verdict.outcome for verdict in await reports.take(_labels(known))] == [Outcome.JOINED]
+
+
+async def test_a_caller_who_leaves_has_still_been_counted(log: Log) -> None:
+    counted: list[Verdict] = []
+    with _reports(log.policy, counted) as reports:
+        call = asyncio.ensure_future(reports.take(_labels(log.answer(0))))
+        await asyncio.sleep(0)  # it is handed over
+        call.cancel()
+        await asyncio.wait([call])
+    assert [verdict.outcome for verdict in counted] == [Outcome.JOINED]
+    assert log.tally().labels == 1
+
+
+async def test_accuracy_of_a_file_that_fails(log: Log) -> None:
+    with AccuracyWatch(log.policy, refresh_seconds=1.0) as watch:
+        log.db.execute("DROP TABLE matches")
+        with pytest.raises(ServiceError) as caught:
+            await watch.now()
+        assert caught.value.reason is Reason.LOG_UNAVAILABLE
+        assert isinstance(caught.value.__cause__, sqlite3.Error)
