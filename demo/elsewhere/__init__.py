@@ -1,0 +1,1 @@
+"""Models that others made and published, served as they are and compared with a bare ONNX Runtime loop."""

@@ -1,0 +1,131 @@
+"""Owns the comparison: every way to ask a model, against the bare loop cut at the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+import onnxruntime as ort
+
+from demo.elsewhere.fetching import where
+from demo.elsewhere.guest import Guest
+from demo.elsewhere.oip import OpenInference, RefusedError
+from demo.elsewhere.own_api import OwnApi
+from demo.elsewhere.sequences import Outputs, Sequence, at_random, joined, numbers_that_differ, singly
+from soloist import Client, SoloistError
+
+_SEED = 4
+Cut = Callable[[int], list[int]]
+Ask = Callable[[list[list[Sequence]]], list[Outputs]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What came of one way to ask; `failure` says why nothing was compared."""
+
+    way: str
+    number_count: int = 0
+    differing_count: int = 0
+    failure: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether something was compared and no bit differs."""
+        return self.number_count > 0 and not self.differing_count and not self.failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All ways to ask one model.
+
+    Of the bare loop itself, for a model that streams: `cut_differs` counts the numbers that change when the sequences
+    are cut, and `lost_differs` those that change when every piece begins anew, which is what a lost state would cost.
+    """
+
+    guest: Guest
+    lengths: list[int]
+    outputs: list[str]
+    ways: list[Compared]
+    cut_differs: int = 0
+    lost_differs: int = 0
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether no bit differs, whichever way."""
+        return all(way.equal for way in self.ways)
+
+
+class Comparer:
+    """Asks one model every way, and runs its bare loop beside."""
+
+    def __init__(self, guest: Guest, client: Client, channel: grpc.Channel) -> None:
+        self._guest = guest
+        self._sequences = guest.sequences()
+        self._session = _bare_session(guest)
+        self._own, self._open = OwnApi(client, guest), OpenInference(channel, guest)
+
+    def compare(self) -> Comparison:
+        """Do it all; a way that fails is told, and the others go on."""
+        whole = self._bare(_uncut)
+        streams = self._guest.streams
+        return Comparison(
+            guest=self._guest,
+            lengths=[len(each) for each in self._sequences],
+            outputs=[f"{name} {each.dtype.name}" for name, each in whole[0].items()],
+            ways=[self._way(way, cut, ask) for way, cut, ask in self._ways()],
+            cut_differs=sum(map(numbers_that_differ, self._bare(_randomly), whole)) if streams else 0,
+            lost_differs=sum(map(numbers_that_differ, self._forgetful(), whole)) if streams else 0,
+        )
+
+    def _ways(self) -> list[tuple[str, Cut, Ask]]:
+        own, open_inference = self._own, self._open
+        ways: list[tuple[str, Cut, Ask]] = [("Predict", _uncut, own.whole)]
+        if self._guest.streams:
+            ways += [("Stream, single frames", singly, own.on_streams), ("Stream, chunks", _randomly, own.on_streams)]
+        if not self._guest.a_frame_a_run:
+            ways.append(("ModelInfer", _uncut, open_inference.in_calls))
+        if self._guest.streams:
+            cut = singly if self._guest.a_frame_a_run else _randomly
+            ways.append(("ModelInfer, sequences", cut, open_inference.in_calls))
+            ways.append(("ModelStreamInfer, sequences", cut, open_inference.on_a_stream))
+        else:
+            ways.append(("ModelStreamInfer", _uncut, open_inference.on_a_stream))
+        return ways
+
+    def _bare(self, cut: Cut) -> list[Outputs]:
+        return [self._guest.loop(self._session, each.cut(cut(len(each)))) for each in self._sequences]
+
+    def _forgetful(self) -> list[Outputs]:
+        pieces = [each.cut(_randomly(len(each))) for each in self._sequences]
+        return [joined(self._guest.loop(self._session, [piece]) for piece in each) for each in pieces]
+
+    def _way(self, way: str, cut: Cut, ask: Ask) -> Compared:
+        try:
+            served = ask([each.cut(cut(len(each))) for each in self._sequences])
+        except (SoloistError, RefusedError) as error:
+            return Compared(way=way, failure=str(error))
+        except grpc.RpcError as error:
+            details = getattr(error, "details", None)  # a method of those that end a call
+            return Compared(way=way, failure=details() if details else str(error))
+        bare = self._bare(cut)
+        return Compared(
+            way=way,
+            number_count=sum(output.size for each in bare for output in each.values()),
+            differing_count=sum(map(numbers_that_differ, served, bare)),
+        )
+
+
+def _bare_session(guest: Guest) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # threads inside an operator may split sums elsewhere
+    options.log_severity_level = 3
+    return ort.InferenceSession(where(guest.file), options, providers=["CPUExecutionProvider"])
+
+
+def _uncut(_length: int) -> list[int]:
+    return []
+
+
+def _randomly(length: int) -> list[int]:
+    return at_random(length, _SEED)
