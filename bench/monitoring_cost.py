@@ -67,6 +67,8 @@ def variants(folder: Path) -> list[Variant]:
     """Say what is compared; the first is what the others are measured against. Files go into `folder`."""
     return [
         Variant(name="unwatched", settings=_NOTHING),
+        # The same once more: what its ratio is away from 1 is the machine's noise.
+        Variant(name="unwatched again", settings=_NOTHING),
         Variant(name="prediction log", settings=_NOTHING | {"prediction_log": str(folder / "predictions.db")}),
         Variant(name="1 % of normalisers probed", settings={"skew_probe_ratio": "0.01"}),
         Variant(name="all probed, in 0.1 of a core", settings={"skew_probe_ratio": "1"}),

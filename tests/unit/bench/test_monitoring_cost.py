@@ -25,9 +25,10 @@ def test_ratios_are_of_loads_of_one_round() -> None:
     assert (found.cpu_ms, found.p50_ratio, found.p99_ratio, found.failed) == (1.3, 1.0, 1.0, 2)
 
 
-def test_the_first_variant_watches_nothing(tmp_path: Path) -> None:
-    first, *others = variants(tmp_path)
+def test_the_first_variant_watches_nothing_nor_does_its_control(tmp_path: Path) -> None:
+    first, control, *others = variants(tmp_path)
     assert "prediction_log" not in first.settings
+    assert control.settings == first.settings
     assert any("prediction_log" in each.settings for each in others)
     assert [each.settings["skew_probe_ratio"] for each in (first, *others)] == ["0", "0", "0.01", "1"]
 
