@@ -41,17 +41,13 @@ class LogWriter:
 
         """
         found = list(rows(records, self._policy.max_frames))
-        with transaction(self._db):
-            keys = [(bytes.fromhex(row.record.id), self._key(row.record.servable)) for row in found]
-            values = [(*key, *_told(row)) for key, row in zip(keys, found, strict=True)]
-            self._db.executemany(_PREDICTION, values)
-            several = [
-                (*key, row.classes.tobytes(), row.confidences.tobytes())
-                for key, row in zip(keys, found, strict=True)
-                if len(row.classes) > 1
-            ]
-            self._db.executemany(_FRAMES, several)
-            return self._joiner.catch_up(self._reported(keys), now_ms)
+        try:
+            return self._write(found, now_ms)
+        except BaseException:
+            # What was learned of versions may have been undone with the rest.
+            self._keys.clear()
+            self._joiner = Joiner(self._db, self._policy)
+            raise
 
     def prune(self, now_ms: int) -> list[Verdict]:
         """Delete what is too old or too much, with its labels; labels that wait in vain go too.
@@ -73,6 +69,19 @@ class LogWriter:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+    def _write(self, found: Sequence[Row], now_ms: int) -> list[Verdict]:
+        with transaction(self._db):
+            keys = [(bytes.fromhex(row.record.id), self._key(row.record.servable)) for row in found]
+            values = [(*key, *_told(row)) for key, row in zip(keys, found, strict=True)]
+            self._db.executemany(_PREDICTION, values)
+            several = [
+                (*key, row.classes.tobytes(), row.confidences.tobytes())
+                for key, row in zip(keys, found, strict=True)
+                if len(row.classes) > 1
+            ]
+            self._db.executemany(_FRAMES, several)
+            return self._joiner.catch_up(self._reported(keys), now_ms)
 
     def _reported(self, keys: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
         """Pick the answers that a label came for before they were written: few, so the others cost one look."""

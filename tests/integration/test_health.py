@@ -17,6 +17,7 @@ from tests.servers import RunningServer, running_server
 
 API = "soloist.v1.SequenceInference"
 OPEN_INFERENCE = "inference.GRPCInferenceService"
+FEEDBACK = "soloist.v1.Feedback"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
@@ -70,8 +71,10 @@ def test_a_watch_hears_of_the_drain_and_ends_with_the_server(tmp_path: Path) -> 
 
 def test_reflection_lists_the_services_and_describes_them(channel: grpc.Channel) -> None:
     database = ProtoReflectionDescriptorDatabase(channel)
-    assert {API, OPEN_INFERENCE, "grpc.health.v1.Health"} <= set(database.get_services())
+    assert {API, OPEN_INFERENCE, FEEDBACK, "grpc.health.v1.Health"} <= set(database.get_services())
     assert database.FindFileContainingSymbol(OPEN_INFERENCE).package == "inference"
+    (feedback,) = database.FindFileContainingSymbol(FEEDBACK).service
+    assert {method.name for method in feedback.method if method.client_streaming} == {"ReportStream"}
     described = database.FindFileContainingSymbol(API)
     methods = {method.name for method in described.service[0].method}
     assert {"Predict", "Stream", "ListModels", "GetModel"} <= methods

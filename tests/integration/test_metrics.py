@@ -27,6 +27,9 @@ LABELS = {
     "soloist_session_state_bytes": {"model"},
     "soloist_predictions_total": MODEL | {"norm"},
     "soloist_invariance_checks_total": MODEL | {"outcome"},
+    "soloist_labels_total": MODEL | {"norm", "outcome"},
+    "soloist_label_delay_seconds_count": {"model"},
+    "soloist_prediction_log_dropped_total": MODEL,
     "soloist_model_info": MODEL | {"norm", "certificate"},
 }
 CODES = (

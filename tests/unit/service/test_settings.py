@@ -72,6 +72,8 @@ def test_variables_that_others_set_do_no_harm(monkeypatch: pytest.MonkeyPatch) -
         ("idle_seconds", "nan"),
         ("live_check_ratio", "1.1"),
         ("live_check_ratio", "nan"),
+        ("prediction_log_flush_seconds", "0"),
+        ("prediction_log_max_rows", "0"),
         ("max_sessions", "many"),
         ("max_message_bytes", "10"),
         ("log_format", "xml"),
@@ -83,6 +85,11 @@ def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv(f"SOLOIST_{name.upper()}", value)
     with pytest.raises(SettingsError, match=f"^{name}: input "):
         load_settings({"repository": "models"})
+
+
+def test_windows_that_are_none_are_named() -> None:
+    with pytest.raises(SettingsError, match=r"^accuracy_windows: string should match"):
+        load_settings({"repository": "models", "accuracy_windows": "5m,1w"})
 
 
 def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:

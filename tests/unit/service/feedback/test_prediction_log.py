@@ -104,6 +104,18 @@ def test_a_file_that_fails_costs_answers_and_says_so(
     assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 1
 
 
+def test_what_was_undone_is_not_taken_for_known(log: Log, policy: LogPolicy) -> None:
+    answer = prediction(log.by, 1)
+    log.db.execute("ALTER TABLE predictions RENAME TO elsewhere")
+    with pytest.raises(sqlite3.Error):
+        log.write(answer)
+    log.db.execute("ALTER TABLE elsewhere RENAME TO predictions")
+    with closing(Log(policy)) as other:  # takes the number that the version would have had
+        other.answer(2, by=classifier(7))
+    log.write(answer)
+    assert {identity[1] for identity in log.count()} == {1, 7}
+
+
 def test_one_prediction_is_kept_once(log: Log) -> None:
     answer = prediction(log.by, 1)
     log.write(answer, answer)
