@@ -6,49 +6,20 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.errors import Reason
+from service.metric_labels import (
+    CATALOGUE_APIS,
+    CHECK_OUTCOMES,
+    CODES,
+    INFERENCE_APIS,
+    LABEL_OUTCOMES,
+    MODEL_APIS,
+    SESSION_ENDS,
+    SHADOW_OUTCOMES,
+)
 from service.skew.series import NormSeries
 
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
-
-# What calls that answer users are counted under; the others ask about models.
-INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
-MODEL_APIS = (
-    *("GetModel", "Compare", "GetAccuracy", "GetNormSkew", "ListSampledSequences"),
-    *("ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"),
-)
-CATALOGUE_APIS = (
-    "ListModels",
-    "LoadModel",
-    "UnloadModel",
-    "GetRollout",
-    "UpdateRollout",
-    "Report",
-    "ReportStream",
-    "ServerLive",
-    "ServerReady",
-    "ServerMetadata",
-    "RepositoryIndex",
-    "RepositoryModelLoad",
-    "RepositoryModelUnload",
-    "SystemSharedMemoryStatus",
-    "SystemSharedMemoryRegister",
-    "SystemSharedMemoryUnregister",
-    "CudaSharedMemoryStatus",
-    "CudaSharedMemoryRegister",
-    "CudaSharedMemoryUnregister",
-    "TraceSetting",
-    "LogSettings",
-)
-CODES = ("OK", *sorted({reason.code for reason in Reason}))
-CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
-SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "failed", "dropped")
-LABEL_OUTCOMES = (
-    *("joined", "late", "repeated", "contradictory", "pending"),
-    *("unknown", "expired", "step-not-answered", "class-unknown"),
-)
-SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
 
 # Fine enough below a millisecond: a quantile read off a coarse bucket is an invention.
 _SECONDS = (

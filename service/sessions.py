@@ -151,7 +151,7 @@ class Sessions:
         return session
 
     def end(self, session: Session, reason: str) -> None:
-        """Free a session, and count what ended it: one of metrics.SESSION_ENDS."""
+        """Free a session, and count what ended it: one of metric_labels.SESSION_ENDS."""
         servable = session.servable
         self._open.discard(session)
         self._hold(servable, -1, -servable.runner.state_bytes)

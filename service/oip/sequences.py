@@ -69,7 +69,7 @@ class Turn:
         return self._place.session
 
     def end(self, reason: str) -> None:
-        """Free the session, if there is one; `reason` is one of metrics.SESSION_ENDS."""
+        """Free the session, if there is one; `reason` is one of metric_labels.SESSION_ENDS."""
         self._sequences.free(self._place, reason)
 
 

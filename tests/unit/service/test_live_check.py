@@ -17,7 +17,7 @@ from service.engine.runner import Row
 from service.engine.servable import Servable
 from service.live_check.capsule import read
 from service.live_check.evidence import RunShape
-from service.metrics import CHECK_OUTCOMES
+from service.metric_labels import CHECK_OUTCOMES
 from tests.graphs import Sums
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter

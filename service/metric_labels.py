@@ -1,0 +1,41 @@
+"""The closed sets that labels of metrics are taken from."""
+
+from __future__ import annotations
+
+from service.errors import Reason
+from service.feedback.label import Outcome
+
+# What calls that answer users are counted under; the others ask about models.
+INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
+MODEL_APIS = (
+    *("GetModel", "Compare", "GetAccuracy", "GetNormSkew", "ListSampledSequences"),
+    *("ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"),
+)
+CATALOGUE_APIS = (
+    "ListModels",
+    "LoadModel",
+    "UnloadModel",
+    "GetRollout",
+    "UpdateRollout",
+    "Report",
+    "ReportStream",
+    "ServerLive",
+    "ServerReady",
+    "ServerMetadata",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+    "SystemSharedMemoryStatus",
+    "SystemSharedMemoryRegister",
+    "SystemSharedMemoryUnregister",
+    "CudaSharedMemoryStatus",
+    "CudaSharedMemoryRegister",
+    "CudaSharedMemoryUnregister",
+    "TraceSetting",
+    "LogSettings",
+)
+CODES = ("OK", *sorted({reason.code for reason in Reason}))
+CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
+SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "failed", "dropped")
+LABEL_OUTCOMES = tuple(Outcome)
+SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")
