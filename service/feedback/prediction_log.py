@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("soloist.prediction_log")
 _PRUNE_SECONDS = 30.0
+# Rows are made under the interpreter's lock, and the event loop wants it too: it gets it between so many.
+_WRITTEN_AT_ONCE = 32
 
 
 class PredictionLog:
@@ -99,8 +101,11 @@ class PredictionLog:
     def _flush(self) -> None:
         with self._lock:
             batch, self._queue, self._queued_bytes = self._queue, [], 0
-        if not batch:
-            return
+        for start in range(0, len(batch), _WRITTEN_AT_ONCE):
+            self._write(batch[start : start + _WRITTEN_AT_ONCE])
+            time.sleep(0)
+
+    def _write(self, batch: Sequence[Record]) -> None:
         try:
             self._count(self._writer.write(batch, round(self._clock() * 1000)))
         except Exception:  # a full disk, a file that was taken away: serving goes on
