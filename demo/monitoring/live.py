@@ -51,6 +51,7 @@ async def play(plan: Plan, dataset: Dataset, server: str, labels: Path, *, recal
                 await asyncio.to_thread(_promote, plan, server, BATCH)  # and back
                 watch.of_versions(BATCH)
             phases.append(await _played(stage, courses.concept(plan), say))
+        await asyncio.to_thread(_end_shadows, plan, server)
     return Live(phases=phases, skew=watch.skew, proposals=proposals)
 
 
@@ -64,6 +65,12 @@ def _set_up(plan: Plan, server: str) -> None:
     with Admin(server) as admin:
         for seed in plan.seeds:
             admin.spread(model_name(seed), labels={"stable": BATCH}, shadow_version=LAYER)
+
+
+def _end_shadows(plan: Plan, server: str) -> None:
+    with Admin(server) as admin:
+        for seed in plan.seeds:
+            admin.spread(model_name(seed), shadow_version=0)
 
 
 def _promote(plan: Plan, server: str, version: int) -> None:

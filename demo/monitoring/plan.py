@@ -47,6 +47,8 @@ class Plan:
     rate_per_second: float = 15.0  # of each model
     phase_seconds: float = 20.0
     poll_seconds: float = 1.0
+    cost_rate_per_second: float = 200.0
+    cost_rounds: int = 5
 
     @property
     def skew_half_life_seconds(self) -> float:
@@ -70,13 +72,20 @@ class Plan:
         return _WAIT_SHARE * self.phase_seconds
 
     @property
+    def cost_seconds(self) -> float:
+        """Time of each load that cost is measured with."""
+        return self.phase_seconds / 10
+
+    @property
     def window_seconds(self) -> int:
         """Length of the window that holds one phase and nothing of the one before."""
         return round(self.phase_seconds + self.label_wait_seconds + 3)
 
     def as_json(self) -> dict[str, Any]:
         """Give everything as what `json` can write, derived settings too."""
-        derived = {name: getattr(self, name) for name in ("label_wait_seconds", "skew_half_life_seconds")}
+        derived = {
+            name: getattr(self, name) for name in ("label_wait_seconds", "skew_half_life_seconds", "cost_seconds")
+        }
         return {**asdict(self), "labels": asdict(self.labels), **derived}
 
 

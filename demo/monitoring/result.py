@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bench.monitoring_cost import Ratios
 from demo.monitoring.offline import OfflineResult
 from demo.result import Environment
 
@@ -101,6 +102,7 @@ class Report:
     plan: dict[str, Any]
     offline: list[OfflineResult]
     live: Live
+    costs: list[Ratios]
     seconds: float
     server_exit_code: int
     environment: Environment

@@ -15,6 +15,7 @@ from rich.console import Console
 from demo import display
 from demo.environment import this_environment
 from demo.monitoring import making, offline, verdict
+from demo.monitoring.costing import measure_cost
 from demo.monitoring.live import play
 from demo.monitoring.page import page
 from demo.monitoring.plan import TASK, Plan
@@ -86,15 +87,18 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
     with display.training(progress, offline.job_names(plan)) as show:
         exact = offline.measure_all(plan, checkpoints, show)
     live, exit_code = _live(plan, folder, checkpoints, progress)
+    progress.print("what watching costs: servers in turn")
+    costs = measure_cost(plan, folder.repository)
     return Report(
         seeds=list(plan.seeds),
         plan=plan.as_json(),
         offline=exact,
         live=live,
+        costs=costs,
         seconds=time.perf_counter() - started,
         server_exit_code=exit_code,
         environment=this_environment(),
-        failures=verdict.failures(plan, exact, live, exit_code),
+        failures=verdict.failures(plan, exact, live, costs, exit_code),
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.table import Table
 
+from bench.monitoring_cost import Ratios
 from demo.monitoring.interval import Interval
 from demo.monitoring.result import Live, Report
 from demo.monitoring.summary import ANSWERERS, crossings, live_rows, offline_rows
 
 
 def tables(report: Report) -> list[Table]:
-    """Lay everything out: offline, live, crossings, gates."""
-    return [_offline(report), _live(report.live), _crossings(report.live), _gates(report.live)]
+    """Lay everything out: offline, live, crossings, gates, costs."""
+    return [_offline(report), _live(report.live), _crossings(report.live), _gates(report.live), _costs(report.costs)]
 
 
 def told(interval: Interval | None) -> str:
@@ -61,4 +64,13 @@ def _gates(live: Live) -> Table:
         for number, gate in enumerate(proposal.gates):
             head = (proposal.shift, str(proposal.seed), "yes" if proposal.passed else "no") if not number else ("",) * 3
             shown.add_row(*head, gate)
+    return shown
+
+
+def _costs(costs: Sequence[Ratios]) -> Table:
+    columns = ("server", "processor time a request, ratio", "from, to", "p50, ratio", "p99, ratio")
+    shown = _table("What watching costs, medians over rounds", *columns, left=1)
+    for cost in costs:
+        spread = f"{cost.least_cpu_ratio:.3f}, {cost.largest_cpu_ratio:.3f}"
+        shown.add_row(cost.name, f"{cost.cpu_ratio:.3f}", spread, f"{cost.p50_ratio:.3f}", f"{cost.p99_ratio:.3f}")
     return shown

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.monitoring_cost import Ratios
 from demo.monitoring.offline import OfflineResult
 from demo.monitoring.plan import BATCH, Plan
 from demo.monitoring.result import Live, Phase
 
 
-def failures(plan: Plan, offline: Sequence[OfflineResult], live: Live, server_exit_code: int) -> list[str]:
+def failures(
+    plan: Plan, offline: Sequence[OfflineResult], live: Live, costs: Sequence[Ratios], server_exit_code: int
+) -> list[str]:
     """Name everything that is missing; empty when all was measured."""
     found = []
     measured = {(result.seed, result.shift) for result in offline}
@@ -22,6 +25,8 @@ def failures(plan: Plan, offline: Sequence[OfflineResult], live: Live, server_ex
     proposed = {(proposal.seed, proposal.shift) for proposal in live.proposals}
     wanted = {(seed, shift) for seed in plan.seeds for shift in plan.live_shifts}
     found += [f"seed {seed}, {shift}: not recalibrated" for seed, shift in sorted(wanted - proposed)]
+    found += [f"cost, {cost.name}: {cost.failed} requests were not answered" for cost in costs if cost.failed]
+    found += [] if costs else ["what watching costs was not measured"]
     if server_exit_code != 0:
         found.append(f"the server ended with exit code {server_exit_code} after SIGTERM, not 0")
     return found

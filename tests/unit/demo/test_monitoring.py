@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.monitoring_cost import Ratios
 from demo.environment import this_environment
 from demo.monitoring import verdict
 from demo.monitoring.interval import Interval
@@ -65,6 +66,19 @@ def point(seed: int, at_seconds: float, mean_tid: float) -> SkewPoint:
     )
 
 
+def cost(name: str, ratio: float) -> Ratios:
+    return Ratios(
+        name=name,
+        cpu_ms=1.0,
+        cpu_ratio=ratio,
+        least_cpu_ratio=ratio - 0.1,
+        largest_cpu_ratio=ratio + 0.1,
+        p50_ratio=1.0,
+        p99_ratio=1.0,
+        failed=0,
+    )
+
+
 @pytest.fixture
 def report() -> Report:
     offline = [
@@ -85,6 +99,7 @@ def report() -> Report:
         plan=PLAN.as_json(),
         offline=offline,
         live=live,
+        costs=[cost("unwatched", 1.0), cost("prediction log", 1.25)],
         seconds=1,
         server_exit_code=0,
         environment=environment,
@@ -127,7 +142,7 @@ def test_crossings_are_counted_by_phase(report: Report) -> None:
 
 
 def test_all_measured_is_no_failure_however_bad(report: Report) -> None:
-    assert verdict.failures(PLAN, report.offline, report.live, 0) == []
+    assert verdict.failures(PLAN, report.offline, report.live, report.costs, 0) == []
 
 
 @pytest.mark.parametrize(
@@ -138,19 +153,20 @@ def test_all_measured_is_no_failure_however_bad(report: Report) -> None:
     ],
 )
 def test_what_is_missing_of_the_live_part_is_a_failure(report: Report, change: dict[str, Any], told: str) -> None:
-    assert told in verdict.failures(PLAN, report.offline, replace(report.live, **change), 0)
+    assert told in verdict.failures(PLAN, report.offline, replace(report.live, **change), report.costs, 0)
 
 
 def test_missing_labels_requests_and_shifts_are_failures(report: Report) -> None:
     bare = replace(matured(0, BATCH, 0), labels=0, estimated_accuracy=None)
     broken = replace(phase("A", 0.0), matured=[bare], answered=190)
-    found = verdict.failures(PLAN, report.offline[1:], replace(report.live, phases=[broken]), 1)
+    found = verdict.failures(PLAN, report.offline[1:], replace(report.live, phases=[broken]), [], 1)
     assert found == [
         "seed 0, none: not measured offline",
         "phase A: seed 1 has no figures",
         "phase A, seed 0, batch: no label has joined an answer",
         "phase A, seed 0, batch: no accuracy is estimated",
         "phase A: 10 of 200 requests were not answered",
+        "what watching costs was not measured",
         "the server ended with exit code 1 after SIGTERM, not 0",
     ]
 
@@ -158,7 +174,14 @@ def test_missing_labels_requests_and_shifts_are_failures(report: Report) -> None
 def test_the_page_shows_every_shift_phase_and_gate(report: Report) -> None:
     text = page(report)
     assert text.count("<svg") == 3
-    for told in (*OFFLINE_SHIFTS, "B1 as trained", "passed  lower skew: x", "All was measured."):
+    for told in (
+        *OFFLINE_SHIFTS,
+        "B1 as trained",
+        "passed  lower skew: x",
+        "prediction log",
+        "1.250",
+        "All was measured.",
+    ):
         assert told in text
     assert "Not all was measured." in page(replace(report, failures=["something"]))
 
