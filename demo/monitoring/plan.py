@@ -83,10 +83,13 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """Give everything as what `json` can write, derived settings too."""
-        derived = {
-            name: getattr(self, name) for name in ("label_wait_seconds", "skew_half_life_seconds", "cost_seconds")
+        derived = ("label_wait_seconds", "skew_half_life_seconds", "cost_seconds")
+        return {
+            **asdict(self),
+            **{name: getattr(self, name) for name in derived},
+            "labels": asdict(self.labels),
+            "concept": {"classes_ratio": self.concept.classes_ratio},  # its end is infinite, which JSON can't say
         }
-        return {**asdict(self), "labels": asdict(self.labels), **derived}
 
 
 def model_name(seed: int) -> str:

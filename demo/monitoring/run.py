@@ -68,7 +68,7 @@ def main(out: Path, plan: Plan) -> int:
     except (DemoError, ExportError, DataError, SoloistError, BrokenExecutor) as error:
         progress.print(f"soloist: demo failed: {error}", style="red", markup=False)
         return 1
-    (out / "report.json").write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    (out / "report.json").write_text(json.dumps(report.as_json(), indent=2, allow_nan=False) + "\n")
     (out / "report.html").write_text(page(report))
     for table in tables(report):
         console.print(table)
