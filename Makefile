@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make demo` and `make test`. Both set up .venv by themselves.
+# Everything a newcomer needs: `make demo`, `make demo-monitoring` and `make test`. All set up .venv by themselves.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -10,7 +10,7 @@ PROTOS   := $(shell find protos -name '*.proto' | sort)
 SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto protos/soloist/v1/norm_skew.proto protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts protos stubs check-stubs unit format bench clean
+.PHONY: help demo demo-monitoring test check lint types contracts protos stubs check-stubs unit format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ $(VENV)/.dev: $(VENV)/.demo
 
 demo: $(VENV)/.demo ## train, export, serve and measure on real data (out/demo/report.html)
 	$(BIN)/soloist demo
+
+demo-monitoring: $(VENV)/.demo ## shift traffic, watch it, recalibrate (out/demo-monitoring/report.html)
+	$(BIN)/python -m demo.monitoring
 
 test: check ## everything CI runs
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from demo.making import Step
+from demo.pool import Show, Step
 
-_NARROWEST = 100  # columns of a table that goes to a file
+_NARROWEST = 150  # columns of a table that goes to a file
 
 
 def output() -> Console:
@@ -22,7 +22,7 @@ def output() -> Console:
 
 
 @contextmanager
-def training(console: Console, names: Sequence[str]) -> Iterator[Callable[[Step], None]]:
+def training(console: Console, names: Sequence[str]) -> Iterator[Show]:
     """Show a bar a model; the block is given what moves them."""
     columns = (TextColumn("{task.fields[name]:<18}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[text]}"), console=console) as display:

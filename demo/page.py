@@ -1,23 +1,17 @@
-"""Owns report.html: one file that needs nothing else."""
+"""Owns report.html of the demonstration."""
 
 from __future__ import annotations
-
-from importlib import resources
-
-from jinja2 import Environment, StrictUndefined
 
 from bench.workload import RANDOM_CHUNK_FRAMES
 from demo import plots
 from demo.result import Report
-
-_TEMPLATE = "report.html.j2"
+from demo.template import render
 
 
 def page(report: Report) -> str:
     """Render the report."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files("demo").joinpath(_TEMPLATE).read_text())
-    return template.render(
+    return render(
+        "report.html.j2",
         report=report,
         models=report.models,
         chunk_frames=RANDOM_CHUNK_FRAMES,

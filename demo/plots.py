@@ -1,16 +1,14 @@
-"""Owns the figures of the report: SVG that stands in the page, in the page's own text colour."""
+"""Owns the figures of the report."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+from demo.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,32 +16,10 @@ if TYPE_CHECKING:
     from bench.recorder import Latency
     from demo.result import ModelResult
 
-# Stands for the text colour while matplotlib draws; the page is light or dark, and decides.
-_INK = "#010203"
 _NORM_COLOURS = {"none": "#8a919e", "layer": "#2f7fe0", "batch": "#e07b1a"}
 _OTHER_COLOUR = "#a855f7"
 _ARCHITECTURE_LINES = {"lstm": "-", "tcn": "--"}
 _PERCENTILES = (0.0, 50.0, 90.0, 99.0)  # marked; the last is as far as a few hundred calls can tell
-_SIZE_INCHES = (9.2, 3.5)
-_STYLE: dict[Any, Any] = {  # of rcParams, whose names are too many for a type
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 10.5,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "grid.color": _INK,
-    "grid.alpha": 0.15,
-    "axes.grid": True,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-}
 
 
 def accuracy_by_frame(models: Sequence[ModelResult]) -> str:
@@ -62,7 +38,7 @@ def accuracy_by_frame(models: Sequence[ModelResult]) -> str:
             panel.legend(loc="lower right")
         panels[0].set_ylabel("right answers")
 
-    return _svg(draw, panels=len(architectures))
+    return svg(draw, panels=len(architectures))
 
 
 def latency_by_percentile(models: Sequence[ModelResult]) -> str:
@@ -82,7 +58,7 @@ def latency_by_percentile(models: Sequence[ModelResult]) -> str:
         whole.set_ylabel("milliseconds")
         whole.legend(loc="upper left", fontsize=9)
 
-    return _svg(draw, panels=2)
+    return svg(draw, panels=2)
 
 
 def _curve(panel: Axes, latency: Latency, model: ModelResult) -> None:
@@ -99,16 +75,3 @@ def _nines(percentile: float) -> float:
 
 def _colour(model: ModelResult) -> str:
     return _NORM_COLOURS.get(model.norm, _OTHER_COLOUR)
-
-
-def _svg(draw: Callable[[list[Axes]], None], *, panels: int) -> str:
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": draw.__qualname__}):  # ids differ between figures of one page
-        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-        axes = figure.subplots(1, panels, sharey=True, squeeze=False)
-        draw(list(axes[0]))
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True)
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]  # no XML prologue inside HTML
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    return svg.replace(_INK, "currentColor").replace('id="figure_1"', "")

@@ -19,10 +19,14 @@ _STOP_SECONDS = 60.0
 
 
 class ServerProcess:
-    """`soloist serve` on free ports of this machine, while the block runs; `exit_code` is known afterwards."""
+    """`soloist serve` on free ports of this machine, while the block runs; `exit_code` is known afterwards.
 
-    def __init__(self, repository: Path, log: Path) -> None:
+    `config` is a TOML file of settings.
+    """
+
+    def __init__(self, repository: Path, log: Path, *, config: Path | None = None) -> None:
         self._repository = repository
+        self._config = config
         self._log = log
         self._process: subprocess.Popen[str] | None = None
         self.grpc = self.http = ""  # host:port
@@ -32,6 +36,7 @@ class ServerProcess:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(self._repository)]
         command += ["--grpc-port", "0", "--http-port", "0"]
+        command += ["--config", str(self._config)] if self._config else []
         started = time.perf_counter()
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # ours

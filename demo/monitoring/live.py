@@ -1,0 +1,79 @@
+"""Owns the live part: which phase follows which, what is recalibrated and promoted between them, and what is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from demo.monitoring import courses
+from demo.monitoring.phase import Course, Stage
+from demo.monitoring.plan import BATCH, FIRST_RECALIBRATED, LAYER, Plan, model_name
+from demo.monitoring.recalibrating import Episode
+from demo.monitoring.result import Live, Phase, Proposal
+from demo.monitoring.watching import Watch
+from models.data import Dataset
+from soloist import Admin, AsyncClient
+
+_TIMEOUT_SECONDS = 60.0
+Say = Callable[[str], None]
+# Makes a version that fits the traffic which the server has sampled under a shift, for every seed.
+Recalibrate = Callable[[Episode], list[Proposal]]
+
+
+async def play(plan: Plan, dataset: Dataset, server: str, labels: Path, *, recalibrate: Recalibrate, say: Say) -> Live:
+    """Play all phases; labels that were reported are written under `labels` for `recalibrate`.
+
+    Raises SoloistError, and what `recalibrate` raises.
+    """
+    async with AsyncClient(server, timeout_seconds=_TIMEOUT_SECONDS) as client:
+        watch = Watch(client, plan.seeds, poll_seconds=plan.poll_seconds)
+        stage = Stage(plan, dataset, server, client, watch)
+        await asyncio.to_thread(_set_up, plan, server)
+        watch.of_versions(BATCH)
+        async with watch.looking():
+            phases = [await _played(stage, courses.unshifted(), say)]
+            proposals: list[Proposal] = []
+            for number, shift in enumerate(plan.live_shifts):
+                version = FIRST_RECALIBRATED + number
+                phases.append(await _played(stage, courses.shifted(number, shift), say))
+                say(f"recalibrating on what was sampled under {shift}")
+                episode = Episode(
+                    shift=shift,
+                    version=version,
+                    since_seconds=watch.epoch_seconds(phases[-1].begin_seconds),
+                    labels=stage.write_labels(labels),
+                )
+                proposals += await asyncio.to_thread(recalibrate, episode)
+                await asyncio.to_thread(_promote, plan, server, version)
+                watch.of_versions(BATCH, version)
+                phases.append(await _played(stage, courses.recalibrated(number, shift, version), say))
+                await asyncio.to_thread(_promote, plan, server, BATCH)  # and back
+                watch.of_versions(BATCH)
+            phases.append(await _played(stage, courses.concept(plan), say))
+        await asyncio.to_thread(_end_shadows, plan, server)
+    return Live(phases=phases, skew=watch.skew, proposals=proposals)
+
+
+async def _played(stage: Stage, course: Course, say: Say) -> Phase:
+    say(f"phase {course.letter}: {course.title}, shift {course.shift_name}")
+    return await stage.play(course)
+
+
+def _set_up(plan: Plan, server: str) -> None:
+    """Let BatchNorm answer, and LayerNorm beside it as the shadow."""
+    with Admin(server) as admin:
+        for seed in plan.seeds:
+            admin.spread(model_name(seed), labels={"stable": BATCH}, shadow_version=LAYER)
+
+
+def _end_shadows(plan: Plan, server: str) -> None:
+    with Admin(server) as admin:
+        for seed in plan.seeds:
+            admin.spread(model_name(seed), shadow_version=0)
+
+
+def _promote(plan: Plan, server: str, version: int) -> None:
+    with Admin(server) as admin:
+        for seed in plan.seeds:
+            admin.spread(model_name(seed), labels={"stable": version})

@@ -1,0 +1,58 @@
+"""Owns how figures are drawn: SVG that stands in a page, in the page's own text colour."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Stands for the text colour while matplotlib draws; the page is light or dark, and decides.
+INK = "#010203"
+_SIZE_INCHES = (9.2, 3.5)
+_STYLE: dict[Any, Any] = {  # of rcParams, whose names are too many for a type
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "axes.grid": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+
+
+def svg(
+    draw: Callable[[list[Axes]], None],
+    *,
+    panels: int,
+    rows: int = 1,
+    size_inches: tuple[float, float] = _SIZE_INCHES,
+    sharex: bool = False,
+) -> str:
+    """Let `draw` fill the panels, which share their vertical axis, row by row."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": draw.__qualname__}):  # ids differ between figures of one page
+        figure = Figure(figsize=size_inches, layout="constrained")
+        axes = figure.subplots(rows, panels // rows, sharey=True, sharex=sharex, squeeze=False)
+        draw(list(axes.flat))
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True)
+    drawn = text.getvalue()
+    drawn = drawn[drawn.index("<svg") :]  # no XML prologue inside HTML
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    return drawn.replace(INK, "currentColor").replace('id="figure_1"', "")

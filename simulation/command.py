@@ -1,0 +1,69 @@
+"""Owns `soloist simulate` from its options to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from models.data import DataError, load
+from simulation.play import Play
+from simulation.run import simulate, stop_on_signals
+from simulation.scenario import Scenario, ScenarioError, scenario
+from simulation.table import table
+from simulation.tally import Tally
+from soloist import SoloistError
+
+_NARROWEST = 120  # columns of a table that goes to a file
+_REFRESHES_PER_SECOND = 2
+
+
+def main(fields: Mapping[str, Any], shifts: Sequence[str], file: Path | None, *, server: str, as_json: bool) -> int:
+    """Play a scenario and tell what came of it; returns the exit code: 1 when nothing was answered, 2 wrong usage."""
+    try:
+        chosen = scenario(fields, shifts, file)
+        tally = asyncio.run(_shown(chosen, server))
+    except (ScenarioError, DataError) as error:
+        click.echo(f"soloist: {error}", err=True)
+        return 2
+    except SoloistError as error:
+        click.echo(f"soloist: {error} ({server})", err=True)
+        return 1
+    if as_json:
+        click.echo(json.dumps({"phases": [phase.as_json() for phase in tally.phases if phase.sent]}))
+    else:
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else max(console.width, _NARROWEST)
+        console.print(table(tally))
+    return 0 if tally.answers else 1
+
+
+async def _shown(chosen: Scenario, server: str) -> Tally:
+    dataset = load(chosen.task)
+    console = Console(stderr=True)
+    showing: list[asyncio.Task[None]] = []
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        def started(play: Play, tally: Tally) -> None:
+            stop_on_signals(play)
+            if console.is_terminal:
+                showing.append(asyncio.create_task(_show(live, tally)))
+
+        try:
+            return await simulate(chosen, dataset, server, started=started)
+        finally:
+            for task in showing:
+                task.cancel()
+            await asyncio.gather(*showing, return_exceptions=True)
+
+
+async def _show(live: Live, tally: Tally) -> None:
+    while True:
+        live.update(table(tally), refresh=True)
+        await asyncio.sleep(1 / _REFRESHES_PER_SECOND)

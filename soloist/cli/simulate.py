@@ -1,0 +1,72 @@
+"""`soloist simulate`: held-out data sent to a server at a rate, with scheduled shifts and delayed labels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from soloist.cli.programs import load
+from soloist.cli.session import DEFAULT_SERVER
+from soloist.cli.train import TASKS
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+_RATIO = click.FloatRange(min=0, max=1)
+_LABEL_FIELDS = {
+    "label_delay": "delay",
+    "label_mean_seconds": "mean_seconds",
+    "label_missing_ratio": "missing_ratio",
+    "label_repeated_ratio": "repeated_ratio",
+    "label_contradictory_ratio": "contradictory_ratio",
+}
+
+
+def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, int] | None:
+    if value is None:
+        return None
+    number, _, of = value.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise click.BadParameter("a part is given like 1/2")
+    return {"number": int(number), "of": int(of)}
+
+
+@click.command()
+@click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
+@click.option("--scenario", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
+@click.option("--model", help="Model to ask.")
+@click.option("--task", type=click.Choice(TASKS), help="Whose held-out data are sent.")
+@click.option("--version", help="Version or label; default: the server's choice.")
+@click.option("--rate", "rate_per_second", type=_POSITIVE, help="Sequences a second, Poisson arrivals; default: 20.")
+@click.option("--seconds", type=_POSITIVE, help="How long sequences arrive; default: until it is stopped.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed sends the same; default: 0.")
+@click.option("--part", callback=_part, metavar="N/M", help="Send the N-th of M parts of the data only.")
+@click.option("--stream-ratio", type=_RATIO, help="Share that goes as streams, in chunks; default: 0.")
+@click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames a chunk; default: cut at random.")
+@click.option("--shift", "shifts", multiple=True, metavar="KIND:NAME=VALUE,…", help="A shift; again for more.")
+@click.option("--label-delay", type=click.Choice(["constant", "exponential", "lognormal"]), help="Default: lognormal.")
+@click.option("--label-mean-seconds", type=click.FloatRange(min=0), help="Mean delay of labels; default: 5.")
+@click.option("--label-missing-ratio", type=_RATIO, help="Share of the labels that never come; default: 0.")
+@click.option("--label-repeated-ratio", type=_RATIO, help="Share that comes twice; default: 0.")
+@click.option("--label-contradictory-ratio", type=_RATIO, help="Share that a wrong one follows; default: 0.")
+@click.option("--no-labels", is_flag=True, help="Report no labels.")
+@click.option("--timeout-seconds", type=_POSITIVE, help="Longest an answer may take; default: 10.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def simulate(
+    server: str, file: Path | None, shifts: tuple[str, ...], no_labels: bool, as_json: bool, **options: Any
+) -> None:
+    """Send held-out data to a model at a rate, shift them on schedule, and report their labels later.
+
+    Options win over the scenario file, and shifts add to it. Shifts and their fields: docs/simulate.md. The first
+    interrupt ends the sending, and labels that are due are still reported.
+
+    Exit codes: 0 done, 1 nothing was answered, 2 wrong usage.
+    """
+    labels = {field: options.pop(option) for option, field in _LABEL_FIELDS.items()}
+    labels = {field: value for field, value in labels.items() if value is not None}
+    if no_labels:
+        labels["missing_ratio"] = 1.0
+    fields = {**options, "labels": labels}
+    run = load("simulation.command", "main", extras="bench")
+    sys.exit(run(fields, shifts, file, server=server, as_json=as_json))

@@ -1,0 +1,66 @@
+"""The monitoring demonstration from beginning to end, with one seed, one epoch and short phases: the same program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHIFT = "gain 1/2"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    out = tmp_path_factory.mktemp("monitoring")
+    command = [sys.executable, "-m", "demo.monitoring", "--out", str(out), "--seeds", "1", "--epochs", "1"]
+    command += ["--phase-seconds", "4", "--live-shift", SHIFT, "--offline-shift", "none", "--offline-shift", SHIFT]
+    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def report(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> Any:
+    out, ended = finished
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return json.loads((out / "report.json").read_text())
+
+
+def test_everything_promised_is_measured(report: Any) -> None:
+    assert report["passed"]
+    assert report["failures"] == []
+    assert [phase["letter"] for phase in report["live"]["phases"]] == ["A", "B1", "C1", "D"]
+    assert {row["shift"] for row in report["offline"]} == {"none", SHIFT}
+
+
+def test_every_request_was_answered_and_every_label_has_an_outcome(report: Any) -> None:
+    for phase in report["live"]["phases"]:
+        assert phase["sent"] == phase["answered"] > 0
+        assert phase["refused"] == {}
+        assert set(phase["outcomes"]) <= {"joined", "pending", "repeated", "contradictory", "run-over"}
+
+
+def test_the_recalibrated_version_answers_beside_the_stale_one_and_its_sibling(report: Any) -> None:
+    roles = [{matured["role"] for matured in phase["matured"]} for phase in report["live"]["phases"]]
+    assert roles == [{"batch", "layer"}, {"batch", "layer"}, {"batch", "layer", "recalibrated"}, {"batch", "layer"}]
+    (proposal,) = report["live"]["proposals"]
+    assert (proposal["version"], proposal["shift"], len(proposal["gates"])) == (3, SHIFT, 4)
+
+
+def test_the_shift_crosses_the_thresholds_of_the_stale_model(report: Any) -> None:
+    shifted = report["live"]["phases"][1]
+    assert any(
+        point["crossed"]
+        for point in report["live"]["skew"]
+        if point["version"] == 1 and shifted["begin_seconds"] <= point["at_seconds"] <= shifted["end_seconds"]
+    )
+
+
+def test_what_is_printed_and_the_page(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, ended = finished
+    for told in ("Offline, the whole held-out set", "Live, percent", "Skew beyond a threshold", "higher accuracy"):
+        assert told in ended.stdout
+    assert "All was measured." in (out / "report.html").read_text()
