@@ -74,7 +74,7 @@ def skew_over_time(live: Live) -> str:
             panel.set_xlabel("seconds")
         for panel in panels[::2]:
             panel.set_ylabel("× threshold")
-        panels[0].legend(loc="lower right", fontsize=8.5)
+        panels[0].legend(loc="lower center", fontsize=8.5)
 
     rows = -(-len(layers) // 2)
     return svg(draw, panels=2 * rows, rows=rows, size_inches=(9.2, 2.7 * rows), sharex=True)
