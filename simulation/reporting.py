@@ -88,7 +88,8 @@ class WaitingLabels:
                 self.add(label, self._clock.now() + _AGAIN_SECONDS)
             return
         except SoloistError as error:
-            self._tally.phases[labels[0].phase].labels[error.reason] += len(labels)
+            for label in labels:
+                self._tally.phases[label.phase].labels[error.reason] += 1
             return
         for label, outcome in zip(labels, outcomes, strict=True):
             self._tally.phases[label.phase].labels[outcome] += 1

@@ -14,7 +14,7 @@ from simulation.labels import PlannedLabel
 from simulation.play import Play
 from simulation.reporting import MOST_AT_ONCE, DueLabel, WaitingLabels
 from simulation.tally import LABEL_NO_ROOM, LABEL_TOO_LATE, NOT_SENT, Tally
-from soloist import Prediction, ResourceExhaustedError, UnavailableError
+from soloist import PreconditionError, Prediction, ResourceExhaustedError, UnavailableError
 from tests.unit.bench.conftest import FakeClock
 
 
@@ -158,6 +158,19 @@ async def test_a_report_is_never_larger_than_the_server_takes(clock: FakeClock) 
     played, _tally = play(clock, server, [request(0.0, *[1.0] * 2500)], most_labels=5000)
     await clock.run(played.run())
     assert sizes == [MOST_AT_ONCE, MOST_AT_ONCE, 500]
+
+
+async def test_labels_that_are_refused_count_in_their_own_phases(clock: FakeClock) -> None:
+    async def refuse(_labels: Sequence[DueLabel]) -> list[str]:
+        raise PreconditionError("off", code=grpc.StatusCode.FAILED_PRECONDITION, reason="FEEDBACK_OFF")
+
+    tally = Tally(["one", "two"])
+    labels = WaitingLabels(refuse, tally, clock, most=10)
+    for phase in (0, 1, 1):
+        labels.add(DueLabel(prediction_id="p", class_index=0, phase=phase), 1.0)
+    labels.finish(100.0)
+    await clock.run(labels.report_when_due())
+    assert [phase.labels for phase in tally.phases] == [Counter(FEEDBACK_OFF=1), Counter(FEEDBACK_OFF=2)]
 
 
 async def test_stopping_ends_the_sending_and_labels_are_still_reported(clock: FakeClock) -> None:
