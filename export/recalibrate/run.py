@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from export.errors import ExportError
 from export.recalibrate.gates import Bounds
 from export.recalibrate.proposal import Proposal, Request
+from export.recalibrate.sample import newest
 from models.data import DataError
 from models.training import CheckpointError
 from service.engine.session import ModelFileError
@@ -26,17 +28,19 @@ def run(
     sampled: Callable[[int], Sequence[SampledSequence]],
     least_sequences: float,
     least_seconds: float,
+    newest_seconds: float = math.inf,
     **request: object,
 ) -> int:
     """Recalibrate from the sampled traffic of a version, which `sampled` gives; other arguments are those of Request.
 
-    `sampled` raises ValueError or OSError where it can't.
+    Only sequences count that began within `newest_seconds` of the newest. `sampled` raises ValueError or OSError where
+    it can't.
     Returns 0 when every gate passed, 1 when one failed, 2 when it can't be tried.
     """
     bounds = Bounds(sequences=least_sequences, span_seconds=least_seconds)
     try:
         proposal = Proposal(Request(bounds=bounds, **request), _tell)  # type: ignore[arg-type]  # named as options are
-        return _PASSED if proposal.run(sampled(proposal.version)) else _FAILED
+        return _PASSED if proposal.run(newest(sampled(proposal.version), newest_seconds)) else _FAILED
     except _CAUSES as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _NOT_TRIED

@@ -30,6 +30,12 @@ class Halves:
     judge: Sequence[SampledSequence]
 
 
+def newest(sampled: Sequence[SampledSequence], seconds: float) -> list[SampledSequence]:
+    """Leave out what began more than so many seconds before the newest: statistics of two kinds of traffic fit none."""
+    last = max((each.first_seen_seconds for each in sampled), default=0.0)
+    return [each for each in sampled if each.first_seen_seconds >= last - seconds]
+
+
 def halves(sampled: Sequence[SampledSequence]) -> Halves:
     """Cut a sample in two. Raises ExportError when it is too small for that."""
     if len(sampled) < 2:

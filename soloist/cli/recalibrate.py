@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.FloatRange(min=0),
     required=True,
     help="How many sequences the stored statistics count for, against those of the sample.",
+)
+@click.option(
+    "--newest-seconds",
+    type=click.FloatRange(min=0),
+    default=math.inf,
+    show_default="all",
+    help="Leave out sequences that began longer before the newest: from before a shift, for instance.",
 )
 @click.option(
     "--least-sequences",
