@@ -13,7 +13,7 @@ from demo.monitoring.recalibrating import Episode
 from demo.monitoring.result import Live, Phase, Proposal
 from demo.monitoring.watching import Watch
 from models.data import Dataset
-from soloist import Admin, AsyncClient
+from soloist import Admin, AsyncMonitor
 
 _TIMEOUT_SECONDS = 60.0
 Say = Callable[[str], None]
@@ -26,9 +26,9 @@ async def play(plan: Plan, dataset: Dataset, server: str, labels: Path, *, recal
 
     Raises SoloistError, and what `recalibrate` raises.
     """
-    async with AsyncClient(server, timeout_seconds=_TIMEOUT_SECONDS) as client:
-        watch = Watch(client, plan.seeds, poll_seconds=plan.poll_seconds)
-        stage = Stage(plan, dataset, server, client, watch)
+    async with AsyncMonitor(server, timeout_seconds=_TIMEOUT_SECONDS) as monitor:
+        watch = Watch(monitor, plan.seeds, poll_seconds=plan.poll_seconds)
+        stage = Stage(plan, dataset, server, monitor, watch)
         await asyncio.to_thread(_set_up, plan, server)
         watch.of_versions(BATCH)
         async with watch.looking():

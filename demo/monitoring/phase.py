@@ -19,7 +19,7 @@ from simulation.run import simulate
 from simulation.scenario import Part, Scenario
 from simulation.shifts import Shift
 from simulation.tally import PhaseTally, Tally
-from soloist import AsyncClient, SoloistError
+from soloist import AsyncMonitor, SoloistError
 
 _SETTLING_SECONDS = 1.5  # in which the server writes the last answers and counts anew
 
@@ -45,8 +45,8 @@ class Course:
 class Stage:
     """A running server with the models of a plan on it, through its public interfaces."""
 
-    def __init__(self, plan: Plan, dataset: Dataset, server: str, client: AsyncClient, watch: Watch) -> None:
-        self._plan, self._dataset, self._server, self._client, self._watch = plan, dataset, server, client, watch
+    def __init__(self, plan: Plan, dataset: Dataset, server: str, monitor: AsyncMonitor, watch: Watch) -> None:
+        self._plan, self._dataset, self._server, self._monitor, self._watch = plan, dataset, server, monitor, watch
         self._labels: dict[int, dict[str, str]] = {seed: {} for seed in plan.seeds}
 
     def write_labels(self, folder: Path) -> dict[int, Path]:
@@ -113,7 +113,7 @@ class Stage:
     async def _matured(self, course: Course) -> dict[tuple[int, int], Matured]:
         found = {}
         for seed in self._plan.seeds:
-            for told in await self._client.accuracy(model_name(seed)):
+            for told in await self._monitor.accuracy(model_name(seed)):
                 if told.version not in course.roles:
                     continue
                 total = told.windows[0].total

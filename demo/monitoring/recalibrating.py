@@ -8,7 +8,7 @@ from pathlib import Path
 from demo.monitoring.plan import Plan, model_name
 from demo.monitoring.result import Proposal
 from demo.pool import Show, Step, run_all, tell
-from soloist import Client
+from soloist import Monitor
 
 _SPAN_SHARE = 1 / 4  # of a phase is the least that the sequences of an estimate have to span
 
@@ -60,8 +60,8 @@ def _propose(name: str, seed: int, plan: Plan, sources: Sources, episode: Episod
     )
     gates: list[str] = []
     recalibration = Recalibration(request, gates.append)
-    with Client(sources.server, timeout_seconds=None) as client:
-        kept = list(client.sampled_sequences(name, recalibration.version))
+    with Monitor(sources.server, timeout_seconds=None) as monitor:
+        kept = list(monitor.sampled_sequences(name, recalibration.version))
     sampled = [each for each in kept if each.first_seen_seconds >= episode.since_seconds]
     passed = recalibration.run(sampled)
     tell(Step(name=name, done=1, total=1, text="every gate passed" if passed else "a gate failed", finished=True))

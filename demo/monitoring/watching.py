@@ -15,14 +15,14 @@ from demo.monitoring.result import SkewPoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from soloist import AsyncClient, NormSkew
+    from soloist import AsyncMonitor, NormSkew
 
 
 class Watch:
     """What was seen so far; times count from `started`."""
 
-    def __init__(self, client: AsyncClient, seeds: Sequence[int], *, poll_seconds: float) -> None:
-        self._client, self._seeds, self._poll_seconds = client, seeds, poll_seconds
+    def __init__(self, monitor: AsyncMonitor, seeds: Sequence[int], *, poll_seconds: float) -> None:
+        self._monitor, self._seeds, self._poll_seconds = monitor, seeds, poll_seconds
         self._started, self._epoch_seconds = time.perf_counter(), time.time()
         self._versions: tuple[int, ...] = ()
         self.skew: list[SkewPoint] = []
@@ -55,7 +55,7 @@ class Watch:
         while True:
             for seed in self._seeds:
                 for version in self._versions:
-                    skew = await self._client.norm_skew(model_name(seed), version)
+                    skew = await self._monitor.norm_skew(model_name(seed), version)
                     self.skew += self._points(seed, skew, self.now())
             await asyncio.sleep(self._poll_seconds)
 

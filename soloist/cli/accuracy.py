@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soloist.cli.session import connected, server_options
+from soloist.cli.session import monitoring, server_options
 
 if TYPE_CHECKING:
     from soloist.client import SliceAccuracy, VersionAccuracy
@@ -39,8 +39,8 @@ def accuracy(
     The estimate is the mean calibrated confidence of all answers. It holds where the inputs have changed and what they
     mean has not; nothing but labels shows the other case.
     """
-    with connected(server, timeout_seconds) as client:
-        found = client.accuracy(model, version)
+    with monitoring(server, timeout_seconds) as monitor:
+        found = monitor.accuracy(model, version)
     if as_json:
         for each in found:
             click.echo(json.dumps(_object(each, window)))

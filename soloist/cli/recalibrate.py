@@ -75,10 +75,10 @@ def _read(path: Path, _version: int) -> list[SampledSequence]:
 
 
 def _fetched(server: str, model: str, version: int) -> list[SampledSequence]:
-    from soloist.client import Client, SoloistError
+    from soloist.client import Monitor, SoloistError
 
     try:
-        with Client(server, timeout_seconds=None) as client:
-            return list(client.sampled_sequences(model, version))
+        with Monitor(server, timeout_seconds=None) as monitor:
+            return list(monitor.sampled_sequences(model, version))
     except SoloistError as error:
         raise ValueError(f"{error.reason}: {error.message} ({server})") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from soloist.client import Client
+    from soloist.client import Client, Monitor
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -74,6 +74,16 @@ def connected(server: str, timeout_seconds: float) -> Iterator[Client]:
 
         with Client(server, timeout_seconds=timeout_seconds) as client:
             yield client
+
+
+@contextmanager
+def monitoring(server: str, timeout_seconds: float) -> Iterator[Monitor]:
+    """Open a monitor; a refusal is shown as `refusals_shown` does."""
+    with refusals_shown(server):
+        from soloist.client import Monitor
+
+        with Monitor(server, timeout_seconds=timeout_seconds) as monitor:
+            yield monitor
 
 
 @contextmanager

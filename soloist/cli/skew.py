@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from soloist.cli.session import connected, server_options, version_option
+from soloist.cli.session import monitoring, server_options, version_option
 
 if TYPE_CHECKING:
-    from soloist.client import Client
+    from soloist.client import Monitor
     from soloist.client.norm_skew import LayerSkew, NormSkew, SkewFigures
 
 _COLUMNS = ("LAYER", "KIND", "MEAN TID", "VARIANCE TID", "DIVERGENCE", "")
@@ -37,21 +37,21 @@ def skew(
 
     A cell is "figure / threshold": what held-out data rarely exceeds. Layers without running statistics are controls.
     """
-    with connected(server, timeout_seconds) as client:
-        found = client.norm_skew(model, version)
+    with monitoring(server, timeout_seconds) as monitor:
+        found = monitor.norm_skew(model, version)
         if sample is not None:
-            _save(client, found, sample)
+            _save(monitor, found, sample)
     if as_json:
         click.echo(json.dumps(_plain(found)))
     else:
         _show(found)
 
 
-def _save(client: Client, found: NormSkew, path: Path) -> None:
+def _save(monitor: Monitor, found: NormSkew, path: Path) -> None:
     from soloist.client.sample_file import save_sample
 
     try:
-        count = save_sample(path, client.sampled_sequences(found.model, found.version))
+        count = save_sample(path, monitor.sampled_sequences(found.model, found.version))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{path}: {count} sequences", err=True)

@@ -3,6 +3,7 @@
 from soloist.client.admin import Admin
 from soloist.client.aio import AsyncClient
 from soloist.client.aio_admin import AsyncAdmin
+from soloist.client.aio_monitor import AsyncMonitor
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.blocking import Client
 from soloist.client.channel import TLS
@@ -28,6 +29,7 @@ from soloist.client.errors import (
     UnavailableError,
 )
 from soloist.client.feedback import Label, LabelOutcome, SliceAccuracy, VersionAccuracy, WindowAccuracy
+from soloist.client.monitor import Monitor
 from soloist.client.norm_skew import LayerSkew, NormSkew, SampledSequence, SkewFigures
 from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
@@ -41,6 +43,7 @@ __all__ = [
     "Admin",
     "AsyncAdmin",
     "AsyncClient",
+    "AsyncMonitor",
     "AsyncStream",
     "BatchMates",
     "ChunkResult",
@@ -59,6 +62,7 @@ __all__ = [
     "ModelInfo",
     "ModelState",
     "ModelStatus",
+    "Monitor",
     "NormSkew",
     "NotFoundError",
     "Outcome",

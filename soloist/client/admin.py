@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from soloist.client import results
 from soloist.client.channel import TLS
+from soloist.client.connected import Connected
 from soloist.client.connection import Connection
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
 from soloist.client.rollout import Rollout, rollout, update_request
@@ -17,15 +17,16 @@ from soloist.v1 import sequence_inference_pb2
 _Response = TypeVar("_Response")
 
 
-class Admin:
+class Admin(Connected):
     """Asks one server (target "host:port"). Close it, or use `with`. Every method raises SoloistError.
 
     `timeout_seconds` bounds every call together with its retries: a model that is certified anew takes its time.
+    What the server has begun goes on when this is closed.
     """
 
     def __init__(self, target: str, *, tls: TLS | None = None, timeout_seconds: float | None = 60.0) -> None:
-        self._connection = Connection(
-            target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING
+        super().__init__(
+            Connection(target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
         )
 
     def load(self, model: str, version: int | None = None) -> list[results.ModelStatus]:
@@ -62,18 +63,6 @@ class Admin:
         request = update_request(model, labels, canary_percent, shadow_version)
         response = self._ask(self._connection.admin.UpdateRollout, request)
         return rollout(response.rollout)
-
-    def close(self) -> None:
-        """Close the connection; what is under way goes on at the server."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ask(self, method: Callable[..., _Response], request: object) -> _Response:
         return self._connection.call(method, request, self._connection.attempts(None))

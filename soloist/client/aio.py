@@ -5,38 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from types import TracebackType
-from typing import Self
-
-import grpc
 
 from soloist.client import requests, results
 from soloist.client.aio_catalogue import AsyncCatalogue
+from soloist.client.aio_connected import AsyncConnected
 from soloist.client.aio_connection import AsyncConnection
-from soloist.client.aio_exchange import AsyncExchange
+from soloist.client.aio_opener import AsyncOpener
 from soloist.client.aio_reporter import AsyncReporter
 from soloist.client.aio_stream import AsyncStream
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition
 from soloist.client.comparison_messages import compare_request, comparison
-from soloist.client.errors import InvalidInputError, from_rpc_error
-from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
+from soloist.client.errors import InvalidInputError
+from soloist.client.feedback import Label, LabelOutcome
 from soloist.client.frames import Frames
-from soloist.client.norm_skew import (
-    NormSkew,
-    SampledSequence,
-    norm_skew,
-    norm_skew_request,
-    sampled_sequence,
-    sampled_sequences_request,
-)
 from soloist.client.pipeline import Chunks, Pipeline
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
-from soloist.client.tensors import Array
-from soloist.v1 import sequence_inference_pb2 as pb
 
 
-class AsyncClient:
+class AsyncClient(AsyncConnected):
     """Asks one server (target "host:port") from one event loop. Connects at the first call; `async with`, or close it.
 
     `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
@@ -52,9 +39,10 @@ class AsyncClient:
         retry: RetryPolicy = DEFAULT_RETRY,
         timing: Timing = SYSTEM_TIMING,
     ) -> None:
-        self._connection = AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        super().__init__(AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
         self._catalogue = AsyncCatalogue(self._connection)
         self._reporter = AsyncReporter(self._connection)
+        self._opener = AsyncOpener(self._connection, self._catalogue)
 
     async def predict(
         self,
@@ -92,11 +80,8 @@ class AsyncClient:
         Only opening it is tried again. `timeout_seconds` bounds the whole stream; without it a stream may last for
         ever, and the client's own timeout bounds the tries to open it.
         """
-
-        async def begin() -> tuple[AsyncExchange, pb.Opened]:
-            return await self._open(model, version, every_frame=every_frame, timeout_seconds=timeout_seconds)
-
-        return AsyncStream(begin, self._convert_chunk)
+        request = requests.open_request(model, version, every_frame=every_frame)
+        return AsyncStream(lambda: self._opener.open(request, timeout_seconds), self._opener.convert)
 
     async def stream_chunks(
         self,
@@ -115,8 +100,9 @@ class AsyncClient:
         """
         if ahead < 1:
             raise ValueError(f"ahead must be at least 1, not {ahead}")
-        exchange, opened = await self._open(model, version, every_frame=every_frame, timeout_seconds=timeout_seconds)
-        pipeline = Pipeline(exchange, opened, self._convert_chunk, ahead=ahead)
+        request = requests.open_request(model, version, every_frame=every_frame)
+        exchange, opened = await self._opener.open(request, timeout_seconds)
+        pipeline = Pipeline(exchange, opened, self._opener.convert, ahead=ahead)
         async with aclosing(pipeline.results(chunks)) as answers:
             async for answer in answers:
                 yield answer
@@ -167,42 +153,15 @@ class AsyncClient:
         """Report labels without end in one call: how many came to what. It isn't tried again."""
         return await self._reporter.stream(labels, timeout_seconds)
 
-    async def accuracy(
-        self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
-    ) -> list[VersionAccuracy]:
-        """Tell how right a model was lately, by the labels reported: one version, or each that has answered."""
-        return await self._reporter.accuracy(model, version, timeout_seconds)
-
     async def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""
-        attempts = self._connection.attempts(timeout_seconds)
-        response = await self._connection.call(self._connection.stub.ListModels, pb.ListModelsRequest(), attempts)
-        return [results.model_status(status) for status in response.models]
+        return await self._catalogue.models(self._connection.attempts(timeout_seconds))
 
     async def model(
         self, name: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
     ) -> results.ModelInfo:
         """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return await self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
-
-    async def norm_skew(
-        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
-    ) -> NormSkew:
-        """As Client.norm_skew."""
-        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
-        return norm_skew(await self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
-
-    async def sampled_sequences(
-        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
-    ) -> AsyncGenerator[SampledSequence]:
-        """As Client.sampled_sequences."""
-        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
-        request = sampled_sequences_request(model, version)
-        try:
-            async for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
-                yield sampled_sequence(each)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
 
     async def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
         """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""
@@ -211,29 +170,3 @@ class AsyncClient:
     async def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:
         """Return as soon as `ready` is true; raises DeadlineExceededError when the time is over."""
         await self._connection.wait_until_serves(model, timeout_seconds)
-
-    async def close(self) -> None:
-        """Close the connection; what is under way is cancelled."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def _open(
-        self, model: str, version: requests.Version | None, *, every_frame: bool, timeout_seconds: float | None
-    ) -> tuple[AsyncExchange, pb.Opened]:
-        request = requests.open_request(model, version, every_frame=every_frame)
-
-        async def open_once(_remaining_seconds: float | None) -> tuple[AsyncExchange, pb.Opened]:
-            exchange = AsyncExchange(self._connection.stub, timeout_seconds)
-            return exchange, (await exchange.ask(request)).opened
-
-        return await self._connection.attempts(timeout_seconds).run_async(open_once)
-
-    async def _convert_chunk(self, frames: Frames, opened: pb.Opened) -> Array:
-        return await self._catalogue.convert(frames, opened.model, opened.version, self._connection.attempts(None))

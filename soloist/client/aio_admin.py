@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from soloist.client import results
+from soloist.client.aio_connected import AsyncConnected
 from soloist.client.aio_connection import AsyncConnection
 from soloist.client.channel import TLS
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
@@ -17,15 +17,16 @@ from soloist.v1 import sequence_inference_pb2
 _Response = TypeVar("_Response")
 
 
-class AsyncAdmin:
+class AsyncAdmin(AsyncConnected):
     """Asks one server (target "host:port") from one event loop: as Admin, with `async with` and `await`.
 
     `timeout_seconds` bounds every call together with its retries: a model that is certified anew takes its time.
+    What the server has begun goes on when this is closed.
     """
 
     def __init__(self, target: str, *, tls: TLS | None = None, timeout_seconds: float | None = 60.0) -> None:
-        self._connection = AsyncConnection(
-            target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING
+        super().__init__(
+            AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
         )
 
     async def load(self, model: str, version: int | None = None) -> list[results.ModelStatus]:
@@ -62,18 +63,6 @@ class AsyncAdmin:
         request = update_request(model, labels, canary_percent, shadow_version)
         response = await self._ask(self._connection.admin.UpdateRollout, request)
         return rollout(response.rollout)
-
-    async def close(self) -> None:
-        """Close the connection; what is under way goes on at the server."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def _ask(self, method: Callable[..., Awaitable[_Response]], request: object) -> _Response:
         return await self._connection.call(method, request, self._connection.attempts(None))

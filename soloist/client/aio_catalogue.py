@@ -5,9 +5,10 @@ from __future__ import annotations
 from soloist.client import requests
 from soloist.client.aio_connection import AsyncConnection
 from soloist.client.frames import Frames, needs_signature, to_model_frames
-from soloist.client.results import ModelInfo, model_info
+from soloist.client.results import ModelInfo, ModelStatus, model_info, model_status
 from soloist.client.retry import Attempts
 from soloist.client.tensors import Array
+from soloist.v1 import sequence_inference_pb2 as pb
 
 
 class AsyncCatalogue:
@@ -16,6 +17,11 @@ class AsyncCatalogue:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._signatures = requests.Signatures()
+
+    async def models(self, attempts: Attempts) -> list[ModelStatus]:
+        """Ask the server for every version of every model."""
+        response = await self._connection.call(self._connection.stub.ListModels, pb.ListModelsRequest(), attempts)
+        return [model_status(status) for status in response.models]
 
     async def model(self, name: str, version: requests.Version | None, attempts: Attempts) -> ModelInfo:
         """Ask the server what it knows of a model."""

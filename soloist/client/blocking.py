@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 
 from soloist.client import requests, results
 from soloist.client.catalogue import Catalogue
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition
 from soloist.client.comparison_messages import compare_request, comparison
+from soloist.client.connected import Connected
 from soloist.client.connection import Connection
 from soloist.client.errors import InvalidInputError
-from soloist.client.exchange import Exchange
-from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
+from soloist.client.feedback import Label, LabelOutcome
 from soloist.client.frames import Frames
-from soloist.client.norm_skew import (
-    NormSkew,
-    SampledSequence,
-    each_sampled_sequence,
-    norm_skew,
-    norm_skew_request,
-    sampled_sequences_request,
-)
+from soloist.client.opener import Opener
 from soloist.client.reporter import Reporter
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
-from soloist.client.tensors import Array
-from soloist.v1 import sequence_inference_pb2 as pb
 
 
-class Client:
+class Client(Connected):
     """Asks one server (target "host:port"). Connects at the first call; threads may share it; close it, or use `with`.
 
     `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
@@ -48,9 +37,10 @@ class Client:
         retry: RetryPolicy = DEFAULT_RETRY,
         timing: Timing = SYSTEM_TIMING,
     ) -> None:
-        self._connection = Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        super().__init__(Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
         self._catalogue = Catalogue(self._connection)
         self._reporter = Reporter(self._connection)
+        self._opener = Opener(self._connection, self._catalogue)
 
     def predict(
         self,
@@ -90,15 +80,7 @@ class Client:
         ever, and the client's own timeout bounds the tries to open it.
         """
         request = requests.open_request(model, version, every_frame=every_frame)
-
-        def open_once(_remaining_seconds: float | None) -> tuple[Exchange, pb.Opened]:
-            exchange = Exchange(self._connection.stub, timeout_seconds)
-            return exchange, exchange.ask(request).opened
-
-        def convert(frames: Frames, opened: pb.Opened) -> Array:
-            return self._catalogue.convert(frames, opened.model, opened.version, self._connection.attempts(None))
-
-        return Stream(lambda: self._connection.attempts(timeout_seconds).run(open_once), convert)
+        return Stream(lambda: self._opener.open(request, timeout_seconds), self._opener.convert)
 
     def compare(
         self,
@@ -151,38 +133,15 @@ class Client:
         """Report labels without end in one call: how many came to what. It isn't tried again."""
         return self._reporter.stream(labels, timeout_seconds)
 
-    def accuracy(
-        self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
-    ) -> list[VersionAccuracy]:
-        """Tell how right a model was lately, by the labels reported: one version, or each that has answered."""
-        return self._reporter.accuracy(model, version, timeout_seconds)
-
     def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""
-        attempts = self._connection.attempts(timeout_seconds)
-        response = self._connection.call(self._connection.stub.ListModels, pb.ListModelsRequest(), attempts)
-        return [results.model_status(status) for status in response.models]
+        return self._catalogue.models(self._connection.attempts(timeout_seconds))
 
     def model(
         self, name: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
     ) -> results.ModelInfo:
         """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
-
-    def norm_skew(
-        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
-    ) -> NormSkew:
-        """Tell how far what enters the normalisers of a model is from what they were trained on."""
-        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
-        return norm_skew(self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
-
-    def sampled_sequences(
-        self, model: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
-    ) -> Iterator[SampledSequence]:
-        """Yield the sequences that the server has kept of a model's traffic, the oldest first; not tried again."""
-        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
-        request = sampled_sequences_request(model, version)
-        return each_sampled_sequence(self._connection.norm_skew.ListSampledSequences, request, bound)
 
     def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
         """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""
@@ -191,15 +150,3 @@ class Client:
     def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:
         """Return as soon as `ready` is true; raises DeadlineExceededError when the time is over."""
         self._connection.wait_until_serves(model, timeout_seconds)
-
-    def close(self) -> None:
-        """Close the connection; what is under way is cancelled."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import grpc
-
-from soloist.client.errors import from_rpc_error
 from soloist.client.requests import Version, which
 from soloist.client.tensors import Array, to_array
 from soloist.v1 import norm_skew_pb2 as pb
@@ -107,17 +102,6 @@ def sampled_sequence(response: pb.ListSampledSequencesResponse) -> SampledSequen
         frames=to_array(response.frames),
         prediction_ids=tuple(response.prediction_ids),
     )
-
-
-def each_sampled_sequence(
-    method: Callable[..., Any], request: pb.ListSampledSequencesRequest, timeout_seconds: float | None
-) -> Iterator[SampledSequence]:
-    """Ask for the kept sequences, and unpack them as they come; raises SoloistError."""
-    try:
-        for response in method(request, timeout=timeout_seconds):
-            yield sampled_sequence(response)
-    except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
 
 
 def _layer(message: pb.LayerSkew) -> LayerSkew:

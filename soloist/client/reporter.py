@@ -1,12 +1,12 @@
-"""Labels on their way to one server, and its accuracy; blocking."""
+"""Labels on their way to one server; blocking."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from soloist.client.connection import Connection
-from soloist.client.feedback import Label, LabelOutcome, VersionAccuracy
-from soloist.client.feedback_messages import accuracies, chunks, counts, outcomes
+from soloist.client.feedback import Label, LabelOutcome
+from soloist.client.feedback_messages import chunks, counts, outcomes
 from soloist.client.retry import NO_RETRY, SYSTEM_TIMING, Attempts
 from soloist.v1 import feedback_pb2 as pb
 
@@ -30,9 +30,3 @@ class Reporter:
         requests = (pb.ReportStreamRequest(labels=chunk) for chunk in chunks(labels))
         attempts = Attempts(NO_RETRY, SYSTEM_TIMING, timeout_seconds)
         return counts(self._connection.call(self._connection.feedback.ReportStream, requests, attempts))
-
-    def accuracy(self, model: str, version: int | None, timeout_seconds: float | None) -> list[VersionAccuracy]:
-        """Ask how right a model was."""
-        request = pb.GetAccuracyRequest(model=model, version=version or 0)
-        attempts = self._connection.attempts(timeout_seconds)
-        return list(accuracies(self._connection.call(self._connection.feedback.GetAccuracy, request, attempts)))

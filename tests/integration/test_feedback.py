@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from soloist import NO_RETRY, Admin, AsyncClient, Client, Label, LabelOutcome, SoloistError
+from soloist import NO_RETRY, Admin, AsyncClient, AsyncMonitor, Client, Label, LabelOutcome, Monitor, SoloistError
 from soloist.cli.main import main
 from soloist.v1 import feedback_pb2 as pb
 from soloist.v1 import feedback_pb2_grpc
@@ -44,6 +44,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def client(judged: RunningServer) -> Iterator[Client]:
     with Client(judged.grpc, retry=NO_RETRY) as client:
         yield client
+
+
+@pytest.fixture
+def monitor(judged: RunningServer) -> Iterator[Monitor]:
+    with Monitor(judged.grpc, retry=NO_RETRY) as monitor:
+        yield monitor
 
 
 def logged(client: Client, prediction_id: str) -> str:
@@ -84,16 +90,16 @@ def test_a_label_that_is_faster_than_the_log_is_joined_later(judged: RunningServ
     assert client.report(answer, "right") is LabelOutcome.REPEATED
 
 
-def test_accuracy_is_told_by_version_and_in_metrics(judged: RunningServer, client: Client) -> None:
+def test_accuracy_is_told_by_version_and_in_metrics(judged: RunningServer, client: Client, monitor: Monitor) -> None:
     client.report(answered(client, 1, version=1), "right")
     client.report(answered(client, 1, version=2), "right")
-    first, second = client.accuracy("sums")
+    first, second = monitor.accuracy("sums")
     assert [(each.version, each.norm) for each in (first, second)] == [(1, "layer"), (2, "batch")]
     assert [window.window for window in first.windows] == ["5m", "1h", "1d"]
     assert second.windows[0].total.accuracy == 0
     assert second.windows[0].confusion["right", "left"] >= 1
     assert first.windows[0].total.accuracy is not None
-    assert [each.version for each in client.accuracy("sums", 2)] == [2]
+    assert [each.version for each in monitor.accuracy("sums", 2)] == [2]
 
     def scraped() -> list[float]:
         found = judged.samples("soloist_accuracy_ratio{").get("soloist_accuracy_ratio", {})
@@ -103,9 +109,9 @@ def test_accuracy_is_told_by_version_and_in_metrics(judged: RunningServer, clien
     assert eventually(lambda: scraped() == [0.0])
 
 
-def test_a_shadow_is_judged_by_the_same_label(judged: RunningServer, client: Client) -> None:
+def test_a_shadow_is_judged_by_the_same_label(judged: RunningServer, client: Client, monitor: Monitor) -> None:
     def of_shadow() -> int:
-        return sum(each.windows[0].total.labels for each in client.accuracy("sums", 2))
+        return sum(each.windows[0].total.labels for each in monitor.accuracy("sums", 2))
 
     with Admin(judged.grpc) as operator:
         before = of_shadow()
@@ -150,15 +156,15 @@ def test_a_stream_that_breaks_off_tells_how_far_it_came(judged: RunningServer, c
     assert client.report(good.prediction_id, 1) is LabelOutcome.REPEATED
 
 
-async def test_the_asynchronous_client_reports_too(judged: RunningServer) -> None:
-    async with AsyncClient(judged.grpc) as client:
+async def test_the_asynchronous_clients_report_and_monitor_too(judged: RunningServer) -> None:
+    async with AsyncClient(judged.grpc) as client, AsyncMonitor(judged.grpc) as monitor:
         answer = (await client.predict("sums", sequence(0), version=1)).prediction_id
         event_time = datetime.now(UTC) + timedelta(seconds=5)
         assert await client.report(answer, "left", event_time=event_time) in ("joined", "pending")
         (outcome,) = await client.report_many([Label(prediction_id=answer, label="left")])
         assert outcome in ("repeated", "pending")
         assert sum((await client.report_stream([Label(prediction_id=answer, label="left")])).values()) == 1
-        assert {each.version for each in await client.accuracy("sums", 1)} == {1}
+        assert {each.version for each in await monitor.accuracy("sums", 1)} == {1}
 
 
 def _soloist(server: RunningServer, *arguments: str, stdin: str = "") -> Result:
@@ -193,23 +199,27 @@ def test_the_command_shows_accuracy(judged: RunningServer, client: Client) -> No
     assert told["windows"][0]["slices"][0]["labels"] >= 1
 
 
-def test_accuracy_of_nobody(client: Client) -> None:
+def test_accuracy_of_nobody(monitor: Monitor) -> None:
     with pytest.raises(SoloistError) as caught:
-        client.accuracy("nobody")
+        monitor.accuracy("nobody")
     assert caught.value.reason == "MODEL_NOT_FOUND"
     with pytest.raises(SoloistError) as caught:
-        client.accuracy("sums", 7)
+        monitor.accuracy("sums", 7)
     assert caught.value.reason == "MODEL_VERSION_NOT_FOUND"
 
 
 def test_a_server_without_a_log_refuses(tmp_path: Path) -> None:
     write_classifier(tmp_path / "repository")
-    with running_server(tmp_path / "repository", tmp_path) as server, Client(server.grpc) as client:
+    with (
+        running_server(tmp_path / "repository", tmp_path) as server,
+        Client(server.grpc) as client,
+        Monitor(server.grpc) as monitor,
+    ):
         answer = client.predict("sums", sequence(0)).prediction_id
         for ask in (
             lambda: client.report(answer, "left"),
             lambda: client.report_stream([Label(prediction_id=answer, label="left")]),
-            lambda: client.accuracy("sums"),
+            lambda: monitor.accuracy("sums"),
         ):
             with pytest.raises(SoloistError) as caught:
                 ask()

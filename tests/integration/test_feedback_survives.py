@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from soloist import NO_RETRY, Client, Label, LabelOutcome, SoloistError
+from soloist import NO_RETRY, Client, Label, LabelOutcome, Monitor, SoloistError
 from tests.integration.labelling import sequence, write_classifier
 from tests.servers import RunningServer, eventually, running_server
 
@@ -34,9 +34,10 @@ def served(repository: Path, **settings: Any) -> Iterator[tuple[RunningServer, C
         yield server, client
 
 
-def labelled(client: Client) -> tuple[int, int, int]:
+def labelled(server: RunningServer) -> tuple[int, int, int]:
     """Count answers, labels and right ones in the longest window."""
-    versions = client.accuracy("sums")
+    with Monitor(server.grpc, retry=NO_RETRY) as monitor:
+        versions = monitor.accuracy("sums")
     total = versions[0].windows[-1].total if versions else None
     return (total.answers, total.labels, total.correct) if total else (0, 0, 0)
 
@@ -44,23 +45,23 @@ def labelled(client: Client) -> tuple[int, int, int]:
 def test_acknowledged_labels_survive_a_kill_and_count_once(repository: Path) -> None:
     with served(repository) as (server, client):
         answers = [client.predict("sums", sequence(number % 2)).prediction_id for number in range(BATCH * BATCHES)]
-        assert eventually(lambda: labelled(client)[0] == len(answers))
+        assert eventually(lambda: labelled(server)[0] == len(answers))
         # Class 0 for all: half of them is right.
         labels = [Label(prediction_id=each, label=0) for each in answers]
         acknowledged = killed_while_reporting(server, client, labels)
     assert len(acknowledged) >= len(labels) // 2
-    with served(repository) as (_, client):
+    with served(repository) as (server, client):
         # The batch under way when it was killed may be on disk, unacknowledged; no other can be.
-        _, found, right = labelled(client)
+        _, found, right = labelled(server)
         assert len(acknowledged) <= found <= len(acknowledged) + BATCH
         assert right == found // 2
         assert set(client.report_many(acknowledged)) == {LabelOutcome.REPEATED}
-        assert labelled(client) == (len(answers), found, right)
+        assert labelled(server) == (len(answers), found, right)
         outcomes = Counter(client.report_many(labels))
         assert outcomes == {LabelOutcome.JOINED: len(labels) - found, LabelOutcome.REPEATED: found}
-        assert labelled(client) == (len(labels), len(labels), len(labels) // 2)
+        assert labelled(server) == (len(labels), len(labels), len(labels) // 2)
         assert set(client.report_many(labels)) == {LabelOutcome.REPEATED}
-        assert labelled(client) == (len(labels), len(labels), len(labels) // 2)
+        assert labelled(server) == (len(labels), len(labels), len(labels) // 2)
 
 
 def killed_while_reporting(server: RunningServer, client: Client, labels: list[Label]) -> list[Label]:
@@ -99,7 +100,7 @@ def test_a_label_that_waits_survives_a_kill(repository: Path) -> None:
     with served(repository) as (server, client):
         # The answer was not yet on disk, as the loss window says; the label is, and waits as long as one may.
         assert client.report(lost, 0) is LabelOutcome.PENDING
-        assert labelled(client) == (0, 0, 0)
+        assert labelled(server) == (0, 0, 0)
 
 
 def test_a_drain_loses_nothing(repository: Path) -> None:
@@ -107,9 +108,9 @@ def test_a_drain_loses_nothing(repository: Path) -> None:
         answers = [client.predict("sums", sequence(1)).prediction_id for _ in range(20)]
         server.ask_to_stop()
         assert server.exit_code() == 0
-    with served(repository) as (_, client):
+    with served(repository) as (server, client):
         assert client.report_many(Label(prediction_id=each, label=1) for each in answers) == ["joined"] * 20
-        assert labelled(client) == (20, 20, 20)
+        assert labelled(server) == (20, 20, 20)
 
 
 def test_two_servers_share_one_log(repository: Path) -> None:
@@ -121,15 +122,15 @@ def test_two_servers_share_one_log(repository: Path) -> None:
             answers.append(client.predict("sums", sequence(1)).prediction_id)
             # Who takes the label need not be who answered.
             assert colleague.report(answers[-1], 1) in (LabelOutcome.JOINED, LabelOutcome.PENDING)
-        assert eventually(lambda: labelled(first) == (50, 50, 50))
-        assert labelled(second) == (50, 50, 50)
+        assert eventually(lambda: labelled(one) == (50, 50, 50))
+        assert labelled(other) == (50, 50, 50)
         labels = [Label(prediction_id=each, label=1) for each in answers]
         threads = [threading.Thread(target=client.report_many, args=(labels,)) for client in (first, second)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert labelled(first) == labelled(second) == (50, 50, 50)
+        assert labelled(one) == labelled(other) == (50, 50, 50)
         joined = [server.total("soloist_labels_total", outcome="joined") for server in (one, other)]
         assert sum(joined) == 50
         for server in (one, other):

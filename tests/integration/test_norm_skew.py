@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from soloist import Admin, AsyncClient, Client, NormSkew, SampledSequence, SoloistError
+from soloist import Admin, AsyncClient, AsyncMonitor, Client, Monitor, NormSkew, SampledSequence, SoloistError
 from soloist.cli.main import main
 from tests.probe_graphs import LAYER, WINDOW, write
 from tests.servers import RunningServer, eventually, running_server
@@ -44,13 +44,13 @@ def chunked(server: RunningServer, values: list[float]) -> None:
 
 def pooled(server: RunningServer, answers: int, **which: Any) -> NormSkew:
     assert eventually(lambda: server.total(PROBES, outcome="probed") == answers)
-    with Client(server.grpc) as client:
-        return client.norm_skew("sums", **which)
+    with Monitor(server.grpc) as monitor:
+        return monitor.norm_skew("sums", **which)
 
 
 def test_traffic_as_in_training_crosses_nothing_and_a_gain_does(watching: RunningServer) -> None:
-    with Client(watching.grpc) as client:
-        assert client.norm_skew("sums").since_seconds is None
+    with Client(watching.grpc) as client, Monitor(watching.grpc) as monitor:
+        assert monitor.norm_skew("sums").since_seconds is None
         for _ in range(2 * WINDOW):
             client.predict("sums", column(AS_TRAINED))
         before = pooled(watching, 2 * WINDOW)
@@ -103,8 +103,8 @@ def test_chunks_add_up_to_the_whole(watching: RunningServer) -> None:
 
 
 def kept(server: RunningServer) -> list[SampledSequence]:
-    with Client(server.grpc) as client:
-        return list(client.sampled_sequences("sums"))
+    with Monitor(server.grpc) as monitor:
+        return list(monitor.sampled_sequences("sums"))
 
 
 def test_the_last_answer_s_id_is_told_and_times_are_in_order(watching: RunningServer) -> None:
@@ -125,7 +125,7 @@ def test_a_shadow_of_another_normaliser_stands_beside(tmp_path: Path) -> None:
             for _ in range(3 * WINDOW):
                 client.predict("sums", column(AS_TRAINED))
             assert pooled(server, 6 * WINDOW).version == 1
-            batch, control = client.norm_skew("sums", 1), client.norm_skew("sums", 2)
+        batch, control = pooled(server, 6 * WINDOW, version=1), pooled(server, 6 * WINDOW, version=2)
         series = server.samples("soloist_norm_input_mean")["soloist_norm_input_mean"]
     assert (control.norm, control.layers[0].reference, control.layers[0].figures) == ("layer", None, None)
     assert list(control.layers[0].live.mean) == list(batch.layers[0].live.mean)
@@ -133,15 +133,15 @@ def test_a_shadow_of_another_normaliser_stands_beside(tmp_path: Path) -> None:
     assert len(series) == 2
 
 
-async def test_the_client_for_asyncio_is_told_the_same(watching: RunningServer) -> None:
-    async with AsyncClient(watching.grpc) as client:
+async def test_the_monitor_for_asyncio_is_told_the_same(watching: RunningServer) -> None:
+    async with AsyncClient(watching.grpc) as client, AsyncMonitor(watching.grpc) as monitor:
         for _ in range(WINDOW + 1):
             await client.predict("sums", column(AS_TRAINED))
         told = await asyncio.to_thread(pooled, watching, WINDOW + 1)
-        assert (await client.norm_skew("sums")).layers == told.layers
-        found = [each.frames.tolist() async for each in client.sampled_sequences("sums")]
+        assert (await monitor.norm_skew("sums")).layers == told.layers
+        found = [each.frames.tolist() async for each in monitor.sampled_sequences("sums")]
         with pytest.raises(SoloistError, match="nobody"):
-            await anext(client.sampled_sequences("nobody"))
+            await anext(monitor.sampled_sequences("nobody"))
     assert found == [column(AS_TRAINED).tolist()] * (WINDOW + 1)
 
 
@@ -151,7 +151,7 @@ def test_nothing_is_kept_unless_the_operator_says_so(tmp_path: Path) -> None:
         client.predict("sums", column([1.0]))
         pooled(server, 1)
         with pytest.raises(SoloistError, match="skew_keep_sequences") as refused:
-            list(client.sampled_sequences("sums"))
+            kept(server)
     assert refused.value.reason == "SAMPLE_NOT_KEPT"
 
 
@@ -159,7 +159,7 @@ def test_without_a_share_nothing_is_probed(tmp_path: Path) -> None:
     write(tmp_path / "repository")
     with running_server(tmp_path / "repository", tmp_path, skew_probe_ratio=0) as server, Client(server.grpc) as client:
         client.predict("sums", column([1.0]))
-        assert client.norm_skew("sums").probe_ratio == 0
+        assert pooled(server, 0).probe_ratio == 0
         assert server.total(PROBES) == 0
         server.ask_to_stop()
         assert server.exit_code() == 0

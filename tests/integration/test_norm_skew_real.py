@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.data import load
-from soloist import Client, NormSkew
+from soloist import Client, Monitor, NormSkew
 from tests.servers import RunningServer, eventually, running_server
 
 MODEL = "vowels-tcn-batch"
@@ -29,13 +29,14 @@ def pooled(repository: Path, folder: Path, sequences: list[Any], *, chunk_frames
     with (
         running_server(repository, folder, skew_probe_ratio=1, skew_half_life_seconds=1e9, skew_core_ratio=1) as server,
         Client(server.grpc) as client,
+        Monitor(server.grpc) as monitor,
     ):
         answers = 0
         for frames in sequences:
             answers += _streamed(client, frames, chunk_frames) if chunk_frames else _whole(client, frames)
             _await(server, answers - AHEAD)
         _await(server, answers)
-        return client.norm_skew(MODEL)
+        return monitor.norm_skew(MODEL)
 
 
 def _whole(client: Client, frames: Any) -> int:

@@ -17,7 +17,7 @@ from models.data import Dataset, Split
 from simulation.run import simulate
 from simulation.scenario import ScenarioError, scenario
 from simulation.tally import Tally
-from soloist import Client
+from soloist import Monitor
 from tests.graphs import Sums
 from tests.servers import RunningServer, eventually, running_server
 
@@ -71,14 +71,14 @@ def test_the_server_counts_what_was_sent_and_reported(logged: RunningServer, dat
     assert sum(outcomes.values()) == before.labels_planned + after.labels_planned
 
     def settled() -> bool:
-        with Client(logged.grpc) as client:
-            (version,) = client.accuracy(MODEL.name)
+        with Monitor(logged.grpc) as monitor:
+            (version,) = monitor.accuracy(MODEL.name)
         total = version.windows[0].total
         return total.answers == sent and total.labels == sum(outcomes.values()) - outcomes["repeated"]
 
     assert eventually(settled)
-    with Client(logged.grpc) as client:
-        total = client.accuracy(MODEL.name)[0].windows[0].total
+    with Monitor(logged.grpc) as monitor:
+        total = monitor.accuracy(MODEL.name)[0].windows[0].total
     assert 0 < total.correct < total.labels
     assert total.label_coverage == pytest.approx(0.7, abs=0.2)
 

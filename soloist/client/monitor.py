@@ -1,0 +1,76 @@
+"""What an operator reads while a server runs, blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+
+from soloist.client.channel import TLS
+from soloist.client.connected import Connected
+from soloist.client.connection import Connection
+from soloist.client.errors import from_rpc_error
+from soloist.client.feedback import VersionAccuracy
+from soloist.client.feedback_messages import accuracies
+from soloist.client.norm_skew import (
+    NormSkew,
+    SampledSequence,
+    norm_skew,
+    norm_skew_request,
+    sampled_sequence,
+    sampled_sequences_request,
+)
+from soloist.client.requests import Version
+from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy
+from soloist.v1 import feedback_pb2 as pb
+
+
+class Monitor(Connected):
+    """Asks one server (target "host:port"), and changes nothing there. Close it, or use `with`.
+
+    `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
+    Every method raises SoloistError.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: TLS | None = None,
+        timeout_seconds: float | None = 30.0,
+        retry: RetryPolicy = DEFAULT_RETRY,
+    ) -> None:
+        super().__init__(Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=SYSTEM_TIMING))
+
+    def accuracy(
+        self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
+    ) -> list[VersionAccuracy]:
+        """Tell how right a model was lately, by the labels reported: one version, or each that has answered."""
+        request = pb.GetAccuracyRequest(model=model, version=version or 0)
+        attempts = self._connection.attempts(timeout_seconds)
+        return list(accuracies(self._connection.call(self._connection.feedback.GetAccuracy, request, attempts)))
+
+    def norm_skew(
+        self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
+    ) -> NormSkew:
+        """Tell how far what enters the normalisers of a model is from what they were trained on.
+
+        `version` is a number or a label, as for Client.predict.
+        """
+        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
+        return norm_skew(self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
+
+    def sampled_sequences(
+        self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
+    ) -> Iterator[SampledSequence]:
+        """Yield the sequences that the server has kept of a model's traffic, the oldest first; not tried again.
+
+        `version` as for norm_skew. `timeout_seconds` bounds all of them together, from the first that is asked for.
+        """
+        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        request = sampled_sequences_request(model, version)
+        try:
+            for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
+                yield sampled_sequence(each)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
