@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from service.batcher.composition import Compose, compose
+from service.batcher.execution import Done, execute
 from service.batcher.job import Answer, Job
 from service.batcher.lane import BatchLimits, Lane
 from service.errors import Reason, ServiceError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from service.batcher.witness import Summon
-    from service.engine.runner import Row, RowResult, RunSeconds
+    from service.engine.runner import Row, RunSeconds
     from service.engine.servable import Servable
     from service.metrics import Metrics
 
@@ -111,47 +113,41 @@ class Batcher:
         self._free_workers -= 1
         started = time.perf_counter()
         rows = [job.begin_slice(frames, started) for job, frames in batch]
-        run = asyncio.get_running_loop().run_in_executor(self._executor, _timed, lane.servable, rows)
-        run.add_done_callback(lambda done: self._finish(lane, [job for job, _ in batch], rows, done))
+        run = asyncio.get_running_loop().run_in_executor(self._executor, execute, lane.servable, rows)
+        run.add_done_callback(lambda done: self._finish(lane, [job for job, _ in batch], done))
 
-    def _finish(
-        self,
-        lane: Lane,
-        jobs: list[Job],
-        rows: Sequence[Row],
-        done: asyncio.Future[tuple[list[RowResult], float]],
-    ) -> None:
+    def _finish(self, lane: Lane, jobs: list[Job], done: asyncio.Future[list[Done]]) -> None:
         self._free_workers += 1
         if done.cancelled() or (error := done.exception()) is not None:
             _fail(jobs, RuntimeError("the run was cancelled") if done.cancelled() else error)
         else:
-            results, seconds = done.result()
-            self._observe(lane.servable, rows, results[0].run)
-            for index, (job, result) in enumerate(zip(jobs, results, strict=True)):
-                is_answered = job.end_slice(result, seconds=seconds, batch_size=len(rows))
-                if job.witness:
-                    job.witness.ran(rows, index, result, last=is_answered)
-                if is_answered:
-                    if not job.future.done():
-                        job.future.set_result(job.answer())
-                elif not job.future.done():
-                    # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
-                    self._enqueue(lane, job)
+            waiting = iter(jobs)
+            for run in done.result():
+                self._take_in(lane, list(islice(waiting, len(run.rows))), run)
         self._dispatch()
+
+    def _take_in(self, lane: Lane, jobs: list[Job], run: Done) -> None:
+        if run.error is not None:
+            _fail(jobs, run.error)
+            return
+        self._observe(lane.servable, run.rows, run.results[0].run)
+        for index, (job, result) in enumerate(zip(jobs, run.results, strict=True)):
+            is_answered = job.end_slice(result, seconds=run.seconds, batch_size=len(run.rows))
+            if job.witness:
+                job.witness.ran(run.rows, index, result, last=is_answered)
+            if is_answered:
+                if not job.future.done():
+                    job.future.set_result(job.answer())
+            elif not job.future.done():
+                # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
+                self._enqueue(lane, job)
 
     def _observe(self, servable: Servable, rows: Sequence[Row], seconds: RunSeconds) -> None:
         labels = (servable.name, str(servable.version))
-        lengths = [len(row.frames) for row in rows]
         self._metrics.batch_size.labels(*labels).observe(len(rows))
-        self._metrics.padding_ratio.labels(*labels).observe(1 - sum(lengths) / (len(rows) * max(lengths)))
+        self._metrics.padding_ratio.labels(*labels).observe(servable.padding_ratio([len(row.frames) for row in rows]))
         if self._on_run:
             self._on_run(servable, len(rows), seconds)
-
-
-def _timed(servable: Servable, rows: Sequence[Row]) -> tuple[list[RowResult], float]:
-    started = time.perf_counter()
-    results = servable.runner.run(rows)
-    return results, time.perf_counter() - started
 
 
 def _fail(jobs: list[Job], error: BaseException | None) -> None:

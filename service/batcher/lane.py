@@ -48,7 +48,9 @@ class Lane:
         if not waiting:
             return []
         servable = self.servable
-        longest = limits.max_slice_frames if servable.sliced else max(job.remaining_frames for job in waiting)
+        longest = max(job.remaining_frames for job in waiting)
+        if servable.sliced:
+            longest = servable.slice_frames(limits.max_slice_frames)
         lengths = [min(job.remaining_frames, longest) for job in waiting]
         size = limits.max_batch_size if servable.batched else 1
         chosen = self._compose(lengths, max_size=size, max_frames=limits.max_batch_frames)

@@ -61,7 +61,12 @@ class Graph:
     @property
     def takes_batches(self) -> bool:
         """Tell whether rows can share a run at all."""
-        return self.signature.frames.shape[0] != 1 and not self.signature.frames_per_run
+        return bool(self.signature.frames.shape[0] != 1)
+
+    @property
+    def takes_ragged_batches(self) -> bool:
+        """Tell whether they can whatever their lengths: by a length input, or since every run takes as many frames."""
+        return self.takes_batches and (self.takes_length or self.signature.frames_per_run > 0)
 
     def zero_states(self, rows: int) -> States:
         """Give the states before the first frame: zeros, or what the signature says."""

@@ -6,6 +6,7 @@ Shapes: B rows of a batch, T frames, C features of a frame, K outputs a frame. S
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,23 +47,33 @@ class Runner:
     def run(self, rows: Sequence[Row]) -> list[RowResult]:
         """Answer rows in one run, in the order given. Without a length input all rows have to be of one length.
 
-        A graph that takes so many frames a run answers each row by itself, run by run.
+        On a graph that takes so many frames a run, the rows that have a t-th run share it; where it has no place for
+        others, each runs by itself.
 
         Raises:
             ServiceError: GRAPH_REFUSED, by a graph made elsewhere.
 
         """
+        answer = self._in_turn if self._frames_per_run else self._together
         if not self._made_elsewhere:
-            return self._together(rows)
+            return answer(rows)
         with told(rows[0].frames.shape):
-            return [self._in_turn(row) for row in rows] if self._frames_per_run else self._together(rows)
+            return answer(rows)
 
-    def _in_turn(self, row: Row) -> RowResult:
-        states, results = row.states, []
-        for first in range(0, len(row.frames), self._frames_per_run):
-            results += self._together([row.part(first, self._frames_per_run, states)])
-            states = results[-1].states
-        return joined(results)
+    def _in_turn(self, rows: Sequence[Row]) -> list[RowResult]:
+        if len(rows) > 1 and not self.graph.takes_batches:
+            return [result for row in rows for result in self._in_turn([row])]
+        states = [row.states for row in rows]
+        results: list[list[RowResult]] = [[] for _ in rows]
+        took = RunSeconds()
+        for first in range(0, max(len(row.frames) for row in rows), self._frames_per_run):
+            going = [index for index, row in enumerate(rows) if first < len(row.frames)]
+            parts = [rows[index].part(first, self._frames_per_run, states[index]) for index in going]
+            for index, result in zip(going, self._together(parts), strict=True):
+                results[index].append(result)
+                states[index] = result.states
+            took += results[going[0]][-1].run
+        return [replace(joined(parts), run=took) for parts in results]
 
     def _together(self, rows: Sequence[Row]) -> list[RowResult]:
         began = time.perf_counter()

@@ -17,6 +17,7 @@ from service.model_config import describe
 from soloist.v1 import certificate_pb2 as pb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import onnxruntime as ort
@@ -60,6 +61,17 @@ class Servable:
     probe: Probe | None = None
     probe_fault: str = ""
 
+    def slice_frames(self, most: int) -> int:
+        """Give the frames of a slice of at most `most`, where sequences may run in pieces: whole runs, and one run."""
+        unit = self.manifest.signature.frames_per_run or 1
+        return max(unit, most - most % unit)
+
+    def padding_ratio(self, lengths: Sequence[int]) -> float:
+        """Tell which share of a run of rows of these lengths is padding: none where rows leave as they end."""
+        if self.manifest.signature.frames_per_run:
+            return 0.0
+        return 1 - sum(lengths) / (len(lengths) * max(lengths))
+
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
     """Load one file and run it once, so that the first caller waits for nothing. Blocks.
@@ -90,9 +102,9 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         manifest=manifest,
         runner=Runner(graph, made_elsewhere=description is not None),
         certificate=_word(manifest),
-        batched=graph.takes_length and graph.takes_batches and is_aligned and shares_runs,
-        # A graph that takes one frame a run is cut into frames anyway.
-        sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run == 1,
+        batched=graph.takes_ragged_batches and is_aligned and shares_runs,
+        # A graph that takes so many frames a run is cut into runs anyway.
+        sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
         path=path,
         description=description,
         aligned=is_aligned,

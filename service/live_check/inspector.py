@@ -46,7 +46,8 @@ class Inspector:
 
     def _compare(self, servable: Servable, evidence: Evidence) -> Outcome:
         # A model that may not be cut is run as it was: whole.
-        piece_frames = self._piece_frames if servable.sliced else len(evidence.row.frames)
+        whole = len(evidence.row.frames)
+        piece_frames = servable.slice_frames(self._piece_frames) if servable.sliced else whole
         result = alone(servable.runner, evidence.row, piece_frames=piece_frames)
         apart = differences(servable.manifest.signature.outputs.name, result, evidence.given)
         if not apart:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MATE_SCALES = (1.0, 100.0, 0.0)
 _TRIES_EACH = 4
-_MAX_PREFIX_FRAMES = 8
+_MAX_PREFIX_RUNS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +80,14 @@ class Mates:
     def __init__(self, servable: Servable, rng: np.random.Generator, *, unit: float) -> None:
         self._runner: Runner = servable.runner
         self._material = Material(servable.manifest.signature)
+        self._frames_per_run = servable.manifest.signature.frames_per_run or 1
         self._rng = rng
         self._unit = unit
 
     def draw(self, frames: int, scale: float) -> Row:
         """Give one mate of so many frames."""
         states = self._runner.initial_states()
-        prefix = int(self._rng.integers(_MAX_PREFIX_FRAMES + 1))
+        prefix = int(self._rng.integers(_MAX_PREFIX_RUNS + 1)) * self._frames_per_run
         if states and prefix:
             (before,) = self._runner.run([Row(frames=self._frames(prefix, scale), states=states)])
             states = before.states

@@ -75,8 +75,9 @@ class LiveCheck:
     def witness(self, servable: Servable, row: Row) -> Trail | None:
         """Choose whether a job is followed (service.batcher.witness.Summon)."""
         signature = servable.manifest.signature
-        # A capsule holds frames and states, nothing else that a model reads.
-        may_differ = (servable.batched or servable.sliced) and not (signature.inputs or signature.controls)
+        # A capsule holds frames and states, nothing else that callers send or that changes from run to run.
+        is_told_more = bool(signature.controls) or not all(each.HasField("constant") for each in signature.inputs)
+        may_differ = (servable.batched or servable.sliced) and not is_told_more
         return Trail(servable, row, self._submit) if may_differ and self._draw() < self._policy.ratio else None
 
     def settle(self) -> None:

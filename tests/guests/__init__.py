@@ -2,8 +2,8 @@
 
 from tests.guests.contents import BEGUN, BYTES, FURTHER, LOOPED, UNTOLD
 from tests.guests.guest import Guest, time_first
-from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, WINDOW
-from tests.guests.odd import BLOCKS, POOLED, SHARED, TOLD
+from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, STEADY_WINDOW, WINDOW
+from tests.guests.odd import BLOCKS, LOOKED_UP, POOLED, SHARED, TOLD
 
 # Their answers are a plain loop's, whole and in chunks.
 LOOPS = (BATCH_SECOND, NO_BATCH, WINDOW, RESHAPED, BYTES, LOOPED, BEGUN, FURTHER, UNTOLD)
@@ -17,11 +17,14 @@ __all__ = [
     "BYTES",
     "FURTHER",
     "GUESTS",
+    "LOOKED_UP",
     "LOOPED",
     "LOOPS",
     "NO_BATCH",
     "POOLED",
+    "RESHAPED",
     "SHARED",
+    "STEADY_WINDOW",
     "TOLD",
     "UNTOLD",
     "WINDOW",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.guests.guest import Guest, normal, parameter, state
@@ -86,6 +88,23 @@ WINDOW = Guest(
     states={"state": ("state_next", np.zeros((2, 1, 8), np.float32))},
     client=lambda chunk: {"x": chunk, "rate": np.array([[16000]])},
     steps=True,
+)
+
+# WINDOW sums two axes at once, in an order that depends on how many rows there are; this one sums the last.
+STEADY_WINDOW = replace(
+    WINDOW,
+    name="steady-window",
+    graph=WINDOW.graph.replace(
+        """  axes = Constant <value = int64[2] {0, 2}> ()
+  total = ReduceSum <keepdims = 0> (state_next, axes)
+  one = Constant <value = int64[1] {1}> ()
+""",
+        """  first = Constant <value = int64 {0}> ()
+  layer = Gather (state_next, first)
+  one = Constant <value = int64[1] {1}> ()
+  total = ReduceSum <keepdims = 0> (layer, one)
+""",
+    ),
 )
 
 RESHAPED = Guest(

@@ -39,6 +39,26 @@ BLOCKS = Guest(
     states={"s": ("s_next", np.zeros((1, 2), np.float32))},
 )
 
+LOOKED_UP = Guest(
+    name="looked-up",
+    graph="""look (int64[N] x, float[N,2] s) => (float[N,2] y, float[N,2] s_next)
+  <float[3,2] table = {0.5, -0.5, 0.25, 1.0, -1.0, 0.125}> {
+  found = Gather (table, x)
+  half = Constant <value = float {0.5}> ()
+  kept = Mul (s, half)
+  s_next = Add (kept, found)
+  y = Tanh (s_next)
+}""",
+    config='max_batch_size: 8\ninput { name: "x" data_type: TYPE_INT64 dims: [ 1 ] reshape { shape: [ ] } }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ 2 ] }\n'
+    f"sequence_batching {{ {state('s', 's_next', '2')} }}\n",
+    frames=lambda rng, count: rng.integers(0, 3, count),
+    feed=lambda chunk: {"x": chunk},
+    outputs={"y": None},
+    states={"s": ("s_next", np.zeros((1, 2), np.float32))},
+    steps=True,
+)
+
 TOLD = Guest(
     name="told",
     graph="""told (float[B,T,1] x, float[B,1] begins, bool[B] is_there, int32[B,1] ends, int64[B,1] number)

@@ -171,16 +171,26 @@ async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(meter: Me
     assert bench.runner.runs == [[1], [3], [1], [4]]
 
 
-async def test_a_run_that_fails_fails_its_batch_and_nobody_else(bench: Bench) -> None:
+async def test_a_row_that_fails_fails_nobody_else(bench: Bench, meter: Meter) -> None:
     target = servable(bench.runner, batched=True)
-    poisoned, mate = bench.ask(target, 2, value=POISON), bench.ask(target, 2)
+    poisoned, *mates = bench.ask(target, 2, value=POISON), bench.ask(target, 2), bench.ask(target, 3)
     await turns()
-    (later,) = await bench.asked(target, 3)
     await bench.executor.finish_all()
-    for failed in (poisoned, mate):
-        with pytest.raises(RuntimeError):
-            await failed
-    assert (await later).outputs.tolist() == [[3.0]]
+    answers = await asyncio.gather(*mates)
+    with pytest.raises(RuntimeError):
+        await poisoned
+    assert [(answer.outputs.tolist(), answer.batch_size) for answer in answers] == [([[2.0]], 1), ([[3.0]], 1)]
+    assert [sorted(run) for run in bench.runner.runs] == [[2, 2, 3], [2], [2], [3]]
+    assert meter.value("soloist_batch_size_count", model="gated", version="1") == 2
+
+
+async def test_a_row_that_fails_by_itself_runs_once(bench: Bench) -> None:
+    poisoned = bench.ask(servable(bench.runner), 2, value=POISON)
+    await turns()
+    await bench.executor.finish_all()
+    with pytest.raises(RuntimeError):
+        await poisoned
+    assert len(bench.runner.runs) == 1
 
 
 async def _answered(bench: Bench, target: Servable, *lengths: int) -> list[asyncio.Task[Answer]]:

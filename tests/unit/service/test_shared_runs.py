@@ -8,10 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.batcher.execution import execute
 from service.engine.beside import WHOLE, Beside, Position
 from service.engine.row import Row, RowResult
 from service.engine.servable import LoadPolicy, Servable, load_servable
-from tests.guests import BATCH_SECOND, BYTES, FURTHER, GUESTS, LOOPED, NO_BATCH, SHARED, TOLD, WINDOW, Guest
+from service.errors import Reason, ServiceError
+from tests.guests import (
+    BATCH_SECOND,
+    BEGUN,
+    BLOCKS,
+    BYTES,
+    FURTHER,
+    GUESTS,
+    LOOKED_UP,
+    LOOPED,
+    NO_BATCH,
+    RESHAPED,
+    SHARED,
+    STEADY_WINDOW,
+    TOLD,
+    WINDOW,
+    Guest,
+)
 
 
 @pytest.mark.parametrize("guest", [BATCH_SECOND, LOOPED, BYTES], ids=lambda guest: guest.name)
@@ -48,18 +66,53 @@ def test_rows_that_bring_inputs_and_stand_at_different_places(tmp_path: Path) ->
     assert together[1].outputs.tobytes() == expected.astype(np.float32).tobytes()
 
 
+@pytest.mark.parametrize("guest", [STEADY_WINDOW, BEGUN, LOOKED_UP], ids=lambda guest: guest.name)
+def test_rows_of_a_frame_a_run_leave_as_they_end(tmp_path: Path, guest: Guest) -> None:
+    servable = _load(guest, tmp_path)
+    assert servable.batched
+    rng, runner = np.random.default_rng(3), servable.runner
+    sequences = [guest.frames(rng, length) for length in (5, 1, 9, 5, 2)]
+    rows = [Row(frames=frames, states=runner.initial_states()) for frames in sequences]
+    together = runner.run(rows)
+    _assert_same(together, [result for row in rows for result in runner.run([row])])
+    (output,) = guest.outputs
+    for frames, result in zip(sequences, together, strict=True):
+        assert result.outputs.tobytes() == guest.alone(frames)[output].tobytes()
+    further = [Row(frames=row.frames[::-1], states=each.states) for row, each in zip(rows, together, strict=True)]
+    _assert_same(runner.run(further), [result for row in further for result in runner.run([row])])
+
+
+def test_runs_of_several_frames_stay_whole(tmp_path: Path) -> None:
+    servable = _load(BLOCKS, tmp_path)
+    assert not servable.batched  # it gives one output a run, not a frame
+    assert [servable.slice_frames(most) for most in (1, 4, 7, 256, 258)] == [4, 4, 4, 256, 256]
+    assert servable.padding_ratio([4, 8]) == 0
+
+
+def test_only_a_row_at_fault_is_refused(tmp_path: Path) -> None:
+    servable = _load(LOOKED_UP, tmp_path)
+    states = servable.runner.initial_states()
+    rows = [Row(frames=np.array(tokens), states=states) for tokens in ([0, 1, 2], [2, 7], [1])]
+    first, poisoned, last = execute(servable, rows)
+    assert isinstance(poisoned.error, ServiceError)
+    assert (poisoned.error.reason, poisoned.error.facts["shape"]) == (Reason.GRAPH_REFUSED, [2])
+    _assert_same(
+        [*first.results, *last.results], [result for row in rows[::2] for result in servable.runner.run([row])]
+    )
+
+
 def test_none_share_a_run_without_leave(tmp_path: Path) -> None:
-    assert not _load(SHARED, tmp_path, allowed=False).batched
+    assert not any(_load(guest, tmp_path, allowed=False).batched for guest in (SHARED, WINDOW))
 
 
-@pytest.mark.parametrize("guest", [NO_BATCH, WINDOW, FURTHER, TOLD], ids=lambda guest: guest.name)
+@pytest.mark.parametrize("guest", [NO_BATCH, RESHAPED, FURTHER, TOLD], ids=lambda guest: guest.name)
 def test_what_has_no_place_for_others_runs_alone(tmp_path: Path, guest: Guest) -> None:
     assert not _load(guest, tmp_path).runner.graph.takes_batches
 
 
-def test_only_a_frame_a_run_may_be_cut(tmp_path: Path) -> None:
+def test_only_what_takes_so_many_frames_a_run_may_be_cut(tmp_path: Path) -> None:
     sliced = {guest.name for guest in GUESTS if _load(guest, tmp_path).sliced}
-    assert sliced == {guest.name for guest in GUESTS if guest.steps}
+    assert sliced == {BLOCKS.name, *(guest.name for guest in GUESTS if guest.steps)}
 
 
 def _load(guest: Guest, folder: Path, *, allowed: bool = True) -> Servable:
