@@ -13,7 +13,7 @@ from export.errors import ExportError
 from service.certificate import Budget, certify
 from service.certificate.case import Case
 from service.certificate.material import Material
-from service.certificate.scope import why_not
+from service.certificate.scope import why_unproved
 from service.engine.one_step import open_graph
 from service.engine.session import ModelFileError, open_session
 from service.manifest import ManifestError, has_manifest, read_manifest
@@ -34,13 +34,14 @@ def certify_model(
     progress: Callable[[int], None] | None = None,
 ) -> Certificate:
     """Certify a file whose manifest is `model`. Raises ExportError when it can't be run."""
-    if cause := why_not(model.signature):
+    if cause := why_unproved(model):
         raise ExportError(f"{path}: bits can't be proved: {cause}")
     try:
         graph = open_graph(path, model)
         certificate = certify(graph, model, budget, seed=seed, samples=samples, progress=progress)
         for verdict in certificate.verdicts:
-            if verdict.HasField("failing_case"):
+            # Between runs of a graph there is no node that could be named.
+            if verdict.HasField("failing_case") and not model.signature.frames_per_run:
                 case = Case.from_message(verdict.failing_case)
                 found = first_diverging_node(path, model.signature, Material(model.signature, samples), case)
                 verdict.failing_case.node, verdict.failing_case.operator = found or ("", "")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from export.certificate_file import refuse_to_store, store
 from export.certification import certify_model, read_model
 from export.errors import ExportError
 from service.certificate import Budget, is_bitwise
@@ -20,11 +21,18 @@ _DONE, _DIFFERS, _UNREADABLE = 0, 1, 2
 _DIMENSIONS = {pb.DIMENSION_BATCH: "batch", pb.DIMENSION_PADDING: "padding", pb.DIMENSION_CHUNKING: "chunking"}
 
 
-def run(path: Path, *, minutes: float, config: Path | None, seed: int, as_json: bool) -> int:
-    """Certify a file; returns 0 when every verdict is bitwise, 1 when one isn't, 2 when it can't be read or run."""
+def run(path: Path, *, minutes: float, config: Path | None, seed: int, as_json: bool, write: bool) -> int:
+    """Certify a file; returns 0 when every verdict is bitwise, 1 when one isn't, 2 when it can't be read or run.
+
+    With `write` the certificate is laid beside the file, for the server.
+    """
     try:
         model = read_model(path, config)
+        if write:
+            refuse_to_store(path)
         certificate = _certify(path, model, 60 * minutes, seed)
+        if write:
+            store(path, model, certificate)
     except ExportError as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _UNREADABLE

@@ -24,8 +24,9 @@ from models.config import TaskSpec
 from service.batcher import Batcher, BatchLimits
 from service.batcher.composition import Compose, compose
 from service.engine.graph import Graph
+from service.engine.proof import UNCERTIFIED
 from service.engine.runner import Row, Runner
-from service.engine.servable import UNCERTIFIED, Servable
+from service.engine.servable import Servable
 from service.metrics import Metrics
 from service.settings import Settings
 from soloist.v1.model_pb2 import Model

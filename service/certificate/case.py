@@ -50,6 +50,14 @@ class Case:
             case _:
                 return replace(self, chunks=(self.length,))
 
+    def times(self, frames: int) -> Case:
+        """Give the same case with so many frames where it has one."""
+        if frames == 1:
+            return self
+        return replace(
+            self, chunks=tuple(frames * chunk for chunk in self.chunks), padding_frames=frames * self.padding_frames
+        )
+
     def to_message(self, *, tensor: str) -> pb.FailingCase:
         """Say it as a message; `tensor` is the output or state that differed."""
         return pb.FailingCase(

@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from service.certificate.case import Case
 from service.certificate.fingerprint import fingerprint_here
+from service.certificate.in_turn import try_in_turn
 from service.certificate.material import Material
 from service.certificate.schedule import Scope, cases
 from service.certificate.shrink import shrink
 from service.certificate.trial import try_case
+from service.engine.runner import Runner
 from soloist.v1 import certificate_pb2 as pb
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 _THREADS = 4
 _MAX_FAILURES_SHRUNK = 6
 _LONGEST_FRAMES = 200
+_FEWEST_RUNS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +81,16 @@ def certify(
 
     """
     started = time.perf_counter()
-    scope = Scope(
-        padding=graph.takes_length,
-        chunking=model.causal and bool(model.signature.states),
-        max_frames=min(model.max_frames or _LONGEST_FRAMES, _LONGEST_FRAMES),
-    )
-    material = Material(graph.signature, samples)
+    unit, scope = _scope(graph, model)
+    attempt = _attempt(graph, Material(graph.signature, samples))
     tallies = {dimension: _Tally() for dimension in _dimensions(scope)}
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="soloist-certify") as pool:
-        remaining = islice(cases(scope, seed), budget.max_cases)
+        remaining = islice((case.times(unit) for case in cases(scope, seed)), budget.max_cases)
         tried = 0
         while (batch := list(islice(remaining, 4 * _THREADS))) and time.perf_counter() - started < budget.seconds:
-            found = list(pool.map(lambda case: try_case(graph, material, case), batch))
+            found = list(pool.map(attempt, batch))
             for case, difference in zip(batch, found, strict=True):
-                _count(tallies, case, difference, lambda each: try_case(graph, material, each))
+                _count(tallies, case, difference, attempt)
             tried += len(batch)
             if progress is not None:
                 progress(tried)
@@ -107,9 +107,28 @@ def is_bitwise(certificate: pb.Certificate, *dimensions: pb.Dimension.ValueType)
     return proved.issuperset(dimensions)
 
 
+def _scope(graph: Graph, model: Model) -> tuple[int, Scope]:
+    """Tell what can be varied, where a case's frame stands for how many of the model's."""
+    signature = model.signature
+    unit = signature.frames_per_run or 1
+    longest = min(model.max_frames or _LONGEST_FRAMES, _LONGEST_FRAMES)
+    return unit, Scope(
+        batching=graph.takes_batches,
+        padding=graph.takes_length and not signature.frames_per_run,
+        chunking=model.causal and bool(signature.states or signature.frames_per_run),
+        max_frames=max(longest // unit, _FEWEST_RUNS) if unit > 1 else longest,
+    )
+
+
+def _attempt(graph: Graph, material: Material) -> Callable[[Case], Difference | None]:
+    if graph.signature.frames_per_run:
+        return partial(try_in_turn, Runner(graph), material)
+    return partial(try_case, graph, material)
+
+
 def _dimensions(scope: Scope) -> list[pb.Dimension.ValueType]:
     applies = [
-        (pb.DIMENSION_BATCH, True),
+        (pb.DIMENSION_BATCH, scope.batching),
         (pb.DIMENSION_PADDING, scope.padding),
         (pb.DIMENSION_CHUNKING, scope.chunking),
     ]

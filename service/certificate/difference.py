@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 # Beyond this share of a tensor's largest value, a difference isn't rounding.
@@ -43,6 +45,12 @@ def difference(tensor: str, expected: NDArray[Any], found: NDArray[Any]) -> Diff
         absolute=absolute,
         is_rounding=expected.dtype.kind == "f" and absolute <= _ROUNDING_RATIO * largest,
     )
+
+
+def worst(found: Iterable[Difference | None]) -> Difference | None:
+    """Pick the farthest apart; what rounding can't explain is worse than what it may. None when all are equal."""
+    differing = [each for each in found if each is not None]
+    return max(differing, key=lambda each: (not each.is_rounding, each.ulp), default=None)
 
 
 def max_ulp(expected: NDArray[Any], found: NDArray[Any]) -> int:

@@ -21,8 +21,9 @@ _MAX_ROWS = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What applies to a model: whether rows can be padded, whether it streams, and its longest sequence in frames."""
+    """What applies to a model: whether rows share runs, are padded, and are cut; its longest sequence, in frames."""
 
+    batching: bool
     padding: bool
     chunking: bool
     max_frames: int
@@ -39,7 +40,7 @@ def cases(scope: Scope, seed: int) -> Iterator[Case]:
 def _fixed(scope: Scope, rng: np.random.Generator) -> Iterator[Case]:
     lengths = [length for length in _LENGTHS if length <= min(scope.max_frames, 65)]
     for index, length in enumerate(lengths):
-        for size in (2, _BATCH_SIZES[index % len(_BATCH_SIZES)]):
+        for size in (2, _BATCH_SIZES[index % len(_BATCH_SIZES)]) if scope.batching else ():
             yield Case(seed=_seed(rng), chunks=(length,), batch_size=size, mate_scale=_MATE_SCALES[index % 3])
         if scope.padding:
             for padding in _PADDINGS:
@@ -56,7 +57,7 @@ def _random(scope: Scope, rng: np.random.Generator) -> Case:
     padded = bool(scope.padding and rng.random() < 0.6)
     padding_frames = int(rng.integers(1, 1 + 2 * max(chunks))) if padded else 0
     largest = max(1, min(_MAX_RUN_FRAMES // (max(chunks) + padding_frames), _MAX_ROWS // len(chunks)))
-    size = int(rng.choice([size for size in (1, *_BATCH_SIZES) if size <= largest]))
+    size = int(rng.choice([size for size in (1, *_BATCH_SIZES) if size <= largest])) if scope.batching else 1
     return Case(
         seed=_seed(rng),
         chunks=chunks,

@@ -1,24 +1,55 @@
-"""Which models can be proved, and compared: those that take frames, of any number, and nothing else."""
+"""Which models can be proved, and which compared: what they read beside frames would have to be drawn, too."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from soloist.v1.model_pb2 import Signature
+    from soloist.v1.model_pb2 import Model, Signature
+
+
+def why_unproved(model: Model) -> str:
+    """Say why bits of a model can't be proved, in words; empty when they can.
+
+    Inputs that may be left out are left out, so nothing is proved of calls that send them.
+    """
+    signature = model.signature
+    carries = model.causal and bool(signature.states)
+    varies = signature.frames.shape[0] != 1 or signature.HasField("length") or carries or signature.frames_per_run > 0
+    return _first(
+        _causes(signature)
+        | {
+            "its outputs have no time axis": not signature.frames_per_run and _lacks_time(signature),
+            "it takes one row a run, of any length, and carries nothing: there is nothing to vary": not varies,
+        }
+    )
 
 
 def why_not(signature: Signature) -> str:
-    """Say why rows, padding and chunks can't be varied, in words; empty when they can."""
+    """Say why rows, padding and chunks can't all be varied, in words; empty when they can."""
+    return _first(
+        {
+            "it takes one frame a run": signature.frames_per_run == 1,
+            f"it takes {signature.frames_per_run} frames a run": signature.frames_per_run > 1,
+            **_causes(signature),
+            "it takes one row a run": signature.frames.shape[0] == 1,
+            "its outputs have no time axis": _lacks_time(signature),
+        }
+    )
+
+
+def _causes(signature: Signature) -> dict[str, bool]:
     sent = [each for each in signature.inputs if not each.optional and not each.HasField("constant")]
-    layouts = [spec.layout for spec in (signature.frames, signature.outputs) if spec.HasField("layout")]
-    causes = {
-        "it takes one frame a run": signature.frames_per_run == 1,
-        f"it takes {signature.frames_per_run} frames a run": signature.frames_per_run > 1,
+    return {
         f"it reads {', '.join(each.tensor.name for each in sent)} beside the frames": bool(sent),
         "it reads where in its sequence it is": bool(signature.controls),
-        "it takes one row a run": signature.frames.shape[0] == 1,
         "the size of its frames isn't told": -1 in list(signature.frames.shape)[2:],
-        "its outputs have no time axis": any(layout.time_axis < 0 for layout in layouts),
     }
+
+
+def _lacks_time(signature: Signature) -> bool:
+    return any(spec.HasField("layout") and spec.layout.time_axis < 0 for spec in (signature.frames, signature.outputs))
+
+
+def _first(causes: dict[str, bool]) -> str:
     return next((cause for cause, holds in causes.items() if holds), "")

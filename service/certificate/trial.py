@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.certificate.difference import Difference, difference
+from service.certificate.difference import Difference, difference, worst
 from service.certificate.material import Material, misaligned
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ def try_case(graph: Graph, material: Material, case: Case) -> Difference | None:
     name, last = graph.signature.outputs.name, varied[-1]
     outputs = np.concatenate([run.results[name][run.row, : run.valid] for run in varied])
     differences = [difference(name, reference.results[name][0], outputs)]
+    for more in graph.more_outputs:
+        given = np.concatenate([run.results[more][run.row, : run.valid] for run in varied])
+        differences.append(difference(more, reference.results[more][0], given))
     expected, found = graph.following(reference.results), graph.following(last.results)
     differences += [difference(state, expected[state], found[state][last.row : last.row + 1]) for state in expected]
-    differing = [each for each in differences if each is not None]
-    return max(differing, key=lambda each: (not each.is_rounding, each.ulp), default=None)
+    return worst(differences)
 
 
 def runs(graph: Graph, material: Material, case: Case) -> Iterator[Run]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.certificate import Budget, certify, fingerprint_here, is_bitwise
+from service.engine import proof
 from service.engine.one_step import open_graph
 from service.engine.probe import Probe, open_probe
 from service.engine.runner import Runner
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 
     import onnxruntime as ort
 
-    from service.engine.graph import Graph
     from service.model_config import Description
     from soloist.v1.model_pb2 import Model
-
-UNCERTIFIED = "uncertified"
-_WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +41,8 @@ class Servable:
     `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
     `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
     `aligned` tells that there is one output for every frame.
-    `probe_fault` says why there is no probe where the manifest tells of one.
+    `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
+    beside a model made elsewhere doesn't count.
     """
 
     name: str
@@ -60,6 +57,7 @@ class Servable:
     aligned: bool = True
     probe: Probe | None = None
     probe_fault: str = ""
+    certificate_fault: str = ""
 
     def slice_frames(self, most: int) -> int:
         """Give the frames of a slice of at most `most`, where sequences may run in pieces: whole runs, and one run."""
@@ -78,7 +76,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
 
     A file without a manifest is served from <model>/config.pbtxt, or, without that, as what its graph looks like. A
     certificate from another processor or runtime is made again, in the time that the policy gives. Without a usable
-    probe it serves all the same.
+    probe, or certificate beside it, it serves all the same.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
@@ -92,24 +90,29 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     manifest.name, manifest.version = name, version
     graph = open_graph(path, manifest, session)
     is_aligned = warm_up(graph, made_elsewhere=description is not None)
-    _renew_certificate(graph, manifest, policy.certify_seconds)
-    proof = manifest.certificate
+    certificate_fault = ""
+    if description is None:
+        proof.renew(graph, manifest, policy.certify_seconds)
+    else:
+        certificate_fault = proof.take_stored(path, graph, manifest, policy.certify_seconds)
     probe, probe_fault = _probe(path, manifest)
-    shares_runs = is_bitwise(proof, pb.DIMENSION_BATCH, pb.DIMENSION_PADDING) or policy.batch_uncertified
+    padding = [] if manifest.signature.frames_per_run else [pb.DIMENSION_PADDING]
+    shares_runs = proof.holds(manifest, pb.DIMENSION_BATCH, *padding) or policy.batch_uncertified
     return Servable(
         name=name,
         version=version,
         manifest=manifest,
         runner=Runner(graph, made_elsewhere=description is not None),
-        certificate=_word(manifest),
+        certificate=proof.word(manifest),
         batched=graph.takes_ragged_batches and is_aligned and shares_runs,
         # A graph that takes so many frames a run is cut into runs anyway.
-        sliced=is_bitwise(proof, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
+        sliced=proof.holds(manifest, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
         path=path,
         description=description,
         aligned=is_aligned,
         probe=probe,
         probe_fault=probe_fault,
+        certificate_fault=certificate_fault,
     )
 
 
@@ -126,15 +129,3 @@ def _probe(path: Path, manifest: Model) -> tuple[Probe | None, str]:
         return open_probe(path, manifest), ""
     except ModelFileError as error:
         return None, str(error)
-
-
-def _renew_certificate(graph: Graph, manifest: Model, seconds: float) -> None:
-    """Prove again what was proved elsewhere: bits depend on the processor and the runtime."""
-    if not manifest.HasField("certificate") or manifest.certificate.fingerprint == fingerprint_here():
-        return
-    manifest.certificate.CopyFrom(certify(graph, manifest, Budget(seconds=seconds)))
-
-
-def _word(manifest: Model) -> str:
-    verdicts = [verdict.verdict for verdict in manifest.certificate.verdicts]
-    return _WORDS.get(max(verdicts), UNCERTIFIED) if verdicts else UNCERTIFIED

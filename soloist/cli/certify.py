@@ -22,11 +22,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random schedules.")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
-def certify(model: Path, minutes: float, config: Path | None, seed: int, as_json: bool) -> None:
+@click.option("--write", is_flag=True, help="Lay it beside MODEL as certificate.json: the server believes it.")
+def certify(model: Path, minutes: float, config: Path | None, seed: int, as_json: bool, write: bool) -> None:
     """Try to make MODEL (an .onnx file) answer differently in a batch, padded, or cut into chunks.
 
     The reference is the same sequence alone and whole. A file without a manifest of ours is read by the config.pbtxt in
     its folder or one above. Exit codes: 0 bitwise in every dimension, 1 not, 2 the file can't be read or run.
     """
     run = load("export.certify", "run", extras="export")
-    sys.exit(run(model, minutes=minutes, config=config, seed=seed, as_json=as_json))
+    sys.exit(run(model, minutes=minutes, config=config, seed=seed, as_json=as_json, write=write))

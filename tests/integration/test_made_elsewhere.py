@@ -9,13 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.certificate import fingerprint_here, stored
+from service.engine.session import open_session
+from service.model_config import describe
 from soloist import Client, ModelState, SoloistError
 from soloist.oip import grpc_service_pb2 as pb
-from tests.guests import BLOCKS, FURTHER, GUESTS, NO_BATCH, POOLED, TOLD, UNTOLD, WINDOW, Guest
+from soloist.v1.certificate_pb2 import DIMENSION_BATCH, VERDICT_BITWISE, Certificate, DimensionVerdict
+from tests.guests import (
+    BLOCKS,
+    FURTHER,
+    GUESTS,
+    LOOKED_UP,
+    NO_BATCH,
+    POOLED,
+    STEADY_WINDOW,
+    TOLD,
+    UNTOLD,
+    WINDOW,
+    Guest,
+)
 from tests.integration.asking import Asker, asking
 from tests.integration.infer_requests import infer, outputs_of, request, step, stub_of
 from tests.servers import RunningServer, eventually, running_server
 
+PROVED = (STEADY_WINDOW, LOOKED_UP)
 X = np.linspace(-1, 1, 24, dtype=np.float32)
 GAIN = np.array(1.5, np.float32)
 
@@ -26,6 +43,7 @@ def hotel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     repository = folder / "repository"
     for guest in GUESTS:
         guest.write(repository)
+    _certified(repository)
     _unwelcome(repository)
     with running_server(repository, folder) as server:
         yield server
@@ -64,9 +82,29 @@ def _unwelcome(repository: Path) -> None:
         )
 
 
+def _certified(repository: Path) -> None:
+    """Write models with a certificate beside: one that is theirs, and one that was half written."""
+    path = STEADY_WINDOW.write(repository)
+    model = describe(path.parents[1] / "config.pbtxt", open_session(path)).model
+    verdict = DimensionVerdict(dimension=DIMENSION_BATCH, verdict=VERDICT_BITWISE, cases=9)
+    stored.write(path, model, Certificate(fingerprint=fingerprint_here(), verdicts=[verdict]))
+    LOOKED_UP.write(repository).with_name(stored.FILE).write_text('{"model_sha')
+
+
+def test_a_certificate_beside_a_model_is_told_as_one_inside(hotel: RunningServer, client: Client) -> None:
+    steady, other = client.model("steady-window").manifest, client.model("looked-up").manifest
+    assert steady is not None
+    assert other is not None
+    assert [each.cases for each in steady.certificate.verdicts] == [9]
+    assert not other.HasField("certificate")
+    log = hotel.stderr.read_text()
+    assert log.count("certificate ignored") == 1
+    assert "certificate.json can't be parsed" in log
+
+
 def test_what_cannot_be_served_says_why_and_leaves_the_others_alone(client: Client) -> None:
     models = {model.name: model for model in client.models()}
-    assert {name for name, model in models.items() if model.ready} == {guest.name for guest in GUESTS}
+    assert {name for name, model in models.items() if model.ready} == {guest.name for guest in (*GUESTS, *PROVED)}
     unready = {name: model.reason for name, model in models.items() if model.state is ModelState.UNAVAILABLE}
     assert set(unready) == {"growing", "never", "false"}
     assert "state 's' comes back as [2], and was [1]" in unready["growing"]

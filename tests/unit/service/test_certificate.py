@@ -20,7 +20,7 @@ from soloist.v1 import tensor_pb2
 from soloist.v1.model_pb2 import Signature
 from soloist.v1.tensor_pb2 import TensorSpec
 
-EVERYTHING = Scope(padding=True, chunking=True, max_frames=200)
+EVERYTHING = Scope(batching=True, padding=True, chunking=True, max_frames=200)
 NUMBERS = Signature(frames=TensorSpec(name="x", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[-1, -1, 5]))
 TOKENS = Signature(
     frames=TensorSpec(name="x", data_type=tensor_pb2.DATA_TYPE_INT64, shape=[-1, -1]), token_count=7
@@ -110,8 +110,19 @@ def test_the_schedule_covers_what_is_known_to_break() -> None:
     assert any(len(case.dimensions()) == 3 for case in tried)
 
 
+def test_a_model_of_one_row_a_run_gets_no_mates() -> None:
+    tried = list(islice(cases(Scope(batching=False, padding=True, chunking=True, max_frames=20), seed=0), 300))
+    assert {case.batch_size for case in tried} == {1}
+    assert {pb.DIMENSION_PADDING, pb.DIMENSION_CHUNKING} == {each for case in tried for each in case.dimensions()}
+
+
+def test_a_case_of_runs_is_cut_between_them() -> None:
+    case = Case(seed=1, chunks=(2, 1), batch_size=3, padding_frames=1)
+    assert (case.times(4).chunks, case.times(4).padding_frames, case.times(1)) == ((8, 4), 4, case)
+
+
 def test_the_schedule_keeps_within_its_scope() -> None:
-    scope = Scope(padding=False, chunking=False, max_frames=16)
+    scope = Scope(batching=True, padding=False, chunking=False, max_frames=16)
     for case in islice(cases(scope, seed=1), 300):
         assert case.length <= 16
         assert case.padding_frames == 0

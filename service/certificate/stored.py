@@ -1,0 +1,69 @@
+"""certificate.json beside a model made elsewhere: what was proved, held against what is served."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from google.protobuf import json_format
+
+from service.certificate.scope import why_unproved
+from soloist.v1.stored_certificate_pb2 import StoredCertificate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from soloist.v1.certificate_pb2 import Certificate
+    from soloist.v1.model_pb2 import Model
+
+FILE = "certificate.json"
+
+
+class StoredCertificateError(Exception):
+    """The file can't be read, or isn't of this model; the text says why."""
+
+
+def read(path: Path, model: Model) -> Certificate | None:
+    """Read the certificate beside the model file `path`, which is served as `model`; None where there is none.
+
+    Raises:
+        StoredCertificateError: it can't be read, or was made of another file or of one that was run otherwise.
+
+    """
+    try:
+        text = path.with_name(FILE).read_text()
+        stored = json_format.Parse(text, StoredCertificate(), ignore_unknown_fields=True)
+        sha256 = _sha256(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoredCertificateError(f"{FILE}: {error.strerror}") from error
+    except (json_format.ParseError, UnicodeDecodeError) as error:
+        raise StoredCertificateError(f"{FILE} can't be parsed: {error}") from error
+    if stored.model_sha256 != sha256:
+        raise StoredCertificateError(f"{FILE} is of another model.onnx: the SHA-256 differs")
+    if stored.signature != model.signature or stored.causal != model.causal:
+        raise StoredCertificateError(f"{FILE} is of this model.onnx with another configuration")
+    if cause := why_unproved(model):
+        raise StoredCertificateError(f"{FILE} can't be true: {cause}")
+    return stored.certificate
+
+
+def write(path: Path, model: Model, certificate: Certificate) -> Path:
+    """Lay a certificate beside the model file `path`; a reader sees all of it or nothing. Returns where it lies.
+
+    Raises:
+        OSError: it can't be written.
+
+    """
+    stored = StoredCertificate(
+        model_sha256=_sha256(path), signature=model.signature, causal=model.causal, certificate=certificate
+    )
+    unfinished = path.with_name(f".{FILE}.new")
+    unfinished.write_text(json_format.MessageToJson(stored, preserving_proto_field_name=True) + "\n")
+    return unfinished.replace(path.with_name(FILE))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
