@@ -12,6 +12,7 @@ from service.model_config.controls import control_specs, one_element
 from service.model_config.file import read
 from service.model_config.further import input_specs, is_per_frame
 from service.model_config.graph_tensors import GraphTensors
+from service.model_config.labels import read_labels
 from service.model_config.roles import Reader
 from service.model_config.states import FOLDER, States
 from soloist.v1.model_pb2 import CONTROL_KIND_SEQUENCE_ID, Model, Signature
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A manifest without labels, accuracy and certificate; the whole configuration; and, by tensor, a client's axes."""
+    """A manifest without accuracy and certificate; the whole configuration; and, by tensor, a client's axes."""
 
     model: Model
     config: oip.ModelConfig
@@ -44,6 +45,7 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
 
     """
     graph = GraphTensors.of(session)
+    folder = config.parent if config is not None else None
     told = read(config) if config is not None else infer(graph)
     complete(told, graph)
     reader = Reader(told, graph)
@@ -56,7 +58,7 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
         outputs=roles.outputs[0].spec(per_frame=True),
         more_outputs=[tensor.spec(per_frame=True) for tensor in roles.outputs[1:]],
         inputs=input_specs(roles, reader.parameters, graph),
-        states=states.specs(config.parent / FOLDER if config is not None else None),
+        states=states.specs(folder / FOLDER if folder is not None else None),
         controls=control_specs(sequences.control_input, reader.parameters, graph, batched=reader.batched),
         frames_per_run=roles.frames_per_run,
     )
@@ -67,9 +69,14 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
     if not _takes_batches(roles, states, signature, told):
         signature.frames.shape[0] = 1
     causal = reader.parameters.causal(default=bool(sequences.state) or roles.steps_one_frame)
-    model = Model(name=told.name, causal=causal, signature=signature)
+    model = Model(name=told.name, causal=causal, signature=signature, labels=_labels(told, roles, folder))
     check(model, session)
     return Description(model=model, config=told, client_axes=_client_axes(roles, states, reader))
+
+
+def _labels(told: oip.ModelConfig, roles: Roles, folder: Path | None) -> list[str]:
+    files = {output.name: output.label_filename for output in told.output}
+    return read_labels(roles.outputs[0], files[roles.outputs[0].name], folder)
 
 
 def _takes_batches(roles: Roles, states: States, signature: Signature, told: oip.ModelConfig) -> bool:

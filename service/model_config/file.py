@@ -35,6 +35,11 @@ def read(path: Path) -> oip.ModelConfig:
     return config
 
 
+def is_file_name(told: str) -> bool:
+    """Tell whether a name stays in the folder where it is looked up."""
+    return bool(told) and not told.startswith(".") and "/" not in told and "\\" not in told
+
+
 def _unsupported(config: oip.ModelConfig) -> str:
     causes = {
         f"platform {config.platform!r} is not supported": config.platform not in _PLATFORMS,

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from service.manifest import ManifestError
-from service.model_config.file import FILE
+from service.model_config.file import FILE, is_file_name
 from service.model_config.told import Told, resolve
 from service.tensors import DTYPES
 from soloist.v1.model_pb2 import StateSpec
@@ -130,7 +130,7 @@ def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Pat
 
 
 def _file(name: str, tensor: Tensor, folder: Path | None, file: str) -> bytes:
-    if folder is None or not file or "/" in file or "\\" in file or file.startswith("."):
+    if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: state {name!r} begins from {file!r}, which is no file of {FOLDER}/")
     try:
         content = (folder / file).read_bytes()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
+from soloist.cli.further_inputs import inputs_option
 from soloist.cli.session import connected, frames_options, server_options
 
 
 @click.command()
 @frames_options
+@inputs_option
 @server_options
 def predict(
     model: str,
@@ -19,6 +21,7 @@ def predict(
     every_frame: bool,
     form: str | None,
     as_json: bool,
+    inputs: dict[str, Any],
     server: str,
     timeout_seconds: float,
 ) -> None:
@@ -33,5 +36,5 @@ def predict(
         manifest = client.model(model, version).manifest
         signature = manifest.signature if manifest is not None else None
         frames = read_whole(source, form_of(source, form, signature), signature)
-        prediction = client.predict(model, frames, version=version, every_frame=every_frame)
+        prediction = client.predict(model, frames, version=version, every_frame=every_frame, inputs=inputs)
     show_prediction(prediction, as_json=as_json)

@@ -91,18 +91,20 @@ class AsyncClient(AsyncConnected):
         version: requests.Version | None = None,
         every_frame: bool = False,
         ahead: int = 8,
+        inputs: requests.Inputs | None = None,
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[results.ChunkResult]:
         """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks under way: no round trip between.
 
         Each chunk is sent as soon as `chunks`, async or not, gives it. What `chunks` raises is raised here. Leave early
-        with `contextlib.aclosing`, so that the server hears of it at once.
+        with `contextlib.aclosing`, so that the server hears of it at once. `inputs`, as for Client.predict, go with
+        every chunk.
         """
         if ahead < 1:
             raise ValueError(f"ahead must be at least 1, not {ahead}")
         request = requests.open_request(model, version, every_frame=every_frame)
         exchange, opened = await self._opener.open(request, timeout_seconds)
-        pipeline = Pipeline(exchange, opened, self._opener.convert, ahead=ahead)
+        pipeline = Pipeline(exchange, opened, self._opener.convert, ahead=ahead, inputs=inputs)
         async with aclosing(pipeline.results(chunks)) as answers:
             async for answer in answers:
                 yield answer

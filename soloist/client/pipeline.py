@@ -20,10 +20,20 @@ Convert = Callable[[Frames, pb.Opened], Awaitable[Array]]
 class Pipeline:
     """Sends the chunks of one opened stream as they come and closes it after the last."""
 
-    def __init__(self, exchange: AsyncExchange, opened: pb.Opened, convert: Convert, *, ahead: int) -> None:
+    def __init__(
+        self,
+        exchange: AsyncExchange,
+        opened: pb.Opened,
+        convert: Convert,
+        *,
+        ahead: int,
+        inputs: requests.Inputs | None = None,
+    ) -> None:
+        """Args: `inputs` go with every chunk."""
         self._exchange = exchange
         self._opened = opened
         self._convert = convert
+        self._inputs = inputs
         self._free = asyncio.Semaphore(ahead)
         self._source_error: Exception | None = None
 
@@ -61,7 +71,7 @@ class Pipeline:
         async for frames in _each(chunks):
             await self._free.acquire()
             array = await self._convert(frames, self._opened)
-            if not await self._exchange.send(requests.chunk_request(frame_count, array)):
+            if not await self._exchange.send(requests.chunk_request(frame_count, array, self._inputs)):
                 return
             frame_count += array.shape[0] if array.ndim else 0
         await self._exchange.send(requests.CLOSE)

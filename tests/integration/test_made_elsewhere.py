@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from service.certificate import fingerprint_here, stored
 from service.engine.session import open_session
 from service.model_config import describe
-from soloist import Client, ModelState, SoloistError
+from soloist import AsyncClient, Client, ModelState, SoloistError
+from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.v1.certificate_pb2 import DIMENSION_BATCH, VERDICT_BITWISE, Certificate, DimensionVerdict
 from tests.guests import (
@@ -83,12 +86,16 @@ def _unwelcome(repository: Path) -> None:
 
 
 def _certified(repository: Path) -> None:
-    """Write models with a certificate beside: one that is theirs, and one that was half written."""
+    """Write models with a certificate beside: one that is theirs, and one half written, with names for classes."""
     path = STEADY_WINDOW.write(repository)
     model = describe(path.parents[1] / "config.pbtxt", open_session(path)).model
     verdict = DimensionVerdict(dimension=DIMENSION_BATCH, verdict=VERDICT_BITWISE, cases=9)
     stored.write(path, model, Certificate(fingerprint=fingerprint_here(), verdicts=[verdict]))
-    LOOKED_UP.write(repository).with_name(stored.FILE).write_text('{"model_sha')
+    path = LOOKED_UP.write(repository)
+    path.with_name(stored.FILE).write_text('{"model_sha')
+    config = path.parents[1] / "config.pbtxt"
+    config.write_text(config.read_text().replace("dims: [ 2 ] }", 'dims: [ 2 ] label_filename: "classes.txt" }', 1))
+    config.with_name("classes.txt").write_text("left\nright\n")
 
 
 def test_a_certificate_beside_a_model_is_told_as_one_inside(hotel: RunningServer, client: Client) -> None:
@@ -100,6 +107,11 @@ def test_a_certificate_beside_a_model_is_told_as_one_inside(hotel: RunningServer
     log = hotel.stderr.read_text()
     assert log.count("certificate ignored") == 1
     assert "certificate.json can't be parsed" in log
+
+
+def test_a_class_has_the_name_of_its_line(client: Client) -> None:
+    found = [client.predict("looked-up", np.array([token])).label for token in (0, 1)]
+    assert found == ["left", "right"]
 
 
 def test_what_cannot_be_served_says_why_and_leaves_the_others_alone(client: Client) -> None:
@@ -199,6 +211,27 @@ def test_a_refused_chunk_leaves_no_session(hotel: RunningServer, client: Client)
 def test_frames_that_fill_no_run(client: Client) -> None:
     error = _refused(client, "blocks", X[:6].reshape(-1, 2))
     assert (error.reason, error.facts["frames_per_run"]) == ("FRAME_COUNT_MISMATCH", "4")
+
+
+async def test_inputs_go_with_every_chunk(hotel: RunningServer, client: Client) -> None:
+    chunks, inputs = np.split(X.reshape(-1, 2), 3), {"gain": GAIN, "mask": np.ones(4, np.float32)}
+    async with AsyncClient(hotel.grpc) as asynchronous:
+        found = [each async for each in asynchronous.stream_chunks("further", chunks, inputs=inputs)]
+    whole = client.predict("further", X.reshape(-1, 2), inputs={"gain": GAIN, "mask": np.ones(12, np.float32)})
+    assert found[-1].outputs.tolist() == whole.outputs.tolist()
+
+
+def test_inputs_from_files_on_the_command_line(hotel: RunningServer, client: Client, tmp_path: Path) -> None:
+    arrays = {"x": X.reshape(-1, 2), "gain": GAIN, "mask": np.ones(12, np.float32)}
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    asked = ["predict", "further", str(tmp_path / "x.npy"), "--json", "--server", hotel.grpc]
+    told = [argument for name in ("gain", "mask") for argument in ("--input", f"{name}={tmp_path / name}.npy")]
+    found = CliRunner().invoke(main, [*asked, *told])
+    expected = client.predict("further", arrays["x"], inputs={"gain": GAIN, "mask": arrays["mask"]})
+    assert json.loads(found.stdout)["outputs"] == expected.outputs.tolist()
+    for wrong in ("gain", f"={tmp_path}/x.npy", f"gain={tmp_path}/none.npy", f"gain={__file__}"):
+        assert CliRunner().invoke(main, [*asked, "--input", wrong]).exit_code == 2
 
 
 def test_inputs_that_are_none(client: Client) -> None:

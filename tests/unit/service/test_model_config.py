@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime as ort
@@ -75,6 +76,47 @@ def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
     (tmp_path / "initial_state" / "thirds.bin").write_bytes(bytes(15))
     with pytest.raises(ManifestError, match="15 bytes, state 's' takes 16"):
         _describe(BEGUN, tmp_path, BEGUN.config)
+
+
+CLASSES = 'TYPE_FP32 dims: [ 2 ] label_filename: "classes.txt" }'
+
+
+def test_classes_have_the_names_of_their_file(tmp_path: Path) -> None:
+    path = _labelled(tmp_path, "\ufefffür\r\n\r\n".encode())
+    servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name="begun", version=1)
+    assert list(servable.manifest.labels) == ["für", ""]
+
+
+@pytest.mark.parametrize(
+    ("content", "config", "told"),
+    [
+        (None, CLASSES, "No such file"),
+        (b"one\n", CLASSES, "1 lines, and 'y' 2 classes"),
+        (b"\xff\xfe", CLASSES, "is no text"),
+        (b"one\ntwo\n", CLASSES.replace("classes", "../begun/classes"), "no file beside it"),
+    ],
+    ids=["missing", "too-few", "no-text", "elsewhere"],
+)
+def test_classes_without_names_are_refused(tmp_path: Path, content: bytes | None, config: str, told: str) -> None:
+    path = _labelled(tmp_path, content, config)
+    with pytest.raises(ManifestError, match=told):
+        describe(path.parents[1] / "config.pbtxt", ort.InferenceSession(path))
+
+
+def test_what_has_no_axis_of_classes_has_no_names(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("one")
+    config = NO_BATCH.config.replace("dims: [ -1 ] }", 'dims: [ -1 ] label_filename: "classes.txt" }')
+    with pytest.raises(ManifestError, match="number of classes"):
+        _describe(NO_BATCH, tmp_path, config)
+
+
+def _labelled(folder: Path, content: bytes | None, output: str = CLASSES) -> Path:
+    """Write BEGUN with names for its classes."""
+    before, behind = BEGUN.config.split('name: "y" data_type: TYPE_FP32 dims: [ 2 ] }')
+    path = replace(BEGUN, config=f'{before}name: "y" data_type: {output}{behind}').write(folder)
+    if content is not None:
+        (path.parents[1] / "classes.txt").write_bytes(content)
+    return path
 
 
 def test_strings_in_the_graph_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""--input NAME=FILE.npy: what a model made elsewhere reads beside the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def inputs_option(command: _F) -> _F:
+    """Add --input to a command; it gets `inputs`, arrays by name."""
+    told = "An input beside the frames, an array of exactly the model's type; may be repeated."
+    option = click.option("--input", "inputs", metavar="NAME=FILE.npy", multiple=True, callback=_read, help=told)
+    return option(command)
+
+
+def _read(_ctx: click.Context, _parameter: click.Parameter, told: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    import numpy as np
+
+    found: dict[str, np.ndarray[Any, Any]] = {}
+    for each in told:
+        name, equals, file = each.partition("=")
+        if not (name and equals) or name in found:
+            raise click.BadParameter(f"{each!r} is not NAME=FILE.npy, or the second of its name")
+        try:
+            array = np.load(Path(file), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise click.BadParameter(f"{file}: not a .npy file of numbers: {error}") from error
+        if not isinstance(array, np.ndarray):
+            raise click.BadParameter(f"{file}: it has to hold one array")
+        found[name] = array
+    return found
