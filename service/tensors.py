@@ -111,12 +111,12 @@ def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
     return shape
 
 
-def _check_tokens(tokens_T: NDArray[Any], token_count: int) -> None:
-    bad_T = (tokens_T < 0) | (tokens_T >= token_count)
-    if bad_T.any():
-        frame = int(bad_T.argmax())
+def _check_tokens(tokens: NDArray[Any], token_count: int) -> None:
+    bad = (tokens < 0) | (tokens >= token_count)
+    if bad.any():
+        first = np.unravel_index(bad.argmax(), bad.shape)
         raise ServiceError(
-            Reason.TOKEN_OUT_OF_RANGE, frame=frame, token=int(tokens_T[frame]), max_token=token_count - 1
+            Reason.TOKEN_OUT_OF_RANGE, frame=int(first[0]), token=int(tokens[first]), max_token=token_count - 1
         )
 
 

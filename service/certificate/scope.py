@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.tensors import DTYPES
+
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model, Signature
 
@@ -19,6 +21,7 @@ def why_unproved(model: Model) -> str:
     return _first(
         _causes(signature)
         | {
+            "how many tokens there are isn't told": not signature.token_count and _is_whole(signature),
             "its outputs have no time axis": not signature.frames_per_run and _lacks_time(signature),
             "it takes one row a run, of any length, and carries nothing: there is nothing to vary": not varies,
         }
@@ -49,6 +52,10 @@ def _causes(signature: Signature) -> dict[str, bool]:
 
 def _lacks_time(signature: Signature) -> bool:
     return any(spec.HasField("layout") and spec.layout.time_axis < 0 for spec in (signature.frames, signature.outputs))
+
+
+def _is_whole(signature: Signature) -> bool:
+    return DTYPES[signature.frames.data_type].kind in "iu"
 
 
 def _first(causes: dict[str, bool]) -> str:

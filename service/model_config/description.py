@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.engine.layout import NONE
-from service.manifest import check
+from service.manifest import ManifestError, check
 from service.model_config.completion import complete, infer
 from service.model_config.controls import control_specs, one_element
-from service.model_config.file import read
+from service.model_config.file import FILE, read
 from service.model_config.further import input_specs, is_per_frame
 from service.model_config.graph_tensors import GraphTensors
 from service.model_config.labels import read_labels
 from service.model_config.roles import Reader
 from service.model_config.states import FOLDER, States
+from service.tensors import DTYPES
 from soloist.v1.model_pb2 import CONTROL_KIND_SEQUENCE_ID, Model, Signature
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
         states=states.specs(folder / FOLDER if folder is not None else None),
         controls=control_specs(sequences.control_input, reader.parameters, graph, batched=reader.batched),
         frames_per_run=roles.frames_per_run,
+        token_count=_token_count(reader, roles),
     )
     if roles.length is not None:
         found = graph.input(roles.length.name)
@@ -72,6 +74,13 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
     model = Model(name=told.name, causal=causal, signature=signature, labels=_labels(told, roles, folder))
     check(model, session)
     return Description(model=model, config=told, client_axes=_client_axes(roles, states, reader))
+
+
+def _token_count(reader: Reader, roles: Roles) -> int:
+    count = reader.parameters.token_count
+    if count and DTYPES[roles.frames.data_type].kind not in "iu":
+        raise ManifestError(f"{FILE}: {roles.frames.name!r} holds no whole numbers, so it has no tokens to count")
+    return count
 
 
 def _labels(told: oip.ModelConfig, roles: Roles, folder: Path | None) -> list[str]:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 LENGTH_INPUT = "length_input"
 # The input that is the sequence.
 FRAMES_INPUT = "frames_input"
+# How many tokens there are, where frames are whole numbers: valid ones are 0 to one less.
+TOKEN_COUNT = "token_count"  # noqa: S105  # no password
 # "true" when no output depends on a later frame.
 CAUSAL = "causal"
 # Of one tensor each: the words of its axes, a value in JSON, "true" when it has an entry for every frame.
 LAYOUT, CONSTANT, PER_FRAME = "layout.", "constant.", "per_frame."
+_MOST_TOKENS = 2**31
 
 
 class Parameters:
@@ -52,6 +55,19 @@ class Parameters:
     def frames_input(self) -> str:
         """Name of the input that is the sequence; empty when it isn't said."""
         return self._given.get(FRAMES_INPUT, "")
+
+    @property
+    def token_count(self) -> int:
+        """How many tokens there are; 0 when it isn't said.
+
+        Raises:
+            ManifestError: it is no number above 0.
+
+        """
+        text = self._given.get(TOKEN_COUNT)
+        if text is not None and not (text.isascii() and text.isdecimal() and 0 < int(text) < _MOST_TOKENS):
+            raise ManifestError(f"{FILE}: parameter {TOKEN_COUNT} is {text!r}, it has to be a number above 0")
+        return int(text or 0)
 
     def causal(self, *, default: bool) -> bool:
         """Tell whether no output depends on a later frame."""

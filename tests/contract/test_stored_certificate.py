@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +22,15 @@ from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
 from tests.graphs import Sums
 from tests.guests import BEGUN, BLOCKS, FURTHER, LOOKED_UP, NO_BATCH, POOLED, STEADY_WINDOW, TOLD, WINDOW, Guest
+from tests.guests.guest import parameter
 
+TOKENS = replace(LOOKED_UP, config=LOOKED_UP.config + parameter("token_count", "3"))
 BUDGET = Budget(seconds=60, max_cases=64)
 BATCH, CHUNKING = pb.DIMENSION_BATCH, pb.DIMENSION_CHUNKING
 BITWISE = pb.VERDICT_BITWISE
 
 
-@pytest.mark.parametrize("guest", [BEGUN, LOOKED_UP, STEADY_WINDOW], ids=lambda guest: guest.name)
+@pytest.mark.parametrize("guest", [BEGUN, TOKENS, STEADY_WINDOW], ids=lambda guest: guest.name)
 def test_what_takes_a_frame_a_run_is_proved_run_by_run(tmp_path: Path, guest: Guest) -> None:
     assert _verdicts(guest, tmp_path) == {BATCH: BITWISE, CHUNKING: BITWISE}
 
@@ -49,7 +52,9 @@ def test_runs_of_several_frames_are_cut_between_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("guest", "cause"), [(FURTHER, "it reads mask, gain"), (TOLD, "where in its sequence")], ids=["further", "told"]
+    ("guest", "cause"),
+    [(FURTHER, "it reads mask, gain"), (TOLD, "where in its sequence"), (LOOKED_UP, "how many tokens")],
+    ids=lambda each: getattr(each, "name", ""),
 )
 def test_what_reads_more_is_not(tmp_path: Path, guest: Guest, cause: str) -> None:
     path = guest.write(tmp_path)
@@ -64,7 +69,7 @@ def test_a_certificate_beside_a_model_lets_its_rows_share_runs(tmp_path: Path) -
 
 
 def test_the_command_lays_it_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = LOOKED_UP.write(tmp_path)
+    path = TOKENS.write(tmp_path)
     asked = partial(run, path, minutes=0.001, config=None, seed=0, as_json=True)
     assert asked(write=False) == 0
     assert not path.with_name(FILE).exists()

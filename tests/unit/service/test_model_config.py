@@ -14,6 +14,7 @@ from service.engine.warm_up import zeros
 from service.manifest import ManifestError
 from service.model_config import Description, describe
 from tests.guests import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, Guest
+from tests.guests.guest import parameter
 
 REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
     # what is wrong: (guest, text in its configuration, what stands there instead, what has to be told)
@@ -42,6 +43,18 @@ REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
     "several-that-vary": (UNTOLD, "", 'max_batch_size: 0 input { name: "x" }', ("'x'", "layout.x", "time")),
     "no-such-frames": (FURTHER, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
     "an-odd-flag": (TOLD, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
+    "tokens-of-floats": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("token_count", "9")}',
+        ("'x'", "no whole numbers"),
+    ),
+    "no-tokens": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("token_count", "0")}',
+        ("token_count", "above 0"),
+    ),
     "no-default": (FURTHER, 'name: "gain"', 'name: "gain" optional: true', ("'gain'", "optional")),
     "no-json": (FURTHER, "[0.25, -0.5]", "a quarter", ("constant.bias", "JSON")),
     "constant-of-another-size": (FURTHER, "[0.25, -0.5]", "[1, 2, 3]", ("'bias'",)),

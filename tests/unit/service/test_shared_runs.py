@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from tests.guests import (
     WINDOW,
     Guest,
 )
+from tests.unit.service.conftest import Meter
+from tests.unit.service.manual import Bench, turns
 
 
 @pytest.mark.parametrize("guest", [BATCH_SECOND, LOOPED, BYTES], ids=lambda guest: guest.name)
@@ -87,6 +90,24 @@ def test_runs_of_several_frames_stay_whole(tmp_path: Path) -> None:
     assert not servable.batched  # it gives one output a run, not a frame
     assert [servable.slice_frames(most) for most in (1, 4, 7, 256, 258)] == [4, 4, 4, 256, 256]
     assert servable.padding_ratio([4, 8]) == 0
+
+
+async def test_slices_of_many_share_runs_and_nothing_else(meter: Meter, tmp_path: Path) -> None:
+    target, rng, bench = _load(STEADY_WINDOW, tmp_path), np.random.default_rng(4), Bench(meter)
+    rows = [
+        Row(frames=STEADY_WINDOW.frames(rng, length), states=target.runner.initial_states())
+        for length in (1, 9, 2, 9, 3, 1)
+    ]
+    asked = [asyncio.ensure_future(bench.batcher.run(target, row, every_frame=True, deadline=None)) for row in rows]
+    await turns()
+    await bench.executor.finish_all()
+    answers = await asyncio.gather(*asked)
+    assert min(answer.batch_size for answer in answers) > 1
+    for row, answer in zip(rows, answers, strict=True):
+        (alone,) = target.runner.run([row])
+        assert answer.outputs.tobytes() == alone.outputs.tobytes()
+        assert answer.states["state"].tobytes() == alone.states["state"].tobytes()
+    assert meter.value("soloist_padding_ratio_sum", model="steady-window", version="1") == 0
 
 
 def test_only_a_row_at_fault_is_refused(tmp_path: Path) -> None:

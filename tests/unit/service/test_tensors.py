@@ -25,6 +25,13 @@ tensors = st.builds(
 )
 
 
+def test_tokens_may_have_several_numbers_a_frame() -> None:
+    signature = Signature(frames=TensorSpec(name="x", data_type=DATA_TYPE_INT64, shape=[-1, -1, 2]), token_count=5)
+    with pytest.raises(ServiceError) as caught:
+        decode_frames(encode(np.array([[0, 4], [1, 6], [7, 0]], np.int64)), signature, allow_non_finite=False)
+    assert caught.value.facts == {"frame": 1, "token": 6, "max_token": 4}
+
+
 @given(st.sampled_from(sorted(DTYPES)).flatmap(lambda kind: npst.arrays(DTYPES[kind], npst.array_shapes(min_side=0))))
 def test_what_is_packed_bears_type_shape_and_bytes(array: Any) -> None:
     tensor = encode(array)
