@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 
 from service.batcher import Answer, Batcher, BatchLimits
 from service.engine.runner import Row
-from service.engine.servable import Servable
+from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.live_check.capsule import read
 from service.live_check.evidence import RunShape
 from service.metric_labels import CHECK_OUTCOMES
 from tests.graphs import Sums
+from tests.guests import STEADY_WINDOW
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.leaky import (
@@ -105,6 +106,14 @@ async def test_answers_that_depend_on_their_mates_differ(every: Watched) -> None
 async def test_answers_that_depend_on_the_cut_differ(every: Watched) -> None:
     await answered(every, both(ForgetfulRunner()), SLICE + 1)
     assert every.counts() == {"different": 1}
+
+
+async def test_what_is_constant_hides_no_model_from_the_check(every: Watched, tmp_path: Path) -> None:
+    policy = LoadPolicy(batch_uncertified=True, certify_seconds=0)
+    target = load_servable(STEADY_WINDOW.write(tmp_path), policy, name=STEADY_WINDOW.name, version=1)
+    rng = np.random.default_rng(0)
+    await answered(every, target, *(STEADY_WINDOW.frames(rng, length) for length in (1, 2, SLICE + 1)))
+    assert every.counts(STEADY_WINDOW.name) == {"equal": 3}
 
 
 async def test_a_model_without_states_is_checked(every: Watched) -> None:
