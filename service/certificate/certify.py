@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from service.certificate.fingerprint import fingerprint_here
 from service.certificate.in_turn import try_in_turn
 from service.certificate.material import Material
 from service.certificate.schedule import Scope, cases
-from service.certificate.shrink import shrink
+from service.certificate.tally import Tally, count, verdict_on
 from service.certificate.trial import try_case
 from service.engine.runner import Runner
 from soloist.v1 import certificate_pb2 as pb
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # Cases run so many at a time on one session: concurrency is one more thing that an answer must not depend on.
 _THREADS = 4
-_MAX_FAILURES_SHRUNK = 6
 _LONGEST_FRAMES = 200
 _FEWEST_RUNS = 8
 
@@ -40,24 +39,6 @@ class Budget:
 
     seconds: float
     max_cases: int = 1_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A case that differed, in as few dimensions as it still does, and how far."""
-
-    case: Case
-    difference: Difference
-
-
-@dataclass(kw_only=True)
-class _Tally:
-    tried: int = 0
-    worst: Failure | None = None
-    smallest: Failure | None = None
-    max_ulp: int = 0
-    max_absolute: float = 0.0
-    failures: int = field(default=0)
 
 
 def certify(
@@ -83,20 +64,20 @@ def certify(
     started = time.perf_counter()
     unit, scope = _scope(graph, model)
     attempt = _attempt(graph, Material(graph.signature, samples))
-    tallies = {dimension: _Tally() for dimension in _dimensions(scope)}
+    tallies = {dimension: Tally() for dimension in _dimensions(scope)}
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="soloist-certify") as pool:
         remaining = islice((case.times(unit) for case in cases(scope, seed)), budget.max_cases)
         tried = 0
         while (batch := list(islice(remaining, 4 * _THREADS))) and time.perf_counter() - started < budget.seconds:
             found = list(pool.map(attempt, batch))
             for case, difference in zip(batch, found, strict=True):
-                _count(tallies, case, difference, attempt)
+                count(tallies, case, difference, attempt)
             tried += len(batch)
             if progress is not None:
                 progress(tried)
     return pb.Certificate(
         fingerprint=fingerprint_here(),
-        verdicts=[_verdict(dimension, tally) for dimension, tally in tallies.items()],
+        verdicts=[verdict_on(dimension, tally) for dimension, tally in tallies.items()],
         seed=seed,
     )
 
@@ -133,49 +114,3 @@ def _dimensions(scope: Scope) -> list[pb.Dimension.ValueType]:
         (pb.DIMENSION_CHUNKING, scope.chunking),
     ]
     return [dimension for dimension, holds in applies if holds]
-
-
-def _count(
-    tallies: dict[pb.Dimension.ValueType, _Tally],
-    case: Case,
-    difference: Difference | None,
-    attempt: Callable[[Case], Difference | None],
-) -> None:
-    for dimension in case.dimensions():
-        tallies[dimension].tried += 1
-    if difference is None:
-        return
-    involved = [tallies[dimension] for dimension in case.dimensions()]
-    if min((tally.failures for tally in involved), default=0) < _MAX_FAILURES_SHRUNK:
-        case = shrink(case, lambda each: attempt(each) is not None)
-        difference = attempt(case) or difference
-    failure = Failure(case=case, difference=difference)
-    for dimension in case.dimensions():
-        _blame(tallies[dimension], failure)
-
-
-def _blame(tally: _Tally, failure: Failure) -> None:
-    tally.failures += 1
-    tally.max_ulp = max(tally.max_ulp, failure.difference.ulp)
-    tally.max_absolute = max(tally.max_absolute, failure.difference.absolute)
-    if tally.worst is None or (tally.worst.difference.is_rounding and not failure.difference.is_rounding):
-        tally.worst = failure
-    if tally.smallest is None or _size(failure.case) < _size(tally.smallest.case):
-        tally.smallest = failure
-
-
-def _size(case: Case) -> tuple[int, int, int]:
-    return len(case.dimensions()), case.batch_size * (case.length + case.padding_frames), len(case.chunks)
-
-
-def _verdict(dimension: pb.Dimension.ValueType, tally: _Tally) -> pb.DimensionVerdict:
-    verdict = pb.DimensionVerdict(dimension=dimension, cases=tally.tried)
-    if tally.worst is None or tally.smallest is None:
-        # Without a case nothing was proved.
-        verdict.verdict = pb.VERDICT_BITWISE if tally.tried else pb.VERDICT_NONE
-        return verdict
-    verdict.verdict = pb.VERDICT_ULP if tally.worst.difference.is_rounding else pb.VERDICT_NONE
-    verdict.max_ulp, verdict.max_abs_difference = tally.max_ulp, tally.max_absolute
-    smallest = tally.smallest
-    verdict.failing_case.CopyFrom(smallest.case.to_message(tensor=smallest.difference.tensor))
-    return verdict

@@ -1,0 +1,84 @@
+"""What came of the cases in one dimension: failures made small, the worst and the smallest of them, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.certificate.case import Case
+from service.certificate.shrink import shrink
+from soloist.v1 import certificate_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.certificate.difference import Difference
+
+_MAX_FAILURES_SHRUNK = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A case that differed, in as few dimensions as it still does, and how far."""
+
+    case: Case
+    difference: Difference
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Of one dimension: cases tried and failed, how far they were apart at most, and the two failures to be told."""
+
+    tried: int = 0
+    worst: Failure | None = None
+    smallest: Failure | None = None
+    max_ulp: int = 0
+    max_absolute: float = 0.0
+    failures: int = 0
+
+
+def count(
+    tallies: Mapping[pb.Dimension.ValueType, Tally],
+    case: Case,
+    difference: Difference | None,
+    attempt: Callable[[Case], Difference | None],
+) -> None:
+    """Count a case that was tried, in all dimensions that it varies; `attempt` tries others while it is made small."""
+    for dimension in case.dimensions():
+        tallies[dimension].tried += 1
+    if difference is None:
+        return
+    involved = [tallies[dimension] for dimension in case.dimensions()]
+    if min((tally.failures for tally in involved), default=0) < _MAX_FAILURES_SHRUNK:
+        case = shrink(case, lambda each: attempt(each) is not None)
+        difference = attempt(case) or difference
+    failure = Failure(case=case, difference=difference)
+    for dimension in case.dimensions():
+        _blame(tallies[dimension], failure)
+
+
+def _blame(tally: Tally, failure: Failure) -> None:
+    tally.failures += 1
+    tally.max_ulp = max(tally.max_ulp, failure.difference.ulp)
+    tally.max_absolute = max(tally.max_absolute, failure.difference.absolute)
+    if tally.worst is None or (tally.worst.difference.is_rounding and not failure.difference.is_rounding):
+        tally.worst = failure
+    if tally.smallest is None or _size(failure.case) < _size(tally.smallest.case):
+        tally.smallest = failure
+
+
+def _size(case: Case) -> tuple[int, int, int]:
+    return len(case.dimensions()), case.batch_size * (case.length + case.padding_frames), len(case.chunks)
+
+
+def verdict_on(dimension: pb.Dimension.ValueType, tally: Tally) -> pb.DimensionVerdict:
+    """Say what came of one dimension."""
+    verdict = pb.DimensionVerdict(dimension=dimension, cases=tally.tried)
+    if tally.worst is None or tally.smallest is None:
+        # Without a case nothing was proved.
+        verdict.verdict = pb.VERDICT_BITWISE if tally.tried else pb.VERDICT_NONE
+        return verdict
+    verdict.verdict = pb.VERDICT_ULP if tally.worst.difference.is_rounding else pb.VERDICT_NONE
+    verdict.max_ulp, verdict.max_abs_difference = tally.max_ulp, tally.max_absolute
+    smallest = tally.smallest
+    verdict.failing_case.CopyFrom(smallest.case.to_message(tensor=smallest.difference.tensor))
+    return verdict
