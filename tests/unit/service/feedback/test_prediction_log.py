@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.feedback import feedback
 from service.feedback.database import LogFileError, connect, prepare
@@ -102,6 +103,18 @@ def test_a_file_that_fails_costs_answers_and_says_so(
         log.db.execute("DROP TABLE predictions")
         running.answered(prediction(classifier(), 0))
     assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 1
+
+
+def test_a_file_that_fails_is_not_tried_again_for_each_piece_of_what_waits(
+    keeping: Callable[..., PredictionLog], log: Log, meter: Meter
+) -> None:
+    # One that is held lets each try wait for seconds, and a drain waits for all of them.
+    with capture_logs() as lines, keeping() as running:
+        log.db.execute("DROP TABLE predictions")
+        for _ in range(200):
+            running.answered(prediction(classifier(), 0))
+    assert [line["predictions"] for line in lines if line["event"] == "predictions not written"] == [200]
+    assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 200
 
 
 def test_what_was_undone_is_not_taken_for_known(log: Log, policy: LogPolicy) -> None:
