@@ -101,6 +101,8 @@ class ModelView:
         rows = []
         for index, length in enumerate(self._lengths(arrays, frames_BT)):
             frames = frames_BT[index, :length]
+            if len(frames_BT) > 1:
+                frames = frames.copy()  # a view would keep the whole request in memory for as long as one row is kept
             check_frame_count(length, self.signature)
             check_values(frames, self.signature, allow_non_finite=allow_non_finite)
             states = {name: _slice(array, index) for name, array in before.items()}

@@ -16,6 +16,7 @@ from service.feedback.database import LogFileError, connect, prepare
 from service.feedback.label import Label, Outcome
 from service.feedback.policy import LogPolicy, Window, parse_windows
 from service.feedback.prediction_log import PredictionLog
+from service.feedback.record import Record
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, classifier, new_id, prediction
@@ -69,6 +70,12 @@ def test_so_many_answers_wait_and_no_more(keeping: Callable[..., PredictionLog],
         pass
     assert log.rows("predictions") == 4
     assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 6
+
+
+def test_an_answer_of_one_frame_keeps_no_others_in_memory(log: Log) -> None:
+    long = prediction(log.by, *[0] * 100)
+    kept = Record.of(replace(long, outputs=long.outputs[-1:]), is_shadow=False)
+    assert kept.outputs.base is None
 
 
 def test_threads_may_tell_it_at_once(keeping: Callable[..., PredictionLog], log: Log) -> None:
