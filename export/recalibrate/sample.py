@@ -46,7 +46,7 @@ def halves(sampled: Sequence[SampledSequence]) -> Halves:
 
 
 def read_labels(path: Path, classes: Sequence[str]) -> dict[str, int]:
-    """Read a CSV file with columns prediction_id and label: class by prediction id.
+    """Read a CSV file with columns prediction_id and label: class by prediction id. The first stands, as on a server.
 
     Raises ExportError for a file without these columns, or a label that is no class.
     """
@@ -55,7 +55,10 @@ def read_labels(path: Path, classes: Sequence[str]) -> dict[str, int]:
         if not {"prediction_id", "label"} <= set(rows.fieldnames or ()):
             raise ExportError(f"{path}: the first line has to name the columns prediction_id and label")
         try:
-            return {row["prediction_id"]: list(classes).index(row["label"]) for row in rows}
+            found: dict[str, int] = {}
+            for row in rows:
+                found.setdefault(row["prediction_id"], list(classes).index(row["label"]))
+            return found
         except ValueError as error:
             raise ExportError(f"{path}: {error}") from error
 

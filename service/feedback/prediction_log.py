@@ -102,16 +102,21 @@ class PredictionLog:
         with self._lock:
             batch, self._queue, self._queued_bytes = self._queue, [], 0
         for start in range(0, len(batch), _WRITTEN_AT_ONCE):
-            self._write(batch[start : start + _WRITTEN_AT_ONCE])
+            some = batch[start : start + _WRITTEN_AT_ONCE]
+            try:
+                self._count(self._writer.write(some, round(self._clock() * 1000)))
+            except sqlite3.Error:  # a full disk, a lock that is held: the rest would fail alike, each after as long
+                self._drop(batch[start:])
+                return
+            except Exception:  # answers that make no rows; the others may
+                self._drop(some)
             time.sleep(0)
 
-    def _write(self, batch: Sequence[Record]) -> None:
-        try:
-            self._count(self._writer.write(batch, round(self._clock() * 1000)))
-        except Exception:  # a full disk, a file that was taken away: serving goes on
-            _log.exception("predictions not written", predictions=len(batch))
-            for record in batch:
-                self._metrics.log_dropped.labels(record.servable.name, str(record.servable.version)).inc()
+    def _drop(self, records: Sequence[Record]) -> None:
+        """Go on without them, and say so: serving does."""
+        _log.exception("predictions not written", predictions=len(records))
+        for record in records:
+            self._metrics.log_dropped.labels(record.servable.name, str(record.servable.version)).inc()
 
     def _prune(self) -> None:
         if time.monotonic() < self._pruned_at + _PRUNE_SECONDS:

@@ -40,7 +40,8 @@ class Record(NamedTuple):
             servable=prediction.servable,
             is_shadow=is_shadow,
             sequence_id=prediction.sequence_id,
-            outputs=prediction.outputs,
+            # Of the last frame alone they may be a view, which would keep those of all frames in memory.
+            outputs=prediction.outputs.copy() if len(prediction.outputs) == 1 else prediction.outputs,
             first_frame=prediction.first_frame,
             frame_count=len(prediction.row.frames),
             is_whole=prediction.is_whole,

@@ -11,6 +11,8 @@ from service.feedback.label import Label, Outcome
 from soloist.v1 import feedback_pb2 as pb
 
 _MAX_LABELS = 1000
+# A name that waits for its answer is kept, whatever it says.
+_MAX_NAME_CHARACTERS = 256
 _ID = re.compile(r"[0-9a-f]{32}")
 OUTCOMES = {
     Outcome.JOINED: pb.LABEL_OUTCOME_JOINED,
@@ -60,6 +62,8 @@ def _check(index: int, message: pb.GroundTruth, taken: int) -> None:
         raise refuse("prediction_id", message.prediction_id, "32 lower-case hexadecimal digits")
     if message.WhichOneof("truth") is None:
         raise refuse("truth", None, "a class_index or a label")
+    if len(message.label) > _MAX_NAME_CHARACTERS:
+        raise refuse("label", message.label, f"at most {_MAX_NAME_CHARACTERS} characters")
     if message.class_index < 0:
         raise refuse("class_index", message.class_index, "at least 0")
     if message.HasField("step") and message.step < 0:

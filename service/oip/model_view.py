@@ -14,6 +14,7 @@ from service.engine.row import Row
 from service.errors import Reason, ServiceError
 from service.inputs import sort
 from service.oip.port import Port, plain, state
+from service.oip.rows import check_frames, lengths_of, of_row, padded, state_of_row
 from service.tensors import DTYPES, check_frame_count, check_values
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class ModelView:
             raise ServiceError(Reason.EMPTY_SEQUENCE)
         if rows > 1 and any(port.axes.batch is None for port in self._given.values()):
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=rows, max_rows=1)
+        check_frames(arrays, moved, self._frames.name, [name for name, spec in self._specs.items() if spec.per_frame])
         return moved, rows
 
     def states(self, arrays: Arrays) -> States | None:
@@ -99,13 +101,15 @@ class ModelView:
         """
         frames_BT = arrays[self._frames.name]
         rows = []
-        for index, length in enumerate(self._lengths(arrays, frames_BT)):
+        for index, length in enumerate(lengths_of(frames_BT, self.length, arrays)):
             frames = frames_BT[index, :length]
+            if len(frames_BT) > 1:
+                frames = frames.copy()  # a view would keep the whole request in memory for as long as one row is kept
             check_frame_count(length, self.signature)
             check_values(frames, self.signature, allow_non_finite=allow_non_finite)
-            states = {name: _slice(array, index) for name, array in before.items()}
+            states = {name: state_of_row(array, index) for name, array in before.items()}
             inputs = {
-                name: _of_row(arrays[name], index, length if spec.per_frame else None)
+                name: of_row(arrays[name], index, length if spec.per_frame else None)
                 for name, spec in self._specs.items()
                 if name in arrays
             }
@@ -136,7 +140,7 @@ class ModelView:
             if port.name in wanted:
                 outputs = [each.outputs if port.name == first else each.more[port.name] for each in answers]
                 is_aligned = all(len(each) == len(row.frames) for each, row in zip(outputs, rows, strict=True))
-                results[port.name] = port.write(_padded(outputs, frames if is_aligned else max(map(len, outputs))))
+                results[port.name] = port.write(padded(outputs, frames if is_aligned else max(map(len, outputs))))
         for name, port in self.state_outputs.items():
             if port.name in wanted:
                 results[port.name] = port.write(np.concatenate([answer.states[name] for answer in answers]))
@@ -151,33 +155,3 @@ class ModelView:
 
     def _state(self, tensor: str) -> Axes | None:
         return self._axes.get(tensor)
-
-    def _lengths(self, arrays: Arrays, frames_BT: NDArray[Any]) -> list[int]:
-        B, T = frames_BT.shape[:2]
-        if self.length is None or self.length.name not in arrays:
-            return [T] * B
-        lengths: list[int] = arrays[self.length.name].ravel().tolist()
-        for length in lengths:
-            if not 1 <= length <= T:
-                raise ServiceError(
-                    Reason.INPUT_VALUE_OUT_OF_RANGE, input=self.length.name, value=length, minimum=1, maximum=T
-                )
-        return lengths
-
-
-def _of_row(array: NDArray[Any], index: int, length: int | None) -> NDArray[Any]:
-    row: NDArray[Any] = array[index if len(array) > 1 else 0]
-    return row if length is None else row[:length]
-
-
-def _slice(array: NDArray[Any], index: int) -> NDArray[Any]:
-    return array[index : index + 1] if len(array) > 1 else array
-
-
-def _padded(outputs: Sequence[NDArray[Any]], frames: int) -> NDArray[Any]:
-    if len(outputs) == 1 and len(outputs[0]) == frames:
-        return outputs[0][None]
-    padded = np.zeros((len(outputs), frames, *outputs[0].shape[1:]), outputs[0].dtype)
-    for index, output in enumerate(outputs):
-        padded[index, : len(output)] = output
-    return padded

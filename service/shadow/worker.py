@@ -43,7 +43,9 @@ class _Step(NamedTuple):
 
     @property
     def byte_count(self) -> int:
-        return self.given.row.frames.nbytes + self.given.outputs.nbytes
+        row = self.given.row
+        sent = (row.frames, *row.beside.inputs.values(), *row.beside.frame_inputs.values())
+        return sum(array.nbytes for array in sent) + self.given.outputs.nbytes
 
 
 class Shadows:

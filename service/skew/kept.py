@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from service.prediction import Prediction
 
+# What a piece takes beside its frames: its array, its answer's id. A frame at a time, that is most of it.
+PIECE_BYTES = 256
 # One long sequence may not push out all others.
 _LARGEST_SHARE = 1 / 8
 
@@ -89,7 +91,8 @@ class KeptSequences:
 
     def _grow(self, growing: _Growing, answered: Prediction, now: float) -> None:
         frames = answered.row.frames
-        too_large = growing.byte_count + frames.nbytes > self._max_bytes * _LARGEST_SHARE
+        byte_count = frames.nbytes + PIECE_BYTES
+        too_large = growing.byte_count + byte_count > self._max_bytes * _LARGEST_SHARE
         growing.is_over = growing.is_over or answered.first_frame != growing.frame_count or too_large
         if growing.is_over:
             return
@@ -97,8 +100,8 @@ class KeptSequences:
         growing.prediction_ids.append(answered.id)
         growing.last_seen = now
         growing.frame_count += len(frames)
-        growing.byte_count += frames.nbytes
-        self._byte_count += frames.nbytes
+        growing.byte_count += byte_count
+        self._byte_count += byte_count
 
 
 def _begins_with_state(answered: Prediction) -> bool:

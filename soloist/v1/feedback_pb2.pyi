@@ -88,7 +88,7 @@ class GroundTruth(_message.Message):
     class_index: _builtins.int
     """Its index in the model's labels."""
     label: _builtins.str
-    """Its name, as in the model's labels."""
+    """Its name, as in the model's labels; at most 256 characters."""
     step: _builtins.int
     """Frame of the sequence, from 0, that the class is true of. Not set: the last frame of the answer."""
     @_builtins.property

@@ -191,6 +191,15 @@ def test_rows_of_the_open_protocol_are_run_one_by_one(guest_asker: Asker) -> Non
     assert outputs_of(together)["y"].tobytes() == b"".join(outputs_of(each)["y"].tobytes() for each in alone)
 
 
+@pytest.mark.parametrize("entries", [1, 3, 5])
+def test_an_input_with_other_frames_than_the_sequence(guest_asker: Asker, entries: int) -> None:
+    sent = {"x": np.ones((1, 4, 2), np.float32), "mask": np.ones((1, entries), np.float32), "gain": GAIN.reshape(1, 1)}
+    with pytest.raises(SoloistError) as error:
+        infer(guest_asker, request(None, model="further", inputs=sent))
+    assert (error.value.reason, error.value.facts["input"]) == ("INPUT_SHAPE_MISMATCH", "mask")
+    assert error.value.facts["expected"] == "an entry for each of the 4 frames"
+
+
 def test_frames_that_a_graph_refuses(hotel: RunningServer, client: Client) -> None:
     assert client.predict("pooled", X, every_frame=True).outputs.shape == (20,)
     error = _refused(client, "pooled", X[:3])

@@ -56,6 +56,7 @@ CASES = [
     *_malformed("of-a-short-id", "prediction_id", pb.GroundTruth(prediction_id=_ID[1:], class_index=0)),
     *_malformed("of-a-capital-id", "prediction_id", pb.GroundTruth(prediction_id=_ID.upper(), class_index=0)),
     *_malformed("of-no-class", "truth", pb.GroundTruth(prediction_id=_ID)),
+    *_malformed("of-a-name-without-end", "label", pb.GroundTruth(prediction_id=_ID, label="a" * 257)),
     *_malformed("of-a-negative-class", "class_index", pb.GroundTruth(prediction_id=_ID, class_index=-1)),
     *_malformed("of-a-negative-step", "step", pb.GroundTruth(prediction_id=_ID, class_index=0, step=-1)),
     *_malformed("of-no-year", "event_time", _dated(10**12)),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from service.engine.beside import Beside
 from service.engine.runner import Row
 from service.engine.servable import Servable
 from service.prediction import Prediction
@@ -100,6 +102,13 @@ def test_without_a_shadow_nothing_is_counted(pair: Pair) -> None:
     assert sequence is None
     pair.step(sequence, 1, given=[1])
     assert pair.counts == {}
+
+
+def test_what_comes_with_the_frames_takes_room_too(pair: Pair) -> None:
+    given = pair.given([1], [1])
+    large = Beside(inputs={"speaker": np.zeros(100, np.float32)})
+    pair.shadows.whole(replace(given, row=replace(given.row, beside=large)))
+    assert pair.counts == {"dropped": 1}
 
 
 def test_a_failure_ends_the_sequence_and_no_other(pair: Pair) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from service.engine.runner import Row
 from service.engine.servable import Servable
 from service.prediction import Prediction
+from service.skew.kept import PIECE_BYTES
 from service.skew.sampling import is_sampled
 from service.skew.watch import SkewPolicy, SkewWatch
 from tests.probes import POISON, WINDOW, FramesProbe, probed
@@ -21,7 +23,7 @@ from tests.unit.service.conftest import Meter
 
 QUEUED = 3
 POLICY = SkewPolicy(
-    ratio=1.0, half_life_seconds=60.0, keep_sequences=2, max_kept_bytes=320, max_queued=QUEUED, max_step_bytes=100,
+    ratio=1.0, half_life_seconds=60.0, keep_sequences=2, max_queued=QUEUED, max_step_bytes=100,
     core_ratio=1.0,
 )  # fmt: skip
 
@@ -218,11 +220,13 @@ def test_a_gap_ends_a_kept_sequence_and_one_without_a_beginning_is_not_kept(watc
     assert kept(watch, target) == {"a": [1]}
 
 
-def test_bytes_are_bounded_and_no_sequence_takes_them_all(watch: SkewWatch, target: Servable) -> None:
-    watch.observe(answer(target, "long", *[1.0] * 6))
-    watch.observe(answer(target, "long", *[2.0] * 6, first_frame=6, state=6))  # over an eighth of all bytes
-    watch.observe(answer(target, "too long", *[1.0] * 12))
-    assert kept(watch, target) == {"long": [1.0] * 6}
+def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: Servable) -> None:
+    policy = replace(POLICY, max_kept_bytes=8 * (PIECE_BYTES + 40))
+    with SkewWatch(policy, meter.metrics.norms) as watch:
+        watch.observe(answer(target, "long", *[1.0] * 6))
+        watch.observe(answer(target, "long", *[2.0] * 6, first_frame=6, state=6))  # over an eighth of all bytes
+        watch.observe(answer(target, "too long", *[1.0] * 12))
+        assert kept(watch, target) == {"long": [1.0] * 6}
 
 
 def test_nothing_is_kept_unless_it_is_wanted(meter: Meter, target: Servable) -> None:

@@ -9,12 +9,14 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.feedback import feedback
 from service.feedback.database import LogFileError, connect, prepare
 from service.feedback.label import Label, Outcome
 from service.feedback.policy import LogPolicy, Window, parse_windows
 from service.feedback.prediction_log import PredictionLog
+from service.feedback.record import Record
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, classifier, new_id, prediction
@@ -70,6 +72,12 @@ def test_so_many_answers_wait_and_no_more(keeping: Callable[..., PredictionLog],
     assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 6
 
 
+def test_an_answer_of_one_frame_keeps_no_others_in_memory(log: Log) -> None:
+    long = prediction(log.by, *[0] * 100)
+    kept = Record.of(replace(long, outputs=long.outputs[-1:]), is_shadow=False)
+    assert kept.outputs.base is None
+
+
 def test_threads_may_tell_it_at_once(keeping: Callable[..., PredictionLog], log: Log) -> None:
     by, running = classifier(), keeping(flush_seconds=0.001)
 
@@ -102,6 +110,18 @@ def test_a_file_that_fails_costs_answers_and_says_so(
         log.db.execute("DROP TABLE predictions")
         running.answered(prediction(classifier(), 0))
     assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 1
+
+
+def test_a_file_that_fails_is_not_tried_again_for_each_piece_of_what_waits(
+    keeping: Callable[..., PredictionLog], log: Log, meter: Meter
+) -> None:
+    # One that is held lets each try wait for seconds, and a drain waits for all of them.
+    with capture_logs() as lines, keeping() as running:
+        log.db.execute("DROP TABLE predictions")
+        for _ in range(200):
+            running.answered(prediction(classifier(), 0))
+    assert [line["predictions"] for line in lines if line["event"] == "predictions not written"] == [200]
+    assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 200
 
 
 def test_what_was_undone_is_not_taken_for_known(log: Log, policy: LogPolicy) -> None:
