@@ -36,6 +36,6 @@ CATALOGUE_APIS = (
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
-SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "failed", "dropped")
+SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "different-values", "failed", "dropped")
 LABEL_OUTCOMES = tuple(Outcome)
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")

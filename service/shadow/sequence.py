@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.engine.servable import Servable
     from service.prediction import Prediction
 
-Outcome = Literal["equal-bits", "same-class", "different-class", "failed", "dropped"]
+Outcome = Literal["equal-bits", "same-class", "different-class", "different-values", "failed", "dropped"]
 
 
 class ShadowSequence:
@@ -60,13 +60,16 @@ class ShadowSequence:
 def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
     """Compare the outputs [T, K] or [1, K] that a caller was given with those found at every frame, [T, K].
 
-    The class is that of the last frame: the largest output, the first of equals.
+    The class is that of the last frame: the largest output, the first of equals. One output a frame, [T, 1] or [T],
+    stands for no class.
     """
     found = _last(found, len(given))
     if given.shape != found.shape or given.dtype != found.dtype:
         return "failed"
     if given.tobytes() == found.tobytes():
         return "equal-bits"
+    if given.ndim == 1 or given[-1].size == 1:
+        return "different-values"
     return "same-class" if given[-1].argmax() == found[-1].argmax() else "different-class"
 
 

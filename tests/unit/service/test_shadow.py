@@ -79,7 +79,7 @@ def test_every_step_carries_the_state_and_is_counted(pair: Pair) -> None:
     pair.step(sequence, 1, 2, given=[1, 3])
     pair.step(sequence, 4, given=[7])
     pair.step(sequence, 1, given=[7.5])
-    assert pair.counts == {"equal-bits": 2, "same-class": 1}
+    assert pair.counts == {"equal-bits": 2, "different-values": 1}
 
 
 def test_observers_are_told_what_the_shadow_says(pair: Pair) -> None:
@@ -175,6 +175,8 @@ def test_what_waits_at_the_end_is_dropped(meter: Meter, runner: GatedRunner) -> 
         ([[9, 9], [1, 2]], [[9, 8], [1, 2]], "same-class"),
         ([[0.0, 1.0]], [[-0.0, 1.0]], "same-class"),
         ([[1, 2]], [[2, 1]], "different-class"),
+        ([[1], [2]], [[1], [3]], "different-values"),
+        ([1, 2], [1, 3], "different-values"),
         ([[1, 2]], [[1, 2, 3]], "failed"),
         ([[1, 2], [1, 2]], [[1, 2]], "failed"),
     ],
