@@ -1,17 +1,14 @@
-"""The live check itself: which answers are checked, the queue they wait in, and the one thread that checks them."""
+"""The live check itself: which answers are checked, and what is counted of them."""
 
 from __future__ import annotations
 
-import queue
 import random
-import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from service.live_check.evidence import Evidence, Trail
+from service.sideline import Sideline
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,11 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveCheckPolicy:
-    """Share of the answers that is checked; answers that wait, and bytes of each; share of one core that checks take.
-
-    The last is what keeps the check below everything else. A low priority would not: a thread that is put aside while
-    it holds the interpreter's lock keeps the event loop waiting.
-    """
+    """Share of the answers that is checked; answers that wait, and bytes of each; share of one core for it."""
 
     ratio: float
     max_queued: int = 16
@@ -52,25 +45,19 @@ class LiveCheck:
         self._inspector = inspector
         self._metrics = metrics
         self._draw = draw
-        self._queue: queue.Queue[Evidence | None] = queue.Queue(policy.max_queued)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="soloist-live-check")
+        self._sideline: Sideline[Evidence] = Sideline(
+            "soloist-live-check", self._check, self._drop, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+        )
 
     def __enter__(self) -> Self:
         if self._policy.ratio:
-            self._thread.start()
+            self._sideline.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Begin to stop: what waits is dropped, a check under way ends by itself, and nobody waits for it."""
-        self._stopped.set()
-        with suppress(queue.Empty):
-            while (left := self._queue.get_nowait()) is not None:
-                self._count(left, "dropped")
-                self._queue.task_done()
-        self._queue.put_nowait(None)
+        self._sideline.__exit__(kind, error, trace)
 
     def witness(self, servable: Servable, row: Row) -> Trail | None:
         """Choose whether a job is followed (service.batcher.witness.Summon)."""
@@ -82,29 +69,17 @@ class LiveCheck:
 
     def settle(self) -> None:
         """Wait until all that was handed over is checked or dropped. Blocks."""
-        self._queue.join()
+        self._sideline.settle()
 
     def _submit(self, evidence: Evidence) -> None:
-        if self._stopped.is_set() or evidence.byte_count > self._policy.max_check_bytes:
-            self._count(evidence, "dropped")
-            return
-        try:
-            self._queue.put_nowait(evidence)
-        except queue.Full:
-            self._count(evidence, "dropped")
+        if evidence.byte_count > self._policy.max_check_bytes or not self._sideline.offer(evidence):
+            self._drop(evidence)
 
-    def _work(self) -> None:
-        while (busy_seconds := self._check_next()) is not None:
-            self._stopped.wait(busy_seconds / self._policy.core_ratio - busy_seconds)
+    def _check(self, evidence: Evidence) -> None:
+        self._count(evidence, self._inspector.inspect(evidence))
 
-    def _check_next(self) -> float | None:
-        """Check one answer, when there is one; returns how long it took in seconds, or None at the end."""
-        evidence = self._queue.get()
-        started = time.perf_counter()
-        if evidence is not None:
-            self._count(evidence, self._inspector.inspect(evidence))
-        self._queue.task_done()
-        return None if evidence is None else time.perf_counter() - started
+    def _drop(self, evidence: Evidence) -> None:
+        self._count(evidence, "dropped")
 
     def _count(self, evidence: Evidence, outcome: str) -> None:
         self._metrics.invariance_checks.labels(evidence.model, str(evidence.version), outcome).inc()

@@ -1,18 +1,15 @@
-"""The shadow's one thread, and the bounded queue before it. Nothing on the event loop ever waits for either."""
+"""What a shadow gets copies of, and what is counted of its answers. Nothing on the event loop ever waits for it."""
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
 
 from service.shadow.sequence import Outcome, ShadowSequence
+from service.sideline import Sideline
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,10 +23,7 @@ _log = structlog.get_logger("soloist.shadow")
 
 @dataclass(frozen=True, kw_only=True)
 class ShadowPolicy:
-    """Frames of a run; steps that wait, and bytes of each; share of one core that runs take.
-
-    The last keeps the shadow below everything else: see service.live_check.worker.
-    """
+    """Frames of a run; steps that wait, and bytes of each; share of one core that runs take."""
 
     piece_frames: int
     max_queued: int = 256
@@ -68,24 +62,18 @@ class Shadows:
         self._shadow_of = shadow_of
         self._metrics = metrics
         self._observers = observers
-        self._queue: queue.Queue[_Step | None] = queue.Queue(policy.max_queued)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="soloist-shadow")
+        self._sideline: Sideline[_Step] = Sideline(
+            "soloist-shadow", self._run, self._drop, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+        )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._sideline.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Begin to stop: what waits is dropped, a run under way ends by itself, and nobody waits for it."""
-        self._stopped.set()
-        with suppress(queue.Empty):
-            while (left := self._queue.get_nowait()) is not None:
-                self._count(left.sequence, "dropped")
-                self._queue.task_done()
-        self._queue.put_nowait(None)
+        self._sideline.__exit__(kind, error, trace)
 
     def begin(self, servable: Servable, *, whole: bool = False) -> ShadowSequence | None:
         """Begin a sequence on the shadow beside one that this version answers; None where there is no shadow.
@@ -116,29 +104,16 @@ class Shadows:
 
     def settle(self) -> None:
         """Wait until all that was handed over has run or was dropped. Blocks."""
-        self._queue.join()
+        self._sideline.settle()
 
     def _put(self, step: _Step) -> bool:
-        if self._stopped.is_set() or step.byte_count > self._policy.max_step_bytes:
-            return False
-        try:
-            self._queue.put_nowait(step)
-        except queue.Full:
-            return False
-        return True
+        return step.byte_count <= self._policy.max_step_bytes and self._sideline.offer(step)
 
-    def _work(self) -> None:
-        while (busy_seconds := self._run_next()) is not None:
-            self._stopped.wait(busy_seconds / self._policy.core_ratio - busy_seconds)
+    def _run(self, step: _Step) -> None:
+        self._count(step.sequence, self._outcome(step))
 
-    def _run_next(self) -> float | None:
-        """Run one step, when there is one; returns how long it took in seconds, or None at the end."""
-        step = self._queue.get()
-        started = time.perf_counter()
-        if step is not None:
-            self._count(step.sequence, self._outcome(step))
-        self._queue.task_done()
-        return None if step is None else time.perf_counter() - started
+    def _drop(self, step: _Step) -> None:
+        self._count(step.sequence, "dropped")
 
     def _outcome(self, step: _Step) -> Outcome:
         try:

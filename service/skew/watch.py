@@ -1,18 +1,17 @@
-"""The probe's one thread, and the bounded queue before it. Nobody who answers a call ever waits for either."""
+"""What is probed, beside the answers, and what becomes of it."""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 import structlog
 
+from service.sideline import Sideline
 from service.skew.kept import KeptSequences
 from service.skew.pool import Pool
 from service.skew.sampling import is_sampled
@@ -33,8 +32,7 @@ class SkewPolicy:
     """What is probed, what is kept of it, and what that may cost.
 
     Share of the sequences that is probed; time after which one counts half; sequences whose frames are kept for each
-    version, and bytes of them; answers that wait, and bytes of each; share of one core that probing takes, which keeps
-    it below everything else: see service.live_check.worker.
+    version, and bytes of them; answers that wait, and bytes of each; share of one core that probing takes.
     """
 
     ratio: float
@@ -65,32 +63,28 @@ class SkewWatch:
         # A version that is unloaded takes with it what is known of it; one that is loaded again begins anew.
         self._watched: weakref.WeakKeyDictionary[Servable, Watched] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._queue: queue.Queue[Prediction | None] = queue.Queue(policy.max_queued)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="soloist-skew")
+        self._sideline: Sideline[Prediction] = Sideline(
+            "soloist-skew", self._probe, self._drop, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+        )
 
     def __enter__(self) -> Self:
         if self.policy.ratio:
-            self._thread.start()
+            self._sideline.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Begin to stop: what waits is dropped, a run under way ends by itself, and nobody waits for it."""
-        self._stopped.set()
-        with suppress(queue.Empty):
-            while (left := self._queue.get_nowait()) is not None:
-                self._count(left, "dropped")
-                self._queue.task_done()
-        self._queue.put_nowait(None)
+        self._sideline.__exit__(kind, error, trace)
 
     def observe(self, given: Prediction) -> None:
         """Take a copy of an answer where its sequence is sampled and its version has a probe (prediction.Observer)."""
         if given.servable.probe is None or not is_sampled(given.sequence_id, self.policy.ratio):
             return
-        if not self._put(given):
-            self._count(given, "dropped")
+        states = sum(state.nbytes for state in given.row.states.values())
+        is_small = given.row.frames.nbytes + states <= self.policy.max_step_bytes
+        if not (is_small and self._sideline.offer(given)):
+            self._drop(given)
 
     def watched(self, servable: Servable) -> Watched:
         """Return what is known of a version that has a probe."""
@@ -102,30 +96,13 @@ class SkewWatch:
 
     def settle(self) -> None:
         """Wait until all that was handed over is probed or dropped. Blocks."""
-        self._queue.join()
+        self._sideline.settle()
 
-    def _put(self, given: Prediction) -> bool:
-        states = sum(state.nbytes for state in given.row.states.values())
-        if self._stopped.is_set() or given.row.frames.nbytes + states > self.policy.max_step_bytes:
-            return False
-        try:
-            self._queue.put_nowait(given)
-        except queue.Full:
-            return False
-        return True
+    def _probe(self, given: Prediction) -> None:
+        self._count(given, self._outcome(given))
 
-    def _work(self) -> None:
-        while (busy_seconds := self._probe_next()) is not None:
-            self._stopped.wait(busy_seconds / self.policy.core_ratio - busy_seconds)
-
-    def _probe_next(self) -> float | None:
-        """Probe one answer, when there is one; returns how long it took in seconds, or None at the end."""
-        given = self._queue.get()
-        started = time.perf_counter()
-        if given is not None:
-            self._count(given, self._outcome(given))
-        self._queue.task_done()
-        return None if given is None else time.perf_counter() - started
+    def _drop(self, given: Prediction) -> None:
+        self._count(given, "dropped")
 
     def _outcome(self, given: Prediction) -> Outcome:
         servable, frames = given.servable, given.row.frames
