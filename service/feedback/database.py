@@ -6,6 +6,8 @@ that every table lies in order of time and a window, or what has grown old, is o
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -64,7 +66,7 @@ def prepare(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(connect(path)) as db, transaction(db):
+        with _alone(path.parent), closing(connect(path)) as db, transaction(db):
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in _TABLES.split(";\n"):
@@ -74,6 +76,17 @@ def prepare(path: Path) -> None:
                 raise LogFileError(f"{path}: a prediction log of another release (format {version})")
     except sqlite3.Error as error:
         raise LogFileError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one program at a time make a file there: SQLite doesn't wait for another that turns it to WAL mode."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def connect(path: Path, *, durable: bool = False) -> sqlite3.Connection:
