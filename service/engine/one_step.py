@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from service.engine.graph import Graph
-from service.engine.session import ModelFileError, open_session
+from service.engine.session import open_session, read_companion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +27,6 @@ def open_graph(path: Path, model: Model, session: ort.InferenceSession | None = 
 
     """
     opened = session or open_session(path)
-    one_step = _open(path.with_name(FILE), model.one_step_sha256) if model.one_step_sha256 else None
+    content = read_companion(path.with_name(FILE), model.one_step_sha256) if model.one_step_sha256 else None
+    one_step = open_session(content) if content is not None else None
     return Graph(opened, model.signature, one_step=one_step)
-
-
-def _open(path: Path, sha256: str) -> ort.InferenceSession:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{FILE}: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ModelFileError(f"{FILE} isn't the one that belongs to this model: its SHA-256 differs")
-    return open_session(content)

@@ -5,12 +5,11 @@ Shapes: B rows, T frames, C features of a layer.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.session import ModelFileError, open_session, run_options
+from service.engine.session import ModelFileError, open_session, read_companion, run_options
 from service.tensors import DTYPES
 
 if TYPE_CHECKING:
@@ -63,13 +62,7 @@ def open_probe(path: Path, model: Model) -> Probe | None:
     """
     if not model.HasField("probe"):
         return None
-    try:
-        content = path.with_name(FILE).read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{FILE}: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != model.probe.sha256:
-        raise ModelFileError(f"{FILE} isn't the one that belongs to this model: its SHA-256 differs")
-    session = open_session(content)
+    session = open_session(read_companion(path.with_name(FILE), model.probe.sha256))
     _check(session, model)
     return Probe(session, model)
 

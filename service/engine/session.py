@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,22 @@ def open_session(source: Path | bytes) -> ort.InferenceSession:
         # Callers are told too, and where the file lies is not their business.
         name = (str(source), source.name) if not isinstance(source, bytes) else ("", "")
         raise ModelFileError(_first_line(error).replace(*name)) from error
+
+
+def read_companion(path: Path, sha256: str) -> bytes:
+    """Read a file that belongs to a model, whose manifest tells its SHA-256.
+
+    Raises:
+        ModelFileError: it is missing, or another one.
+
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path.name}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelFileError(f"{path.name} isn't the one that belongs to this model: its SHA-256 differs")
+    return content
 
 
 def session_options() -> ort.SessionOptions:
