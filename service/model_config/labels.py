@@ -17,7 +17,7 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     """Read the names of an output's classes, by index of its last axis; none where no file is told.
 
     Raises:
-        ManifestError: the file isn't there, or doesn't have a line for each class.
+        ManifestError: the file isn't there, isn't UTF-8, or doesn't have a line for each class.
 
     """
     if not file:
@@ -25,11 +25,10 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file!r}, which is no file beside it")
     try:
-        lines = (folder / file).read_text(encoding="utf-8-sig").splitlines()
+        content = (folder / file).read_bytes()
     except OSError as error:
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{file}, the labels of {output.name!r}, is no text: {error}") from error
+    lines = _lines(content, file)
     classes = output.outside
     if len(classes) != 1 or classes[0] == -1:
         raise ManifestError(
@@ -38,4 +37,19 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
         )
     if len(lines) != classes[0]:
         raise ManifestError(f"{file} has {len(lines)} lines, and {output.name!r} {classes[0]} classes")
-    return [line.strip() for line in lines]
+    return lines
+
+
+def _lines(content: bytes, file: str) -> list[str]:
+    """Split at line feeds, and drop the carriage return before one.
+
+    All else is part of a name: a name may be a space, and may hold what Unicode takes for a line's end.
+    """
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ManifestError(f"{file}, line {line}, is not UTF-8: {error.reason}") from error
+    if not lines[-1]:  # the last name's own line feed begins no other
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]

@@ -95,7 +95,7 @@ def _certified(repository: Path) -> None:
     path.with_name(stored.FILE).write_text('{"model_sha')
     config = path.parents[1] / "config.pbtxt"
     config.write_text(config.read_text().replace("dims: [ 2 ] }", 'dims: [ 2 ] label_filename: "classes.txt" }', 1))
-    config.with_name("classes.txt").write_text("left\nright\n")
+    config.with_name("classes.txt").write_bytes(" \n\u2028right\r\n".encode())
 
 
 def test_a_certificate_beside_a_model_is_told_as_one_inside(hotel: RunningServer, client: Client) -> None:
@@ -111,7 +111,7 @@ def test_a_certificate_beside_a_model_is_told_as_one_inside(hotel: RunningServer
 
 def test_a_class_has_the_name_of_its_line(client: Client) -> None:
     found = [client.predict("looked-up", np.array([token])).label for token in (0, 1)]
-    assert found == ["left", "right"]
+    assert found == [" ", "\u2028right"]
 
 
 def test_what_cannot_be_served_says_why_and_leaves_the_others_alone(client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime
 
 import click
@@ -42,6 +43,13 @@ def test_a_class_by_its_index() -> None:
     assert _read('{"prediction_id": "p", "label": 3}') == expected
     # In CSV a label is a name, whatever it looks like: classes of digits have such names.
     assert _read("prediction_id,label\np,3\n") == [Label(prediction_id="p", label="3")]
+
+
+@pytest.mark.parametrize("name", [" ", " one ", "a\u2028b", "\u3000", "{", "\t"])
+def test_a_name_is_kept_byte_for_byte(name: str) -> None:
+    expected = [Label(prediction_id="p", label=name)]
+    assert _read(f'prediction_id,label\np,"{name}"\n') == expected
+    assert _read(json.dumps({"prediction_id": "p", "label": name}, ensure_ascii=False)) == expected
 
 
 def test_no_labels() -> None:

@@ -94,10 +94,25 @@ def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
 CLASSES = 'TYPE_FP32 dims: [ 2 ] label_filename: "classes.txt" }'
 
 
-def test_classes_have_the_names_of_their_file(tmp_path: Path) -> None:
-    path = _labelled(tmp_path, "\ufefffür\r\n\r\n".encode())
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("\ufefffür\r\n\r\n", ["für", ""]),
+        (" \n\u3000", [" ", "\u3000"]),
+        (" a \r\n\tb\t\n", [" a ", "\tb\t"]),
+        ("a\r\r\nb", ["a\r", "b"]),
+        ("\r\r\n\u2028\n", ["\r", "\u2028"]),
+        ("\x0b\x0c\n\x1c\x1d\x1e\x85\u2029", ["\x0b\x0c", "\x1c\x1d\x1e\x85\u2029"]),
+        ("\n\n", ["", ""]),
+        ("\0\n\ufeff", ["\0", "\ufeff"]),
+        ("same\nsame\n", ["same", "same"]),
+    ],
+    ids=["windows", "spaces", "around", "two-returns", "return", "other-ends", "empty", "odd", "same"],
+)
+def test_classes_have_the_names_of_their_file(tmp_path: Path, content: str, names: list[str]) -> None:
+    path = _labelled(tmp_path, content.encode())
     servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name="begun", version=1)
-    assert list(servable.manifest.labels) == ["für", ""]
+    assert list(servable.manifest.labels) == names
 
 
 @pytest.mark.parametrize(
@@ -105,10 +120,12 @@ def test_classes_have_the_names_of_their_file(tmp_path: Path) -> None:
     [
         (None, CLASSES, "No such file"),
         (b"one\n", CLASSES, "1 lines, and 'y' 2 classes"),
-        (b"\xff\xfe", CLASSES, "is no text"),
+        (b"one\ntwo\n\n", CLASSES, "3 lines, and 'y' 2 classes"),
+        (b"one\rtwo", CLASSES, "1 lines, and 'y' 2 classes"),
+        (b"one\nt\xff", CLASSES, "classes.txt, line 2, is not UTF-8"),
         (b"one\ntwo\n", CLASSES.replace("classes", "../begun/classes"), "no file beside it"),
     ],
-    ids=["missing", "too-few", "no-text", "elsewhere"],
+    ids=["missing", "too-few", "one-more", "old-mac", "no-text", "elsewhere"],
 )
 def test_classes_without_names_are_refused(tmp_path: Path, content: bytes | None, config: str, told: str) -> None:
     path = _labelled(tmp_path, content, config)
