@@ -5,27 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from onnx.external_data_helper import uses_external_data
 
 from export.errors import ExportError
 from service.certificate import stored
+from service.engine.model_file import ModelFileError, read_model_file
 from service.manifest import METADATA_KEY
 from soloist.v1.certificate_pb2 import Certificate
 from soloist.v1.model_pb2 import Model
 
 
 def refuse_to_store(path: Path) -> None:
-    """Raise ExportError for a file that carries its certificate inside, or whose weights lie elsewhere."""
+    """Raise ExportError for a file that carries its certificate inside."""
     model = onnx.load(path, load_external_data=False)
     if any(each.key == METADATA_KEY for each in model.metadata_props):
         raise ExportError(f"{path}: it has a manifest, which carries its certificate")
-    if any(uses_external_data(tensor) for tensor in model.graph.initializer):
-        raise ExportError(f"{path}: weights lie in other files, which a certificate can't be tied to")
 
 
 def store(path: Path, model: Model, certificate: Certificate) -> None:
     """Write it beside `path`. Raises ExportError when that fails."""
     try:
-        stored.write(path, model, certificate)
+        stored.write(path, read_model_file(path).sha256, model, certificate)
+    except ModelFileError as error:
+        raise ExportError(f"{path}: {error}") from error
     except OSError as error:
         raise ExportError(f"{path.with_name(stored.FILE)}: {error.strerror}") from error

@@ -14,8 +14,9 @@ from service.certificate import Budget, certify
 from service.certificate.case import Case
 from service.certificate.material import Material
 from service.certificate.scope import why_unproved
+from service.engine.model_file import ModelFileError
 from service.engine.one_step import open_graph
-from service.engine.session import ModelFileError, open_session
+from service.engine.session import open_session
 from service.manifest import ManifestError, has_manifest, read_manifest
 from service.model_config import FILE, describe
 from soloist.v1.certificate_pb2 import Certificate

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.uses import Uses
 
+_MOST_CAUSES = 3  # a probe's log line shows some; `soloist admin index` all
+
 
 class Loading:
     """The repository of a running server, and what keeps it as it should be. Belongs to the event loop."""
@@ -68,8 +70,13 @@ class Loading:
         statuses: dict[str, bool] = {}
         for entry in self.repository.entries():
             statuses[entry.name] = statuses.get(entry.name, False) or entry.servable is not None
-        missing = "" if any(statuses.values()) else "no model can be called"
+        missing = "" if any(statuses.values()) else self._why_none()
         self._health.update(statuses, missing if self._is_ready else "models are loading")
+
+    def _why_none(self) -> str:
+        unavailable = [each for each in self.repository.entries() if each.state == pb.MODEL_STATE_UNAVAILABLE]
+        causes = [f"{each.name} version {each.version}: {each.cause}" for each in unavailable[:_MOST_CAUSES]]
+        return ": ".join(["no model can be called", *(["; ".join(causes)] if causes else [])])
 
 
 def _load(policy: LoadPolicy, location: Location) -> Servable:

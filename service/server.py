@@ -24,7 +24,7 @@ from service.loading import Loading
 from service.logging_setup import configure_logging
 from service.metrics import Metrics
 from service.oip.api import open_inference
-from service.repository.layout import RepositoryError, locations
+from service.repository.layout import RepositoryError, model_folders
 from service.settings import Settings, SettingsError, load_settings
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
@@ -52,7 +52,7 @@ def main(flags: Mapping[str, object]) -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    locations(settings.repository)  # before anything is started
+    model_folders(settings.repository)  # before anything is started
     further = (FEEDBACK,) if settings.prediction_log is not None else ()
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)

@@ -78,7 +78,11 @@ class RunningServer(Observed):
 
 @contextmanager
 def running_server(
-    repository: Path, logs: Path, *flags: str, program: tuple[str, ...] = SERVE, **settings: object
+    repository: Path,
+    logs: Path,
+    *flags: str,
+    program: tuple[str, ...] = SERVE,
+    **settings: object,
 ) -> Iterator[RunningServer]:
     """Serve until the block ends, and then see to it that the process has gone; `settings` go by the environment.
 

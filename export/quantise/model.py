@@ -17,8 +17,9 @@ from export.quantise.static import static
 from export.quantise.weights import weights
 from models.data import Dataset, Split
 from service.engine.graph import Graph
+from service.engine.model_file import ModelFileError
 from service.engine.probe import FILE as PROBE
-from service.engine.session import ModelFileError, open_session
+from service.engine.session import open_session
 from soloist.v1.model_pb2 import Model, Signature
 
 Method = Literal["static", "weights", "dynamic"]

@@ -13,7 +13,7 @@ from export.recalibrate.proposal import Proposal, Request
 from export.recalibrate.sample import newest
 from models.data import DataError
 from models.training import CheckpointError
-from service.engine.session import ModelFileError
+from service.engine.model_file import ModelFileError
 from service.manifest import ManifestError
 
 if TYPE_CHECKING:

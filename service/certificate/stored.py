@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from google.protobuf import json_format
@@ -23,8 +22,10 @@ class StoredCertificateError(Exception):
     """The file can't be read, or isn't of this model; the text says why."""
 
 
-def read(path: Path, model: Model) -> Certificate | None:
+def read(path: Path, sha256: str, model: Model) -> Certificate | None:
     """Read the certificate beside the model file `path`, which is served as `model`; None where there is none.
+
+    `sha256` is that of the model file as it was loaded, as `write` was told it.
 
     Raises:
         StoredCertificateError: it can't be read, or was made of another file or of one that was run otherwise.
@@ -33,7 +34,6 @@ def read(path: Path, model: Model) -> Certificate | None:
     try:
         text = path.with_name(FILE).read_text()
         stored = json_format.Parse(text, StoredCertificate(), ignore_unknown_fields=True)
-        sha256 = _sha256(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -41,7 +41,7 @@ def read(path: Path, model: Model) -> Certificate | None:
     except (json_format.ParseError, UnicodeDecodeError) as error:
         raise StoredCertificateError(f"{FILE} can't be parsed: {error}") from error
     if stored.model_sha256 != sha256:
-        raise StoredCertificateError(f"{FILE} is of another model.onnx: the SHA-256 differs")
+        raise StoredCertificateError(f"{FILE} is of another model.onnx, or of other weights: the SHA-256 differs")
     if stored.signature != model.signature or stored.causal != model.causal:
         raise StoredCertificateError(f"{FILE} is of this model.onnx with another configuration")
     if cause := why_unproved(model):
@@ -49,21 +49,18 @@ def read(path: Path, model: Model) -> Certificate | None:
     return stored.certificate
 
 
-def write(path: Path, model: Model, certificate: Certificate) -> Path:
+def write(path: Path, sha256: str, model: Model, certificate: Certificate) -> Path:
     """Lay a certificate beside the model file `path`; a reader sees all of it or nothing. Returns where it lies.
+
+    `sha256` is that of the model file, weights beside it included.
 
     Raises:
         OSError: it can't be written.
 
     """
     stored = StoredCertificate(
-        model_sha256=_sha256(path), signature=model.signature, causal=model.causal, certificate=certificate
+        model_sha256=sha256, signature=model.signature, causal=model.causal, certificate=certificate
     )
     unfinished = path.with_name(f".{FILE}.new")
     unfinished.write_text(json_format.MessageToJson(stored, preserving_proto_field_name=True) + "\n")
     return unfinished.replace(path.with_name(FILE))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.session import ModelFileError, open_session, read_companion, run_options
+from service.engine.model_file import ModelFileError
+from service.engine.session import open_session, read_companion, run_options
 from service.tensors import DTYPES
 
 if TYPE_CHECKING:

@@ -24,13 +24,13 @@ def renew(graph: Graph, model: Model, seconds: float) -> None:
         model.certificate.CopyFrom(certify(graph, model, Budget(seconds=seconds)))
 
 
-def take_stored(path: Path, graph: Graph, model: Model, seconds: float) -> str:
-    """Give a model made elsewhere the certificate beside its file, renewed where need be.
+def take_stored(path: Path, sha256: str, graph: Graph, model: Model, seconds: float) -> str:
+    """Give a model made elsewhere the certificate beside its file, renewed where need be; `sha256` is what was loaded.
 
     Returns why there is none, where one was laid; nobody needs it to be answered.
     """
     try:
-        found = stored.read(path, model)
+        found = stored.read(path, sha256, model)
         if found is not None:
             model.certificate.CopyFrom(found)
             renew(graph, model, seconds)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.engine import proof
+from service.engine.model_file import ModelFileError, read_model_file
 from service.engine.one_step import open_graph
 from service.engine.probe import Probe, open_probe
 from service.engine.runner import Runner
-from service.engine.session import ModelFileError, open_session
+from service.engine.session import open_session
 from service.engine.warm_up import warm_up
 from service.manifest import has_manifest, read_manifest
 from service.model_config import FILE as CONFIG_FILE
@@ -38,7 +39,8 @@ class LoadPolicy:
 class Servable:
     """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
 
-    `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one.
+    `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one,
+    and `sha256` that of what was loaded from there, weights beside it included.
     `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
     `aligned` tells that there is one output for every frame.
     `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
@@ -53,6 +55,7 @@ class Servable:
     batched: bool
     sliced: bool
     path: Path | None = None
+    sha256: str = ""
     description: Description | None = None
     aligned: bool = True
     probe: Probe | None = None
@@ -83,7 +86,8 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         ManifestError: it doesn't say truthfully what it is.
 
     """
-    session = open_session(path)
+    file = read_model_file(path)
+    session = open_session(file)
     description = _description(path, session)
     manifest = description.model if description is not None else read_manifest(session)
     # A folder may have been copied under another name: what callers asked for is what they are told.
@@ -94,7 +98,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     if description is None:
         proof.renew(graph, manifest, policy.certify_seconds)
     else:
-        certificate_fault = proof.take_stored(path, graph, manifest, policy.certify_seconds)
+        certificate_fault = proof.take_stored(path, file.sha256, graph, manifest, policy.certify_seconds)
     probe, probe_fault = _probe(path, manifest)
     padding = [] if manifest.signature.frames_per_run else [pb.DIMENSION_PADDING]
     shares_runs = proof.holds(manifest, pb.DIMENSION_BATCH, *padding) or policy.batch_uncertified
@@ -108,6 +112,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         # A graph that takes so many frames a run is cut into runs anyway.
         sliced=proof.holds(manifest, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
         path=path,
+        sha256=file.sha256,
         description=description,
         aligned=is_aligned,
         probe=probe,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Threads inside an operator split sums; level ALL and prepacking give every row of a matrix product the same kernel.
@@ -26,14 +27,11 @@ CONFIG_ENTRIES = {
     # On Arm this path takes another kernel for one row than for many.
     "mlas.disable_kleidiai": "1",
 }
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 # Errors are raised too, with the same words; a caller whose frames a graph refuses must not fill the log.
 _FATAL_ONLY = 4
 # A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
 _LARGE_RUN_FRAMES = 16_384
-
-
-class ModelFileError(Exception):
-    """ONNX Runtime can't load the file; the text is for the operator."""
 
 
 def numerics_options() -> list[str]:
@@ -41,19 +39,28 @@ def numerics_options() -> list[str]:
     return sorted(f"{name}={value}" for name, value in {**SESSION_OPTIONS, **CONFIG_ENTRIES}.items())
 
 
-def open_session(source: Path | bytes) -> ort.InferenceSession:
-    """Load a model from its file, or from the file's bytes.
+def open_session(source: Path | bytes | ModelFile) -> ort.InferenceSession:
+    """Load a model from its file, which may have weights beside it, or from the file's bytes, which may not.
 
     Raises:
         ModelFileError: it is missing, truncated, or no model that this runtime knows.
 
     """
+    file = _model_file(source)
+    options = session_options()
+    # With a table of files ONNX Runtime maps none of them; what isn't in it is refused, so it is never left out.
+    table = {file.name: b"", **file.weights}
+    options.add_external_initializers_from_files_in_memory(
+        list(table), list(table.values()), [len(content) for content in table.values()]
+    )
+    if file.folder is not None:
+        options.add_session_config_entry(_WEIGHTS_FOLDER, str(file.folder))
     try:
-        return ort.InferenceSession(source, session_options(), providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         # Callers are told too, and where the file lies is not their business.
-        name = (str(source), source.name) if not isinstance(source, bytes) else ("", "")
-        raise ModelFileError(_first_line(error).replace(*name)) from error
+        place = f"{file.folder}/" if file.folder is not None else ""
+        raise ModelFileError(_first_line(error).replace(place, "")) from error
 
 
 def read_companion(path: Path, sha256: str) -> bytes:
@@ -63,13 +70,20 @@ def read_companion(path: Path, sha256: str) -> bytes:
         ModelFileError: it is missing, or another one.
 
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path.name}: {error.strerror}") from error
+    content = read_file(path)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelFileError(f"{path.name} isn't the one that belongs to this model: its SHA-256 differs")
     return content
+
+
+def _model_file(source: Path | bytes | ModelFile) -> ModelFile:
+    match source:
+        case Path():
+            return read_model_file(source)
+        case bytes():
+            return ModelFile(name="model", content=source)
+        case _:
+            return source
 
 
 def session_options() -> ort.SessionOptions:

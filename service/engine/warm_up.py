@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.engine.beside import Beside
+from service.engine.model_file import ModelFileError
 from service.engine.refusal import in_words
 from service.engine.row import Row
 from service.engine.runner import Runner
-from service.engine.session import ModelFileError
 from service.tensors import DTYPES
 
 if TYPE_CHECKING:

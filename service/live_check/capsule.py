@@ -40,7 +40,7 @@ class CapsuleError(Exception):
 class Header:
     """What a capsule says beside its arrays.
 
-    `time` is UTC, ISO 8601. `model_sha256` is of the model's file as it lay there then; empty when it couldn't be read.
+    `time` is UTC, ISO 8601. `model_sha256` is of the model's file as it was loaded, weights included.
     `fingerprint` is a soloist.v1.Fingerprint as JSON. `piece_frames` is the longest piece in which it was run alone.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -14,8 +13,6 @@ from service.live_check.capsule import Capsule, Header, pack
 from service.live_check.rerun import alone, differences
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from service.certificate.difference import Difference
     from service.engine.runner import RowResult
     from service.engine.servable import Servable
@@ -76,7 +73,7 @@ class Inspector:
             time=datetime.now(UTC).isoformat(),
             model=evidence.model,
             version=evidence.version,
-            model_sha256=file_hash(servable.path),
+            model_sha256=servable.sha256,
             fingerprint=json_format.MessageToDict(fingerprint_here(), preserving_proto_field_name=True),
             states=list(evidence.row.states),
             runs=list(evidence.runs),
@@ -88,14 +85,3 @@ class Inspector:
         except OSError as error:
             return f"none: {error.strerror}"
         return str(written) if written is not None else "none: capsule_dir is full"
-
-
-def file_hash(path: Path | None) -> str:
-    """Return the SHA-256 of a file in hexadecimal; empty when it can't be read."""
-    if path is None:
-        return ""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 
 from service.certificate import fingerprint_here
+from service.engine.model_file import ModelFileError
 from service.engine.servable import LoadPolicy, Servable, load_servable
-from service.engine.session import ModelFileError
 from service.live_check.capsule import Capsule, CapsuleError, Header, read
-from service.live_check.inspector import file_hash
 from service.live_check.replay import Replay, replay
 from service.manifest import ManifestError
 from service.repository.layout import FILE
@@ -37,7 +36,7 @@ def run(path: Path, *, repository: Path | None, model: Path | None, seed: int, a
         file = model or _in_repository(repository or Path(), capsule.header)
         servable = _load(file, capsule.header)
         made = _replay(capsule, servable, seed)
-        told = _fields(capsule, made, file)
+        told = _fields(capsule, made, servable)
     except (CapsuleError, ModelFileError, ManifestError) as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _UNREADABLE
@@ -62,7 +61,7 @@ def _replay(capsule: Capsule, servable: Servable, seed: int) -> Replay:
         raise CapsuleError(f"the capsule can't be run on this model: {error}") from error
 
 
-def _fields(capsule: Capsule, made: Replay, file: Path) -> dict[str, Any]:
+def _fields(capsule: Capsule, made: Replay, servable: Servable) -> dict[str, Any]:
     header = capsule.header
     return {
         "reproduced": made.is_reproduced,
@@ -71,7 +70,7 @@ def _fields(capsule: Capsule, made: Replay, file: Path) -> dict[str, Any]:
         "version": header.version,
         "frame_count": len(capsule.row.frames),
         "batch_sizes": [len(run.lengths) for run in header.runs],
-        "same_model": file_hash(file) == header.model_sha256,
+        "same_model": servable.sha256 == header.model_sha256,
         "same_fingerprint": _fingerprint(header) == fingerprint_here(),
         "then": _difference(made.then),
         "alone_then_and_now": _difference(made.alone),

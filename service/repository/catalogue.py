@@ -147,16 +147,25 @@ class Repository:
             self._put(self._fresh(location, pb.MODEL_STATE_UNLOADED, cause))
 
     def warn(self, name: str, version: int, cause: str) -> None:
-        """Say something of a version that is ready; it stays ready."""
+        """Say something of a version that is ready, or with "" that all is well again; it stays ready."""
         entry = self._entry(name, version)
         if entry.servable is not None and entry.cause != cause:
-            _log.warning("model is not as it was loaded", model=name, version=version, cause=cause)
+            if cause:
+                _log.warning("model is not as it was loaded", model=name, version=version, cause=cause)
             self._put(replace(entry, cause=cause))
+
+    def hold_back(self, name: str, version: int, cause: str) -> None:
+        """List a version, or with 0 what may be any, as unavailable without having tried it."""
+        entry = self._entry(name, version)
+        if entry.servable is None and entry.leaving is None and entry.cause != cause:
+            _log.warning("model unavailable", model=name, version=version, cause=cause)
+            state = pb.MODEL_STATE_UNAVAILABLE
+            self._put(Entry(name=name, version=version, state=state, cause=cause, held_back=True))
 
     def drop(self, name: str, version: int) -> None:
         """List a version no more; one that is ready or leaving stays."""
-        entry = self._entry(name, version)
-        if entry.servable is None and entry.leaving is None:
+        entry = self._models.get(name, {}).get(version)
+        if entry is not None and entry.servable is None and entry.leaving is None:
             del self._models[name][version]
             if not self._models[name]:
                 del self._models[name]
@@ -176,7 +185,8 @@ class Repository:
     def _failed(self, location: Location, cause: str) -> None:
         entry = self._entry(location.name, location.version)
         if entry.servable is not None:
-            self._put(replace(entry, stamp=location.stamp, cause=f"its file has changed, and can't be loaded: {cause}"))
+            cause = f"one of its files has changed, and it can't be loaded: {cause}"
+            self._put(replace(entry, failed_stamp=location.stamp, cause=cause))
         else:
             self._put(self._fresh(location, pb.MODEL_STATE_UNAVAILABLE, cause))
 

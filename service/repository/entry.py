@@ -25,8 +25,9 @@ _REASONS = {
 class Entry:
     """One version. `servable` answers new calls and is set when it is ready; `leaving` ends those that have begun.
 
-    `cause` says why it can't be called; of one that can, what an operator should know. `stamp` is that of the file
-    that was loaded, or that failed.
+    `cause` says why it can't be called; of one that can, what an operator should know. `stamp` is that of the files
+    that were loaded, or that failed; `failed_stamp` that of newer ones that failed while those that were loaded serve.
+    `held_back`: it was never tried, since it can't be told what should be served.
     """
 
     name: str
@@ -36,6 +37,18 @@ class Entry:
     leaving: Servable | None = None
     cause: str = ""
     stamp: Stamp | None = None
+    failed_stamp: Stamp | None = None
+    held_back: bool = False
+
+    def is_of(self, stamp: Stamp | None) -> bool:
+        """Tell whether it was loaded, or failed, as its files are now.
+
+        A model whose graph says itself what it is isn't made of the files that are shared among versions.
+        """
+        if self.stamp is None or stamp is None:
+            return self.stamp is stamp
+        says_itself = self.servable is not None and self.servable.description is None
+        return self.stamp.own == stamp.own and (says_itself or self.stamp.shared == stamp.shared)
 
     def status(self) -> pb.ModelStatus:
         """Say it as a message."""

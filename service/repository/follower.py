@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from service.repository.catalogue import Repository
+    from service.repository.entry import Entry
     from service.repository.layout import Location
     from service.repository.shelf import Shelf
     from service.repository.version_policy import VersionPolicy
     from service.repository.wishes import Wishes
 
-_CHANGED = "its file has changed since it was loaded: put it into a new version, or load it again"
+_CHANGED = "one of its files has changed since it was loaded: put them into a new version, or load it again"
 _UNLOADED = "unloaded by an operator"
 _NOT_CHOSEN = "the version policy leaves it out"
 _GONE = "its folder is gone"
@@ -40,15 +41,39 @@ class Follower:
 
     async def follow(self) -> None:
         """Load, let go, and list the rest with the reason."""
+        if self.shelf.fault:
+            self._hold()
+            return
         name, tried = self.shelf.name, set[int]()
         if self.shelf.rollout is not None and self.shelf.rollout != self.repository.rollout(name):
             self.repository.spread(name, self.shelf.rollout)
+        for entry in self.repository.entries(name):
+            if entry.held_back and entry.version in self.versions:
+                self.repository.note(self.versions[entry.version], self._why_not(entry.version))
         # What fails makes room for another, so there may be several rounds.
         while missing := self._missing(tried):
             tried |= missing
             await self.repository.load([self.versions[version] for version in sorted(missing)], self.executor)
         self._let_go()
         self._list()
+
+    def _hold(self) -> None:
+        """Leave all as it is, since it can't be told what should be: what serves goes on, nothing new is loaded."""
+        name, fault = self.shelf.name, self.shelf.fault
+        for entry in self.repository.entries(name):
+            if self.wishes.forbid(entry.version):
+                self.repository.unload(name, entry.version, _UNLOADED)
+            elif entry.servable is not None:
+                self.repository.warn(name, entry.version, fault)
+            elif entry.version and entry.version not in self.shelf.versions:
+                self.repository.drop(name, entry.version)
+        for version in self.shelf.versions.keys() - self._unloaded():
+            self.repository.hold_back(name, version, fault)
+        listed = {entry.version for entry in self.repository.entries(name)} - {0}
+        self._list_stray(self.shelf.stray if listed else fault)
+
+    def _unloaded(self) -> set[int]:
+        return {version for version in self.shelf.versions if self.wishes.forbid(version)}
 
     def _wanted(self, versions: Iterable[int]) -> set[int]:
         return self.wishes.wanted(versions, self.policy, self.repository.rollout(self.shelf.name))
@@ -60,18 +85,16 @@ class Follower:
             for entry in self.repository.entries(self.shelf.name)
             if entry.state == pb.MODEL_STATE_UNAVAILABLE
             and (location := self.versions.get(entry.version)) is not None
-            and (entry.version in tried or (entry.stamp == location.stamp and not self.again))
+            and (entry.version in tried or (entry.is_of(location.stamp) and not self.again))
         }
 
     def _missing(self, tried: set[int]) -> set[int]:
-        ready = [each for each in self.repository.entries(self.shelf.name) if each.servable]
-        # One with a warning isn't as its file is.
-        stamps = {each.version: None if each.cause else each.stamp for each in ready}
+        ready = {each.version: each for each in self.repository.entries(self.shelf.name) if each.servable}
         wanted = self._wanted(self.versions.keys() - self._failed(tried)) - tried
         return {
             version
             for version in wanted
-            if version not in stamps or (self.again and stamps[version] != self.versions[version].stamp)
+            if version not in ready or (self.again and not ready[version].is_of(self.versions[version].stamp))
         }
 
     def _let_go(self) -> None:
@@ -86,14 +109,28 @@ class Follower:
 
     def _list(self) -> None:
         name = self.shelf.name
-        known = {entry.version: entry for entry in self.repository.entries(name)}
+        known = {entry.version: entry for entry in self.repository.entries(name) if entry.version}
         for version, entry in known.items():
             if version not in self.versions:
                 self.repository.drop(name, version)
-            elif entry.servable is not None and entry.stamp != self.versions[version].stamp:
-                self.repository.warn(name, version, _CHANGED)
+            elif entry.servable is not None:
+                self.repository.warn(name, version, self._warning(entry))
         for version in self.versions.keys() - known.keys():
             self.repository.note(self.versions[version], self._why_not(version))
+        self._list_stray(self.shelf.stray)
+
+    def _list_stray(self, cause: str) -> None:
+        """List as version 0, which no version has, what can't be said of one."""
+        if cause:
+            self.repository.hold_back(self.shelf.name, 0, cause)
+        else:
+            self.repository.drop(self.shelf.name, 0)
+
+    def _warning(self, entry: Entry) -> str:
+        stamp = self.versions[entry.version].stamp
+        if entry.is_of(stamp):
+            return ""
+        return entry.cause if entry.failed_stamp is not None and entry.failed_stamp == stamp else _CHANGED
 
     def _why_not(self, version: int) -> str:
         if self.wishes.forbid(version):

@@ -61,13 +61,16 @@ class Keeper:
 
         """
         shelf = await self._shelf(name)
-        if not shelf.versions:
+        fault = shelf.fault or ("" if shelf.versions else shelf.stray)
+        if not shelf.versions and not fault:
             raise ServiceError(Reason.MODEL_NOT_FOUND, model=name)
-        if version and version not in shelf.versions:
+        if version and version not in shelf.versions and not fault:
             raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=version)
         wishes = self._wishes[name]
         wishes.load(version)
         await self._finish(self._follow(shelf, again=True))
+        if fault:
+            raise ServiceError(Reason.MODEL_UNAVAILABLE, model=name, version=version, cause=fault)
         policy, rollout = shelf.policy or self._policy, self.repository.rollout(name)
         newest = version or max(wishes.wanted(shelf.versions, policy, rollout), default=0)
         for entry in self.repository.entries(name):

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "model.onnx"
-# What tells one content of a file from another without reading it: inode, time of change in ns, size.
-Stamp = tuple[int, int, int]
+_LARGEST_VERSION = 2**63 - 1  # what a message can tell
+_DEEPEST = 16  # folders in folders; a link may lead back
+# A file: its path in its folder, and what tells one content from another without reading it: inode, times of change of
+# content and of anything in ns, size. An editor may set the first time back, but not the second.
+_File = tuple[str, int, int, int, int]
 
 
 class RepositoryError(Exception):
     """The repository can't be read; the text says why."""
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """All files that a version is made of: those in its own folder, and those that it shares with other versions."""
+
+    own: tuple[_File, ...]
+    shared: tuple[_File, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Location:
     """One version of one model, and its file, which may be missing; then there is no `stamp`."""
 
@@ -25,33 +37,101 @@ class Location:
     stamp: Stamp | None = None
 
 
-def locations(repository: Path) -> list[Location]:
-    """List what a repository holds, sorted by name and version. Hidden folders are somebody's work in progress.
+def model_folders(repository: Path) -> dict[str, Path]:
+    """Return the folders of models by name, sorted; what is hidden is somebody's work in progress.
+
+    A link that leads nowhere is one of them: somebody meant it to be a model. Other files are not.
 
     Raises:
         RepositoryError: there is no such folder, or it can't be read.
 
     """
     try:
-        return sorted(_locations(repository))
+        found = [path for path in repository.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         raise RepositoryError(f"{repository}: {error.strerror}") from error
+    return {_text(path.name): path for path in sorted(found) if path.is_symlink() or _is_folder(path)}
 
 
-def _locations(repository: Path) -> Iterator[Location]:
-    for model in repository.iterdir():
-        if model.name.startswith(".") or not model.is_dir():
+def why_no_model(name: str, folder: Path) -> str:
+    """Say what is wrong with a model's folder as such; empty when nothing is.
+
+    Raises:
+        OSError: it can't be read.
+
+    """
+    if name != folder.name:
+        return "its name isn't UTF-8"
+    os.stat(folder)  # noqa: PTH116  # Path.exists hides a loop of links
+    return "" if folder.is_dir() else "it is no folder"
+
+
+def version_folders(model: Path) -> tuple[dict[int, Path], str]:
+    """Return the folders of a model's versions by number, and what is wrong with one that has no place among them.
+
+    Raises:
+        OSError: the model's folder can't be read.
+
+    """
+    found: dict[int, Path] = {}
+    fault = ""
+    for path in model.iterdir():
+        # One name for one version: "01" would be a second 1.
+        if not _is_version(path.name) or not (path.is_symlink() or _is_folder(path)):
             continue
-        for version in model.iterdir():
-            # One name for one version: "01" would be a second 1.
-            if version.name.isdecimal() and version.name == str(int(version.name)) != "0" and version.is_dir():
-                path = version / FILE
-                yield Location(name=model.name, version=int(version.name), path=path, stamp=_stamp(path))
+        if (version := int(path.name)) > _LARGEST_VERSION:
+            fault = f"version {path.name} is larger than {_LARGEST_VERSION}"
+        else:
+            found[version] = path
+    return found, fault
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
+def shared_files(model: Path, leave_out: str) -> tuple[_File, ...]:
+    """Return what is in a model's folder beside its versions, without the file `leave_out`."""
+    return tuple(sorted(_files(model, lambda name: name == leave_out or _is_version(name))))
+
+
+def stamp(file: Path, shared: tuple[_File, ...]) -> Stamp | None:
+    """Return the stamp of the version whose graph is `file`; None while there is no such file."""
+    if not os.path.lexists(file):
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return Stamp(own=tuple(sorted(_files(file.parent, lambda _: False))), shared=shared)
+
+
+def _files(folder: Path, is_left_out: Callable[[str], bool], *, below: str = "", seen: int = 0) -> Iterator[_File]:
+    """Walk through all files that aren't hidden. What can't be looked at is a file too: it may be mended."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        yield below, error.errno or 0, 0, 0, 0
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or is_left_out(entry.name):
+            continue
+        name = f"{below}{entry.name}"
+        if seen < _DEEPEST and _is_folder(Path(entry)):
+            yield from _files(Path(entry), lambda _: False, below=f"{name}/", seen=seen + 1)
+            continue
+        try:
+            found = entry.stat()
+        except OSError as error:
+            yield name, error.errno or 0, 0, 0, 0
+        else:
+            yield name, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _is_version(name: str) -> bool:
+    return name.isdecimal() and name == str(int(name)) != "0"
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether it is one; what can't be told is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _text(name: str) -> str:
+    """Make a name that a message can carry of one that needn't be UTF-8."""
+    return os.fsencode(name).decode(errors="replace")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.engine.session import ModelFileError
+from service.engine.model_file import ModelFileError
 from service.manifest import ManifestError
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FILE = "labels.json"
+_KEYS = ("labels", "canary_percent", "shadow")
 STABLE, CANARY = "stable", "canary"
 # It begins with a letter, so that no label looks like a version.
 LABEL = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
@@ -59,7 +60,7 @@ def read(model: Path) -> Rollout:
 
     """
     try:
-        text = (model / FILE).read_text()
+        text = (model / FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return NO_ROLLOUT
     except OSError as error:  # its text says where the repository lies, which is not the callers' business
@@ -67,8 +68,8 @@ def read(model: Path) -> Rollout:
     except UnicodeDecodeError as error:
         raise RolloutError(f"{FILE}: {error}") from error
     try:
-        return _checked(json.loads(text))
-    except (ValueError, TypeError, AttributeError) as error:
+        return _checked(json.loads(text, object_pairs_hook=_each_once))
+    except (ValueError, RecursionError) as error:
         raise RolloutError(f"{FILE}: {error}") from error
 
 
@@ -95,11 +96,23 @@ def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
         return new
 
 
-def _checked(told: Mapping[str, object]) -> Rollout:
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("a name is there twice")
+    return told
+
+
+def _checked(told: object) -> Rollout:
+    if not isinstance(told, dict):
+        raise ValueError("it has to be an object")
+    # What is misspelt would say nothing, and others would get the traffic.
+    if unknown := sorted(told.keys() - _KEYS):
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(_KEYS)}")
     labels, percent, shadow = told.get("labels", {}), told.get("canary_percent", 0.0), told.get("shadow", 0)
     if not isinstance(labels, dict) or not all(LABEL.fullmatch(name) and _is_version(v) for name, v in labels.items()):
         raise ValueError("labels has to name versions")
-    if not isinstance(percent, int | float) or not 0 <= percent <= 100:
+    if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
         raise ValueError("canary_percent has to be 0 to 100")
     if shadow != 0 and not _is_version(shadow):
         raise ValueError("shadow has to be a version, or 0")

@@ -2,68 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
-
 from service.model_config import FILE as CONFIG_FILE
-from service.repository import rollout, version_policy
-from service.repository.layout import Location, locations
+from service.repository import layout, rollout, version_policy
+from service.repository.layout import Location
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from service.repository.rollout import Rollout
     from service.repository.version_policy import VersionPolicy
 
-_log = structlog.get_logger("soloist.repository")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """One model; `policy` or `rollout` is None where nothing, or nothing readable, is said."""
+    """One model; `policy` and `rollout` are None where nothing is said.
+
+    `fault` says why it can't be told what to serve: then nothing new is. `stray` is about something in the folder that
+    can't be served, and that touches no version.
+    """
 
     name: str
-    versions: dict[int, Location] = field(default_factory=dict)
+    versions: Mapping[int, Location] = field(default_factory=dict)
     policy: VersionPolicy | None = None
     rollout: Rollout | None = None
+    fault: str = ""
+    stray: str = ""
 
 
 def read_shelves(repository: Path) -> dict[str, Shelf]:
-    """Read the whole repository, by name. Blocks.
+    """Read the whole repository, by name, without folders that hold nothing of a model. Blocks.
 
     Raises:
-        RepositoryError: it can't be read.
+        RepositoryError: it can't be read. What is wrong with one model is that model's fault.
 
     """
-    models: dict[str, list[Location]] = {}
-    for location in locations(repository):
-        models.setdefault(location.name, []).append(location)
-    return {name: _shelf(repository / name, found) for name, found in models.items()}
+    shelves = {name: _shelf(name, folder) for name, folder in layout.model_folders(repository).items()}
+    return {name: shelf for name, shelf in shelves.items() if shelf.versions or shelf.fault or shelf.stray}
 
 
-def _shelf(model: Path, found: Iterable[Location]) -> Shelf:
-    return Shelf(
-        name=model.name,
-        versions={location.version: location for location in found},
-        policy=_policy(model),
-        rollout=_rollout(model),
-    )
-
-
-def _policy(model: Path) -> VersionPolicy | None:
+def _shelf(name: str, folder: Path) -> Shelf:
     try:
-        return version_policy.configured(model / CONFIG_FILE)
-    except version_policy.VersionPolicyError as error:
-        _log.warning("version policy ignored", model=model.name, cause=str(error))
-        return None
-
-
-def _rollout(model: Path) -> Rollout | None:
+        if fault := layout.why_no_model(name, folder):
+            return Shelf(name=name, fault=fault)
+        folders, stray = layout.version_folders(folder)
+    except OSError as error:
+        return Shelf(name=name, fault=error.strerror or "it can't be read")
+    if not folders:
+        return Shelf(name=name, stray=stray)
+    versions = _versions(name, folder, folders)
     try:
-        return rollout.read(model)
-    except rollout.RolloutError as error:
-        _log.warning("labels ignored", model=model.name, cause=str(error))
-        return None
+        return Shelf(
+            name=name,
+            versions=versions,
+            policy=version_policy.configured(folder / CONFIG_FILE),
+            rollout=rollout.read(folder),
+            stray=stray,
+        )
+    except (version_policy.VersionPolicyError, rollout.RolloutError) as error:
+        return Shelf(name=name, versions=versions, fault=str(error), stray=stray)
+
+
+def _versions(name: str, folder: Path, folders: Mapping[int, Path]) -> dict[int, Location]:
+    shared = layout.shared_files(folder, leave_out=rollout.FILE)
+    files = {version: found / layout.FILE for version, found in folders.items()}
+    return {
+        version: Location(name=name, version=version, path=file, stamp=layout.stamp(file, shared))
+        for version, file in sorted(files.items())
+    }

@@ -51,11 +51,13 @@ def configured(config: Path) -> VersionPolicy | None:
 
     """
     try:
-        policy = text_format.Parse(config.read_text(), oip.ModelConfig()).version_policy
+        policy = text_format.Parse(config.read_text(encoding="utf-8-sig"), oip.ModelConfig()).version_policy
     except FileNotFoundError:
         return None
-    except (OSError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise VersionPolicyError(f"{config.name}: {error}") from error
+    except OSError as error:  # its text says where the repository lies, which is not the callers' business
+        raise VersionPolicyError(f"{config.name}: {error.strerror}") from error
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise VersionPolicyError(f"{config.name} can't be parsed: {error}") from error
     match policy.WhichOneof("policy_choice"):
         case "all":
             return VersionPolicy()

@@ -31,7 +31,7 @@ class StoredCertificate(_message.Message):
     CAUSAL_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     model_sha256: _builtins.str
-    """SHA-256 of model.onnx, in hexadecimal."""
+    """SHA-256 of model.onnx, in hexadecimal; of one with weights beside it, of all files together."""
     causal: _builtins.bool
     """As Model.causal: whether cutting into chunks was tried."""
     @_builtins.property

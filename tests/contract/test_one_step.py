@@ -14,8 +14,9 @@ from export.lint import lint_model
 from export.one_step import branched
 from export.one_step_cost import BRANCHED, NORMS, ONE_STEP, SCAN, forms, inputs
 from service.engine.graph import Graph
+from service.engine.model_file import ModelFileError
 from service.engine.one_step import FILE, open_graph
-from service.engine.session import ModelFileError, open_session
+from service.engine.session import open_session
 
 
 @pytest.mark.parametrize("norm", NORMS)

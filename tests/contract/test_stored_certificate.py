@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from google.protobuf import json_format
 
@@ -17,6 +19,7 @@ from export.certify import run
 from export.errors import ExportError
 from service.certificate import Budget, fingerprint_here
 from service.certificate.stored import FILE, read
+from service.engine.model_file import read_model_file
 from service.engine.servable import LoadPolicy, Servable, load_servable
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
@@ -135,6 +138,25 @@ def test_a_model_with_a_manifest_has_its_own(tmp_path: Path) -> None:
         refuse_to_store(sums.write(tmp_path, manifest=sums.manifest))
 
 
+def test_a_certificate_is_tied_to_the_weights_beside_a_graph(tmp_path: Path) -> None:
+    path = STEADY_WINDOW.write(tmp_path)
+    model = onnx.load(path)
+    weights = next(node for node in model.graph.node if node.op_type == "Constant").attribute[0].t
+    weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights)))
+    onnx.external_data_helper.set_external_data(weights, "weights.bin")
+    path.with_name("weights.bin").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    onnx.save_model(model, path)
+    refuse_to_store(path)
+    verdicts = [pb.DimensionVerdict(dimension=each, verdict=BITWISE, cases=9) for each in (BATCH, CHUNKING)]
+    store(path, read_model(path), pb.Certificate(fingerprint=fingerprint_here(), verdicts=verdicts))
+    assert _load(path).batched
+    path.with_name("weights.bin").write_bytes(np.int64(8000).tobytes())
+    servable = _load(path)
+    assert not servable.batched
+    assert "other weights" in servable.certificate_fault
+
+
 def test_a_model_may_lie_anywhere(tmp_path: Path) -> None:
     path = _certified(tmp_path)
     model = tmp_path / "elsewhere" / path.parents[1].name
@@ -153,7 +175,7 @@ def _certified(folder: Path) -> Path:
     refuse_to_store(path)
     verdicts = [pb.DimensionVerdict(dimension=each, verdict=BITWISE, cases=9) for each in (BATCH, CHUNKING)]
     store(path, model, pb.Certificate(fingerprint=fingerprint_here(), verdicts=verdicts))
-    assert read(path, model) is not None
+    assert read(path, read_model_file(path).sha256, model) is not None
     assert not [each for each in path.parent.iterdir() if each.name.startswith(".")]
     return path
 

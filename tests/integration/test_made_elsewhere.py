@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from service.certificate import fingerprint_here, stored
+from service.engine.model_file import read_model_file
 from service.engine.session import open_session
 from service.model_config import describe
 from soloist import AsyncClient, Client, ModelState, SoloistError
@@ -90,7 +91,9 @@ def _certified(repository: Path) -> None:
     path = STEADY_WINDOW.write(repository)
     model = describe(path.parents[1] / "config.pbtxt", open_session(path)).model
     verdict = DimensionVerdict(dimension=DIMENSION_BATCH, verdict=VERDICT_BITWISE, cases=9)
-    stored.write(path, model, Certificate(fingerprint=fingerprint_here(), verdicts=[verdict]))
+    stored.write(
+        path, read_model_file(path).sha256, model, Certificate(fingerprint=fingerprint_here(), verdicts=[verdict])
+    )
     path = LOOKED_UP.write(repository)
     path.with_name(stored.FILE).write_text('{"model_sha')
     config = path.parents[1] / "config.pbtxt"

@@ -64,6 +64,8 @@ def test_a_server_without_a_model_that_can_be_called_is_alive_and_not_ready(tmp_
     Sums(name="sums").write(tmp_path / "repository").write_bytes(b"")
     with running_server(tmp_path / "repository", tmp_path) as server, Client(server.grpc) as client:
         assert server.get("/healthz") == (200, "alive\n")
-        assert server.get("/readyz") == (503, "no model can be called\n")
+        status, text = server.get("/readyz")
+        assert (status, text.partition(": ")[0]) == (503, "no model can be called")
+        assert "sums version 1: " in text
         assert not client.ready()
         assert [model.ready for model in client.models()] == [False]

@@ -5,7 +5,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from service.engine.session import ModelFileError, open_session
+from service.engine.model_file import ModelFileError
+from service.engine.session import open_session
 from service.manifest import ManifestError, read_manifest
 from soloist.v1 import tensor_pb2
 from soloist.v1.model_pb2 import Model

@@ -7,8 +7,8 @@ import threading
 from concurrent.futures import Executor
 from pathlib import Path
 
+from service.engine.model_file import ModelFileError
 from service.engine.servable import Servable
-from service.engine.session import ModelFileError
 from service.repository import Entry, Keeper, Repository
 from service.repository.layout import Location
 from service.repository.polling import Polling

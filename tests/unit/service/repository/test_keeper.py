@@ -44,10 +44,47 @@ async def test_a_configuration_may_say_which_versions(shop: Shop, policy: str, r
     assert {version for version, state in shop.states().items() if state == "ready"} == ready
 
 
-async def test_a_configuration_that_cannot_be_read_leaves_the_servers_own_policy(shop: Shop) -> None:
+SAYS_WHO_SERVES = [("config.pbtxt", "version_policy {"), ("labels.json", '{"labels": {"stable": 1}')]
+
+
+@pytest.mark.parametrize(("file", "text"), SAYS_WHO_SERVES)
+async def test_nothing_is_served_while_it_cannot_be_read_what_should_be(shop: Shop, file: str, text: str) -> None:
     shop.write(1)
     shop.write(2)
-    shop.configure("version_policy {")
+    (shop.folder / "m" / file).write_text(text)
+    await shop.keeper.look()
+    assert shop.states() == {1: "unavailable", 2: "unavailable"}
+    assert shop.loads == []
+    for version in (0, 1, 2):
+        with pytest.raises(ServiceError, match=file) as caught:
+            shop.answers(version)
+        assert caught.value.reason is Reason.MODEL_UNAVAILABLE
+    with pytest.raises(ServiceError, match=file):
+        await shop.keeper.load("m")
+    (shop.folder / "m" / file).unlink()
+    await shop.keeper.look()
+    assert shop.states() == {1: "unloaded", 2: "ready"}
+    assert shop.cause(2) == ""
+
+
+@pytest.mark.parametrize(("file", "text"), SAYS_WHO_SERVES)
+async def test_what_serves_goes_on_while_it_cannot_be_read_what_should_be(shop: Shop, file: str, text: str) -> None:
+    shop.write(1)
+    (shop.folder / "m" / "labels.json").write_text('{"labels": {"stable": 1}}')
+    await shop.keeper.look()
+    shop.write(2)
+    (shop.folder / "m" / file).write_text(text)
+    for _ in range(2):
+        await shop.keeper.look()
+    assert shop.states() == {1: "ready", 2: "unavailable"}
+    assert file in shop.cause(1)
+    assert shop.answers() == 1
+    with pytest.raises(ServiceError, match=file) as caught:
+        await shop.keeper.load("m", 2)
+    assert caught.value.reason is Reason.MODEL_UNAVAILABLE
+    await shop.keeper.unload("m", 1)
+    assert shop.states() == {1: "unloaded", 2: "unavailable"}
+    (shop.folder / "m" / file).write_text("{}" if file == "labels.json" else "")
     await shop.keeper.look()
     assert shop.states() == {1: "unloaded", 2: "ready"}
 

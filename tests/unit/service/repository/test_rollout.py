@@ -49,12 +49,22 @@ def test_servers_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
         '{"canary_percent": "5"}',
         '{"shadow": -1}',
         '{"shadow": true}',
+        '{"canary_percent": true}',
+        '{"canary_precent": 5}',
+        '{"labels": {"stable": 1, "stable": 2}}',
+        '{"labels": {"stable": 1}} {}',
+        "[" * 100_000,
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.json").write_text(text)
     with pytest.raises(RolloutError, match=r"labels\.json"):
         rollout.read(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_bytes(b'\xef\xbb\xbf{"labels": {"stable": 1}}')
+    assert rollout.read(tmp_path) == Rollout(labels={"stable": 1})
 
 
 async def _three(shop: Shop, spread: Rollout) -> None:

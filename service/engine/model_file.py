@@ -1,0 +1,79 @@
+"""A model's file and the weights beside it, read into memory once: what is loaded never follows what happens on disk.
+
+ONNX Runtime maps weights from disk when it may: a version that answers would change with them, and a file that is cut
+short would end the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+
+class ModelFileError(Exception):
+    """A model's file can't be read or loaded; the text is for the operator."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelFile:
+    """The bytes of a graph, and of each file of its `folder` that it may refer to, by its path from there."""
+
+    name: str
+    content: bytes
+    folder: Path | None = None
+    weights: Mapping[str, bytes] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all of it, in hexadecimal; of a graph without weights beside it, that of its file."""
+        digest = hashlib.sha256(self.content)
+        for name, weights in sorted(self.weights.items()):
+            digest.update(f"\n{name}\n{len(weights)}\n".encode(errors="surrogateescape"))
+            digest.update(weights)
+        return digest.hexdigest()
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Read a graph and its weights. Blocks.
+
+    Raises:
+        ModelFileError: a file is missing, can't be read, or is no regular file.
+
+    """
+    content = read_file(path)
+    weights = {name: read_file(file) for name, file in _files(path.parent) if _may_name(content, file) and file != path}
+    return ModelFile(name=path.name, content=content, folder=path.parent, weights=weights)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a regular file: a pipe may never end.
+
+    Raises:
+        ModelFileError: it is missing, can't be read, or is no regular file.
+
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise ModelFileError(f"{path.name} is no regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path.name}: {error.strerror}") from error
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Walk through the regular files of a folder, without hidden ones: they are work in progress."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(parent, name)
+            if not name.startswith(".") and path.is_file():
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _may_name(content: bytes, file: Path) -> bool:
+    """Tell whether a graph may refer to a file: it holds the names of its weights' files as they are."""
+    return os.fsencode(file.name) in content
