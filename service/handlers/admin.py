@@ -56,7 +56,7 @@ async def get_rollout(keeper: Keeper, _call: Call, request: pb.GetRolloutRequest
         ServiceError: there is no such model.
 
     """
-    keeper.repository.find(request.model, 0)
+    keeper.require(request.model)
     return pb.GetRolloutResponse(rollout=_told(keeper.repository.rollout(request.model)))
 
 

@@ -15,7 +15,7 @@ from service.errors import Reason, ServiceError
 from service.repository import routing
 from service.repository.entry import Entry
 from service.repository.loader import loaded
-from service.repository.rollout import NO_ROLLOUT, Rollout
+from service.repository.rollout import NO_ROLLOUT, STABLE, Rollout
 from service.uses import Uses
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -61,7 +61,7 @@ class Repository:
         self._rollouts[name] = rollout
 
     def find(self, name: str, version: int, label: str = "") -> Entry:
-        """Return one version, ready or not; neither version nor label means the one that answers, else the newest.
+        """Return one version, ready or not; neither version nor label means the one that answers.
 
         Raises:
             ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND; PARAMETER_INVALID where both are given.
@@ -75,11 +75,13 @@ class Repository:
             raise ServiceError(
                 Reason.PARAMETER_INVALID, parameter="version_label", value=repr(label), expected=expected
             )
-        if not (version or label):
-            return routing.default(versions, self.rollout(name))
-        entry = versions.get(version or self.rollout(name).labels.get(label, 0))
+        rollout = self.rollout(name)
+        if version or label:
+            entry = versions.get(version or rollout.labels.get(label, 0))
+        else:
+            entry = routing.default(versions, rollout)
         if entry is None:
-            raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=label or version)
+            raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=label or version or STABLE)
         return entry
 
     def resolve(self, name: str, version: int, label: str = "") -> Servable:

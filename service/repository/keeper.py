@@ -84,7 +84,7 @@ class Keeper:
             ServiceError: there is no such model or version.
 
         """
-        self.repository.find(name, version)
+        self.require(name, version)
         self._wishes[name].unload(version)
         await self._finish(self._follow(await self._shelf(name)))
 
@@ -95,7 +95,7 @@ class Keeper:
             ServiceError: there is no such model or version, one can't be loaded, or the file can't be written.
 
         """
-        self.repository.find(name, 0)
+        self.require(name)
         ready = {entry.version for entry in self.repository.entries(name) if entry.servable}
         for version in set(needed) - ready:
             await self.load(name, version)
@@ -106,6 +106,18 @@ class Keeper:
         self._wishes[name].loaded_versions -= new.versions  # from now on it is the rollout that keeps them
         await self._finish(self._follow(await self._shelf(name)))
         return self.repository.rollout(name)
+
+    def require(self, name: str, version: int = 0) -> None:
+        """Refuse what isn't listed.
+
+        Raises:
+            ServiceError: there is no such model or version.
+
+        """
+        if not self.repository.entries(name):
+            raise ServiceError(Reason.MODEL_NOT_FOUND, model=name)
+        if version:
+            self.repository.find(name, version)
 
     async def _shelf(self, name: str) -> Shelf:
         """Read what the disk says of one model; no versions where there is none."""

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from service.repository.rollout import Rollout
 
 
-def default(versions: Mapping[int, Entry], rollout: Rollout) -> Entry:
-    """Give the one labelled stable if it is ready, else the newest: ready ones first, those on trial last."""
-    stable = versions.get(rollout.labels.get(STABLE, 0))
-    if stable is not None and stable.servable is not None:
-        return stable
+def default(versions: Mapping[int, Entry], rollout: Rollout) -> Entry | None:
+    """Return the one labelled stable, ready or not; None where there is no such version.
+
+    Without that label: the newest, ready ones first, those on trial last. With it no other is taken, since nobody chose
+    another.
+    """
+    if STABLE in rollout.labels:
+        return versions.get(rollout.labels[STABLE])
     return max(
         versions.values(),
         key=lambda each: (each.servable is not None, each.version not in rollout.on_trial, each.version),

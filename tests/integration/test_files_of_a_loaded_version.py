@@ -64,13 +64,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         )
 
 
-def _publish(repository: Path, name: str, *, location: str = "weights.bin", add: float = 1.0) -> Path:
+def _publish(repository: Path, name: str, *, location: str = "weights.bin") -> Path:
     """Write y = x + w, sum = the sum over time, with w beside the graph in a file of its own."""
     model = repository / name
     aside = repository / f".{name}"
     version = aside / "1"
     version.mkdir(parents=True)
-    weights = numpy_helper.from_array(np.full(_FEATURES, add, np.float32), "w")
+    weights = numpy_helper.from_array(np.ones(_FEATURES, np.float32), "w")
     graph = helper.make_graph(
         [
             helper.make_node("Add", ["x", "w"], ["y"]),
@@ -106,8 +106,8 @@ def _publish(repository: Path, name: str, *, location: str = "weights.bin", add:
     return model
 
 
-def _begin(shop: Shop, name: str, **how: str) -> Path:
-    model = _publish(shop.server.repository, name, **how)
+def _begin(shop: Shop, name: str, location: str = "weights.bin") -> Path:
+    model = _publish(shop.server.repository, name, location=location)
     assert eventually(lambda: shop.is_ready(name)), shop.server.stderr.read_text()
     return model
 

@@ -11,7 +11,7 @@ import pytest
 from service.errors import Reason, ServiceError
 from service.repository import rollout
 from service.repository.rollout import NO_ROLLOUT, Rollout, RolloutError
-from tests.unit.service.repository.shop import Shop
+from tests.unit.service.repository.shop import BAD, Shop
 
 FULL = Rollout(labels={"stable": 1, "canary": 2}, canary_percent=12.5, shadow=3)
 
@@ -88,6 +88,20 @@ async def test_labels_name_versions(shop: Shop) -> None:
 
 async def test_who_names_no_version_gets_the_stable_one(shop: Shop) -> None:
     await _three(shop, replace(FULL, canary_percent=0))
+    assert shop.answers() == 1
+
+
+@pytest.mark.parametrize("stable", [2, 9], ids=["that fails", "that is not there"])
+async def test_nothing_else_serves_in_place_of_the_stable_one(shop: Shop, stable: int) -> None:
+    shop.write(1)
+    shop.write(2, BAD)
+    (shop.folder / "m" / "labels.json").write_text(f'{{"labels": {{"stable": {stable}}}}}')
+    await shop.keeper.look()
+    with pytest.raises(ServiceError) as caught:
+        shop.answers()
+    assert caught.value.reason in {Reason.MODEL_UNAVAILABLE, Reason.MODEL_VERSION_NOT_FOUND}
+    assert shop.answers(1) == 1
+    await shop.keeper.spread("m", [1], lambda _: Rollout(labels={"stable": 1}))
     assert shop.answers() == 1
 
 
