@@ -88,7 +88,12 @@ async def _serve(settings: Settings) -> int:
         )
         grpc_port = await stack.enter_async_context(
             serving_grpc(
-                settings.host, settings.grpc_port, services, health, max_message_bytes=settings.max_message_bytes
+                settings.host,
+                settings.grpc_port,
+                services,
+                health,
+                max_message_bytes=settings.max_message_bytes,
+                min_ping_interval_seconds=settings.min_ping_interval_seconds,
             )
         )
         tasks = [asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))]

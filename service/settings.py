@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     max_frames: int = Field(100_000, ge=1, description="Longest sequence that Predict takes, in frames.")
     max_chunk_frames: int = Field(10_000, ge=1, description="Longest chunk of a stream, in frames.")
     max_message_bytes: int = Field(16 * 2**20, ge=1024, description="Largest message that is read.")
+    # Keepalive intervals are seconds, also where they are set to be short; answering ten pings a second is nothing.
+    min_ping_interval_seconds: float = Field(
+        0.1,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Connections that send HTTP/2 pings more often are closed; 0 for any rate.",
+    )
     allow_non_finite: bool = Field(False, description="Let NaN and infinity in the input through to the model.")
 
     max_sessions: int = Field(10_000, ge=1, description="Most streams that are open at once.")

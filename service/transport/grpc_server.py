@@ -26,7 +26,7 @@ _PUBLISHED = (
 )
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(max_message_bytes: int, min_ping_interval_seconds: float) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -35,6 +35,10 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         # A caller whose machine has vanished says nothing; pings find out.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
+        # Callers ping for the same reason. gRPC's own bound, five minutes and two hours without a call, would send away
+        # those whose libraries ping more often than that, and their streams with them. The first is for both sides.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(1000 * min_ping_interval_seconds)),
     ]
 
 
@@ -46,14 +50,17 @@ async def serving_grpc(
     health: Health,
     *,
     max_message_bytes: int,
+    min_ping_interval_seconds: float,
 ) -> AsyncIterator[int]:
     """Serve the APIs, health and reflection until the block ends; yields the port, chosen by the system for port 0.
+
+    Who pings more often than every `min_ping_interval_seconds`, while nothing is sent to it, is sent away.
 
     Raises:
         OSError: the address can't be bound.
 
     """
-    server = grpc.aio.server(options=_options(max_message_bytes))
+    server = grpc.aio.server(options=_options(max_message_bytes, min_ping_interval_seconds))
     server.add_generic_rpc_handlers(tuple(services))
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
     reflection.enable_server_reflection(_PUBLISHED, server)

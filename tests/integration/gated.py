@@ -131,7 +131,9 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
         adapter.service(API, sequence_inference(serving)),
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
     )
-    async with serving_grpc("127.0.0.1", 0, services, Health(), max_message_bytes=_MESSAGE_BYTES) as parts.port:
+    async with serving_grpc(
+        "127.0.0.1", 0, services, Health(), max_message_bytes=_MESSAGE_BYTES, min_ping_interval_seconds=0.1
+    ) as parts.port:
         loading = asyncio.create_task(
             serving.repository.load([Location(name=_LOADING, version=1, path=Path())], threads)
         )
