@@ -56,6 +56,7 @@ async def _serve(settings: Settings) -> int:
     further = (FEEDBACK,) if settings.prediction_log is not None else ()
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
+    metrics.workers.set(settings.workers)
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(_executor(settings.workers, "soloist-engine"))
         comparer = stack.enter_context(_executor(1, "soloist-comparison"))

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from service.feedback.policy import WINDOWS
+from service.processors import usable_processors
 
 _CONFIG = "config"
 _CONFIG_VARIABLE = "SOLOIST_CONFIG"
@@ -33,7 +34,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How a log line is written.")
 
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Batches that run at once.")
+    workers: int = Field(
+        default_factory=usable_processors, ge=1, description="Batches that run at once; default: processors it may use."
+    )
     max_batch_size: int = Field(32, ge=1, description="Most sequences that share a run of the model.")
     max_batch_frames: int = Field(4096, ge=1, description="Most frames in a run, padding counted.")
     max_slice_frames: int = Field(

@@ -15,7 +15,7 @@ from soloist.cli.main import main
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, opening
-from tests.integration.http2 import SentAwayError, http2_connection
+from tests.integration.http2 import Http2Connection, SentAwayError, http2_connection
 from tests.servers import RunningServer, running_server
 
 STREAM = "/soloist.v1.SequenceInference/Stream"
@@ -37,6 +37,12 @@ def patient(quiet: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
     """A server without a bound."""
     with running_server(quiet.repository, tmp_path_factory.mktemp("patient"), min_ping_interval_seconds=0) as server:
         yield server
+
+
+def several_a_second(connection: Http2Connection) -> None:
+    for _ in range(PINGS):
+        connection.ping()
+        connection.listen(0.25)
 
 
 @pytest.mark.parametrize("with_call", [False, True])
@@ -66,9 +72,7 @@ def test_several_pings_a_second_are_welcome(quiet: RunningServer) -> None:
         with http2_connection(quiet.grpc) as connection:
             if with_call:
                 connection.open_call(STREAM)
-            for _ in range(PINGS):
-                connection.ping()
-                connection.listen(0.25)
+            several_a_second(connection)
 
     with ThreadPoolExecutor(2) as both:
         list(both.map(ping, [False, True]))
@@ -105,9 +109,7 @@ def test_the_bound_can_be_set_and_no_other_value(quiet: RunningServer, tmp_path:
         http2_connection(server.grpc) as connection,
         pytest.raises(SentAwayError, match="too_many_pings"),
     ):
-        for _ in range(PINGS):
-            connection.ping()
-            connection.listen(0.25)
+        several_a_second(connection)
     for wrong in ("-1", "nan", "inf", "soon"):
         done = CliRunner().invoke(
             main,
