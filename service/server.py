@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
+from service.addresses import at, is_unix
 from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
@@ -108,16 +109,18 @@ async def _serve(settings: Settings) -> int:
     return 0 if in_time else _FAILED
 
 
-async def _load(loading: Loading, host: str, grpc_port: int, http_port: int) -> None:
+async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
     try:
         await loading.start()
     finally:
-        _announce(host, grpc_port, http_port)
+        _announce(hosts, grpc_port, http_port)
     await loading.follow()
 
 
-def _announce(host: str, grpc_port: int, http_port: int) -> None:
-    sys.stdout.write(f"soloist: serving grpc={host}:{grpc_port} http={host}:{http_port}\n")
+def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
+    told = [f"grpc={at(host, grpc_port)}" for host in hosts]
+    told += [f"http={at(host, http_port)}" for host in hosts if not is_unix(host)]
+    sys.stdout.write(f"soloist: serving {' '.join(told)}\n")
     sys.stdout.flush()
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
+from service.addresses import parse_hosts
 from service.feedback.policy import WINDOWS
 from service.processors import usable_processors
 
@@ -27,7 +34,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOLOIST_", frozen=True, extra="forbid")
 
     repository: Path = Field(description="Folder of models: <model>/<version>/model.onnx.")
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    host: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_hosts)] = Field(
+        ("127.0.0.1",), description="Addresses to listen on; 0.0.0.0 or :: for every one, unix:/path for a socket."
+    )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
     http_port: int = Field(8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
     drain_seconds: float = Field(30.0, ge=0, description="Time for running calls after SIGTERM.")

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from soloist.cli.main import main
+from soloist.v1.sequence_inference_pb2 import StreamRequest
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, opening
@@ -87,7 +88,7 @@ def test_a_client_of_grpc_that_pings_keeps_its_quiet_stream(quiet: RunningServer
     ]
     finish, ended = threading.Event(), threading.Event()
 
-    def messages() -> Iterator[object]:
+    def messages() -> Iterator[StreamRequest]:
         yield opening()
         finish.wait()
         yield CLOSE

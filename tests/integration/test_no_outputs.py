@@ -224,8 +224,8 @@ def test_the_log_leaves_out_what_has_no_class(halving: RunningServer, client: Cl
     assert told(whole) == NO_CLASS
     outcomes = {"model": "sifted", "version": "1", "outcome": "joined"}
     before = halving.total("soloist_labels_total", **outcomes)
-    for answer in (*answers, whole):
-        client.report(answer.prediction_id, "right")
+    for prediction_id in [*(each.prediction_id for each in answers), whole.prediction_id]:
+        client.report(prediction_id, "right")
     assert eventually(lambda: halving.total("soloist_labels_total", **outcomes) == before + 2)
     assert halving.total("soloist_prediction_log_dropped_total", model="sifted") == 0
     with Monitor(halving.grpc) as monitor:

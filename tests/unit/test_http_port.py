@@ -25,7 +25,7 @@ def readiness() -> Readiness:
 def address(readiness: Readiness) -> Iterator[str]:
     registry = CollectorRegistry()
     Counter("eggs", "Eggs laid", registry=registry).inc(3)
-    with serving_http("127.0.0.1", 0, make_app(registry, lambda: readiness.reason)) as port:
+    with serving_http(["127.0.0.1"], 0, make_app(registry, lambda: readiness.reason)) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -73,5 +73,5 @@ def test_nothing_is_written_about_a_request(address: str, capfd: pytest.CaptureF
 
 def test_a_taken_port_is_an_error(address: str) -> None:
     port = int(address.rsplit(":", 1)[1])
-    with pytest.raises(OSError, match="in use"), serving_http("127.0.0.1", port, make_app(CollectorRegistry(), str)):
+    with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, make_app(CollectorRegistry(), str)):
         pass
