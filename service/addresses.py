@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 UNIX = "unix:"
 _EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104  # told apart, not listened on
@@ -121,12 +122,14 @@ def cannot_listen(host: str, port: int, error: Exception) -> OSError:
 
 
 def refuse_taken(host: str) -> None:
-    """See that nobody listens on a Unix domain socket: gRPC would take it from a server that does.
+    """See that a Unix domain socket can be made, and nobody listens on it: gRPC would take it from a server that does.
 
     Raises:
-        OSError: somebody does.
+        OSError: its folder isn't there, or somebody listens.
 
     """
+    if not Path(host.removeprefix(UNIX)).parent.is_dir():
+        raise OSError(f"cannot listen on {host}: there is no such folder")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
             sock.connect(host.removeprefix(UNIX))

@@ -19,7 +19,7 @@ from service.handlers.feedback import feedback_methods
 from service.handlers.norm_skew import norm_skew
 from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
-from service.lifecycle import drain, stop_signals
+from service.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.live_check import live_check
 from service.loading import Loading
 from service.logging_setup import configure_logging
@@ -46,10 +46,12 @@ def main(flags: Mapping[str, object]) -> int:
         return _WRONG_USAGE
     configure_logging(level=settings.log_level, form=settings.log_format)
     try:
-        return asyncio.run(_serve(settings))
+        code = asyncio.run(_serve(settings))
     except (OSError, RepositoryError) as error:
         sys.stderr.write(f"soloist: {error}\n")
-        return _FAILED
+        code = _FAILED
+    leave(code)
+    return code
 
 
 async def _serve(settings: Settings) -> int:
@@ -58,10 +60,11 @@ async def _serve(settings: Settings) -> int:
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
     metrics.workers.set(settings.workers)
+    engine_name, comparison_name, loader_name = EXECUTORS
     async with AsyncExitStack() as stack:
-        engine = stack.enter_context(_executor(settings.workers, "soloist-engine"))
-        comparer = stack.enter_context(_executor(1, "soloist-comparison"))
-        loader = stack.enter_context(_executor(settings.workers, "soloist-loader"))
+        engine = stack.enter_context(_executor(settings.workers, engine_name))
+        comparer = stack.enter_context(_executor(1, comparison_name))
+        loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals())
         check = stack.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
