@@ -91,7 +91,7 @@ def _reading(app: WSGIApplication) -> WSGIApplication:
         if method != "HEAD":
             return _answer(HTTPStatus.METHOD_NOT_ALLOWED, f"send {_METHODS}", start_response, ("Allow", _METHODS))
         told: list[Any] = []
-        body = b"".join(app({**environ, "REQUEST_METHOD": "GET"}, lambda *given: told.extend(given)))  # type: ignore[arg-type, return-value]
+        body = b"".join(app({**environ, "REQUEST_METHOD": "GET"}, lambda *given: told.extend(given)))  # type: ignore[arg-type]
         status, headers = told[:2]
         sized = [each for each in headers if each[0].lower() != "content-length"]
         start_response(status, [*sized, ("Content-Length", str(len(body)))])
