@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bench.metrics_page import read_metrics
 from bench.workload import Array, WorkloadError, chunks, draw, synthetic_sequences
 from soloist import AsyncClient, SoloistError
 
@@ -118,8 +118,7 @@ def _batches(http: str | None, model: str) -> tuple[float, float]:
     """Read (sequences, runs) so far from /metrics; zeros when that isn't asked for."""
     if http is None:
         return 0.0, 0.0
-    with urllib.request.urlopen(f"http://{http}/metrics", timeout=10) as response:  # the operator's own server
-        found = _BATCHES.findall(response.read().decode())
+    found = _BATCHES.findall(read_metrics(http))
     totals = {
         kind: sum(float(value) for k, name, value in found if (k, name) == (kind, model)) for kind in ("sum", "count")
     }

@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.metrics_page import read_metrics
 
 _STOP_SECONDS = 30
 _CPU = re.compile(r"^process_cpu_seconds_total (\S+)$", re.MULTILINE)
@@ -29,8 +30,7 @@ class ServerProcess:
 
     def cpu_seconds(self) -> float:
         """Read how much processor time it has used since it began."""
-        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10) as response:  # our own
-            found = _CPU.search(response.read().decode())
+        found = _CPU.search(read_metrics(self.http))
         if found is None:
             raise ServerError("the server tells no process_cpu_seconds_total")
         return float(found[1])
@@ -40,7 +40,7 @@ class ServerProcess:
 def serving(repository: Path, settings: Mapping[str, str]) -> Iterator[ServerProcess]:
     """Serve until the block ends; `settings` are named as in TOML, without SOLOIST_. Raises ServerError."""
     command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(repository)]
-    command += ["--grpc-port", "0", "--http-port", "0", "--log-level", "warning"]
+    command += ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--log-level", "warning"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}
     environment = inherited | {f"SOLOIST_{name.upper()}": value for name, value in settings.items()}
     with subprocess.Popen(  # noqa: S603  # our own program

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 from demo.result import Environment
+from service.processors import usable_processors
 
 _PACKAGES = ("soloist", "onnxruntime", "grpcio", "numpy", "torch", "onnx")
 _CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere the platform module knows
@@ -17,7 +17,7 @@ def this_environment() -> Environment:
     """Look at this machine."""
     return Environment(
         cpu=_cpu(),
-        cores=os.cpu_count() or 1,
+        cores=usable_processors(),
         platform=platform.platform(),
         python=platform.python_version(),
         versions={package: version(package) for package in _PACKAGES},

@@ -35,7 +35,7 @@ class ServerProcess:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(self._repository)]
-        command += ["--grpc-port", "0", "--http-port", "0"]
+        command += ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0"]
         command += ["--config", str(self._config)] if self._config else []
         started = time.perf_counter()
         with self._log.open("w") as log:

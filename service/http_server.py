@@ -1,19 +1,25 @@
-"""The HTTP port: /metrics, /healthz and /readyz, on threads of their own so that a scrape never delays a call."""
+"""The HTTP port: metrics and health, on threads of their own so that a scrape never delays a call."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
-from socketserver import TCPServer, ThreadingMixIn
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from service.addresses import bind, cannot_listen, free_port, is_unix, resolve
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+_PATHS = ("/metrics", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+_METHODS = "GET, HEAD"
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -21,10 +27,16 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     daemon_threads = True
 
+    def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
+        self.address_family, address = resolve(host, port)
+        super().__init__(address, _Handler)  # type: ignore[arg-type]  # of IPv6 it has four parts
+        self.set_app(app)
+
     def server_bind(self) -> None:
         """Bind without looking up the host's name, which can take seconds."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "localhost", self.server_address[1]
+        bind(self.socket, self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "localhost", int(self.server_address[1])
         self.setup_environ()
 
 
@@ -56,30 +68,70 @@ def make_app(registry: CollectorRegistry, why_not_ready: Callable[[], str]) -> W
             case "/readyz":
                 reason = why_not_ready()
                 status, text = (HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else (HTTPStatus.OK, "ready")
+            case "/v2/health/live":
+                status, text = HTTPStatus.OK, "live"
+            case "/v2/health/ready":
+                # By the Open Inference Protocol the status is the answer, and one of 4xx says no.
+                reason = why_not_ready()
+                status, text = (HTTPStatus.BAD_REQUEST, reason) if reason else (HTTPStatus.OK, "ready")
             case _:
-                status, text = HTTPStatus.NOT_FOUND, "try /metrics, /healthz or /readyz"
-        body = f"{text}\n".encode()
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-        start_response(f"{status.value} {status.phrase}", headers)
-        return [body]
+                status, text = HTTPStatus.NOT_FOUND, f"try {', '.join(_PATHS)}"
+        return _answer(status, text, start_response)
 
-    return app
+    return _reading(app)
+
+
+def _reading(app: WSGIApplication) -> WSGIApplication:
+    """Refuse what is neither GET nor HEAD, and answer HEAD as GET, without the body."""
+
+    def reader(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        if method == "GET":
+            return app(environ, start_response)
+        if method != "HEAD":
+            return _answer(HTTPStatus.METHOD_NOT_ALLOWED, f"send {_METHODS}", start_response, ("Allow", _METHODS))
+        told: list[Any] = []
+        body = b"".join(app({**environ, "REQUEST_METHOD": "GET"}, lambda *given: told.extend(given)))  # type: ignore[arg-type]
+        status, headers = told[:2]
+        sized = [each for each in headers if each[0].lower() != "content-length"]
+        start_response(status, [*sized, ("Content-Length", str(len(body)))])
+        return []
+
+    return reader
+
+
+def _answer(status: HTTPStatus, text: str, start_response: StartResponse, *more: tuple[str, str]) -> Iterable[bytes]:
+    body = f"{text}\n".encode()
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *more]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [body]
 
 
 @contextmanager
-def serving_http(host: str, port: int, app: WSGIApplication) -> Iterator[int]:
+def serving_http(hosts: Sequence[str], port: int, app: WSGIApplication) -> Iterator[int]:
     """Serve `app` until the block ends; yields the port, which the system chooses when `port` is 0.
 
+    It is the same on all `hosts` (service.addresses). Unix domain sockets are left out; with them alone it is 0.
+
     Raises:
-        OSError: the address can't be bound.
+        OSError: an address can't be bound.
 
     """
+    port = free_port(hosts, port)
+    with ExitStack() as stack:
+        for host in hosts:
+            if not is_unix(host):
+                port = stack.enter_context(_serving(host, port, app))
+        yield 0 if all(map(is_unix, hosts)) else port
+
+
+@contextmanager
+def _serving(host: str, port: int, app: WSGIApplication) -> Iterator[int]:
     try:
-        server = _Server((host, port), _Handler)
+        server = _Server(host, port, app)
     except OSError as error:
-        raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise cannot_listen(host, port, error) from error
     with server:
-        server.set_app(app)
         # The argument is how long a stop may wait, in seconds: the loop looks for it that often.
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="soloist-http", daemon=True)
         thread.start()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from service.transport.active_calls import ActiveCalls
 
 _log = structlog.get_logger("soloist.server")
+# How the names of threads begin on which models are loaded and run.
+EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-loader")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A cut call has to send its status; a run under way can't be interrupted, and nobody waits for it.
 _CUT_SECONDS = 1.0
@@ -45,6 +51,21 @@ def stop_signals() -> Iterator[Stop]:
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+
+def leave(code: int) -> None:
+    """End the process where a run or a load is still under way: it can't be interrupted, and nobody waits for it.
+
+    Otherwise Python would wait for its thread. Returns where none is.
+    """
+    give_up = time.monotonic() + _CUT_SECONDS
+    for thread in threading.enumerate():
+        if thread.name.startswith(EXECUTORS):
+            thread.join(max(0.0, give_up - time.monotonic()))
+            if thread.is_alive():
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
 
 
 async def drain(stop: Stop, health: Health, calls: ActiveCalls, sessions: Sessions, drain_seconds: float) -> bool:

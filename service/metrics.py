@@ -104,6 +104,7 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._families = tuple(vars(self).values())
+        self.workers = Gauge("soloist_workers", "Runs of models that may be under way at once.", registry=registry)
         self.norms = NormSeries(registry)
         for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):
             for code in CODES:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
+from service.addresses import at, is_unix
 from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
@@ -18,7 +19,7 @@ from service.handlers.feedback import feedback_methods
 from service.handlers.norm_skew import norm_skew
 from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
-from service.lifecycle import drain, stop_signals
+from service.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.live_check import live_check
 from service.loading import Loading
 from service.logging_setup import configure_logging
@@ -45,10 +46,12 @@ def main(flags: Mapping[str, object]) -> int:
         return _WRONG_USAGE
     configure_logging(level=settings.log_level, form=settings.log_format)
     try:
-        return asyncio.run(_serve(settings))
+        code = asyncio.run(_serve(settings))
     except (OSError, RepositoryError) as error:
         sys.stderr.write(f"soloist: {error}\n")
-        return _FAILED
+        code = _FAILED
+    leave(code)
+    return code
 
 
 async def _serve(settings: Settings) -> int:
@@ -56,10 +59,12 @@ async def _serve(settings: Settings) -> int:
     further = (FEEDBACK,) if settings.prediction_log is not None else ()
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
+    metrics.workers.set(settings.workers)
+    engine_name, comparison_name, loader_name = EXECUTORS
     async with AsyncExitStack() as stack:
-        engine = stack.enter_context(_executor(settings.workers, "soloist-engine"))
-        comparer = stack.enter_context(_executor(1, "soloist-comparison"))
-        loader = stack.enter_context(_executor(settings.workers, "soloist-loader"))
+        engine = stack.enter_context(_executor(settings.workers, engine_name))
+        comparer = stack.enter_context(_executor(1, comparison_name))
+        loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals())
         check = stack.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
@@ -88,7 +93,12 @@ async def _serve(settings: Settings) -> int:
         )
         grpc_port = await stack.enter_async_context(
             serving_grpc(
-                settings.host, settings.grpc_port, services, health, max_message_bytes=settings.max_message_bytes
+                settings.host,
+                settings.grpc_port,
+                services,
+                health,
+                max_message_bytes=settings.max_message_bytes,
+                min_ping_interval_seconds=settings.min_ping_interval_seconds,
             )
         )
         tasks = [asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))]
@@ -102,16 +112,18 @@ async def _serve(settings: Settings) -> int:
     return 0 if in_time else _FAILED
 
 
-async def _load(loading: Loading, host: str, grpc_port: int, http_port: int) -> None:
+async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
     try:
         await loading.start()
     finally:
-        _announce(host, grpc_port, http_port)
+        _announce(hosts, grpc_port, http_port)
     await loading.follow()
 
 
-def _announce(host: str, grpc_port: int, http_port: int) -> None:
-    sys.stdout.write(f"soloist: serving grpc={host}:{grpc_port} http={host}:{http_port}\n")
+def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
+    told = [f"grpc={at(host, grpc_port)}" for host in hosts]
+    told += [f"http={at(host, http_port)}" for host in hosts if not is_unix(host)]
+    sys.stdout.write(f"soloist: serving {' '.join(told)}\n")
     sys.stdout.flush()
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
+from service.addresses import parse_hosts
 from service.feedback.policy import WINDOWS
+from service.processors import usable_processors
 
 _CONFIG = "config"
 _CONFIG_VARIABLE = "SOLOIST_CONFIG"
@@ -26,14 +34,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOLOIST_", frozen=True, extra="forbid")
 
     repository: Path = Field(description="Folder of models: <model>/<version>/model.onnx.")
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    host: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_hosts)] = Field(
+        ("127.0.0.1",), description="Addresses to listen on; 0.0.0.0 or :: for every one, unix:/path for a socket."
+    )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
     http_port: int = Field(8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
     drain_seconds: float = Field(30.0, ge=0, description="Time for running calls after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How a log line is written.")
 
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Batches that run at once.")
+    workers: int = Field(
+        default_factory=usable_processors, ge=1, description="Batches that run at once; default: processors it may use."
+    )
     max_batch_size: int = Field(32, ge=1, description="Most sequences that share a run of the model.")
     max_batch_frames: int = Field(4096, ge=1, description="Most frames in a run, padding counted.")
     max_slice_frames: int = Field(
@@ -103,6 +115,14 @@ class Settings(BaseSettings):
     max_frames: int = Field(100_000, ge=1, description="Longest sequence that Predict takes, in frames.")
     max_chunk_frames: int = Field(10_000, ge=1, description="Longest chunk of a stream, in frames.")
     max_message_bytes: int = Field(16 * 2**20, ge=1024, description="Largest message that is read.")
+    # Keepalive intervals are seconds, also where they are set to be short; answering ten pings a second is nothing.
+    min_ping_interval_seconds: float = Field(
+        0.1,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Connections that send HTTP/2 pings more often are closed; 0 for any rate.",
+    )
     allow_non_finite: bool = Field(False, description="Let NaN and infinity in the input through to the model.")
 
     max_sessions: int = Field(10_000, ge=1, description="Most streams that are open at once.")

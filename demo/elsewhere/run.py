@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import grpc
 from rich.console import Console
 
 from demo.display import output
@@ -19,6 +18,7 @@ from demo.elsewhere.table import notes, table
 from demo.plan import DemoError
 from demo.server import ServerProcess
 from soloist import Client
+from soloist.client.channel import open_channel
 
 _NARROWEST = 180  # columns of a table that goes to a file
 
@@ -71,6 +71,6 @@ def compare(guests: Sequence[Guest]) -> list[Comparison]:
         with (
             ServerProcess(Path(folder), CACHE / "server.log") as server,
             Client(server.grpc) as client,
-            grpc.insecure_channel(server.grpc) as channel,
+            open_channel(server.grpc, None) as channel,
         ):
             return [Comparer(guest, client, channel).compare() for guest in guests]

@@ -94,11 +94,19 @@ class Job:
         if self._every_frame:
             self._outputs.append(result.outputs)
             self._more.append(result.more)
-        elif done:
-            self._outputs.append(result.outputs[-1:])
-            self._more.append({name: array[-1:] for name, array in result.more.items()} if result.more else NOTHING)
+        else:
+            self._keep_last(result)
         self._waiting_since = time.perf_counter()
         return done
+
+    def _keep_last(self, result: RowResult) -> None:
+        # A slice may have given none: then the last is that of a slice before.
+        outputs, more = self._outputs, self._more
+        if len(result.outputs) or not outputs:
+            outputs[:] = [result.outputs[-1:]]
+        before = more[0] if more else NOTHING
+        last = {name: array[-1:] if len(array) else before.get(name, array) for name, array in result.more.items()}
+        more[:] = [last if last else NOTHING]
 
     def answer(self) -> Answer:
         """Give the answer of a job that is done."""

@@ -5,6 +5,7 @@ Shapes: B rows, T frames.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Axes:
     def inward(self, array: NDArray[Any]) -> NDArray[Any]:
         """Move [B, T, *outside] or [B, *outside] to the inside's axes."""
         if self.inside != self.outside:
-            array = array.reshape(array.shape[: self._leading] + self.inside)
+            array = _reshaped(array, self._leading, self.inside)
         if self.per_frame and self.time is None:
             array = np.asarray(array[:, 0])
         if self.batch is None:
@@ -67,7 +68,7 @@ class Axes:
         if self.per_frame and self.time is None:
             array = array[:, None]
         if self.inside != self.outside:
-            array = array.reshape(array.shape[: self._leading] + self.outside)
+            array = _reshaped(array, self._leading, self.outside)
         return np.ascontiguousarray(array)
 
     @property
@@ -101,6 +102,15 @@ class Layouts:
         return {
             name: self._axes[name].outward(array) if name in self._axes else array for name, array in arrays.items()
         }
+
+
+def _reshaped(array: NDArray[Any], leading: int, sizes: tuple[int, ...]) -> NDArray[Any]:
+    """Give an array other axes behind its `leading` ones; at most one of `sizes` is -1, also where there is nothing."""
+    if array.size == 0 and -1 in sizes:
+        known = math.prod(size for size in sizes if size != -1)
+        varying = math.prod(array.shape[leading:]) // known if known else 0
+        sizes = tuple(varying if size == -1 else size for size in sizes)
+    return array.reshape(array.shape[:leading] + sizes)
 
 
 def axes_of(signature: Signature) -> dict[str, Axes]:

@@ -90,6 +90,9 @@ class Runner:
         before = {name: np.concatenate([row.states[name] for row in rows]) for name in self._zero}
         gathered = time.perf_counter()
         outputs, states, more = self._evaluate(padded, lengths, before, rows)
+        if outputs.shape[1] != padded.shape[1]:
+            # Not one output a frame after all: which are whose can't be told, and the batcher runs each row alone.
+            raise ValueError(f"{outputs.shape[1]} outputs for {padded.shape[1]} frames")
         ran = time.perf_counter()
         # Copies: a view would keep the whole batch in memory as long as one of its sequences lasts.
         parts = [

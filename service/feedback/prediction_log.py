@@ -75,8 +75,8 @@ class PredictionLog:
 
     def _put(self, prediction: Prediction, *, is_shadow: bool) -> None:
         servable = prediction.servable
-        if not servable.manifest.labels or not servable.aligned:
-            return  # no classifier, or not one answer a frame: there is no class that a label could agree with
+        if not servable.manifest.labels or not servable.aligned or not prediction.outputs.size:
+            return  # no classifier, not one output a frame, or none yet: no class that a label could agree with
         record = Record.of(prediction, is_shadow=is_shadow)
         policy = self._policy
         with self._lock:

@@ -36,14 +36,15 @@ def select_more(answer: Answer, selection: OutputSelection.ValueType) -> list[Na
     return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.more.items()]
 
 
-def classify(logits_K: NDArray[Any], labels: Sequence[str]) -> Classification | None:
-    """Say which class the logits [K] stand for: the largest, the first of equals; None without labels.
+def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification | None:
+    """Say which class the logits of the last frame stand for: the largest, the first of equals.
 
-    The confidence is the softmax probability, computed in binary64.
+    None without labels, and where there are no outputs yet. The confidence is the softmax probability, computed in
+    binary64.
     """
-    if not labels:
+    if not labels or not logits_TK.size:
         return None
-    x_K = logits_K.astype(np.float64)
+    x_K = logits_TK[-1].astype(np.float64)
     index = int(x_K.argmax())
     confidence = 1.0 / float(np.exp(x_K - x_K[index]).sum())
     return Classification(index=index, label=labels[index], confidence=confidence)

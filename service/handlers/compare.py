@@ -11,7 +11,7 @@ from service import comparison
 from service.comparison.bounds import MAX_MATES, MAX_RUN_FRAMES, in_range
 from service.engine.refusal import told
 from service.errors import Reason, ServiceError
-from service.handlers.answer import classify
+from service.handlers.answer import classify, select
 from service.tensors import decode_frames, encode
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -140,10 +140,9 @@ def _told(model: Servable, trial: comparison.Trial) -> Iterator[None]:
 
 
 def _outcome(model: Servable, outputs_TK: NDArray[Any], reference_TK: NDArray[Any] | None) -> pb.Outcome:
-    last_K = outputs_TK[-1]
     return pb.Outcome(
-        outputs=encode(last_K),
-        classification=classify(last_K, model.manifest.labels),
+        outputs=encode(select(outputs_TK, pb.OUTPUT_SELECTION_LAST)),
+        classification=classify(outputs_TK, model.manifest.labels),
         deviation=None if reference_TK is None else _deviation(model, reference_TK, outputs_TK),
     )
 
@@ -155,5 +154,10 @@ def _deviation(model: Servable, reference_TK: NDArray[Any], found_TK: NDArray[An
         compared_outputs=found.compared,
         max_ulp=found.max_ulp,
         max_abs_difference=found.max_abs,
-        class_changed=bool(model.manifest.labels) and bool(reference_TK[-1].argmax() != found_TK[-1].argmax()),
+        class_changed=_class_of(model, reference_TK) != _class_of(model, found_TK),
     )
+
+
+def _class_of(model: Servable, outputs_TK: NDArray[Any]) -> int | None:
+    found = classify(outputs_TK, model.manifest.labels)
+    return found.index if found is not None else None

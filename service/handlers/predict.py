@@ -48,7 +48,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         prediction_id=prediction.id,
         frame_count=frame_count,
         outputs=encode(select(answer.outputs, request.output_selection)),
-        classification=classify(answer.outputs[-1], manifest.labels) if manifest.labels else None,
+        classification=classify(answer.outputs, manifest.labels),
         more_outputs=select_more(answer, request.output_selection),
     )
     serving.shadows.whole(prediction)

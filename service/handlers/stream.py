@@ -89,7 +89,7 @@ async def _answer(
         first_frame=chunk.first_frame,
         frame_count=frame_count,
         outputs=encode(select(answer.outputs, selection)),
-        classification=classify(answer.outputs[-1], labels) if (labels := servable.manifest.labels) else None,
+        classification=classify(answer.outputs, servable.manifest.labels),
         more_outputs=select_more(answer, selection),
     )
     session.advance(chunk, answer.states, result)

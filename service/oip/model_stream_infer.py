@@ -14,6 +14,7 @@ import structlog
 
 from service.errors import Reason, ServiceError
 from service.handlers.call import Call
+from service.oip import parameters
 from service.oip.model_infer import model_infer
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
@@ -80,6 +81,7 @@ async def _answer(parts: Parts, stream: Call, request: ModelInferRequest) -> Mod
     try:
         response = await model_infer(parts, call, request)
         code = "OK"
+        parameters.tell_final(response)
         return ModelStreamInferResponse(infer_response=response)
     except ServiceError as error:
         code = error.reason.code
@@ -96,6 +98,7 @@ async def _answer(parts: Parts, stream: Call, request: ModelInferRequest) -> Mod
 def _refusal(request: ModelInferRequest, error: ServiceError) -> ModelStreamInferResponse:
     # The id, so that a caller knows whose error it is; the reason, because there is no other place for it.
     told = ModelInferResponse(model_name=request.model_name, model_version=request.model_version, id=request.id)
+    parameters.tell_final(told)
     return ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=told)
 
 

@@ -11,6 +11,7 @@ from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, Mode
 _ID, _START, _END = "sequence_id", "sequence_start", "sequence_end"
 _TIMEOUT, _BINARY = "timeout", "binary_data_output"
 _PREDICTION_ID = "prediction_id"
+_FINAL, _EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"
 # Extensions that would change what the tensors mean: to ignore them would be to answer something else.
 _UNSUPPORTED_INPUT = ("shared_memory_region",)
 _UNSUPPORTED_OUTPUT = ("shared_memory_region", "classification")
@@ -52,6 +53,8 @@ def read(request: ModelInferRequest) -> Parameters:
     if not given:
         return Parameters(step=None, timeout_seconds=None, raw=None)
     timeout = _integer(given, _TIMEOUT)
+    # Changes nothing: a request has one response, which is its last, so none without outputs follows.
+    _boolean(given, _EMPTY_FINAL)
     return Parameters(
         step=_step(given),
         timeout_seconds=timeout / 1e6 if timeout else None,
@@ -62,6 +65,11 @@ def read(request: ModelInferRequest) -> Parameters:
 def tell_predictions(response: ModelInferResponse, ids: Sequence[str]) -> None:
     """Give an answer's rows their prediction ids, in the order of the rows, with a comma between two."""
     response.parameters[_PREDICTION_ID].string_param = ",".join(ids)
+
+
+def tell_final(response: ModelInferResponse) -> None:
+    """Say that no other response to its request follows; clients of models that give several wait for it."""
+    response.parameters[_FINAL].bool_param = True
 
 
 def _step(given: Mapping[str, InferParameter]) -> Step | None:

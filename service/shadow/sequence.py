@@ -75,4 +75,4 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
 
 def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
     # A model made elsewhere may give no output for some frames.
-    return outputs[max(0, len(outputs) - count) :]
+    return outputs[-count:] if count else outputs

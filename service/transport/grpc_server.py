@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from service.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
 from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.transport.health_servicer import HealthServicer
 
@@ -26,7 +27,7 @@ _PUBLISHED = (
 )
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(max_message_bytes: int, min_ping_interval_seconds: float) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -35,35 +36,53 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         # A caller whose machine has vanished says nothing; pings find out.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
+        # Callers ping for the same reason. gRPC's own bound, five minutes and two hours without a call, would send away
+        # those whose libraries ping more often than that, and their streams with them. The first is for both sides.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(1000 * min_ping_interval_seconds)),
     ]
 
 
 @asynccontextmanager
 async def serving_grpc(
-    host: str,
+    hosts: Sequence[str],
     port: int,
     services: Sequence[grpc.GenericRpcHandler],
     health: Health,
     *,
     max_message_bytes: int,
+    min_ping_interval_seconds: float,
 ) -> AsyncIterator[int]:
     """Serve the APIs, health and reflection until the block ends; yields the port, chosen by the system for port 0.
+
+    It is the same on all `hosts` (service.addresses); 0 where they are Unix domain sockets alone.
+
+    Who pings more often than every `min_ping_interval_seconds`, while nothing is sent to it, is sent away.
 
     Raises:
         OSError: the address can't be bound.
 
     """
-    server = grpc.aio.server(options=_options(max_message_bytes))
+    server = grpc.aio.server(options=_options(max_message_bytes, min_ping_interval_seconds))
     server.add_generic_rpc_handlers(tuple(services))
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
     reflection.enable_server_reflection(_PUBLISHED, server)
-    try:
-        bound_port = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {host}:{port}: {error}") from error
+    port = free_port(hosts, port)
+    for host in hosts:
+        bound_port = _bind(server, host, port)
+        port = port if is_unix(host) else bound_port
     await server.start()
     try:
-        yield bound_port
+        yield 0 if all(map(is_unix, hosts)) else port
     finally:
         health.close()
         await server.stop(_STOP_SECONDS)
+
+
+def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+    if is_unix(host):
+        refuse_taken(host)
+    try:
+        return server.add_insecure_port(at(host, port))
+    except RuntimeError as error:
+        raise cannot_listen(host, port, error) from error

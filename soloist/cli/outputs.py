@@ -9,25 +9,29 @@ import click
 
 if TYPE_CHECKING:
     from soloist.client import ChunkResult, Prediction
+    from soloist.client.tensors import Array
 
 
-def show_prediction(prediction: Prediction, *, as_json: bool) -> None:
-    """Print the answer to a whole sequence."""
+def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool) -> None:
+    """Print the answer to a whole sequence; `every_frame`: its outputs are those of every frame."""
     if as_json:
         click.echo(json.dumps(_fields(prediction)))
         return
-    _show_rows(prediction, first_frame=0)
+    if every_frame:
+        _show_rows(prediction, first_frame=0)
     origin = f"{prediction.model} version {prediction.version}, {prediction.frame_count} frames"
-    click.echo(f"{_said(prediction)}  ({origin})")
+    click.echo(f"{_said(prediction, every_frame=every_frame)}  ({origin})")
 
 
-def show_chunk(result: ChunkResult, *, as_json: bool) -> None:
+def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None:
     """Print the answer to one chunk; one line, more only when the outputs of every frame were asked for."""
     if as_json:
         click.echo(json.dumps(_fields(result) | {"first_frame": result.first_frame}))
         return
-    _show_rows(result, first_frame=result.first_frame)
-    click.echo(f"{result.first_frame}-{result.first_frame + result.frame_count - 1}  {_said(result)}")
+    if every_frame:
+        _show_rows(result, first_frame=result.first_frame)
+    covered = f"{result.first_frame}-{result.first_frame + result.frame_count - 1}"
+    click.echo(f"{covered}  {_said(result, every_frame=every_frame)}")
 
 
 def _fields(answer: Prediction | ChunkResult) -> dict[str, object]:
@@ -43,14 +47,18 @@ def _fields(answer: Prediction | ChunkResult) -> dict[str, object]:
     }
 
 
-def _said(answer: Prediction | ChunkResult) -> str:
-    if answer.label is None or answer.confidence is None:
-        return " ".join(f"{value:.6g}" for value in answer.outputs.reshape(-1, answer.outputs.shape[-1])[-1].tolist())
-    return f"{answer.label}  {answer.confidence:.4f}"
+def _said(answer: Prediction | ChunkResult, *, every_frame: bool) -> str:
+    if answer.label is not None and answer.confidence is not None:
+        return f"{answer.label}  {answer.confidence:.4f}"
+    if not answer.outputs.size:
+        return "no output"  # a model that takes several frames for one may have given none yet
+    return _line(answer.outputs[-1] if every_frame else answer.outputs)
 
 
 def _show_rows(answer: Prediction | ChunkResult, *, first_frame: int) -> None:
-    if answer.outputs.ndim < 2:
-        return
-    for frame, row in enumerate(answer.outputs.tolist(), first_frame):
-        click.echo(f"{frame}: " + " ".join(f"{value:.6g}" for value in row))
+    for frame, row in enumerate(answer.outputs, first_frame):
+        click.echo(f"{frame}: {_line(row)}")
+
+
+def _line(outputs: Array) -> str:
+    return " ".join(f"{value:.6g}" for value in outputs.ravel().tolist())

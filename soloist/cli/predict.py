@@ -37,4 +37,4 @@ def predict(
         signature = manifest.signature if manifest is not None else None
         frames = read_whole(source, form_of(source, form, signature), signature)
         prediction = client.predict(model, frames, version=version, every_frame=every_frame, inputs=inputs)
-    show_prediction(prediction, as_json=as_json)
+    show_prediction(prediction, every_frame=every_frame, as_json=as_json)

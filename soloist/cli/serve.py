@@ -12,7 +12,9 @@ from soloist.cli.programs import load
 
 @click.command()
 @click.option("--repository", type=click.Path(path_type=Path), help="Folder of models: <model>/<version>/model.onnx.")
-@click.option("--host", help="Address to listen on.")
+@click.option(
+    "--host", multiple=True, help="Address to listen on, as 127.0.0.1, ::1 or unix:/path; may be given again."
+)
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Port of the API; 0 takes a free one.")
 @click.option("--http-port", type=click.IntRange(0, 65535), help="Port of /metrics and /healthz; 0 takes a free one.")
 @click.option(
@@ -28,5 +30,5 @@ def serve(**flags: object) -> None:
     A setting is taken from its flag, else from SOLOIST_<NAME> in the environment, else from the file, else its default.
     Prints one line when it is ready; logs go to stderr.
     """
-    overrides = {name: value for name, value in flags.items() if value is not None}
+    overrides = {name: value for name, value in flags.items() if value not in (None, ())}
     sys.exit(load("service.server", "main")(overrides))

@@ -44,4 +44,4 @@ def stream(
         form_found = form_of(source, form, signature)
         with client.stream(model, version=version, every_frame=every_frame) as opened:
             for frames in read_chunks(source, form_found, chunk_frames, signature):
-                show_chunk(opened.send(frames), as_json=as_json)
+                show_chunk(opened.send(frames), every_frame=every_frame, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 import grpc
@@ -25,6 +26,30 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 
+def options(target: str) -> list[tuple[str, int]]:
+    """Give the options of a channel; one to this machine goes past any proxy of the environment."""
+    return [*OPTIONS, ("grpc.enable_http_proxy", 0)] if is_local(target) else OPTIONS
+
+
+def is_local(target: str) -> bool:
+    """Tell whether a target, as gRPC takes it, is on this machine: localhost, a loopback address, a socket."""
+    scheme, _, rest = target.partition(":")
+    if scheme in {"unix", "unix-abstract"}:
+        return True
+    if scheme in {"dns", "ipv4", "ipv6"} and not rest.isdecimal():
+        target = rest.rpartition("/")[2]
+    host = target.partition("]")[0][1:] if target.startswith("[") else target.rpartition(":")[0] or target
+    host = host.lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return bool(inner.is_loopback or inner.is_unspecified)
+
+
 def credentials(tls: TLS) -> grpc.ChannelCredentials:
     """Turn certificates into what grpcio wants."""
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
@@ -33,12 +58,12 @@ def credentials(tls: TLS) -> grpc.ChannelCredentials:
 def open_channel(target: str, tls: TLS | None) -> grpc.Channel:
     """Make a channel; it connects at the first call."""
     if tls is None:
-        return grpc.insecure_channel(target, OPTIONS)
-    return grpc.secure_channel(target, credentials(tls), OPTIONS)
+        return grpc.insecure_channel(target, options(target))
+    return grpc.secure_channel(target, credentials(tls), options(target))
 
 
 def open_async_channel(target: str, tls: TLS | None) -> grpc.aio.Channel:
     """Make a channel of the running event loop; it connects at the first call."""
     if tls is None:
-        return grpc.aio.insecure_channel(target, OPTIONS)
-    return grpc.aio.secure_channel(target, credentials(tls), OPTIONS)
+        return grpc.aio.insecure_channel(target, options(target))
+    return grpc.aio.secure_channel(target, credentials(tls), options(target))

@@ -18,7 +18,7 @@ from tests.servers import RunningServer, running_server
 
 PROGRAM = Path(__file__).parent / "foreign" / "triton_program.py"
 OPERATOR = Path(__file__).parent / "foreign" / "triton_operator.py"
-WAYS = {"unary", "unary_sequence", "row", "stream", "aio", "aio_stream"}
+WAYS = {"unary", "unary_sequence", "row", "stream", "until_final", "aio", "aio_stream"}
 _LENGTHS = (1, 3, 7, 20, 29)
 
 

@@ -3,7 +3,7 @@
 from tests.guests.contents import BEGUN, BYTES, FURTHER, LOOPED, UNTOLD
 from tests.guests.guest import Guest, time_first
 from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, STEADY_WINDOW, WINDOW
-from tests.guests.odd import BLOCKS, LOOKED_UP, POOLED, SHARED, TOLD
+from tests.guests.odd import BLOCKS, HALVED, HOLLOW, LOOKED_UP, POOLED, SHARED, SIFTED, SIFTED_BLOCKS, TOLD
 
 # Their answers are a plain loop's, whole and in chunks.
 LOOPS = (BATCH_SECOND, NO_BATCH, WINDOW, RESHAPED, BYTES, LOOPED, BEGUN, FURTHER, UNTOLD)
@@ -17,6 +17,8 @@ __all__ = [
     "BYTES",
     "FURTHER",
     "GUESTS",
+    "HALVED",
+    "HOLLOW",
     "LOOKED_UP",
     "LOOPED",
     "LOOPS",
@@ -24,6 +26,8 @@ __all__ = [
     "POOLED",
     "RESHAPED",
     "SHARED",
+    "SIFTED",
+    "SIFTED_BLOCKS",
     "STEADY_WINDOW",
     "TOLD",
     "UNTOLD",

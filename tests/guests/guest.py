@@ -5,6 +5,7 @@ They are written in ONNX's own text form, so that every axis can be read. Shapes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ def time_first(result: Array, time: int | None, frames: Array) -> Array:
     """Make [T', elements] of what one sequence got, wherever its time axis is."""
     moved = result[None] if time is None else np.moveaxis(result, time, 0)
     assert len(frames)
-    return moved.reshape(len(moved), -1)
+    return moved.reshape(len(moved), math.prod(moved.shape[1:]))
 
 
 def normal(*shape: int) -> Callable[[np.random.Generator, int], Array]:

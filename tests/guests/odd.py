@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.guests.guest import Guest, normal, parameter, state
@@ -104,6 +106,73 @@ SHARED = Guest(
     config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
     'sequence_batching { control_input { name: "begins" '
     "control { kind: CONTROL_SEQUENCE_START fp32_false_true: [ 0, 10 ] } } }\n" + parameter("length_input", "n"),
+    frames=normal(2),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": 1},
+)
+
+HALVED = Guest(
+    name="halved",
+    graph="""halve (float[B,T,2] x, float[B,2] s) => (float[B,U,2] y, int64[B,U] top, float[B,2] s_next) {
+  one = Constant <value = int64[1] {1}> ()
+  two = Constant <value = int64[1] {2}> ()
+  end = Constant <value = int64[1] {9223372036854775807}> ()
+  sum = ReduceSum <keepdims = 0> (x, one)
+  s_next = Add (s, sum)
+  odd = Slice (x, one, end, one, two)
+  before = Unsqueeze (s, one)
+  y = Add (odd, before)
+  top = ArgMax <axis = 2, keepdims = 0> (y)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1, 2 ] label_filename: "classes.txt" }\n'
+    'output { name: "top" data_type: TYPE_INT64 dims: [ -1 ] }\n'
+    f"sequence_batching {{ {state('s', 's_next', '2')} }}\n",
+    frames=normal(2),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": 1, "top": 1},
+    states={"s": ("s_next", np.zeros((1, 2), np.float32))},
+)
+
+# One output a frame as long as none is negative, as in first runs with zeros.
+SIFTED = Guest(
+    name="sifted",
+    graph="""sift (float[T,2] x, float[2] s) => (float[U,2] y, float[2] s_next) {
+  zero = Constant <value = int64[1] {0}> ()
+  one = Constant <value = int64[1] {1}> ()
+  nothing = Constant <value = float {0.0}> ()
+  lowest = ReduceMin <keepdims = 0> (x, one)
+  kept = GreaterOrEqual (lowest, nothing)
+  y = Compress <axis = 0> (x, kept)
+  sum = ReduceSum <keepdims = 0> (x, zero)
+  s_next = Add (s, sum)
+}""",
+    config='max_batch_size: 0\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1, 2 ] label_filename: "classes.txt" }\n'
+    f"sequence_batching {{ {state('s', 's_next', '2')} }}\n",
+    frames=normal(2),
+    feed=lambda chunk: {"x": chunk},
+    outputs={"y": 0},
+    states={"s": ("s_next", np.zeros(2, np.float32))},
+)
+
+SIFTED_BLOCKS = replace(
+    SIFTED,
+    name="sifted-blocks",
+    graph=SIFTED.graph.replace("float[T,2] x", "float[4,2] x"),
+    config=SIFTED.config.replace("dims: [ -1, 2 ] }\ninput", "dims: [ 4, 2 ] }\ninput"),
+)
+
+# Outputs of no elements.
+HOLLOW = Guest(
+    name="hollow",
+    graph="""hollow (float[B,T,2] x) => (float[B,T,K] y) {
+  two = Constant <value = int64[1] {2}> ()
+  zero = Constant <value = int64[1] {0}> ()
+  y = Slice (x, zero, zero, two)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1, -1 ] }\n' + parameter("layout.y", "batch time feature"),
     frames=normal(2),
     feed=lambda chunk: {"x": chunk[None]},
     outputs={"y": 1},

@@ -95,7 +95,7 @@ def gated_server() -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
     parts = _Parts(runner=GatedRunner())
     with ExitStack() as stack:
-        port = stack.enter_context(serving_http("127.0.0.1", 0, make_app(parts.registry, str)))
+        port = stack.enter_context(serving_http(["127.0.0.1"], 0, make_app(parts.registry, str)))
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
         thread.start()
@@ -131,7 +131,9 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
         adapter.service(API, sequence_inference(serving)),
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
     )
-    async with serving_grpc("127.0.0.1", 0, services, Health(), max_message_bytes=_MESSAGE_BYTES) as parts.port:
+    async with serving_grpc(
+        ["127.0.0.1"], 0, services, Health(), max_message_bytes=_MESSAGE_BYTES, min_ping_interval_seconds=0.1
+    ) as parts.port:
         loading = asyncio.create_task(
             serving.repository.load([Location(name=_LOADING, version=1, path=Path())], threads)
         )

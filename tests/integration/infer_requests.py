@@ -43,7 +43,7 @@ def request(
 
 
 def step(
-    sequence: int | str, frames: npt.ArrayLike = ONES, *, start: bool = False, end: bool = False, **more: Any
+    sequence: int | str, frames: npt.ArrayLike | None = ONES, *, start: bool = False, end: bool = False, **more: Any
 ) -> pb.ModelInferRequest:
     """Pack the next frames of a sequence."""
     place = {"sequence_id": sequence, "sequence_start": start, "sequence_end": end}

@@ -206,6 +206,52 @@ def test_errors_are_told_in_band_and_the_stream_and_its_sequences_go_on(asker: A
     assert outputs_of(told["last"].infer_response)["outputs"][0, -1, 0] == 6
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"triton_enable_empty_final_response": True},
+        {"triton_enable_empty_final_response": False},
+        {"triton_final_response": False},
+        {"triton_final_response": "no"},
+    ],
+)
+def test_each_answer_on_a_stream_says_that_it_is_the_last_of_its_request(
+    asker: Asker, parameters: dict[str, Any]
+) -> None:
+    requests = [
+        request(name="whole", parameters=parameters),
+        step("final", start=True, name="begun", parameters=parameters),
+        step("final", end=True, name="ended", parameters=parameters),
+        request(np.zeros((1, 0, 2), np.float32), name="refused", parameters=parameters),
+        request(name="nobody's", model="nobody", parameters=parameters),
+    ]
+    responses = converse(asker, *requests)
+    assert sorted(each.infer_response.id for each in responses) == ["begun", "ended", "nobody's", "refused", "whole"]
+    for response in responses:
+        final = response.infer_response.parameters["triton_final_response"]
+        assert final.WhichOneof("parameter_choice") == "bool_param"
+        assert final.bool_param
+        assert bool(response.error_message) == (response.infer_response.id in {"refused", "nobody's"})
+        assert bool(response.infer_response.outputs) != bool(response.error_message)
+
+
+def test_whether_an_empty_answer_is_wanted_is_yes_or_no(asker: Asker) -> None:
+    asked = request(parameters={"triton_enable_empty_final_response": 1})
+    (response,) = converse(asker, asked)
+    assert response.error_message.startswith("PARAMETER_INVALID: ")
+    assert "triton_enable_empty_final_response" in response.error_message
+    with pytest.raises(SoloistError) as caught:
+        infer(asker, asked)
+    assert caught.value.reason == Reason.PARAMETER_INVALID.name
+
+
+def test_the_answer_to_a_call_of_its_own_says_nothing_of_others(asker: Asker) -> None:
+    (answer,) = infer(asker, request(parameters={"triton_enable_empty_final_response": True}))
+    assert "triton_final_response" not in answer.parameters
+    assert answer.outputs
+
+
 def test_a_bad_step_leaves_its_sequence_as_it_was_and_a_bad_start_leaves_none(fresh_asker: Asker) -> None:
     def bad(**place: bool) -> pb.ModelInferRequest:
         return step(8, ONES[:, :0], **place)

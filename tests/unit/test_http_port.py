@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import socket
 import urllib.error
 import urllib.request
@@ -25,7 +26,7 @@ def readiness() -> Readiness:
 def address(readiness: Readiness) -> Iterator[str]:
     registry = CollectorRegistry()
     Counter("eggs", "Eggs laid", registry=registry).inc(3)
-    with serving_http("127.0.0.1", 0, make_app(registry, lambda: readiness.reason)) as port:
+    with serving_http(["127.0.0.1"], 0, make_app(registry, lambda: readiness.reason)) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -60,6 +61,47 @@ def test_an_unknown_path_names_the_known_ones(address: str) -> None:
     assert "/metrics" in body
 
 
+def ask(address: str, method: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+PATHS = ("/metrics", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/secret")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("reason", ["", "models are loading"])
+def test_head_is_get_without_the_body(address: str, readiness: Readiness, path: str, reason: str) -> None:
+    readiness.reason = reason
+    status, headers, body = ask(address, "GET", path)
+    assert body
+    head_status, head_headers, nothing = ask(address, "HEAD", path)
+    assert (head_status, nothing) == (status, b"")
+    assert head_headers["content-length"] == str(len(body))
+    assert {**head_headers, "date": ""} == {**headers, "date": ""}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods_are_refused(address: str, path: str, method: str) -> None:
+    body = b"x" * 1000 if method in {"POST", "PUT", "PATCH"} else None
+    status, headers, _ = ask(address, method, path, body)
+    assert (status, headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_the_health_of_the_open_inference_protocol(address: str, readiness: Readiness) -> None:
+    assert fetch(f"{address}/v2/health/live") == (200, "live\n")
+    assert fetch(f"{address}/v2/health/ready") == (200, "ready\n")
+    readiness.reason = "models are loading"
+    assert fetch(f"{address}/v2/health/live") == (200, "live\n")
+    assert fetch(f"{address}/v2/health/ready") == (400, "models are loading\n")
+
+
 def test_a_silent_caller_holds_up_nobody(address: str) -> None:
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))):
@@ -73,5 +115,5 @@ def test_nothing_is_written_about_a_request(address: str, capfd: pytest.CaptureF
 
 def test_a_taken_port_is_an_error(address: str) -> None:
     port = int(address.rsplit(":", 1)[1])
-    with pytest.raises(OSError, match="in use"), serving_http("127.0.0.1", port, make_app(CollectorRegistry(), str)):
+    with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, make_app(CollectorRegistry(), str)):
         pass

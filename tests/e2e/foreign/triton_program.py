@@ -106,11 +106,32 @@ def streamed(client: Any, model: str, sequences: list[Any]) -> Answers:
             continue
         index, at = map(int, result.get_response().id.split("-"))
         assert at == len(parts[index]), "out of order"
+        assert result.get_response().parameters["triton_final_response"].bool_param
         parts[index][at] = result.as_numpy("outputs")
     client.stop_stream()
     assert len(errors) == 1, errors
     assert "SEQUENCE_NOT_FOUND" in errors[0]
     return {f"stream-{index}": np.concatenate(list(each.values()), axis=1) for index, each in parts.items()}
+
+
+def until_final(client: Any, model: str, sequences: list[Any]) -> Answers:
+    """Wait for each request's last response before the next is sent, as programs do for models of several."""
+    heard: queue.Queue[Any] = queue.Queue()
+    client.start_stream(callback=lambda result, error: heard.put((result, error)))
+    answers: Answers = {}
+    for index, frames in enumerate(sequences):
+        client.async_stream_infer(model, inputs_of(triton, frames), enable_empty_final_response=True)
+        found, final = [], False
+        while not final:
+            result, error = heard.get(timeout=30)
+            assert error is None, error
+            final = result.get_response().parameters["triton_final_response"].bool_param
+            if result.as_numpy("outputs") is not None:
+                found.append(result.as_numpy("outputs"))
+        (answers[f"until_final-{index}"],) = found
+    client.stop_stream()
+    assert heard.empty()
+    return answers
 
 
 async def with_asyncio(target: str, model: str, sequences: list[Any]) -> Answers:
@@ -158,6 +179,7 @@ def main(target: str, model: str, sequences_file: str, answers_file: str) -> Non
         answers |= unary_sequences(client, model, sequences)
         answers |= rows(client, model, sequences)
         answers |= streamed(client, model, sequences)
+        answers |= until_final(client, model, sequences)
         answers |= asyncio.run(with_asyncio(target, model, sequences))
         counted(client, model)
     np.savez(answers_file, **answers)

@@ -1,0 +1,169 @@
+"""Where a server listens: hosts, IPv6 addresses and Unix domain sockets as an operator writes them, and free ports."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+UNIX = "unix:"
+_EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104  # told apart, not listened on
+# sockaddr_un holds 108 bytes on Linux, one of them the end.
+_MAX_PATH_BYTES = 107
+_TRIES = 16
+
+
+def parse_hosts(given: object) -> tuple[str, ...]:
+    """Take hosts from a list, from a text with commas between, or from a JSON list; each is kept once, in order.
+
+    Raises:
+        ValueError: there is none, or one is no host, IPv6 address or "unix:PATH".
+
+    """
+    if isinstance(given, str):
+        given = _split(given)
+    if not isinstance(given, list | tuple) or not all(isinstance(host, str) for host in given):
+        raise ValueError("hosts are a text, or a list of texts")
+    hosts = dict.fromkeys(_host(host.strip()) for host in given)
+    if not hosts:
+        raise ValueError("there has to be at least one host")
+    if _EVERY_IPV6 in hosts:
+        hosts.pop(_EVERY_IPV4, None)  # it takes IPv4 too, and both can't be bound
+    return tuple(hosts)
+
+
+def at(host: str, port: int) -> str:
+    """Write an address as clients take it: "host:port", "[::1]:port" or "unix:PATH"."""
+    if is_unix(host):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_unix(host: str) -> bool:
+    """Tell whether it is a Unix domain socket, which has no port."""
+    return host.startswith(UNIX)
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Hold a TCP socket bound to one host, of IPv4 where a name has both; "::" takes IPv4 too.
+
+    Raises:
+        OSError: the address can't be bound.
+
+    """
+    family, address = resolve(host, port)
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        bind(sock, address)
+        yield sock
+
+
+def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    """Look up a host: its family and the address to bind.
+
+    Raises:
+        OSError: there is no such host.
+
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = min(found, key=lambda each: each[0] is not socket.AF_INET)
+    return family, address
+
+
+def bind(sock: socket.socket, address: tuple[object, ...]) -> None:
+    """Bind a socket as servers do: at once behind one that has ended, and "::" for IPv4 too."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != _EVERY_IPV6)
+    sock.bind(address)
+
+
+def free_port(hosts: Sequence[str], port: int) -> int:
+    """Return `port`, or for 0 and several hosts one that is free on all of them.
+
+    Raises:
+        OSError: one of them can't be bound at all, or no port is free on all.
+
+    """
+    hosts = [host for host in hosts if not is_unix(host)]
+    if port or len(hosts) < 2:
+        return port
+    for _ in range(_TRIES):
+        with ExitStack() as stack:
+            found = int(stack.enter_context(_told(hosts[0], 0)).getsockname()[1])
+            try:
+                for host in hosts[1:]:
+                    stack.enter_context(_told(host, found))
+            except OSError:
+                continue
+            return found
+    for host in hosts:
+        with _told(host, 0):
+            pass
+    raise OSError(f"no port is free on all of {', '.join(hosts)}")
+
+
+@contextmanager
+def _told(host: str, port: int) -> Iterator[socket.socket]:
+    with ExitStack() as stack:
+        try:
+            sock = stack.enter_context(listening(host, port))
+        except OSError as error:
+            raise cannot_listen(host, port, error) from error
+        yield sock
+
+
+def cannot_listen(host: str, port: int, error: Exception) -> OSError:
+    """Say that an address can't be bound, and why."""
+    return OSError(f"cannot listen on {at(host, port)}: {getattr(error, 'strerror', None) or error}")
+
+
+def refuse_taken(host: str) -> None:
+    """See that a Unix domain socket can be made, and nobody listens on it: gRPC would take it from a server that does.
+
+    Raises:
+        OSError: its folder isn't there, or somebody listens.
+
+    """
+    if not Path(host.removeprefix(UNIX)).parent.is_dir():
+        raise OSError(f"cannot listen on {host}: there is no such folder")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(host.removeprefix(UNIX))
+        except OSError:
+            return
+    raise OSError(f"cannot listen on {host}: address already in use")
+
+
+def _split(text: str) -> list[object]:
+    if not text.lstrip().startswith("["):
+        return list(text.split(","))
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return list(text.split(","))  # [::1]
+    return found if isinstance(found, list) else [found]
+
+
+def _host(host: str) -> str:
+    if is_unix(host):
+        path = host.removeprefix(UNIX)
+        if path.startswith("//"):
+            path = path[2:]
+        if not path or "\0" in path:
+            raise ValueError(f"{host!r} has no path: write unix:/path/of/a/socket")
+        if len(path.encode()) > _MAX_PATH_BYTES:
+            raise ValueError(f"{host!r} is too long: a socket's path has at most {_MAX_PATH_BYTES} bytes")
+        return UNIX + path
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if ":" in bare or bare != host:
+        try:
+            return str(ipaddress.IPv6Address(bare))
+        except ValueError:
+            raise ValueError(f"{host!r} is no host: write it without a port, as 127.0.0.1 or ::1") from None
+    if not host or any(char.isspace() or char in "/[]" for char in host):
+        raise ValueError(f"{host!r} is no host: write a name, an address as 127.0.0.1 or ::1, or unix:/path")
+    return host
