@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import onnxruntime as ort
+from service.onnx_runtime import ort
 
 if TYPE_CHECKING:
     from pathlib import Path
