@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
+
+from soloist.json_text import json_text
 
 if TYPE_CHECKING:
     from soloist.client import ChunkResult, Prediction
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def show_prediction(prediction: Prediction, *, as_json: bool) -> None:
     """Print the answer to a whole sequence."""
     if as_json:
-        click.echo(json.dumps(_fields(prediction)))
+        click.echo(json_text(_fields(prediction)))
         return
     _show_rows(prediction, first_frame=0)
     origin = f"{prediction.model} version {prediction.version}, {prediction.frame_count} frames"
@@ -24,7 +25,7 @@ def show_prediction(prediction: Prediction, *, as_json: bool) -> None:
 def show_chunk(result: ChunkResult, *, as_json: bool) -> None:
     """Print the answer to one chunk; one line, more only when the outputs of every frame were asked for."""
     if as_json:
-        click.echo(json.dumps(_fields(result) | {"first_frame": result.first_frame}))
+        click.echo(json_text(_fields(result) | {"first_frame": result.first_frame}))
         return
     _show_rows(result, first_frame=result.first_frame)
     click.echo(f"{result.first_frame}-{result.first_frame + result.frame_count - 1}  {_said(result)}")
