@@ -12,7 +12,7 @@ from pathlib import Path
 
 from demo.elsewhere.parts import Package, Part
 
-CACHE = Path(__file__).parents[2] / "build" / "elsewhere"
+CACHE = Path("build", "elsewhere")  # where the program is run
 _PATIENCE_SECONDS = 600.0
 
 
