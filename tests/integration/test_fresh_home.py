@@ -40,7 +40,9 @@ class Fresh:
         return done
 
     def left(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        return sorted(
+            str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.parent != self.folder
+        )
 
 
 @pytest.fixture
@@ -99,6 +101,18 @@ def test_a_server_that_answers_and_stops(fresh: Fresh, tmp_path: Path, monkeypat
         server.ask_to_stop()
         assert server.exit_code() == 0
     assert fresh.left() == []
+
+
+def test_train_export_and_quantise(fresh: Fresh, tmp_path: Path) -> None:
+    checkpoint, repository = tmp_path / "c.ckpt", tmp_path / "repository"
+    named = ("--task", "vowels", "--architecture", "tcn", "--epochs", "1", "--out", checkpoint)
+    for command in (
+        ("train", *named),
+        ("export", checkpoint, "--repository", repository),
+        ("quantise", "vowels-tcn-layer", "--repository", repository, "--method", "dynamic"),
+    ):
+        assert (done := fresh.run(*SOLOIST, *command)).returncode == 0, done.stderr
+        assert fresh.left() == []
 
 
 def test_lint_and_certify(fresh: Fresh, tmp_path: Path) -> None:
