@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from bench.run import measure
 from bench.schedule import Arrivals
 from bench.workload import WorkloadError, read_sequences
 from soloist import SoloistError
+from soloist.json_text import json_text
 
 
 def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRange:
@@ -73,7 +73,7 @@ def main(frames_file: Path | None, as_json: bool, **options: Any) -> None:
     except (SoloistError, WorkloadError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        click.echo(json.dumps(summary.as_json()))
+        click.echo(json_text(summary.as_json()))
     else:
         console = Console(highlight=False)
         console.print(table(summary))

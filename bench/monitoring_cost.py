@@ -7,7 +7,6 @@ gets slower or busier slows them all. A ratio is of two loads of one round, and 
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from bench.run import measure
 from bench.server_process import ServerError, ServerProcess, serving
 from bench.workload import WorkloadError
 from soloist import SoloistError
+from soloist.json_text import json_text
 
 # What is on by default, turned off.
 _NOTHING = {"skew_probe_ratio": "0"}
@@ -160,7 +160,7 @@ def main(
             raise click.ClickException(str(error)) from error
     if as_json:
         for each in found:
-            click.echo(json.dumps(asdict(each)))
+            click.echo(json_text(asdict(each)))
     else:
         Console().print(_table(found, template, rounds))
     raise SystemExit(1 if any(each.failed for each in found) else 0)

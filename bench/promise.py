@@ -7,7 +7,6 @@ and zero numbers. The reference is the same request, sent while nothing else is 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from rich.table import Table
 from bench.metrics_page import read_metrics
 from bench.workload import Array, WorkloadError, chunks, draw, synthetic_sequences
 from soloist import AsyncClient, SoloistError
+from soloist.json_text import json_text
 
 _SCALES = (1.0, 1.0, 100.0, 0.0)
 _KINDS = ("sum", "count")
@@ -148,7 +148,7 @@ def main(
         raise click.ClickException(str(error)) from error
     if as_json:
         for outcome in outcomes:
-            click.echo(json.dumps(asdict(outcome)))
+            click.echo(json_text(asdict(outcome)))
     else:
         table = Table("model", "requests", "differ", "sequences a run, under load")
         for outcome in outcomes:

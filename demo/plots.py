@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from matplotlib.ticker import PercentFormatter
-
 from demo.svg import svg
+from soloist.cli.plotting import PercentFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

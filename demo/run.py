@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from demo.server import ServerProcess
 from demo.table import legend, table
 from export import ExportError
 from models.data import DataError, load
+from soloist.json_text import json_text
 
 
 def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = None) -> int:
@@ -38,7 +38,7 @@ def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = N
     except (DemoError, ExportError, DataError, BrokenExecutor) as error:
         progress.print(f"soloist: demo failed: {error}", style="red", markup=False)
         return 1
-    folder.report_json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    folder.report_json.write_text(json_text(report.as_json(), indent=2) + "\n")
     folder.report_html.write_text(page(report))
     _tell(report, folder, console)
     return 0 if report.passed else 1

@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from soloist.cli.plotting import Figure, mpl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

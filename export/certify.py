@@ -14,6 +14,7 @@ from export.certificate_file import refuse_to_store, store
 from export.certification import certify_model, read_model
 from export.errors import ExportError
 from service.certificate import Budget, is_bitwise
+from soloist.json_text import json_text
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
 
@@ -37,10 +38,18 @@ def run(path: Path, *, minutes: float, config: Path | None, seed: int, as_json: 
         sys.stderr.write(f"soloist: {error}\n")
         return _UNREADABLE
     if as_json:
-        sys.stdout.write(json_format.MessageToJson(certificate, preserving_proto_field_name=True) + "\n")
+        sys.stdout.write(_as_json(certificate) + "\n")
     else:
         _print(path, certificate)
     return _DONE if is_bitwise(certificate, *(v.dimension for v in certificate.verdicts)) else _DIFFERS
+
+
+def _as_json(certificate: pb.Certificate) -> str:
+    fields = json_format.MessageToDict(certificate, preserving_proto_field_name=True)
+    for verdict in fields.get("verdicts", []):
+        if isinstance(verdict.get("max_abs_difference"), str):  # protobuf's word for what is not finite
+            verdict["max_abs_difference"] = None
+    return json_text(fields, indent=2)
 
 
 def _certify(path: Path, model: Model, seconds: float, seed: int) -> pb.Certificate:

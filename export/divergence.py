@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 
 from export.constants import names_read
 from service.certificate.case import Case
@@ -25,6 +24,7 @@ from service.certificate.material import Material
 from service.certificate.trial import Run, runs
 from service.engine.graph import Graph
 from service.engine.session import session_options
+from service.onnx_runtime import ort
 from soloist.v1.model_pb2 import Signature
 
 Array = npt.NDArray[Any]

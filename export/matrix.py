@@ -8,7 +8,6 @@ taken up.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from models.data import load
 from models.training import Checkpoint, train
 from models.training.run import bar
 from models.zoo import configuration
+from soloist.json_text import json_text
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
 
@@ -139,7 +139,7 @@ def main(
             console.print(f"{row.model}: {row.accuracy:.2%}, {verdicts}", highlight=False)
     if as_json:
         for row in rows:
-            click.echo(json.dumps(asdict(row)))
+            click.echo(json_text(asdict(row)))
     else:
         table = Table("model", "precision", "held-out", *_DIMENSIONS.values(), "first node")
         for row in rows:

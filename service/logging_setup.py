@@ -8,6 +8,8 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+from soloist.json_text import json_text
+
 
 def configure_logging(*, level: str, form: str) -> None:
     """Set up logging for the whole process: ours (structlog) and that of libraries (logging) look the same.
@@ -24,7 +26,7 @@ def configure_logging(*, level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=json_text)]
         if form == "json"
         # rich tracebacks span pages; a log is no place for them
         else [

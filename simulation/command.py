@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from simulation.scenario import Scenario, ScenarioError, scenario
 from simulation.table import table
 from simulation.tally import Tally
 from soloist import SoloistError
+from soloist.json_text import json_text
 
 _NARROWEST = 120  # columns of a table that goes to a file
 _REFRESHES_PER_SECOND = 2
@@ -36,7 +36,7 @@ def main(fields: Mapping[str, Any], shifts: Sequence[str], file: Path | None, *,
         click.echo(f"soloist: {error} ({server})", err=True)
         return 1
     if as_json:
-        click.echo(json.dumps({"phases": [phase.as_json() for phase in tally.phases if phase.sent]}))
+        click.echo(json_text({"phases": [phase.as_json() for phase in tally.phases if phase.sent]}))
     else:
         console = Console(highlight=False)
         console.width = console.width if console.is_terminal else max(console.width, _NARROWEST)

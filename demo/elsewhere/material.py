@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import onnxruntime as ort
 
 from demo.elsewhere import brain, sound, texts
 from demo.elsewhere.fetching import where
 from demo.elsewhere.parts import RAWI_LETTERS, SPEECH, TASHKEEL_LETTERS, VOICE_EMBEDDER
 from demo.elsewhere.sequences import Array, Sequence
+from service.onnx_runtime import ort
 
 _BEGINS = (0.0, 4.0)  # seconds, where the two are taken from the recording
 _SECONDS = (1.6, 1.1)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
 
 from demo.monitoring.interval import Interval
 from demo.monitoring.plan import BATCH
 from demo.monitoring.result import Live, SkewPoint
 from demo.monitoring.summary import ANSWERERS, LiveRow, OfflineRow
 from demo.svg import INK, svg
+from soloist.cli.plotting import PercentFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

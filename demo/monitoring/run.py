@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import time
 from concurrent.futures import BrokenExecutor
@@ -28,6 +27,7 @@ from demo.server import ServerProcess
 from export import ExportError
 from models.data import DataError, load
 from soloist import SoloistError
+from soloist.json_text import json_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def main(out: Path, plan: Plan) -> int:
     except (DemoError, ExportError, DataError, SoloistError, BrokenExecutor) as error:
         progress.print(f"soloist: demo failed: {error}", style="red", markup=False)
         return 1
-    (out / "report.json").write_text(json.dumps(report.as_json(), indent=2, allow_nan=False) + "\n")
+    (out / "report.json").write_text(json_text(report.as_json(), indent=2) + "\n")
     (out / "report.html").write_text(page(report))
     for table in tables(report):
         console.print(table)

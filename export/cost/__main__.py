@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
@@ -14,6 +13,7 @@ from export.cost.forms import ARCHITECTURES, NORMS
 from export.cost.report import tables
 from export.cost.run import Plan, run
 from models.data import TASKS, load
+from soloist.json_text import json_text
 
 
 @click.command()
@@ -32,7 +32,7 @@ def main(task: str, models: tuple[str, ...], norms: tuple[str, ...], rounds: int
     with Progress(console=Console(stderr=True), transient=True) as progress:
         result = run(plan, load(task).spec, progress)
     if as_json:
-        click.echo(json.dumps(asdict(result)))
+        click.echo(json_text(asdict(result)))
         return
     console = Console(highlight=False)
     for table in tables(result):

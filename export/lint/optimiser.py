@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-import onnxruntime
+
+from service.onnx_runtime import ort
 
 _EXTERNAL_BYTES = "1024"  # larger weights aren't written into the graph, so that a big model stays quick to read
 
@@ -16,8 +17,8 @@ def optimised(model: onnx.ModelProto, path: Path | None) -> tuple[onnx.ModelProt
 
     `path` is the file that the model was read from, if any: weights beside it are found there.
     """
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
@@ -29,7 +30,7 @@ def optimised(model: onnx.ModelProto, path: Path | None) -> tuple[onnx.ModelProt
             source = str(path) if path else _stored(model, Path(folder))
             # Its second try after a failure would only print to stdout.
             cpu = ["CPUExecutionProvider"]
-            onnxruntime.InferenceSession(source, options, providers=cpu, enable_fallback=0)
+            ort.InferenceSession(source, options, providers=cpu, enable_fallback=0)
             return onnx.load_model(target, load_external_data=False), ""
         except Exception as error:
             return model, str(error).strip().partition("\n")[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from rich.console import Console
 
 from export.lint.finding import Finding, UnreadableModelError
 from export.lint.linter import lint_model
+from soloist.json_text import json_text
 
 CLEAN, FOUND, UNREADABLE = 0, 1, 2
 _COLOURS = {"danger": "red", "trap": "magenta", "unknown": "yellow"}
@@ -23,7 +23,7 @@ def run(path: Path, *, as_json: bool) -> int:
         return UNREADABLE
     if as_json:
         fields = {"model": str(path), "clean": not findings, "findings": [finding.fields() for finding in findings]}
-        Console(soft_wrap=True).print(json.dumps(fields), markup=False, highlight=False)
+        Console(soft_wrap=True).print(json_text(fields), markup=False, highlight=False)
     else:
         _show(path, findings, Console())
     return FOUND if findings else CLEAN

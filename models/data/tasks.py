@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from models.config import TaskSpec
 from models.data.archive import DataError, read_archive
 from models.data.dataset import Dataset
 
-FOLDER = Path(__file__).parents[2] / "data"
+_ROOT = Path(__file__).parents[2]
+_SHARED = Path("share", "soloist", "data")  # of an installed wheel: pyproject.toml, data-files
+_PLACES = (_ROOT / "data", _ROOT / _SHARED, Path(sysconfig.get_path("data")) / _SHARED)
+FOLDER = next((place for place in _PLACES if (place / "SHA256SUMS").is_file()), _PLACES[0])
 
 # Labels come from the files.
 TASKS: dict[str, TaskSpec] = {

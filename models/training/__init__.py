@@ -1,5 +1,6 @@
 """Owns training: `train` gives a checkpoint, `run` is what the command line calls."""
 
+import models.torch_cache  # noqa: F401  # before torch's compiler is imported
 from models.training.checkpoint import BatchStatistics, Checkpoint, CheckpointError, Recalibration
 from models.training.loop import Epoch, train
 from models.training.recalibration import recalibrated

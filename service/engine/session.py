@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import onnxruntime as ort
+from service.onnx_runtime import ort
 
 from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
 

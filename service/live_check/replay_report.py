@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from service.live_check.capsule import Capsule, CapsuleError, Header, read
 from service.live_check.replay import Replay, replay
 from service.manifest import ManifestError
 from service.repository.layout import FILE
+from soloist.json_text import json_text
 from soloist.v1.certificate_pb2 import Fingerprint
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(path: Path, *, repository: Path | None, model: Path | None, seed: int, a
     except (CapsuleError, ModelFileError, ManifestError) as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _UNREADABLE
-    sys.stdout.write((json.dumps(told) if as_json else "\n".join(_lines(told))) + "\n")
+    sys.stdout.write((json_text(told) if as_json else "\n".join(_lines(told))) + "\n")
     return _REPRODUCED if made.is_reproduced else _NOT_REPRODUCED
 
 

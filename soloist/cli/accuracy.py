@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from soloist.cli.session import monitoring, server_options
+from soloist.json_text import json_text
 
 if TYPE_CHECKING:
     from soloist.client import SliceAccuracy, VersionAccuracy
@@ -43,7 +43,7 @@ def accuracy(
         found = monitor.accuracy(model, version)
     if as_json:
         for each in found:
-            click.echo(json.dumps(_object(each, window)))
+            click.echo(json_text(_object(each, window)))
         return
     rows: list[tuple[str, ...]] = [_HEAD]
     for each in found:

@@ -9,11 +9,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
 from soloist.cli.comparison_panels import panels_of
+from soloist.cli.plotting import Figure, Line2D, mpl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

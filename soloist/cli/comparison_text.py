@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
 from soloist.client.comparison import BatchMates, Chunked, Padded
+from soloist.json_text import json_text
 
 if TYPE_CHECKING:
     from soloist.client import Comparison, Condition, Deviation, ModelComparison, Outcome
@@ -37,8 +36,8 @@ def show(comparison: Comparison) -> None:
 
 
 def as_object(comparison: Comparison) -> str:
-    """Give one JSON object; numbers that are not finite become null."""
-    return json.dumps(_plain(comparison), allow_nan=False)
+    """Give one JSON object; numbers that are not finite are null, as everywhere."""
+    return json_text(_plain(comparison))
 
 
 def describe(condition: Condition) -> str:
@@ -90,4 +89,4 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         kind = {"kind": _KINDS[type(value)]} if type(value) in _KINDS else {}
         return kind | {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return value

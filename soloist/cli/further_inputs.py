@@ -22,7 +22,7 @@ def inputs_option(command: _F) -> _F:
 
 
 def _read(_ctx: click.Context, _parameter: click.Parameter, told: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-    import numpy as np
+    from soloist.cli.npy_file import array_of
 
     found: dict[str, np.ndarray[Any, Any]] = {}
     for each in told:
@@ -30,10 +30,7 @@ def _read(_ctx: click.Context, _parameter: click.Parameter, told: Sequence[str])
         if not (name and equals) or name in found:
             raise click.BadParameter(f"{each!r} is not NAME=FILE.npy, or the second of its name")
         try:
-            array = np.load(Path(file), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise click.BadParameter(f"{file}: not a .npy file of numbers: {error}") from error
-        if not isinstance(array, np.ndarray):
-            raise click.BadParameter(f"{file}: it has to hold one array")
-        found[name] = array
+            found[name] = array_of(Path(file).read_bytes())
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"{file}: {error}") from error
     return found

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from soloist.cli.csv_frames import rows
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -45,7 +47,7 @@ def read_whole(source: BinaryIO, form: Form, signature: model_pb2.Signature | No
     if form is Form.NPY:
         return _read_npy(source)
     if form is Form.CSV:
-        return _frames(list(_rows(source)), signature)
+        return _frames(list(_rows(source, signature)), signature)
     return source.read().removesuffix(b"\n")
 
 
@@ -57,8 +59,8 @@ def read_chunks(
         array = _read_npy(source)
         yield from (array[at : at + chunk_frames] for at in range(0, len(array), chunk_frames))
     elif form is Form.CSV:
-        rows = _rows(source)
-        while chunk := list(itertools.islice(rows, chunk_frames)):
+        frames = _rows(source, signature)
+        while chunk := list(itertools.islice(frames, chunk_frames)):
             yield _frames(chunk, signature)
     else:
         yield from _text_chunks(source, chunk_frames)
@@ -74,46 +76,30 @@ def _guess(source: BinaryIO, *, reads_text: bool) -> Form:
 
 
 def _read_npy(source: BinaryIO) -> np.ndarray[Any, Any]:
-    import numpy as np
+    from soloist.cli.npy_file import array_of
 
     try:
-        array = np.load(io.BytesIO(source.read()), allow_pickle=False)  # numpy seeks, and a pipe cannot
-    except (ValueError, EOFError) as error:
-        raise click.UsageError(f"not a .npy file of numbers: {error}") from error
-    if not isinstance(array, np.ndarray) or array.ndim == 0:
-        raise click.UsageError("the .npy file must hold one array: [time, feature] or [time]")
+        array = array_of(source.read())
+    except ValueError as error:
+        raise click.UsageError(f"{_name(source)}: {error}") from error
+    if array.ndim == 0:
+        raise click.UsageError(f"{_name(source)}: it must hold one array: [time, feature] or [time]")
     return array
 
 
-def _rows(lines: Iterable[bytes]) -> Iterator[list[float]]:
-    """Parse a frame a line; the first line may name the columns, blank lines do not count."""
-    width: int | None = None
-    for number, line in enumerate(lines, 1):
-        cells = line.decode("utf-8-sig", "replace").strip()
-        if not cells:
-            continue
-        row = _numbers(cells.split(","))
-        if row is None and number == 1:
-            continue
-        if row is None:
-            raise click.UsageError(f"line {number} is not numbers separated by commas: {cells[:60]}")
-        width = len(row) if width is None else width
-        if len(row) != width:
-            raise click.UsageError(f"line {number} has {len(row)} columns, the lines before it {width}")
-        yield row
+def _rows(source: BinaryIO, signature: model_pb2.Signature | None) -> Iterator[list[float]]:
+    return rows(source, _name(source), whole=signature is not None and signature.token_count > 0)
 
 
-def _numbers(cells: list[str]) -> list[float] | None:
-    try:
-        return [int(cell) if cell.strip().lstrip("+-").isdecimal() else float(cell) for cell in cells]
-    except ValueError:
-        return None
+def _name(source: BinaryIO) -> str:
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) and name not in ("-", "<stdin>") else "standard input"
 
 
-def _frames(rows: list[list[float]], signature: model_pb2.Signature | None) -> Frames:
+def _frames(read: list[list[float]], signature: model_pb2.Signature | None) -> Frames:
     if signature is not None and signature.token_count:
-        return [token for row in rows for token in row]
-    return rows
+        return [token for row in read for token in row]
+    return read
 
 
 def _text_chunks(lines: Iterable[bytes], chunk_frames: int) -> Iterator[bytes]:

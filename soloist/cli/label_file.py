@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,11 +15,19 @@ import click
 if TYPE_CHECKING:
     from soloist.client import Label
 
+_WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 _FIELDS = {"prediction_id", "label", "class_index", "step", "event_time"}
 
 
 def read_labels(source: TextIO) -> Iterator[Label]:
     """Read labels; what begins with "{" is JSON Lines. A line that tells none is wrong usage, and is named."""
+    try:
+        yield from _labels(source)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.UsageError(f"{source.name}: {error}") from error
+
+
+def _labels(source: TextIO) -> Iterator[Label]:
     first = next((line for line in source if line.strip()), "")
     lines = itertools.chain([first], source)
     for number, fields in _objects(lines) if first.lstrip().startswith("{") else _rows(lines):
@@ -42,6 +51,9 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     columns = set(reader.fieldnames or ())
     if "prediction_id" not in columns or not columns & {"label", "class_index"}:
         raise click.UsageError("the first line has to name the columns: prediction_id, and label or class_index")
+    names = [name for name in reader.fieldnames or () if name in _FIELDS]
+    if len(names) != len(set(names)):
+        raise click.UsageError("the first line names a column twice")
     for number, row in enumerate(reader, 1):
         if None in row:
             raise click.UsageError(f"label {number} has more cells than the first line names")
@@ -68,6 +80,8 @@ def _label(fields: Mapping[str, Any]) -> Label:
 def _whole(value: object) -> int:
     if isinstance(value, bool | float):
         raise ValueError(f"{value!r} is no whole number")  # likewise
+    if not _WHOLE.fullmatch(str(value)):
+        raise ValueError(f"{value!r} is no whole number")
     return int(str(value))
 
 

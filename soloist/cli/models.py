@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from soloist.cli.session import connected, server_options
 from soloist.cli.table import show_models
+from soloist.json_text import json_text
 
 
 @click.command()
@@ -20,6 +19,6 @@ def models(as_json: bool, server: str, timeout_seconds: float) -> None:
     if as_json:
         for status in found:
             fields = {"name": status.name, "version": status.version, "state": status.state, "reason": status.reason}
-            click.echo(json.dumps(fields))
+            click.echo(json_text(fields))
         return
     show_models(found)

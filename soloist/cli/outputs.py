@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
+
+from soloist.json_text import json_text
 
 if TYPE_CHECKING:
     from soloist.client import ChunkResult, Prediction
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool) -> None:
     """Print the answer to a whole sequence; `every_frame`: its outputs are those of every frame."""
     if as_json:
-        click.echo(json.dumps(_fields(prediction)))
+        click.echo(json_text(_fields(prediction)))
         return
     if every_frame:
         _show_rows(prediction, first_frame=0)
@@ -26,7 +27,7 @@ def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool)
 def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None:
     """Print the answer to one chunk; one line, more only when the outputs of every frame were asked for."""
     if as_json:
-        click.echo(json.dumps(_fields(result) | {"first_frame": result.first_frame}))
+        click.echo(json_text(_fields(result) | {"first_frame": result.first_frame}))
         return
     if every_frame:
         _show_rows(result, first_frame=result.first_frame)

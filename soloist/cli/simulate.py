@@ -68,5 +68,5 @@ def simulate(
     if no_labels:
         labels["missing_ratio"] = 1.0
     fields = {**options, "labels": labels}
-    run = load("simulation.command", "main", extras="bench")
+    run = load("simulation.command", "main", extras="simulate")
     sys.exit(run(fields, shifts, file, server=server, as_json=as_json))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from soloist.cli.session import monitoring, server_options, version_option
+from soloist.json_text import json_text
 
 if TYPE_CHECKING:
     from soloist.client import Monitor
@@ -42,7 +42,7 @@ def skew(
         if sample is not None:
             _save(monitor, found, sample)
     if as_json:
-        click.echo(json.dumps(_plain(found)))
+        click.echo(json_text(_plain(found)))
     else:
         _show(found)
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
+
+from service.onnx_runtime import ort
 
 Array = npt.NDArray[Any]
 _HEAD = '<ir_version: 10, opset_import: ["" : 20]>\n'

@@ -137,7 +137,7 @@ def test_nobody_there_names_the_address(fake: FakeServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "words"),
     [
-        (["predict", "sums"], "1,2\na,b\n", "line 2 is not numbers"),
+        (["predict", "sums"], "1,2\na,b\n", "line 2, column 1: 'a' is no number"),
         (["predict", "sums"], "1,2\n3\n", "line 2 has 1 columns"),
         (["stream", "sums", "--chunk-frames", "1"], "1,2\n3\n", "line 2 has 1 columns"),
         (["predict", "sums", "--format", "text"], "abc", "takes numbers, not text"),

@@ -99,7 +99,8 @@ def test_the_same_comparison_is_the_same_picture(fake: FakeServer, tmp_path: Pat
 
 
 def test_a_picture_needs_an_extra(fake: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "soloist.cli.comparison_plot", raising=False)
+    for name in ("comparison_plot", "plotting"):
+        monkeypatch.delitem(sys.modules, f"soloist.cli.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = compare(fake, "--plot", str(tmp_path / "compare.svg"))
     assert result.exit_code == 1

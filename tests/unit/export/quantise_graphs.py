@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
+
+from service.onnx_runtime import ort
 
 Array = npt.NDArray[Any]
 FEATURES, HIDDEN = 3, 5

@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import onnxruntime as ort
 import pytest
 
 from service.engine.servable import LoadPolicy, load_servable
 from service.engine.warm_up import zeros
 from service.manifest import ManifestError
 from service.model_config import Description, describe
+from service.onnx_runtime import ort
 from tests.guests import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, Guest
 from tests.guests.guest import parameter
 
