@@ -155,21 +155,25 @@ class Reason(Enum):
         "begin another stream, send chunks more often, and read the answers",
     )
     SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
-    INPUT_MISSING = ("INVALID_ARGUMENT", "input {input!r} is missing", "ModelMetadata tells what the model takes")
+    INPUT_MISSING = (
+        "INVALID_ARGUMENT",
+        "input {input!r} is missing",
+        "GetModel tells what the model takes, ModelMetadata what it does in the Open Inference Protocol",
+    )
     INPUT_UNKNOWN = (
         "INVALID_ARGUMENT",
         "the model has no input {input!r}, or it was given twice",
-        "ModelMetadata tells what the model takes",
+        "GetModel tells what the model takes, ModelMetadata what it does in the Open Inference Protocol",
     )
     INPUT_TYPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} is {data_type!r}, the model takes {expected}",
-        "convert it before sending; ModelMetadata tells the types",
+        "convert it before sending; GetModel and ModelMetadata tell the types",
     )
     INPUT_SHAPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} has shape {shape}, the model takes {expected}",
-        "ModelMetadata tells the shapes; batch comes first",
+        "GetModel tells the shapes, without a batch axis; ModelMetadata those of the Open Inference Protocol",
     )
     INPUT_SIZE_MISMATCH = (
         "INVALID_ARGUMENT",

@@ -6,11 +6,12 @@ Shapes: N images, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Sequence as Listed
+from io import BytesIO
 
 import numpy as np
 import onnxruntime as ort
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from demo.elsewhere.guest import Guest, as_they_are
 from demo.elsewhere.loops import Chunks, Loop
@@ -37,30 +38,30 @@ def page(lines: Listed[str], *, height: int, width: int) -> Array:
 
 def table(cells: Listed[Listed[str]], *, height: int, width: int) -> Array:
     """Give an image [3, W, W] of a table with its lines, in the upper part of it."""
-    figure, canvas = _sheet(height, width)
+    figure = _sheet(height, width)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     axes.set_axis_off()
-    axes.table(cellText=[list(row) for row in cells], bbox=[0, 0, 1, 1])
-    even = ((_pixels(canvas) / 255 - _MEAN) / _DEVIATION).astype(np.float32)
+    axes.table(cellText=[list(row) for row in cells], bbox=Bbox.unit())
+    even = ((_pixels(figure, height, width) / 255 - _MEAN) / _DEVIATION).astype(np.float32)
     return np.ascontiguousarray(np.pad(even, ((0, width - height), (0, 0), (0, 0))).transpose(2, 0, 1))
 
 
 def _rendered(height: int, width: int, lines: Listed[str]) -> Array:
-    figure, canvas = _sheet(height, width)
+    figure = _sheet(height, width)
     for at, words in enumerate(lines):
         figure.text(0.02, 1 - (at + 0.5) / len(lines), words, va="center", fontsize=14)
-    return _pixels(canvas)
+    return _pixels(figure, height, width)
 
 
-def _sheet(height: int, width: int) -> tuple[Figure, FigureCanvasAgg]:
-    figure = Figure(figsize=(width / _DOTS_AN_INCH, height / _DOTS_AN_INCH), dpi=_DOTS_AN_INCH)
-    return figure, FigureCanvasAgg(figure)
+def _sheet(height: int, width: int) -> Figure:
+    return Figure(figsize=(width / _DOTS_AN_INCH, height / _DOTS_AN_INCH), dpi=_DOTS_AN_INCH)
 
 
-def _pixels(canvas: FigureCanvasAgg) -> Array:
+def _pixels(figure: Figure, height: int, width: int) -> Array:
     """Draw, and give [H, W, 3] of 0 … 255."""
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    drawn = BytesIO()
+    figure.savefig(drawn, format="rgba")
+    return np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def _scaled(pixels: Array) -> Array:
@@ -108,7 +109,7 @@ def _tables() -> list[Sequence]:
     """Give one image each [1, 3, H, W]."""
     return [
         Sequence(frames=table(_CELLS[:count], height=height, width=width)[None])
-        for count, height, width in ((3, 240, 488), (2, 160, 352))
+        for count, height, width in ((3, 240, 488), (2, 160, 488))
     ]
 
 
