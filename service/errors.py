@@ -173,7 +173,7 @@ class Reason(Enum):
     INPUT_SHAPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} has shape {shape}, the model takes {expected}",
-        "GetModel tells the shapes, without a batch axis; ModelMetadata those of the Open Inference Protocol",
+        "send it without a batch axis, as GetModel tells; in the Open Inference Protocol as ModelMetadata tells",
     )
     INPUT_SIZE_MISMATCH = (
         "INVALID_ARGUMENT",
