@@ -48,7 +48,9 @@ def notes(comparisons: Sequence[Comparison]) -> list[str]:
         for each in comparisons
         if each.cut_differs
     ]
-    whole_only = [each.guest.name for each in comparisons if not each.guest.streams]
+    whole_only = [
+        each.guest.name for each in comparisons if not each.guest.streams and not each.guest.open_protocol_only
+    ]
     if whole_only:
         lines.append(f"{', '.join(whole_only)}: each reads to the end before it answers, so whole sequences only")
     lines += [
