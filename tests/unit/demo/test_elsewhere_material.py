@@ -13,7 +13,7 @@ PADDING = 256
 
 def test_a_short_file_is_padded_between_its_ends() -> None:
     found = numbers(bytes([7, 8, 9]))
-    assert (found.dtype, found.shape) == (np.int32, (2048,))
+    assert (found.dtype.name, found.shape) == ("int32", (2048,))
     assert found[:3].tolist() == found[-3:].tolist() == [7, 8, 9]
     assert (found[3:-3] == PADDING).all()
 
@@ -35,7 +35,7 @@ def test_images_have_their_size_and_something_on_them() -> None:
         (images.page(["one", "two"], height=96, width=320), (3, 96, 320)),
         (images.table([["a", "b"]], height=100, width=160), (3, 160, 160)),
     ):
-        assert (image.dtype, image.shape) == (np.float32, shape)
+        assert (image.dtype.name, image.shape) == ("float32", shape)
         assert np.ptp(image) > 1
 
 

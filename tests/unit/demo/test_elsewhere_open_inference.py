@@ -17,22 +17,27 @@ from demo.elsewhere.oip import OpenInference
 from demo.elsewhere.parts import Package, Part
 from demo.elsewhere.sequences import Sequence, singly
 from soloist.oip import grpc_service_pb2 as pb
-from soloist.oip.grpc_service_pb2_grpc import (
-    GRPCInferenceServiceServicer,
-    add_GRPCInferenceServiceServicer_to_server,
-)
 
 PART = Part(package=Package(name="none", version="1", licence="none"), path="", sha256="")
 SEQUENCES = [Sequence(frames=np.arange(count, dtype=np.int32)[:, None]) for count in (5, 3)]
 
 
-class Echo(GRPCInferenceServiceServicer):
+class Echo:
     """Answers a stream's requests when all have come, the last first."""
 
     def __init__(self) -> None:
         self.requests: list[pb.ModelInferRequest] = []
 
-    def ModelStreamInfer(
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Give what a server is to be told of it."""
+        stream = grpc.stream_stream_rpc_method_handler(
+            self._infer,
+            request_deserializer=pb.ModelInferRequest.FromString,
+            response_serializer=pb.ModelStreamInferResponse.SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler("inference.GRPCInferenceService", {"ModelStreamInfer": stream})
+
+    def _infer(
         self, request_iterator: Iterator[pb.ModelInferRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.ModelStreamInferResponse]:
         del context
@@ -52,7 +57,7 @@ def echo() -> Echo:
 @pytest.fixture
 def channel(echo: Echo) -> Iterator[grpc.Channel]:
     server = grpc.server(ThreadPoolExecutor(1))
-    add_GRPCInferenceServiceServicer_to_server(echo, server)
+    server.add_generic_rpc_handlers((echo.handlers(),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
