@@ -30,6 +30,12 @@ class Reason(Enum):
         "model {model!r} sees later frames, so it can't stream",
         "send the whole sequence in one request",
     )
+    TIME_AXIS_UNKNOWN = (
+        "FAILED_PRECONDITION",
+        "which axis of model {model!r} is time isn't told, so it answers the Open Inference Protocol only",
+        "call ModelInfer, or let its operator tell the axes in config.pbtxt: "
+        'parameter "layout.<input>", for instance "batch time feature"',
+    )
     FEATURE_COUNT_MISMATCH = (
         "INVALID_ARGUMENT",
         "a frame has {feature_count} features, the model takes {expected}",
@@ -52,7 +58,7 @@ class Reason(Enum):
     )
     GRAPH_REFUSED = (
         "INVALID_ARGUMENT",
-        "the graph can't run frames of shape {shape}: {cause}",
+        "the graph can't run inputs of shape {shape}: {cause}",
         "GetModel and ModelConfig tell what the model takes; maybe it needs more frames, or others",
     )
     BYTE_LENGTH_MISMATCH = (

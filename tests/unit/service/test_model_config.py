@@ -40,7 +40,18 @@ REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
     "too-few-words": (BATCH_SECOND, "time batch feature", "time batch", ("'x'", "2 words")),
     "state-in-time": (BATCH_SECOND, "layer batch hidden", "time batch hidden", ("'s'", "time axis")),
     "a-layout-of-nothing": (BATCH_SECOND, "layout.x", "layout.z", ("layout.z",)),
-    "several-that-vary": (UNTOLD, "", 'max_batch_size: 0 input { name: "x" }', ("'x'", "layout.x", "time")),
+    "several-that-vary": (
+        UNTOLD,
+        "",
+        f'max_batch_size: 0 input {{ name: "x" }} {parameter("causal", "true")}',
+        ("'x'", "layout.x", "time"),
+    ),
+    "no-time-but-a-layout": (
+        BATCH_SECOND,
+        "max_batch_size: 4",
+        f'max_batch_size: 4 {parameter("time_axis", "false")}',
+        ("time_axis", "layout."),
+    ),
     "no-such-frames": (FURTHER, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
     "an-odd-flag": (TOLD, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
     "tokens-of-floats": (
