@@ -1,7 +1,7 @@
 """Owns the table of models made elsewhere: each one's file, what it is fed, its bare loop, how it is unlike ours.
 
 How each is described to the server is configs/<name>.pbtxt, as any server of the protocol reads it, with parameters
-only for what that format has no word for; three models have none, and are described by their graphs.
+only for what that format has no word for; four models have none, and are described by their graphs.
 """
 
 from __future__ import annotations
