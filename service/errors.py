@@ -30,6 +30,12 @@ class Reason(Enum):
         "model {model!r} sees later frames, so it can't stream",
         "send the whole sequence in one request",
     )
+    TIME_AXIS_UNKNOWN = (
+        "FAILED_PRECONDITION",
+        "which axis of model {model!r} is time isn't told, so it answers the Open Inference Protocol only",
+        "call ModelInfer, or let its operator tell the axes in config.pbtxt: "
+        'parameter "layout.<input>", for instance "batch time feature"',
+    )
     FEATURE_COUNT_MISMATCH = (
         "INVALID_ARGUMENT",
         "a frame has {feature_count} features, the model takes {expected}",
@@ -52,7 +58,7 @@ class Reason(Enum):
     )
     GRAPH_REFUSED = (
         "INVALID_ARGUMENT",
-        "the graph can't run frames of shape {shape}: {cause}",
+        "the graph can't run inputs of shape {shape}: {cause}",
         "GetModel and ModelConfig tell what the model takes; maybe it needs more frames, or others",
     )
     BYTE_LENGTH_MISMATCH = (
@@ -155,21 +161,25 @@ class Reason(Enum):
         "begin another stream, send chunks more often, and read the answers",
     )
     SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
-    INPUT_MISSING = ("INVALID_ARGUMENT", "input {input!r} is missing", "ModelMetadata tells what the model takes")
+    INPUT_MISSING = (
+        "INVALID_ARGUMENT",
+        "input {input!r} is missing",
+        "GetModel tells what the model takes, ModelMetadata what it does in the Open Inference Protocol",
+    )
     INPUT_UNKNOWN = (
         "INVALID_ARGUMENT",
         "the model has no input {input!r}, or it was given twice",
-        "ModelMetadata tells what the model takes",
+        "GetModel tells what the model takes, ModelMetadata what it does in the Open Inference Protocol",
     )
     INPUT_TYPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} is {data_type!r}, the model takes {expected}",
-        "convert it before sending; ModelMetadata tells the types",
+        "convert it before sending; GetModel and ModelMetadata tell the types",
     )
     INPUT_SHAPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} has shape {shape}, the model takes {expected}",
-        "ModelMetadata tells the shapes; batch comes first",
+        "send it without a batch axis, as GetModel tells; in the Open Inference Protocol as ModelMetadata tells",
     )
     INPUT_SIZE_MISMATCH = (
         "INVALID_ARGUMENT",

@@ -1,12 +1,12 @@
 """Owns the table of models made elsewhere: each one's file, what it is fed, its bare loop, how it is unlike ours.
 
 How each is described to the server is configs/<name>.pbtxt, as any server of the protocol reads it, with parameters
-only for what that format has no word for; one model has none, and is described by its graph.
+only for what that format has no word for; four models have none, and are described by their graphs.
 """
 
 from __future__ import annotations
 
-from demo.elsewhere import loops, material
+from demo.elsewhere import file_types, images, loops, material, names, pitch_and_music, wake_word
 from demo.elsewhere.guest import Guest, as_they_are, one_row, the_only_one, time_last
 from demo.elsewhere.parts import (
     AKIKI,
@@ -136,4 +136,9 @@ GUESTS = (
         described=False,
         streams=False,
     ),
+    *pitch_and_music.GUESTS,
+    *wake_word.GUESTS,
+    *images.GUESTS,
+    *file_types.GUESTS,
+    *names.GUESTS,
 )

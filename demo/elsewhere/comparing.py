@@ -68,36 +68,44 @@ class Comparer:
     def compare(self) -> Comparison:
         """Do it all; a way that fails is told, and the others go on."""
         whole = self._bare(_uncut)
-        streams = self._guest.streams
+        carries = self._guest.in_sequences
         return Comparison(
             guest=self._guest,
             lengths=[len(each) for each in self._sequences],
             outputs=[f"{name} {each.dtype.name}" for name, each in whole[0].items()],
             ways=[self._way(way, cut, ask) for way, cut, ask in self._ways()],
-            cut_differs=sum(map(numbers_that_differ, self._bare(_randomly), whole)) if streams else 0,
-            lost_differs=sum(map(numbers_that_differ, self._forgetful(), whole)) if streams else 0,
+            cut_differs=sum(map(numbers_that_differ, self._bare(_randomly), whole)) if carries else 0,
+            lost_differs=sum(map(numbers_that_differ, self._forgetful(), whole)) if carries else 0,
         )
 
     def _ways(self) -> list[tuple[str, Cut, Ask]]:
-        own, open_inference = self._own, self._open
-        ways: list[tuple[str, Cut, Ask]] = [("Predict", _uncut, own.whole)]
-        if self._guest.streams:
-            ways += [("Stream, single frames", singly, own.on_streams), ("Stream, chunks", _randomly, own.on_streams)]
-        if not self._guest.a_frame_a_run:
-            ways.append(("ModelInfer", _uncut, open_inference.in_calls))
-        if self._guest.streams:
-            cut = singly if self._guest.a_frame_a_run else _randomly
-            ways.append(("ModelInfer, sequences", cut, open_inference.in_calls))
-            ways.append(("ModelStreamInfer, sequences", cut, open_inference.on_a_stream))
+        ways: list[tuple[str, Cut, Ask]] = [] if self._guest.open_protocol_only else self._own_ways()
+        asks = (("ModelInfer", self._open.in_calls), ("ModelStreamInfer", self._open.on_a_stream))
+        if self._guest.in_sequences:
+            if not self._guest.a_frame_a_run:
+                ways.append(("ModelInfer", _uncut, self._open.in_calls))
+            ways += [(f"{call}, sequences", self._request, ask) for call, ask in asks]
         else:
-            ways.append(("ModelStreamInfer", _uncut, open_inference.on_a_stream))
+            cut = self._request if self._guest.streams else _uncut
+            ways += [(call, cut, ask) for call, ask in asks]
         return ways
+
+    def _own_ways(self) -> list[tuple[str, Cut, Ask]]:
+        ways: list[tuple[str, Cut, Ask]] = [("Predict", _uncut, self._own.whole)]
+        if self._guest.streams:
+            streams = self._own.on_streams
+            ways += [("Stream, single frames", singly, streams), ("Stream, chunks", _randomly, streams)]
+        return ways
+
+    def _request(self, length: int) -> list[int]:
+        """Cut as requests of the Open Inference Protocol are: a frame each where the graph takes one."""
+        return singly(length) if self._guest.a_frame_a_run else _randomly(length)
 
     def _bare(self, cut: Cut) -> list[Outputs]:
         return [self._guest.loop(self._session, each.cut(cut(len(each)))) for each in self._sequences]
 
     def _forgetful(self) -> list[Outputs]:
-        pieces = [each.cut(_randomly(len(each))) for each in self._sequences]
+        pieces = [each.cut(self._request(len(each))) for each in self._sequences]
         return [joined(self._guest.loop(self._session, [piece]) for piece in each) for each in pieces]
 
     def _way(self, way: str, cut: Cut, ask: Ask) -> Compared:

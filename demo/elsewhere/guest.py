@@ -13,38 +13,6 @@ from demo.elsewhere.sequences import Array, Sequence
 _CONFIGS = Path(__file__).with_name("configs")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Guest:
-    """A model that somebody else made.
-
-    `as_requested` gives frames as a request of the Open Inference Protocol holds them. `described` says that it has a
-    config.pbtxt, `streams` that it answers before it has read to the end, `a_frame_a_run` that its graph takes one
-    frame at a time.
-    """
-
-    name: str
-    file: Part
-    material: tuple[Part, ...]
-    sequences: Callable[[], list[Sequence]]
-    loop: Loop
-    frames_input: str
-    as_requested: Callable[[Array], Array]
-    unlike: str
-    described: bool = True
-    streams: bool = True
-    a_frame_a_run: bool = False
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """All that has to be fetched."""
-        return (self.file, *self.material)
-
-    @property
-    def config(self) -> Path:
-        """Its config.pbtxt."""
-        return _CONFIGS / f"{self.name}.pbtxt"
-
-
 def one_row(frames: Array) -> Array:
     """Frames [T, …] of a graph that takes batches: [1, T, …]."""
     return frames[None]
@@ -61,7 +29,53 @@ def the_only_one(frames: Array) -> Array:
     return frame
 
 
+def the_number(scalar: Array) -> Array:
+    """Give a number [] as [1], which is how a configuration describes an input without axes."""
+    return scalar.reshape(1)
+
+
 def time_last(frames: Array) -> Array:
     """Frames [T, C] of a graph that takes [1, C, T]."""
     turned: Array = frames.T[None].copy()
     return turned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """A model that somebody else made.
+
+    `as_requested` gives frames as a request of the Open Inference Protocol holds them. `described` says that it has a
+    config.pbtxt, `streams` that it answers before it has read to the end, `stateful` that it then carries something
+    from frame to frame, `a_frame_a_run` that its graph takes one frame at a time. `open_protocol_only` is why
+    the server's own API can't ask it, if so. What has no entry a frame is sent as `beside_as_requested` gives it.
+    """
+
+    name: str
+    file: Part
+    material: tuple[Part, ...]
+    sequences: Callable[[], list[Sequence]]
+    loop: Loop
+    frames_input: str
+    as_requested: Callable[[Array], Array]
+    unlike: str
+    described: bool = True
+    streams: bool = True
+    stateful: bool = True
+    a_frame_a_run: bool = False
+    open_protocol_only: str = ""
+    beside_as_requested: Callable[[Array], Array] = one_row
+
+    @property
+    def in_sequences(self) -> bool:
+        """Tell whether states are carried from request to request."""
+        return self.streams and self.stateful
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All that has to be fetched."""
+        return (self.file, *self.material)
+
+    @property
+    def config(self) -> Path:
+        """Its config.pbtxt."""
+        return _CONFIGS / f"{self.name}.pbtxt"

@@ -20,7 +20,7 @@ Loop = Callable[[ort.InferenceSession, Chunks], Outputs]
 def silero(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
     """One run a window."""
     state, rate, found = np.zeros((2, 1, 128), np.float32), np.array(16000, np.int64), []
-    for window in _frames(chunks):
+    for window in frames_of(chunks):
         output, state = session.run(["output", "stateN"], {"input": window[None], "state": state, "sr": rate})
         found.append(output)
     return {"output": np.concatenate(found)}
@@ -39,7 +39,7 @@ def silero_sequence(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
 def akiki(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
     """One run a window."""
     h, found = np.zeros((1, 1, 128), np.float32), []
-    for window in _frames(chunks):
+    for window in frames_of(chunks):
         probability, h = session.run(["probability", "h_out"], {"audio_with_context": window[None], "h": h})
         found.append(probability)
     return {"probability": np.stack(found)}
@@ -48,7 +48,7 @@ def akiki(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
 def dtln_spectrum(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
     """One run a spectrum."""
     state, found = np.zeros((1, 2, 128, 2), np.float32), []
-    for spectrum in _frames(chunks):
+    for spectrum in frames_of(chunks):
         given = {"input_2": spectrum[None, None], "input_3": state}
         mask, state = session.run(["activation_2", "tf_op_layer_stack_2"], given)
         found.append(mask[0, 0])
@@ -58,7 +58,7 @@ def dtln_spectrum(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
 def dtln_waveform(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
     """One run a block of samples."""
     state, found = np.zeros((1, 2, 128, 2), np.float32), []
-    for block in _frames(chunks):
+    for block in frames_of(chunks):
         given = {"input_4": block[None, None], "input_5": state}
         cleaned, state = session.run(["conv1d_3", "tf_op_layer_stack_5"], given)
         found.append(cleaned[0, 0])
@@ -107,5 +107,6 @@ def rawi(session: ort.InferenceSession, chunks: Chunks) -> Outputs:
     return {"gated_cls": marks[0]}
 
 
-def _frames(chunks: Chunks) -> Array:
+def frames_of(chunks: Chunks) -> Array:
+    """Give all frames [T, …] of a sequence."""
     return np.concatenate([chunk.frames for chunk in chunks])

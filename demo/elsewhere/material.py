@@ -22,17 +22,17 @@ _HINT, _NO_HINT = 5, 1  # numbers of libtashkeel: "fatha", none
 
 def windows(*, length: int, hop: int) -> list[Sequence]:
     """Give samples in windows [time, length]."""
-    return [Sequence(frames=sound.windows(each, length=length, hop=hop)) for each in _speech()]
+    return [Sequence(frames=sound.windows(each, length=length, hop=hop)) for each in speech()]
 
 
 def spectra(*, length: int, hop: int) -> list[Sequence]:
     """Give the size of each frequency [time, length / 2 + 1]."""
-    return [Sequence(frames=sound.magnitudes(sound.windows(each, length=length, hop=hop))) for each in _speech()]
+    return [Sequence(frames=sound.magnitudes(sound.windows(each, length=length, hop=hop))) for each in speech()]
 
 
 def mixed_voices() -> list[Sequence]:
     """Give four frames of 128 mel bands in one [time, 512], and the vector of the voice that is wanted."""
-    bands = [sound.log_mel(each, window=640, fft=1200, bands=128) for each in _speech(_LONGER_SECONDS)]
+    bands = [sound.log_mel(each, window=640, fft=1200, bands=128) for each in speech(_LONGER_SECONDS)]
     return [Sequence(frames=sound.stacked(each, 4), beside={"dvec": _voice()}) for each in bands]
 
 
@@ -63,7 +63,8 @@ def hebrew() -> list[Sequence]:
     return [Sequence(frames=texts.hebrew_numbers(text)) for text in texts.paragraphs("he", 2)]
 
 
-def _speech(seconds: tuple[float, float] = _SECONDS) -> list[sound.Floats]:
+def speech(seconds: tuple[float, float] = _SECONDS) -> list[sound.Floats]:
+    """Give samples [S] of two places in the recording."""
     samples = sound.read(where(SPEECH))
     begins = [int(begin * sound.RATE) for begin in _BEGINS]
     return [samples[at : at + int(length * sound.RATE)] for at, length in zip(begins, seconds, strict=True)]

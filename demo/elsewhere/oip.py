@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
+from operator import itemgetter
 
 import grpc
 import numpy as np
@@ -16,7 +17,14 @@ from demo.elsewhere.sequences import Array, Outputs, Sequence, joined
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
 
-_WORDS = {"float32": "FP32", "int64": "INT64", "uint8": "UINT8"}
+_WORDS = {
+    "float32": "FP32",
+    "float64": "FP64",
+    "int64": "INT64",
+    "int32": "INT32",
+    "uint8": "UINT8",
+    "bool": "BOOL",
+}
 _DTYPES = {word: np.dtype(name) for name, word in _WORDS.items()}
 _TIMEOUT_SECONDS = 60.0
 
@@ -42,17 +50,23 @@ class OpenInference:
         return [joined(each) for each in found]
 
     def on_a_stream(self, pieces: Pieces) -> list[Outputs]:
-        """All of them on one stream, without waiting for answers, which keep the order of each sequence only."""
+        """All of them on one stream, without waiting for answers, which keep the order of each sequence only.
+
+        So where nothing is carried, they may come in any order, and the id of the request says whose each is.
+        """
         requests = []
-        for index, request in self._turns(pieces, first_id=1001):
-            request.id = str(index)
+        for at, (index, request) in enumerate(self._turns(pieces, first_id=1001)):
+            request.id = f"{index} {at}"
             requests.append(request)
-        found: list[list[Outputs]] = [[] for _ in pieces]
+        found: list[list[tuple[int, Outputs]]] = [[] for _ in pieces]
         for answer in self._stub.ModelStreamInfer(iter(requests), timeout=_TIMEOUT_SECONDS):
             if answer.error_message:
                 raise RefusedError(answer.error_message)
-            found[int(answer.infer_response.id)].append(self._outputs(answer.infer_response))
-        return [joined(each) for each in found]
+            index, at = map(int, answer.infer_response.id.split())
+            found[index].append((at, self._outputs(answer.infer_response)))
+        if not self._guest.in_sequences:
+            found = [sorted(each, key=itemgetter(0)) for each in found]
+        return [joined(outputs for _, outputs in each) for each in found]
 
     def _call(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
         return self._stub.ModelInfer(request, timeout=_TIMEOUT_SECONDS)
@@ -63,7 +77,7 @@ class OpenInference:
             for index, piece in enumerate(turn):
                 if piece is not None:
                     request = self._request(piece)
-                    if self._guest.streams:
+                    if self._guest.in_sequences:
                         request.parameters["sequence_id"].int64_param = first_id + index
                         request.parameters["sequence_start"].bool_param = at == 0
                         request.parameters["sequence_end"].bool_param = at == len(pieces[index]) - 1
@@ -75,7 +89,9 @@ class OpenInference:
         for name, array in piece.along.items():
             self._add(request, name, self._guest.as_requested(array))
         for name, array in piece.beside.items():
-            self._add(request, name, array[None])
+            self._add(request, name, self._guest.beside_as_requested(array))
+        for name, array in piece.begins.items():
+            self._add(request, name, array)
         return request
 
     @staticmethod

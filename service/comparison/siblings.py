@@ -23,9 +23,10 @@ def require_comparable(model: Servable) -> None:
     """Refuse a model that can't be run beside others, padded and cut.
 
     Raises:
-        ServiceError: COMPARISON_UNSUPPORTED.
+        ServiceError: COMPARISON_UNSUPPORTED, or TIME_AXIS_UNKNOWN.
 
     """
+    model.require_time_axis()
     if cause := _why_not(model):
         raise ServiceError(Reason.COMPARISON_UNSUPPORTED, model=model.name, cause=cause)
 

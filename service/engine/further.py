@@ -57,12 +57,18 @@ class FurtherInputs:
             for index, row in enumerate(rows):
                 feed[name][index, : len(row.frames)] = row.beside.frame_inputs[name]
         for control in self._controls:
-            values = [_value(control, row.beside.position) for row in rows]
+            values = [value_of(control, row.beside.position) for row in rows]
             feed[control.tensor.name] = np.array(values, DTYPES[control.tensor.data_type])
         return feed
 
 
-def _value(control: ControlSpec, position: Position) -> float | int:
+def value_of(control: ControlSpec, position: Position) -> float | int:
+    """Give what a control input holds for a row at `position`.
+
+    Raises:
+        ServiceError: PARAMETER_INVALID, where the model reads a number and the sequence has a name.
+
+    """
     match control.kind:
         case pb.CONTROL_KIND_START:
             return control.yes if position.starts else control.no

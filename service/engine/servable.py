@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.certificate.stored import FILE as CERTIFICATE_FILE
 from service.engine import proof
 from service.engine.model_file import ModelFileError, read_model_file
 from service.engine.one_step import open_graph
 from service.engine.probe import Probe, open_probe
 from service.engine.runner import Runner
 from service.engine.session import open_session
+from service.engine.untimed import UntimedRunner, warm_up_untimed
 from service.engine.warm_up import warm_up
+from service.errors import Reason, ServiceError
 from service.manifest import has_manifest, read_manifest
 from service.model_config import FILE as CONFIG_FILE
 from service.model_config import describe
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     import onnxruntime as ort
 
+    from service.engine.untimed import Untimed
     from service.model_config import Description
     from soloist.v1.model_pb2 import Model
 
@@ -43,6 +47,7 @@ class Servable:
     and `sha256` that of what was loaded from there, weights beside it included.
     `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
     `aligned` tells that there is one output for every frame.
+    `warm_up_fault` says why no first run of a model made elsewhere succeeded; it serves: the inputs were made up.
     `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
     beside a model made elsewhere doesn't count.
     """
@@ -50,7 +55,7 @@ class Servable:
     name: str
     version: int
     manifest: Model
-    runner: Runner
+    runner: Runner | UntimedRunner
     certificate: str
     batched: bool
     sliced: bool
@@ -61,6 +66,18 @@ class Servable:
     probe: Probe | None = None
     probe_fault: str = ""
     certificate_fault: str = ""
+    warm_up_fault: str = ""
+
+    def require_time_axis(self) -> Runner:
+        """Return what runs frames.
+
+        Raises:
+            ServiceError: TIME_AXIS_UNKNOWN: the model is served as it is, a request a run.
+
+        """
+        if isinstance(self.runner, UntimedRunner):
+            raise ServiceError(Reason.TIME_AXIS_UNKNOWN, model=self.name, version=self.version)
+        return self.runner
 
     def slice_frames(self, most: int) -> int:
         """Give the frames of a slice of at most `most`, where sequences may run in pieces: whole runs, and one run."""
@@ -92,8 +109,10 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     manifest = description.model if description is not None else read_manifest(session)
     # A folder may have been copied under another name: what callers asked for is what they are told.
     manifest.name, manifest.version = name, version
+    if description is not None and description.untimed is not None:
+        return _untimed(path, file.sha256, description, description.untimed, session)
     graph = open_graph(path, manifest, session)
-    is_aligned = warm_up(graph, made_elsewhere=description is not None)
+    is_aligned, warm_up_fault = warm_up(graph, made_elsewhere=description is not None)
     certificate_fault = ""
     if description is None:
         proof.renew(graph, manifest, policy.certify_seconds)
@@ -118,6 +137,30 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         probe=probe,
         probe_fault=probe_fault,
         certificate_fault=certificate_fault,
+        warm_up_fault=warm_up_fault,
+    )
+
+
+def _untimed(
+    path: Path, sha256: str, description: Description, untimed: Untimed, session: ort.InferenceSession
+) -> Servable:
+    """Serve a graph as it is: nothing is shared, cut or proved."""
+    runner, manifest = UntimedRunner(session, untimed), description.model
+    has_certificate = path.with_name(CERTIFICATE_FILE).exists()
+    return Servable(
+        name=manifest.name,
+        version=manifest.version,
+        manifest=manifest,
+        runner=runner,
+        certificate=proof.UNCERTIFIED,
+        batched=False,
+        sliced=False,
+        path=path,
+        sha256=sha256,
+        description=description,
+        aligned=False,
+        certificate_fault="which axis is time isn't told, so nothing can be proved" if has_certificate else "",
+        warm_up_fault=warm_up_untimed(runner),
     )
 
 

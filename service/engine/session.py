@@ -7,9 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.onnx_runtime import ort
-
 from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
+from service.onnx_runtime import ort
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -31,13 +31,13 @@ _LONGER_LENGTHS = (100, 512, 1600, 16_000)
 _VARYING = (1, 64)
 
 
-def warm_up(graph: Graph, *, made_elsewhere: bool) -> bool:
-    """Run zeros of several lengths; tell whether there is one output for every frame.
+def warm_up(graph: Graph, *, made_elsewhere: bool) -> tuple[bool, str]:
+    """Run zeros of several lengths; tell whether there is one output for every frame, and why no run succeeded.
 
-    A graph `made_elsewhere` may refuse some lengths.
+    A graph `made_elsewhere` may refuse some lengths, or all: only its callers know what it takes.
 
     Raises:
-        ModelFileError: no run succeeds, or a state comes back in another shape.
+        ModelFileError: one of ours fails, or a state comes back in another shape.
 
     """
     runner, unit = Runner(graph), graph.signature.frames_per_run or 1
@@ -50,11 +50,13 @@ def warm_up(graph: Graph, *, made_elsewhere: bool) -> bool:
             results.append((unit * length, runner.run([zeros(graph, unit * length, varying)])[0]))
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
             failure = error
-    if len(results) < (1 if made_elsewhere else len(_LENGTHS)):
+    if made_elsewhere and not results:
+        return False, f"a first run with made-up inputs failed: {in_words(failure)}"
+    if not made_elsewhere and len(results) < len(_LENGTHS):
         raise ModelFileError(f"a first run failed: {in_words(failure)}") from failure
     for _, result in results:
         _same_shapes(runner, result)
-    return all(len(outputs) == frames for frames, result in results for outputs in _all_outputs(result))
+    return all(len(outputs) == frames for frames, result in results for outputs in _all_outputs(result)), ""
 
 
 def _sizes(*, made_elsewhere: bool) -> list[tuple[int, int]]:

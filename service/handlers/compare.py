@@ -114,7 +114,7 @@ async def _compare_one(
     serving: Serving, model: Servable, trial: comparison.Trial, conditions: Sequence[comparison.Condition]
 ) -> tuple[pb.ModelComparison, NDArray[Any]]:
     """Run one model under every condition; also gives its outputs alone, [T, K]."""
-    graph, manifest = model.runner.graph, model.manifest
+    graph, manifest = model.require_time_axis().graph, model.manifest
     message = pb.ModelComparison(model=model.name, version=model.version, norm=manifest.norm, control=manifest.control)
 
     def outcome(condition: comparison.Condition) -> pb.Outcome:

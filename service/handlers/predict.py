@@ -26,11 +26,12 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     """
     servable = serving.repository.route(request.model, request.version, request.version_label)
     call.model, call.version = servable.name, str(servable.version)
+    runner = servable.require_time_axis()
     limits, manifest = serving.limits, servable.manifest
     row = decode_row(
         request,
         manifest.signature,
-        servable.runner.initial_states(),
+        runner.initial_states(),
         allow_non_finite=limits.allow_non_finite,
     )
     frame_count = len(row.frames)

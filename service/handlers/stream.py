@@ -45,6 +45,7 @@ async def stream(
     opening = _expect_open(await _next(requests, idle_seconds))
     servable = serving.repository.route(opening.model, opening.version, opening.version_label)
     call.model, call.version = servable.name, str(servable.version)
+    servable.require_time_axis()
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
     with serving.sessions.open(servable, call.is_past_deadline) as session:

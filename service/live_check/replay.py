@@ -78,7 +78,7 @@ class Mates:
     """Draws those who share a run: anywhere in their sequences, their numbers of size `scale` × `unit`."""
 
     def __init__(self, servable: Servable, rng: np.random.Generator, *, unit: float) -> None:
-        self._runner: Runner = servable.runner
+        self._runner: Runner = servable.require_time_axis()
         self._material = Material(servable.manifest.signature)
         self._frames_per_run = servable.manifest.signature.frames_per_run or 1
         self._rng = rng

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from service.engine.row import Row, RowResult
     from service.engine.runner import Runner
+    from service.engine.untimed import UntimedRunner
 
 
-def alone(runner: Runner, row: Row, *, piece_frames: int) -> RowResult:
+def alone(runner: Runner | UntimedRunner, row: Row, *, piece_frames: int) -> RowResult:
     """Run a row without mates or padding, in pieces of at most `piece_frames`."""
     results: list[RowResult] = []
     states = row.states

@@ -15,6 +15,8 @@ from service.model_config.graph_tensors import GraphTensors
 from service.model_config.labels import read_labels
 from service.model_config.roles import Reader
 from service.model_config.states import FOLDER, States
+from service.model_config.told import TimeAxisUnknownError
+from service.model_config.untimed import read_untimed, signature_of
 from service.tensors import DTYPES
 from soloist.v1.model_pb2 import CONTROL_KIND_SEQUENCE_ID, Model, Signature
 
@@ -25,17 +27,23 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
     from service.engine.layout import Axes
+    from service.engine.untimed import Untimed
+    from service.model_config.parameters import Parameters
     from service.model_config.roles import Roles
     from soloist.oip import model_config_pb2 as oip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A manifest without accuracy and certificate; the whole configuration; and, by tensor, a client's axes."""
+    """A manifest without accuracy and certificate; the whole configuration; and, by tensor, a client's axes.
+
+    `untimed` are the tensors as they are where nothing says which axis is time; None where that is known.
+    """
 
     model: Model
     config: oip.ModelConfig
     client_axes: Mapping[str, Axes]
+    untimed: Untimed | None = None
 
 
 def describe(config: Path | None, session: ort.InferenceSession) -> Description:
@@ -50,9 +58,39 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
     told = read(config) if config is not None else infer(graph)
     complete(told, graph)
     reader = Reader(told, graph)
-    sequences = told.sequence_batching
     reader.parameters.check([*graph.inputs, *graph.defaults, *graph.outputs])
-    roles = reader.roles()
+    try:
+        roles = reader.roles() if _may_have_time(reader.parameters) else None
+    except TimeAxisUnknownError:
+        if reader.parameters.of_time:  # who says something of time has to say all
+            raise
+        roles = None
+    if roles is None:
+        return _as_it_is(told, reader.parameters, graph, folder)
+    return _timed(told, reader, roles, graph, session, folder)
+
+
+def _may_have_time(parameters: Parameters) -> bool:
+    if not parameters.has_time_axis and parameters.of_time:
+        raise ManifestError(f"{FILE}: parameter time_axis is false, and {parameters.of_time[0]} says something of time")
+    return parameters.has_time_axis
+
+
+def _as_it_is(told: oip.ModelConfig, parameters: Parameters, graph: GraphTensors, folder: Path | None) -> Description:
+    untimed = read_untimed(told, parameters, graph, folder / FOLDER if folder is not None else None)
+    model = Model(name=told.name, causal=True, signature=signature_of(untimed))
+    return Description(model=model, config=told, client_axes={}, untimed=untimed)
+
+
+def _timed(
+    told: oip.ModelConfig,
+    reader: Reader,
+    roles: Roles,
+    graph: GraphTensors,
+    session: ort.InferenceSession,
+    folder: Path | None,
+) -> Description:
+    sequences = told.sequence_batching
     states = States(sequences.state, reader.parameters, graph, batched=reader.batched)
     signature = Signature(
         frames=roles.frames.spec(per_frame=True),

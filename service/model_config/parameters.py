@@ -21,6 +21,8 @@ FRAMES_INPUT = "frames_input"
 TOKEN_COUNT = "token_count"  # noqa: S105  # no password
 # "true" when no output depends on a later frame.
 CAUSAL = "causal"
+# "false" when no axis is time: the graph is run as it is.
+TIME_AXIS = "time_axis"
 # Of one tensor each: the words of its axes, a value in JSON, "true" when it has an entry for every frame.
 LAYOUT, CONSTANT, PER_FRAME = "layout.", "constant.", "per_frame."
 _MOST_TOKENS = 2**31
@@ -72,6 +74,17 @@ class Parameters:
     def causal(self, *, default: bool) -> bool:
         """Tell whether no output depends on a later frame."""
         return self._flag(CAUSAL, default=default)
+
+    @property
+    def has_time_axis(self) -> bool:
+        """Tell whether a time axis is to be looked for."""
+        return self._flag(TIME_AXIS, default=True)
+
+    @property
+    def of_time(self) -> list[str]:
+        """Names of the parameters that say something of the sequence or its axes."""
+        named = {LENGTH_INPUT, FRAMES_INPUT, TOKEN_COUNT, CAUSAL}
+        return [name for name in self._given if name in named or name.startswith((LAYOUT, PER_FRAME))]
 
     def layout(self, tensor: str) -> list[str] | None:
         """Give one word for each axis of a tensor; None when it isn't said."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _BATCH, _TIME = "batch", "time"
 
 
+class TimeAxisUnknownError(ManifestError):
+    """Several axes vary, and nothing says which one is time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Told:
     """What is told of one tensor. `dims` are without the batch axis when `batched`; `reshape` None: the graph has them.
@@ -55,7 +59,7 @@ def resolve(told: Told, found: GraphTensor) -> Tensor:
     sizes = list(inner)
     if told.batched and batch is not None:
         sizes.insert(batch, -1)
-    resolved = _held_against(told, sizes, found)
+    resolved = held_against(told.name, sizes, found, batched=told.batched)
     if batch is not None and resolved[batch] > 1:
         raise ManifestError(f"{told.name!r} has {resolved[batch]} rows in the graph, always")
     return _tensor(told, resolved, batch, time)
@@ -87,21 +91,27 @@ def _usual_time(told: Told, inner: tuple[int, ...]) -> int | None:
     if told.batched:
         return 1 + inner.index(-1) if inner[0] == -1 or told.reshape is not None else None
     if inner.count(-1) > 1:
-        raise ManifestError(
+        raise TimeAxisUnknownError(
             f"{FILE}: {told.name!r} has several axes that vary, {list(inner)}: say which one is time, "
             f'and which one batch, by the parameter "layout.{told.name}", for instance "batch time feature"'
         )
     return inner.index(-1)
 
 
-def _held_against(told: Told, sizes: list[int], found: GraphTensor) -> tuple[int, ...]:
+def held_against(name: str, sizes: list[int], found: GraphTensor, *, batched: bool) -> tuple[int, ...]:
+    """Give the sizes of a tensor's axes, from what is told and what the graph says; -1 where neither does.
+
+    Raises:
+        ManifestError: they contradict each other.
+
+    """
     if not found.sizes:
         return tuple(sizes)
     fits = len(sizes) == len(found.sizes)
     if not fits or any(-1 not in pair and pair[0] != pair[1] for pair in zip(sizes, found.sizes, strict=True)):
-        batch = ", its batch axis included" if told.batched else ""
+        batch = ", its batch axis included" if batched else ""
         raise ManifestError(
-            f"{FILE}: {told.name!r} has shape {sizes} by its dims{batch}, and {list(found.sizes)} in the graph"
+            f"{FILE}: {name!r} has shape {sizes} by its dims{batch}, and {list(found.sizes)} in the graph"
         )
     return tuple(max(pair) for pair in zip(sizes, found.sizes, strict=True))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.model_config import LENGTH_INPUT
 from service.oip.datatypes import config_type_of, word_of
+from service.oip.model_view import ModelView
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip import model_config_pb2 as config
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from service.engine.servable import Servable
+    from service.engine.untimed import WholeTensor
     from service.handlers.call import Call
-    from service.oip.model_view import ModelView
     from service.oip.parts import Parts
     from service.oip.port import Port
 
@@ -58,7 +59,7 @@ async def model_config(parts: Parts, call: Call, request: pb.ModelConfigRequest)
 
 
 def _own_config(parts: Parts, servable: Servable) -> config.ModelConfig:
-    view = parts.view(servable)
+    view = ModelView(servable)
     told = config.ModelConfig(
         name=servable.name,
         platform=_PLATFORM,
@@ -84,7 +85,7 @@ def _found(parts: Parts, call: Call, name: str, version: str) -> Servable:
     return servable
 
 
-def _tensors(ports: Iterable[Port]) -> list[pb.ModelMetadataResponse.TensorMetadata]:
+def _tensors(ports: Iterable[Port | WholeTensor]) -> list[pb.ModelMetadataResponse.TensorMetadata]:
     return [
         pb.ModelMetadataResponse.TensorMetadata(name=port.name, datatype=word_of(port.dtype), shape=port.shape)
         for port in ports

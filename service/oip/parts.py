@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from service.oip.model_view import ModelView
+from service.oip.untimed_view import UntimedView
 
 if TYPE_CHECKING:
     from service.engine.servable import Servable
@@ -25,7 +26,7 @@ class Parts:
     keeper: Keeper
     health: Health
     max_rows: int
-    _views: WeakKeyDictionary[Servable, ModelView] = field(default_factory=WeakKeyDictionary)
+    _views: WeakKeyDictionary[Servable, ModelView | UntimedView] = field(default_factory=WeakKeyDictionary)
 
     def resolve(self, name: str, version: str) -> Servable:
         """Return a version that can be called, by number or label; none stands for the one that most callers get.
@@ -50,11 +51,13 @@ class Parts:
         promised = servable.description.config.max_batch_size if servable.description is not None else 0
         return max(self.max_rows, promised)
 
-    def view(self, servable: Servable) -> ModelView:
+    def view(self, servable: Servable) -> ModelView | UntimedView:
         """Return how a version looks to the protocol."""
         view = self._views.get(servable)
         if view is None:
-            view = self._views[servable] = ModelView(servable)
+            untimed = servable.description.untimed if servable.description is not None else None
+            view = ModelView(servable) if untimed is None else UntimedView(untimed)
+            self._views[servable] = view
         return view
 
 

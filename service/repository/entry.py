@@ -57,7 +57,7 @@ class Entry:
             name=self.name,
             version=self.version,
             state=self.state,
-            reason=self.cause,
+            reason=self.cause or (self.servable.warm_up_fault if self.servable is not None else ""),
             control=known is not None and known.manifest.control,
         )
 

@@ -35,6 +35,8 @@ async def loaded(
         return None, "internal error while it was loaded"
     if servable.probe_fault:
         _log.warning("no probe, normalisers go unwatched", model=name, version=version, cause=servable.probe_fault)
+    if servable.warm_up_fault:
+        _log.warning("warm-up failed", model=name, version=version, cause=servable.warm_up_fault)
     if servable.certificate_fault:
         _log.warning("certificate ignored", model=name, version=version, cause=servable.certificate_fault)
     _log.info("model ready", model=name, version=version, certificate=servable.certificate)

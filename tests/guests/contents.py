@@ -150,3 +150,28 @@ UNTOLD = Guest(
     feed=lambda chunk: {"x": chunk[None]},
     outputs={"y": 1, "top": 1},
 )
+
+MASKED = Guest(
+    name="masked",
+    graph="""masked (int32[B,T] x, bool[B,T] skip, float[B,1] s) => (float[B,T] y, bool[B,T] taken, float[B,1] s_next) {
+  one = Constant <value = int64 {1}> ()
+  last = Constant <value = int64[1] {-1}> ()
+  none = Constant <value = float {0.0}> ()
+  number = Cast <to = 1> (x)
+  kept = Where (skip, none, number)
+  sums = CumSum (kept, one)
+  y = Add (sums, s)
+  s_next = Gather <axis = 1> (y, last)
+  taken = Not (skip)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_INT32 dims: [ -1 ] }\n'
+    'input { name: "skip" data_type: TYPE_BOOL dims: [ -1 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ -1 ] }\n'
+    'output { name: "taken" data_type: TYPE_BOOL dims: [ -1 ] }\n'
+    f"sequence_batching {{ {state('s', 's_next', '1')} }}\n",
+    frames=lambda rng, count: rng.integers(-9, 9, count).astype(np.int32),
+    feed=lambda chunk: {"x": chunk[None], "skip": (chunk % 3 == 0)[None]},
+    outputs={"y": 1, "taken": 1},
+    states={"s": ("s_next", np.zeros((1, 1), np.float32))},
+    inputs={"skip": lambda chunk: chunk % 3 == 0},
+)

@@ -8,7 +8,10 @@ import pytest
 from demo.elsewhere.sequences import Sequence, at_random, joined, numbers_that_differ, singly
 
 LETTERS = Sequence(
-    frames=np.arange(40, dtype=np.float32), along={"hint": np.arange(40)}, beside={"voice": np.ones(3, np.float32)}
+    frames=np.arange(40, dtype=np.float32),
+    along={"hint": np.arange(40)},
+    beside={"voice": np.ones(3, np.float32)},
+    begins={"memory": np.ones((1, 2), np.float32)},
 )
 
 
@@ -17,6 +20,7 @@ def test_pieces_join_to_the_whole(bounds: list[int]) -> None:
     pieces = LETTERS.cut(bounds)
     assert len(pieces) == len(bounds) + 1
     assert all(len(piece) > 0 and np.array_equal(piece.beside["voice"], np.ones(3)) for piece in pieces)
+    assert [list(piece.begins) for piece in pieces] == [["memory"], *[[] for _ in bounds]]  # only a sequence begins
     whole = joined({"frames": piece.frames, **piece.along} for piece in pieces)
     assert numbers_that_differ(whole, {"frames": LETTERS.frames, **LETTERS.along}) == 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.engine.runner import Runner
 from service.engine.servable import LoadPolicy, load_servable
 from service.engine.warm_up import zeros
 from service.manifest import ManifestError
@@ -40,7 +41,18 @@ REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
     "too-few-words": (BATCH_SECOND, "time batch feature", "time batch", ("'x'", "2 words")),
     "state-in-time": (BATCH_SECOND, "layer batch hidden", "time batch hidden", ("'s'", "time axis")),
     "a-layout-of-nothing": (BATCH_SECOND, "layout.x", "layout.z", ("layout.z",)),
-    "several-that-vary": (UNTOLD, "", 'max_batch_size: 0 input { name: "x" }', ("'x'", "layout.x", "time")),
+    "several-that-vary": (
+        UNTOLD,
+        "",
+        f'max_batch_size: 0 input {{ name: "x" }} {parameter("causal", "true")}',
+        ("'x'", "layout.x", "time"),
+    ),
+    "no-time-but-a-layout": (
+        BATCH_SECOND,
+        "max_batch_size: 4",
+        f'max_batch_size: 4 {parameter("time_axis", "false")}',
+        ("time_axis", "layout."),
+    ),
     "no-such-frames": (FURTHER, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
     "an-odd-flag": (TOLD, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
     "tokens-of-floats": (
@@ -208,6 +220,7 @@ def test_the_documented_examples_are_true(tmp_path: Path, name: str) -> None:
     guest = Guest(name=name, graph=DOCUMENTED[name], config=text, frames=UNTOLD.frames, feed=UNTOLD.feed, outputs={})
     path = guest.write(tmp_path)
     servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name=name, version=1)
+    assert isinstance(servable.runner, Runner)
     (result,) = servable.runner.run([zeros(servable.runner.graph, 5)])
     assert result.outputs.shape == {"voice": (5, 1), "scores": (5, 12)}[name]
     assert {name: array.shape for name, array in result.more.items()} in ({}, {"energy": (5,)})

@@ -1,0 +1,180 @@
+"""A graph of which nobody says which axis is time: run as it is, a request a run, tensors as callers send them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.engine.beside import WHOLE, Beside
+from service.engine.further import value_of
+from service.engine.refusal import in_words
+from service.engine.row import Row, RowResult, RunSeconds
+from service.engine.session import run_options
+from service.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import onnxruntime as ort
+    from numpy.typing import NDArray
+
+    from service.engine.beside import Position
+    from service.engine.graph import States
+    from soloist.v1.model_pb2 import ControlSpec
+
+# Elements that an axis of which the size isn't told has in a first run.
+_VARYING = (1, 2, 16, 64)
+_ONE = np.zeros(1, np.bool_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeTensor:
+    """A tensor with all of its axes, -1 varies: `shape` for callers, `inside` in the graph. It may be `optional`."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    inside: tuple[int, ...]
+    optional: bool = False
+
+    def inward(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Give an array of `shape` the form that the graph wants."""
+        return array if self.shape == self.inside else array.reshape(_filled(self.inside, self.shape, array.shape))
+
+    def outward(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Inverse of `inward`."""
+        return array if self.shape == self.inside else array.reshape(_filled(self.shape, self.inside, array.shape))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeState:
+    """A state: the graph's input and the output that it comes back from, and what it is at first."""
+
+    tensor: WholeTensor
+    output: str
+    initial: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untimed:
+    """The tensors of one graph. With a `max_batch_size` above 0 the first axis of each is the batch; 0: none is."""
+
+    max_batch_size: int
+    inputs: Sequence[WholeTensor]
+    outputs: Sequence[WholeTensor]
+    states: Sequence[WholeState] = ()
+    controls: Sequence[tuple[ControlSpec, WholeTensor]] = ()
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def rows_of(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        """Tell the rows of a request; one where there is no batch axis."""
+        first = next((arrays[each.name] for each in self.inputs if each.name in arrays), None)
+        return 1 if not self.max_batch_size or first is None or not first.ndim else int(first.shape[0])
+
+
+class UntimedRunner:
+    """Runs one request after the other. May run on several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, untimed: Untimed) -> None:
+        self.untimed = untimed
+        self._session = session
+        self._wanted = [each.name for each in untimed.outputs] + [each.output for each in untimed.states]
+        self._inputs = {each.name: each for each in untimed.inputs}
+        self.state_bytes = sum(int(each.initial.nbytes) for each in untimed.states)
+
+    def initial_states(self) -> States:
+        """Give what the model carries when nothing came before."""
+        return {each.tensor.name: each.initial for each in self.untimed.states}
+
+    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+        """Answer requests, each by a run of its own: a request counts as one frame, [1, …].
+
+        Raises:
+            ServiceError: GRAPH_REFUSED.
+
+        """
+        return [self._run(row) for row in rows]
+
+    def _run(self, row: Row) -> RowResult:
+        began = time.perf_counter()
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in row.beside.inputs.items())
+        try:
+            feed = self._feed(row)
+            largest = max(feed.values(), key=lambda array: array.size, default=_ONE)
+            found = self._session.run(self._wanted, feed, run_options(largest.reshape(1, -1)))
+            results = dict(zip(self._wanted, found, strict=True))
+            outputs = {each.name: each.outward(results[each.name])[None] for each in self.untimed.outputs}
+        except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+            if type(error).__module__.startswith("onnxruntime") or isinstance(error, ValueError):
+                raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=in_words(error)) from error
+            raise
+        states = {each.tensor.name: results[each.output] for each in self.untimed.states}
+        for name, state in states.items():
+            if state.shape != feed[name].shape:
+                cause = f"state {name!r} comes back as {list(state.shape)}, and was {list(feed[name].shape)}"
+                raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=cause)
+        first, *more = outputs
+        return RowResult(
+            outputs=outputs[first],
+            states=states,
+            run=RunSeconds(graph=time.perf_counter() - began),
+            more={name: outputs[name] for name in more},
+        )
+
+    def _feed(self, row: Row) -> dict[str, NDArray[Any]]:
+        untimed, sent = self.untimed, row.beside.inputs
+        rows = untimed.rows_of(sent)
+        feed = {name: self._inputs[name].inward(array) for name, array in sent.items()}
+        for name, constant in untimed.constants.items():
+            leading = (rows,) if untimed.max_batch_size else ()
+            feed[name] = np.broadcast_to(constant, leading + constant.shape)
+        for state in untimed.states:
+            before = row.states[state.tensor.name]
+            if untimed.max_batch_size and before.shape[:1] == (1,) != (rows,):
+                before = np.repeat(before, rows, axis=0)
+            feed[state.tensor.name] = before
+        for control, tensor in untimed.controls:
+            leading_rows = rows if untimed.max_batch_size else 1
+            shape = [leading_rows if size == -1 else size for size in tensor.inside]
+            feed[tensor.name] = np.full(shape, value_of(control, row.beside.position), tensor.dtype)
+        return feed
+
+
+def untimed_row(inputs: Mapping[str, NDArray[Any]], states: States, position: Position = WHOLE) -> Row:
+    """Make a request's row: it counts as one frame, whatever it holds."""
+    return Row(frames=_ONE, states=states, beside=Beside(inputs=inputs, position=position))
+
+
+def warm_up_untimed(runner: UntimedRunner) -> str:
+    """Run zeros of several sizes until a run succeeds; return why none did, else nothing."""
+    fault = ""
+    for varying in _VARYING:
+        try:
+            runner.run([untimed_row(_zeros(runner.untimed, varying), runner.initial_states())])
+        except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+            fault = fault or str(error.facts["cause"] if isinstance(error, ServiceError) else in_words(error))
+        else:
+            return ""
+    return f"a first run with made-up inputs failed: {fault}"
+
+
+def _zeros(untimed: Untimed, varying: int) -> dict[str, NDArray[Any]]:
+    batched = untimed.max_batch_size > 0
+    return {
+        each.name: np.zeros(_invented_shape(each.shape, varying, batched=batched), each.dtype)
+        for each in untimed.inputs
+        if not each.optional and each.name not in untimed.constants
+    }
+
+
+def _invented_shape(shape: tuple[int, ...], varying: int, *, batched: bool) -> list[int]:
+    return [1 if batched and not axis else varying if size == -1 else size for axis, size in enumerate(shape)]
+
+
+def _filled(wanted: tuple[int, ...], template: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
+    """Say `wanted` with the sizes that `shape` has where `template` leaves them open, in order."""
+    open_sizes = iter([size for told, size in zip(template, shape, strict=True) if told == -1])
+    return [next(open_sizes, -1) if size == -1 else size for size in wanted]
