@@ -101,7 +101,7 @@ def test_a_client_of_grpc_that_pings_keeps_its_quiet_stream(quiet: RunningServer
         assert not ended.wait(4.5)
         finish.set()
         assert next(call).HasField("closed")
-    assert call.code() is grpc.StatusCode.OK
+        assert call.code() is grpc.StatusCode.OK
 
 
 def test_the_bound_can_be_set_and_no_other_value(quiet: RunningServer, tmp_path: Path) -> None:
