@@ -9,14 +9,13 @@ from collections.abc import Sequence as Listed
 from io import BytesIO
 
 import numpy as np
-import onnxruntime as ort
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from demo.elsewhere.guest import Guest, as_they_are
 from demo.elsewhere.loops import Chunks, Loop
 from demo.elsewhere.parts import OCR_LINE, OCR_PAGE, TABLE
 from demo.elsewhere.sequences import Array, Outputs, Sequence
+from service.onnx_runtime import ort
+from soloist.cli.plotting import Bbox, Figure
 
 _DOTS_AN_INCH = 100
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of colours, where the table's model was trained

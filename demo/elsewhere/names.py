@@ -6,13 +6,13 @@ import json
 from functools import cache
 
 import numpy as np
-import onnxruntime as ort
 
 from demo.elsewhere.fetching import where
 from demo.elsewhere.guest import Guest, as_they_are, one_row
 from demo.elsewhere.loops import Chunks
 from demo.elsewhere.parts import NAME_DECODER, NAME_ENCODER, NAME_LETTERS
 from demo.elsewhere.sequences import Array, Outputs, Sequence
+from service.onnx_runtime import ort
 
 _NAMES = ("عبدالرحمن", "فاطمة")
 _PADDED = 2  # letters of padding after the second name, which the mask leaves out

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-__all__ = ["Figure", "Line2D", "PercentFormatter", "mpl"]
+__all__ = ["Bbox", "Figure", "Line2D", "PercentFormatter", "mpl"]
 
 _VARIABLES = ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
@@ -37,3 +37,4 @@ with _caches_aside():
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import PercentFormatter
+    from matplotlib.transforms import Bbox
