@@ -14,9 +14,9 @@ from service.engine.session import ModelFileError, open_session
 from service.engine.untimed import UntimedRunner, warm_up_untimed
 from service.engine.warm_up import warm_up
 from service.errors import Reason, ServiceError
-from service.manifest import has_manifest, read_manifest
+from service.manifest import ManifestError, has_manifest, read_manifest
 from service.model_config import FILE as CONFIG_FILE
-from service.model_config import describe
+from service.model_config import FilenameError, describe, model_filename
 from soloist.v1 import certificate_pb2 as pb
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ class Servable:
     certificate_fault: str = ""
     warm_up_fault: str = ""
 
+    def idle_seconds(self, usual: float) -> float:
+        """Give the silence after which a sequence ends: what its configuration says, else the server's."""
+        told = self.description.config.sequence_batching.max_sequence_idle_microseconds if self.description else 0
+        return told / 1e6 or usual
+
     def require_time_axis(self) -> Runner:
         """Return what runs frames.
 
@@ -100,6 +105,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         ManifestError: it doesn't say truthfully what it is.
 
     """
+    _check_filename(path)
     session = open_session(path)
     description = _description(path, session)
     manifest = description.model if description is not None else read_manifest(session)
@@ -154,6 +160,23 @@ def _untimed(path: Path, description: Description, untimed: Untimed, session: or
         certificate_fault="which axis is time isn't told, so nothing can be proved" if has_certificate else "",
         warm_up_fault=warm_up_untimed(runner),
     )
+
+
+def _check_filename(path: Path) -> None:
+    """See that a configuration names a file that may be served, and can be read where that is the only way to one.
+
+    Raises:
+        ManifestError: it doesn't.
+
+    """
+    config = path.parent.parent / CONFIG_FILE
+    try:
+        model_filename(config)
+    except FilenameError:
+        raise
+    except ManifestError:
+        if not path.exists():
+            raise
 
 
 def _description(path: Path, session: ort.InferenceSession) -> Description | None:

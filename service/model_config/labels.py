@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING
 
 from service.manifest import ManifestError
@@ -11,6 +12,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.model_config.tensor import Tensor
+
+
+class UndecodableError(ValueError):
+    """A line isn't UTF-8; the text says which."""
+
+
+def lines_of(content: bytes) -> list[str]:
+    """Split a text at LF, and keep every line byte for byte, but for one CR at its end and a byte order mark at first.
+
+    A space, and what Unicode calls a line's end, may be a class of its own: dictionaries of letters have them.
+
+    Raises:
+        UndecodableError: a line isn't UTF-8.
+
+    """
+    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if not lines[-1]:
+        lines.pop()  # behind the last LF there is no further line
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(line.removesuffix(b"\r").decode())
+        except UnicodeDecodeError as error:
+            raise UndecodableError(f"line {number} isn't UTF-8: {error.reason}") from error
+    return found
 
 
 def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
@@ -25,10 +51,10 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file!r}, which is no file beside it")
     try:
-        lines = (folder / file).read_text(encoding="utf-8-sig").splitlines()
+        lines = lines_of((folder / file).read_bytes())
     except OSError as error:
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except UndecodableError as error:
         raise ManifestError(f"{file}, the labels of {output.name!r}, is no text: {error}") from error
     classes = output.outside
     if len(classes) != 1 or classes[0] == -1:
@@ -38,4 +64,4 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
         )
     if len(lines) != classes[0]:
         raise ManifestError(f"{file} has {len(lines)} lines, and {output.name!r} {classes[0]} classes")
-    return [line.strip() for line in lines]
+    return lines

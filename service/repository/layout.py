@@ -1,4 +1,4 @@
-"""How a repository lies on disk: <model>/<version>/model.onnx, versions are whole numbers from 1."""
+"""How a repository lies on disk: <model>/<version>/model.onnx, or the file that <model>/config.pbtxt names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "model.onnx"
+from service.manifest import ManifestError
+from service.model_config import FILE as CONFIG_FILE
+from service.model_config import MODEL_FILE, model_filename
+
+FILE = MODEL_FILE
 # What tells one content of a file from another without reading it: inode, time of change in ns, size.
 Stamp = tuple[int, int, int]
 
@@ -42,11 +46,19 @@ def _locations(repository: Path) -> Iterator[Location]:
     for model in repository.iterdir():
         if model.name.startswith(".") or not model.is_dir():
             continue
+        file = _file_of(model)
         for version in model.iterdir():
             # One name for one version: "01" would be a second 1.
             if version.name.isdecimal() and version.name == str(int(version.name)) != "0" and version.is_dir():
-                path = version / FILE
+                path = version / file
                 yield Location(name=model.name, version=int(version.name), path=path, stamp=_stamp(path))
+
+
+def _file_of(model: Path) -> str:
+    try:
+        return model_filename(model / CONFIG_FILE)
+    except (ManifestError, OSError):  # told when a version is loaded
+        return FILE
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from google.protobuf import text_format
-
-from soloist.oip import model_config_pb2 as oip
+from service.manifest import ManifestError
+from service.model_config import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +50,11 @@ def configured(config: Path) -> VersionPolicy | None:
 
     """
     try:
-        policy = text_format.Parse(config.read_text(), oip.ModelConfig()).version_policy
-    except FileNotFoundError:
-        return None
-    except (OSError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise VersionPolicyError(f"{config.name}: {error}") from error
+        if not config.exists():
+            return None
+        policy = parse(config).version_policy
+    except (OSError, ManifestError) as error:
+        raise VersionPolicyError(str(error)) from error
     match policy.WhichOneof("policy_choice"):
         case "all":
             return VersionPolicy()
