@@ -68,6 +68,11 @@ class Servable:
     certificate_fault: str = ""
     warm_up_fault: str = ""
 
+    def idle_seconds(self, usual: float) -> float:
+        """Give the silence after which a sequence ends: what its configuration says, else the server's."""
+        told = self.description.config.sequence_batching.max_sequence_idle_microseconds if self.description else 0
+        return told / 1e6 or usual
+
     def require_time_axis(self) -> Runner:
         """Return what runs frames.
 

@@ -53,6 +53,7 @@ async def stream(
         session.shadow = serving.shadows.begin(servable)
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
+        idle_seconds = servable.idle_seconds(idle_seconds)
         while (message := await _next(requests, idle_seconds)).WhichOneof("message") != "close":
             result = await _answer(serving, call, session, _expect_chunk(message), opening.output_selection)
             call.first_output_at = call.first_output_at or time.perf_counter()

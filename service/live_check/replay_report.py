@@ -16,7 +16,8 @@ from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.live_check.capsule import Capsule, CapsuleError, Header, read
 from service.live_check.replay import Replay, replay
 from service.manifest import ManifestError
-from service.repository.layout import FILE
+from service.model_config import FILE as CONFIG_FILE
+from service.model_config import MODEL_FILE, model_filename, parse
 from soloist.json_text import json_text
 from soloist.v1.certificate_pb2 import Fingerprint
 
@@ -45,7 +46,10 @@ def run(path: Path, *, repository: Path | None, model: Path | None, seed: int, a
 
 
 def _in_repository(repository: Path, header: Header) -> Path:
-    return repository / header.model / str(header.version) / FILE
+    model = repository / header.model
+    config = model / CONFIG_FILE
+    name = model_filename(parse(config)) if config.is_file() else MODEL_FILE
+    return model / str(header.version) / name
 
 
 def _load(file: Path, header: Header) -> Servable:

@@ -4,7 +4,7 @@ The format is that of servers of the Open Inference Protocol; docs/models-made-e
 """
 
 from service.model_config.description import Description, describe
-from service.model_config.file import FILE
+from service.model_config.file import FILE, MODEL_FILE, model_filename, parse
 from service.model_config.parameters import LENGTH_INPUT
 
-__all__ = ["FILE", "LENGTH_INPUT", "Description", "describe"]
+__all__ = ["FILE", "LENGTH_INPUT", "MODEL_FILE", "Description", "describe", "model_filename", "parse"]

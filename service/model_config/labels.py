@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING
 
 from service.manifest import ManifestError
@@ -13,11 +14,36 @@ if TYPE_CHECKING:
     from service.model_config.tensor import Tensor
 
 
+class UndecodableError(ValueError):
+    """A line isn't UTF-8; the text says which."""
+
+
+def lines_of(content: bytes) -> list[str]:
+    """Split a text at LF, and keep every line byte for byte, but for one CR at its end and a byte order mark at first.
+
+    A space, and what Unicode calls a line's end, may be a class of its own: dictionaries of letters have them.
+
+    Raises:
+        UndecodableError: a line isn't UTF-8.
+
+    """
+    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if not lines[-1]:
+        lines.pop()  # behind the last LF there is no further line
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(line.removesuffix(b"\r").decode())
+        except UnicodeDecodeError as error:
+            raise UndecodableError(f"line {number} isn't UTF-8: {error.reason}") from error
+    return found
+
+
 def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     """Read the names of an output's classes, by index of its last axis; none where no file is told.
 
     Raises:
-        ManifestError: the file isn't there, isn't UTF-8, or doesn't have a line for each class.
+        ManifestError: the file isn't there, or doesn't have a line for each class.
 
     """
     if not file:
@@ -25,10 +51,11 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file!r}, which is no file beside it")
     try:
-        content = (folder / file).read_bytes()
+        lines = lines_of((folder / file).read_bytes())
     except OSError as error:
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file}: {error.strerror}") from error
-    lines = _lines(content, file)
+    except UndecodableError as error:
+        raise ManifestError(f"{file}, the labels of {output.name!r}, is no text: {error}") from error
     classes = output.outside
     if len(classes) != 1 or classes[0] == -1:
         raise ManifestError(
@@ -38,18 +65,3 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if len(lines) != classes[0]:
         raise ManifestError(f"{file} has {len(lines)} lines, and {output.name!r} {classes[0]} classes")
     return lines
-
-
-def _lines(content: bytes, file: str) -> list[str]:
-    """Split at line feeds, and drop the carriage return before one.
-
-    All else is part of a name: a name may be a space, and may hold what Unicode takes for a line's end.
-    """
-    try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ManifestError(f"{file}, line {line}, is not UTF-8: {error.reason}") from error
-    if not lines[-1]:  # the last name's own line feed begins no other
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]

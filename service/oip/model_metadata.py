@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.model_config import LENGTH_INPUT
+from service.model_config import LENGTH_INPUT, MODEL_FILE
 from service.oip.datatypes import config_type_of, word_of
 from service.oip.model_view import ModelView
 from soloist.oip import grpc_service_pb2 as pb
@@ -51,9 +51,12 @@ async def model_config(parts: Parts, call: Call, request: pb.ModelConfigRequest)
     """
     servable = _found(parts, call, request.name, request.version)
     if servable.description is not None:
-        told = config.ModelConfig(platform=_PLATFORM, backend=_BACKEND, default_model_filename="model.onnx")
+        told = config.ModelConfig(platform=_PLATFORM, backend=_BACKEND, default_model_filename=_file_of(servable))
         told.MergeFrom(servable.description.config)
         told.name = servable.name
+        if told.HasField("sequence_batching"):
+            idle_seconds = servable.idle_seconds(parts.sequences.idle_seconds)
+            told.sequence_batching.max_sequence_idle_microseconds = round(idle_seconds * 1e6)
         return pb.ModelConfigResponse(config=told)
     return pb.ModelConfigResponse(config=_own_config(parts, servable))
 
@@ -65,7 +68,7 @@ def _own_config(parts: Parts, servable: Servable) -> config.ModelConfig:
         platform=_PLATFORM,
         backend=_BACKEND,
         max_batch_size=parts.max_rows,
-        default_model_filename="model.onnx",
+        default_model_filename=_file_of(servable),
         input=[_input(port) for port in view.inputs],
         output=[
             config.ModelOutput(name=port.name, data_type=config_type_of(port.dtype), dims=port.dims)
@@ -83,6 +86,10 @@ def _found(parts: Parts, call: Call, name: str, version: str) -> Servable:
     servable = parts.resolve(name, version)
     call.model, call.version = servable.name, str(servable.version)
     return servable
+
+
+def _file_of(servable: Servable) -> str:
+    return servable.path.name if servable.path is not None else MODEL_FILE
 
 
 def _tensors(ports: Iterable[Port | WholeTensor]) -> list[pb.ModelMetadataResponse.TensorMetadata]:

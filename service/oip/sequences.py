@@ -30,11 +30,12 @@ class Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Place:
-    """One sequence: its session once it has begun, the requests that take turns at it, when it was used last."""
+    """One sequence: its session once it has begun, the requests that take turns at it, when it ends unused."""
 
     session: Session | None = None
     users: int = 0
-    used_at: float = 0.0
+    idle_seconds: float = 0.0
+    timer: asyncio.TimerHandle | None = None
     turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -66,6 +67,7 @@ class Turn:
 
         """
         self._place.session = self._sequences.begin(self._key, servable)
+        self._place.idle_seconds = servable.idle_seconds(self._sequences.idle_seconds)
         return self._place.session
 
     def end(self, reason: str) -> None:
@@ -79,16 +81,18 @@ class Sequences:
     def __init__(self, sessions: Sessions, *, idle_seconds: float) -> None:
         self._sessions = sessions
         self.idle_seconds = idle_seconds
-        # The least recently used comes first.
-        self._places: OrderedDict[Key, _Place] = OrderedDict()
-        self._evicted: OrderedDict[Key, None] = OrderedDict()
-        self._timer: asyncio.TimerHandle | None = None
+        self._places: dict[Key, _Place] = {}
+        # Those that ended unused, and after how many seconds.
+        self._evicted: OrderedDict[Key, float] = OrderedDict()
 
     @asynccontextmanager
     async def turn(self, key: Key) -> AsyncIterator[Turn]:
         """Hold a sequence for one request; the others of it wait, and get their turns in the order they came."""
         place = self._places.setdefault(key, _Place())
         place.users += 1
+        if place.timer is not None:
+            place.timer.cancel()
+            place.timer = None
         try:
             async with place.turns:
                 yield Turn(self, key, place)
@@ -100,7 +104,7 @@ class Sequences:
         """Say why there is no such sequence."""
         facts = {"model": key.model, "sequence": repr(key.sequence_id)}
         if key in self._evicted:
-            return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=self.idle_seconds)
+            return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=self._evicted[key])
         return ServiceError(Reason.SEQUENCE_NOT_FOUND, **facts)
 
     def begin(self, key: Key, servable: Servable) -> Session:
@@ -121,31 +125,17 @@ class Sequences:
             place.session = None
 
     def _leave(self, key: Key, place: _Place) -> None:
-        loop = asyncio.get_running_loop()
-        if place.session is not None:
-            place.used_at = loop.time()
-            self._places.move_to_end(key)
-            if self._timer is None:
-                self._timer = loop.call_at(place.used_at + self.idle_seconds, self._evict)
-        elif not place.users:
+        if place.users:
+            return
+        if place.session is None:
             del self._places[key]
+        else:
+            place.timer = asyncio.get_running_loop().call_later(place.idle_seconds, self._evict, key, place)
 
-    def _evict(self) -> None:
-        """End what nobody has used for too long, and come back when the next may be due."""
-        loop = asyncio.get_running_loop()
-        self._timer = None
-        now = loop.time()
-        while self._places:
-            key, place = next(iter(self._places.items()))
-            if place.used_at + self.idle_seconds > now:
-                self._timer = loop.call_at(place.used_at + self.idle_seconds, self._evict)
-                return
-            if place.users:
-                place.used_at = now
-                self._places.move_to_end(key)
-                continue
-            self.free(place, "idle")
-            del self._places[key]
-            self._evicted[key] = None
-            if len(self._evicted) > _REMEMBERED:
-                self._evicted.popitem(last=False)
+    def _evict(self, key: Key, place: _Place) -> None:
+        """End what nobody has used for too long."""
+        self.free(place, "idle")
+        del self._places[key]
+        self._evicted[key] = place.idle_seconds
+        if len(self._evicted) > _REMEMBERED:
+            self._evicted.popitem(last=False)

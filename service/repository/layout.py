@@ -1,4 +1,4 @@
-"""How a repository lies on disk: <model>/<version>/model.onnx, versions are whole numbers from 1."""
+"""How a repository lies on disk: <model>/<version>/model.onnx, or the file that <model>/config.pbtxt names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "model.onnx"
 _LARGEST_VERSION = 2**63 - 1  # what a message can tell
 _DEEPEST = 16  # folders in folders; a link may lead back
 # A file: its path in its folder, and what tells one content from another without reading it: inode, times of change of
 # content and of anything in ns, size. An editor may set the first time back, but not the second.
 _File = tuple[str, int, int, int, int]
+Files = tuple[_File, ...]
 
 
 class RepositoryError(Exception):
@@ -23,8 +23,8 @@ class RepositoryError(Exception):
 class Stamp:
     """All files that a version is made of: those in its own folder, and those that it shares with other versions."""
 
-    own: tuple[_File, ...]
-    shared: tuple[_File, ...] = ()
+    own: Files
+    shared: Files = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +86,12 @@ def version_folders(model: Path) -> tuple[dict[int, Path], str]:
     return found, fault
 
 
-def shared_files(model: Path, leave_out: str) -> tuple[_File, ...]:
+def shared_files(model: Path, leave_out: str) -> Files:
     """Return what is in a model's folder beside its versions, without the file `leave_out`."""
     return tuple(sorted(_files(model, lambda name: name == leave_out or _is_version(name))))
 
 
-def stamp(file: Path, shared: tuple[_File, ...]) -> Stamp | None:
+def stamp(file: Path, shared: Files) -> Stamp | None:
     """Return the stamp of the version whose graph is `file`; None while there is no such file."""
     if not os.path.lexists(file):
         return None

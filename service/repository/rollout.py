@@ -62,7 +62,9 @@ def read(model: Path) -> Rollout:
     try:
         text = (model / FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return NO_ROLLOUT
+        if not (model / FILE).is_symlink():
+            return NO_ROLLOUT
+        raise RolloutError(f"{FILE} is a link that leads nowhere") from None
     except OSError as error:  # its text says where the repository lies, which is not the callers' business
         raise RolloutError(f"{FILE}: {error.strerror}") from error
     except UnicodeDecodeError as error:

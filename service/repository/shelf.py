@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from service.manifest import ManifestError
 from service.model_config import FILE as CONFIG_FILE
+from service.model_config import MODEL_FILE, model_filename, parse
 from service.repository import layout, rollout, version_policy
 from service.repository.layout import Location
+from soloist.oip import model_config_pb2 as oip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from service.repository.layout import Files
     from service.repository.rollout import Rollout
     from service.repository.version_policy import VersionPolicy
 
@@ -53,23 +59,29 @@ def _shelf(name: str, folder: Path) -> Shelf:
         return Shelf(name=name, fault=error.strerror or "it can't be read")
     if not folders:
         return Shelf(name=name, stray=stray)
-    versions = _versions(name, folder, folders)
+    shared = layout.shared_files(folder, leave_out=rollout.FILE)
+    locations = partial(_locations, name, folders, shared)
     try:
+        config = _configuration(folder / CONFIG_FILE)
         return Shelf(
             name=name,
-            versions=versions,
-            policy=version_policy.configured(folder / CONFIG_FILE),
+            versions=locations(model_filename(config)),
+            policy=version_policy.configured(config),
             rollout=rollout.read(folder),
             stray=stray,
         )
-    except (version_policy.VersionPolicyError, rollout.RolloutError) as error:
-        return Shelf(name=name, versions=versions, fault=str(error), stray=stray)
+    except (ManifestError, rollout.RolloutError) as error:
+        return Shelf(name=name, versions=locations(MODEL_FILE), fault=str(error), stray=stray)
 
 
-def _versions(name: str, folder: Path, folders: Mapping[int, Path]) -> dict[int, Location]:
-    shared = layout.shared_files(folder, leave_out=rollout.FILE)
-    files = {version: found / layout.FILE for version, found in folders.items()}
+def _configuration(path: Path) -> oip.ModelConfig:
+    # A link that leads nowhere is there, and can't be read.
+    return parse(path) if os.path.lexists(path) else oip.ModelConfig()
+
+
+def _locations(name: str, folders: Mapping[int, Path], shared: Files, file: str) -> dict[int, Location]:
+    paths = {version: folder / file for version, folder in sorted(folders.items())}
     return {
-        version: Location(name=name, version=version, path=file, stamp=layout.stamp(file, shared))
-        for version, file in sorted(files.items())
+        version: Location(name=name, version=version, path=path, stamp=layout.stamp(path, shared))
+        for version, path in paths.items()
     }

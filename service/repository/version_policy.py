@@ -6,18 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from google.protobuf import text_format
-
-from soloist.oip import model_config_pb2 as oip
-
 if TYPE_CHECKING:
-    from pathlib import Path
+    from soloist.oip import model_config_pb2 as oip
 
 _ALL, _LATEST = "all", "latest:"
-
-
-class VersionPolicyError(Exception):
-    """A configuration can't be read; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +35,9 @@ def in_words(text: str) -> VersionPolicy:
     return VersionPolicy(listed=frozenset(int(version) for version in text.split(",")))
 
 
-def configured(config: Path) -> VersionPolicy | None:
-    """Read what a config.pbtxt says; None where there is no file, or it says nothing of versions.
-
-    Raises:
-        VersionPolicyError: it can't be read.
-
-    """
-    try:
-        policy = text_format.Parse(config.read_text(encoding="utf-8-sig"), oip.ModelConfig()).version_policy
-    except FileNotFoundError:
-        return None
-    except OSError as error:  # its text says where the repository lies, which is not the callers' business
-        raise VersionPolicyError(f"{config.name}: {error.strerror}") from error
-    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise VersionPolicyError(f"{config.name} can't be parsed: {error}") from error
+def configured(config: oip.ModelConfig) -> VersionPolicy | None:
+    """Return what a configuration says; None where it says nothing of versions."""
+    policy = config.version_policy
     match policy.WhichOneof("policy_choice"):
         case "all":
             return VersionPolicy()

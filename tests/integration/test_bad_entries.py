@@ -82,6 +82,16 @@ def _looped_labels(model: Path) -> None:
     (model / "labels.json").symlink_to("labels.json")
 
 
+def _labels_astray(model: Path) -> None:
+    Sums(name=model.name).write(model.parent)
+    (model / "labels.json").symlink_to("nowhere")
+
+
+def _config_astray(model: Path) -> None:
+    Sums(name=model.name).write(model.parent)
+    (model / "config.pbtxt").symlink_to("nowhere")
+
+
 # How it comes to be, and what is said of it.
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "lost+found": (_locked, "Permission denied"),
@@ -99,6 +109,12 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "no-text-labels": (_good_with("labels.json", b"\xff\xfe"), "labels.json"),
     "folder-of-labels": (_labels_are_a_folder, "labels.json: Is a directory"),
     "looped-labels": (_looped_labels, "labels.json"),
+    "labels-astray": (_labels_astray, "labels.json"),
+    "config-astray": (_config_astray, "config.pbtxt: No such file"),
+    "filename-elsewhere": (
+        _good_with("config.pbtxt", b'default_model_filename: "../1/model.onnx"'),
+        "'../1/model.onnx'",
+    ),
     "cut-config": (_good_with("config.pbtxt", b"version_policy {"), "config.pbtxt"),
     "no-text-config": (_good_with("config.pbtxt", b"\xff\xfe"), "config.pbtxt"),
 }

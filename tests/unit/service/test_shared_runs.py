@@ -12,7 +12,6 @@ import pytest
 from service.batcher.execution import execute
 from service.engine.beside import WHOLE, Beside, Position
 from service.engine.row import Row, RowResult
-from service.engine.runner import Runner
 from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.errors import Reason, ServiceError
 from tests.guests import (
@@ -129,9 +128,7 @@ def test_none_share_a_run_without_leave(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("guest", [NO_BATCH, RESHAPED, FURTHER, TOLD], ids=lambda guest: guest.name)
 def test_what_has_no_place_for_others_runs_alone(tmp_path: Path, guest: Guest) -> None:
-    runner = _load(guest, tmp_path).runner
-    assert isinstance(runner, Runner)
-    assert not runner.graph.takes_batches
+    assert not _load(guest, tmp_path).require_time_axis().graph.takes_batches
 
 
 def test_only_what_takes_so_many_frames_a_run_may_be_cut(tmp_path: Path) -> None:
