@@ -1,7 +1,6 @@
 """Owns where PyTorch's compiler would keep what it has compiled: a folder that is removed again.
 
-Nothing here is compiled, but the optimisers and the exporter import the compiler, which makes its folder in /tmp at
-once.
+Nothing here is compiled, but the optimisers and the exporter import the compiler, which makes its folder in /tmp.
 """
 
 from __future__ import annotations

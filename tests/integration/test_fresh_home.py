@@ -103,13 +103,12 @@ def test_a_server_that_answers_and_stops(fresh: Fresh, tmp_path: Path, monkeypat
     assert fresh.left() == []
 
 
-def test_train_export_and_quantise(fresh: Fresh, tmp_path: Path) -> None:
+def test_train_and_export(fresh: Fresh, tmp_path: Path) -> None:
     checkpoint, repository = tmp_path / "c.ckpt", tmp_path / "repository"
     named = ("--task", "vowels", "--architecture", "tcn", "--epochs", "1", "--out", checkpoint)
     for command in (
         ("train", *named),
         ("export", checkpoint, "--repository", repository),
-        ("quantise", "vowels-tcn-layer", "--repository", repository, "--method", "dynamic"),
     ):
         assert (done := fresh.run(*SOLOIST, *command)).returncode == 0, done.stderr
         assert fresh.left() == []

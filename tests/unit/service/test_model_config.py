@@ -133,7 +133,7 @@ def test_classes_have_the_names_of_their_file(tmp_path: Path, content: str, name
         (b"one\n", CLASSES, "1 lines, and 'y' 2 classes"),
         (b"one\ntwo\n\n", CLASSES, "3 lines, and 'y' 2 classes"),
         (b"one\rtwo", CLASSES, "1 lines, and 'y' 2 classes"),
-        (b"one\nt\xff", CLASSES, "classes.txt, line 2, is not UTF-8"),
+        (b"one\nt\xff", CLASSES, "line 2 isn't UTF-8"),
         (b"one\ntwo\n", CLASSES.replace("classes", "../begun/classes"), "no file beside it"),
     ],
     ids=["missing", "too-few", "one-more", "old-mac", "no-text", "elsewhere"],
