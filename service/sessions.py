@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -38,10 +39,13 @@ class _Answered:
 class Session:
     """The state of one stream: how many frames it has, what the model carries, and the last answer."""
 
-    def __init__(self, servable: Servable) -> None:
+    def __init__(self, servable: Servable, hold: Callable[[int], None] = lambda _: None) -> None:
+        """Args: `hold` takes note of so many bytes more, or refuses them."""
         self.id = secrets.token_hex(16)
         self.servable = servable
         self.states: States = servable.runner.initial_states()
+        self.state_bytes = servable.runner.state_bytes
+        self._hold = hold
         self.frame_count = 0
         self.shadow: ShadowSequence | None = None
         self._last: _Answered | None = None
@@ -75,7 +79,16 @@ class Session:
         return self._last.result
 
     def carry(self, states: States, frame_count: int) -> None:
-        """Go on from `states`, which are so many frames further."""
+        """Go on from `states`, which are so many frames further.
+
+        Raises:
+            ServiceError: SESSION_STATE_FULL, where states have grown; then the session is as it was.
+
+        """
+        if self.servable.states_grow:
+            state_bytes = sum(int(state.nbytes) for state in states.values())
+            self._hold(state_bytes - self.state_bytes)
+            self.state_bytes = state_bytes
         self.states = states
         self.frame_count += frame_count
 
@@ -137,26 +150,32 @@ class Sessions:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
 
         """
-        state_bytes = servable.runner.state_bytes
         if len(self._open) >= self._max_sessions:
             raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
-        if self._state_bytes + state_bytes > self._max_state_bytes:
-            raise ServiceError(
-                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
-            )
-        session = Session(servable)
+        self._require_room(servable.runner.state_bytes)
+        session = Session(servable, partial(self._grow, servable))
         self._open.add(session)
         self._uses.begin(servable)
-        self._hold(servable, 1, state_bytes)
+        self._hold(servable, 1, session.state_bytes)
         return session
 
     def end(self, session: Session, reason: str) -> None:
         """Free a session, and count what ended it: one of metric_labels.SESSION_ENDS."""
         servable = session.servable
         self._open.discard(session)
-        self._hold(servable, -1, -servable.runner.state_bytes)
+        self._hold(servable, -1, -session.state_bytes)
         self._metrics.sessions_ended.labels(servable.name, reason).inc()
         self._uses.end(servable)
+
+    def _grow(self, servable: Servable, state_bytes: int) -> None:
+        self._require_room(state_bytes)
+        self._hold(servable, 0, state_bytes)
+
+    def _require_room(self, state_bytes: int) -> None:
+        if state_bytes > 0 and self._state_bytes + state_bytes > self._max_state_bytes:
+            raise ServiceError(
+                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
+            )
 
     def _why_cut(self, is_past_deadline: Callable[[], bool]) -> str:
         if self._cutting:

@@ -47,6 +47,7 @@ class Servable:
     and `sha256` that of what was loaded from there, weights beside it included.
     `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
     `aligned` tells that there is one output for every frame.
+    `states_grow` tells that states may take more from request to request.
     `warm_up_fault` says why no first run of a model made elsewhere succeeded; it serves: the inputs were made up.
     `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
     beside a model made elsewhere doesn't count.
@@ -67,6 +68,7 @@ class Servable:
     probe_fault: str = ""
     certificate_fault: str = ""
     warm_up_fault: str = ""
+    states_grow: bool = False
 
     def idle_seconds(self, usual: float) -> float:
         """Give the silence after which a sequence ends: what its configuration says, else the server's."""
@@ -166,6 +168,7 @@ def _untimed(
         aligned=False,
         certificate_fault="which axis is time isn't told, so nothing can be proved" if has_certificate else "",
         warm_up_fault=warm_up_untimed(runner),
+        states_grow=runner.states_grow,
     )
 
 

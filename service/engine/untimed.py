@@ -51,11 +51,23 @@ class WholeTensor:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeState:
-    """A state: the graph's input and the output that it comes back from, and what it is at first."""
+    """A state: the graph's input and the output that it comes back from, and what it is at first.
+
+    Axes of which the size isn't told may grow from request to request, as those of an attention's cache.
+    """
 
     tensor: WholeTensor
     output: str
     initial: NDArray[Any]
+
+    def may_become(self, before: tuple[int, ...], behind: tuple[int, ...], *, batched: bool) -> bool:
+        """Tell whether a state of one shape may come back with another."""
+        sizes = before[:1] + self.tensor.inside[1:] if batched else self.tensor.inside
+        return len(sizes) == len(behind) and all(size in (-1, found) for size, found in zip(sizes, behind, strict=True))
+
+    def grows(self, *, batched: bool) -> bool:
+        """Tell whether its size may change."""
+        return -1 in self.tensor.inside[batched:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +96,7 @@ class UntimedRunner:
         self._wanted = [each.name for each in untimed.outputs] + [each.output for each in untimed.states]
         self._inputs = {each.name: each for each in untimed.inputs}
         self.state_bytes = sum(int(each.initial.nbytes) for each in untimed.states)
+        self.states_grow = any(each.grows(batched=untimed.max_batch_size > 0) for each in untimed.states)
 
     def initial_states(self) -> States:
         """Give what the model carries when nothing came before."""
@@ -112,9 +125,10 @@ class UntimedRunner:
                 raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=in_words(error)) from error
             raise
         states = {each.tensor.name: results[each.output] for each in self.untimed.states}
-        for name, state in states.items():
-            if state.shape != feed[name].shape:
-                cause = f"state {name!r} comes back as {list(state.shape)}, and was {list(feed[name].shape)}"
+        for each in self.untimed.states:
+            name, shape = each.tensor.name, states[each.tensor.name].shape
+            if not each.may_become(feed[name].shape, shape, batched=self.untimed.max_batch_size > 0):
+                cause = f"state {name!r} comes back as {list(shape)}, and was {list(feed[name].shape)}"
                 raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=cause)
         first, *more = outputs
         return RowResult(

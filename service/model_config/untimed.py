@@ -136,7 +136,9 @@ def _state(
     dims = initial.dims if initial is not None and initial.dims else told.dims
     # As elsewhere: a size that isn't told is 1 before the first request.
     sizes = [1 if size == -1 else size for size in dims]
-    held = held_against(before.name, [*([-1] if batched else []), *sizes], before, batched=batched)
+    leading = [-1] if batched else []
+    held = held_against(before.name, [*leading, *(told.dims or sizes)], before, batched=batched)
+    held_against(before.name, [*leading, *sizes], before, batched=batched)
     array = np.zeros(([1] if batched else []) + sizes, dtype)
     if initial is not None and initial.WhichOneof("state_data") == "data_file":
         array = _from_file(before.name, initial.data_file, array, folder)

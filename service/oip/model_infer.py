@@ -86,12 +86,12 @@ async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: 
                 frames_before=session.frame_count,
                 position=session.position(ends=step.end, sequence_id=step.sequence_id),
             )
+            response = exchange.respond(session)
+            session.carry(answer.states, len(exchange.rows[0].frames))
         except BaseException:
             if step.start:
                 turn.end("error")
             raise
-        response = exchange.respond(session)
-        session.carry(answer.states, len(exchange.rows[0].frames))
         (prediction,) = exchange.predictions
         parts.serving.shadows.step(session.shadow, prediction)
         parts.serving.tell(prediction)

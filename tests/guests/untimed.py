@@ -12,6 +12,8 @@ _NONE = {
     "outputs": {},
 }
 
+_EMPTY = 'initial_state { name: "none" data_type: TYPE_FP32 dims: [ 1, 0, 2 ] zero_data: true }'
+
 # Several axes vary; outputs of other types, of one element, and of none.
 GRID = Guest(
     name="grid",
@@ -71,6 +73,19 @@ MEMORY = Guest(
     **_NONE,  # type: ignore[arg-type]
 )
 
+# An attention's cache: longer by the letters of every request.
+CACHE = Guest(
+    name="cache",
+    graph="""attend (float[A,T,2] x, float[A,P,2] past) => (float[A,2] y, float[A,Q,2] present) {
+  one = Constant <value = int64[1] {1}> ()
+  present = Concat <axis = 1> (past, x)
+  y = ReduceSum <keepdims = 0> (present, one)
+}""",
+    config='max_batch_size: 0\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, -1, 2 ] }\n'
+    f"sequence_batching {{ {state('past', 'present', '-1, -1, 2', more=_EMPTY)} }}\n",
+    **_NONE,  # type: ignore[arg-type]
+)
+
 # It takes multiples of 7, which no invented input is.
 SEVENS = Guest(
     name="sevens",
@@ -91,7 +106,7 @@ UNRUN = Guest(
     **_NONE,  # type: ignore[arg-type]
 )
 
-UNTIMED = (GRID, BARE, MIXED, MEMORY, UNRUN)
+UNTIMED = (GRID, BARE, MIXED, MEMORY, CACHE, UNRUN)
 
 
 def grid_inputs(rows: int, columns: int) -> dict[str, np.ndarray]:

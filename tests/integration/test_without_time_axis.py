@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from soloist import Client, SoloistError
 from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as pb
-from tests.guests.untimed import GRID, SEVENS, UNTIMED, grid_inputs
+from tests.guests.untimed import CACHE, GRID, SEVENS, UNTIMED, grid_inputs
 from tests.integration.asking import Asker, asking
 from tests.integration.infer_requests import converse, infer, stub_of
 from tests.servers import RunningServer, running_server
@@ -117,6 +118,45 @@ def test_states_go_by_name_from_request_to_request(untimed: Asker, ask: Any) -> 
     assert caught.value.reason == "SEQUENCE_NOT_FOUND"
 
 
+def test_a_state_may_grow_as_the_cache_of_an_attention_does(untimed: Asker) -> None:
+    x = np.random.default_rng(1).normal(size=(1, 6, 2)).astype(np.float32)
+    cuts = [x[:, :1], x[:, 1:1], x[:, 1:4], x[:, 4:]]
+    for ask in (infer, lambda asker, *r: [each.infer_response for each in converse(asker, *r)]):
+        steps = [
+            _request("cache", {"x": cut}, ("y", "present"), sequence_id=8, sequence_start=not n, sequence_end=n == 3)
+            for n, cut in enumerate(cuts)
+        ]
+        found = [_outputs(each) for each in ask(untimed, *steps)]
+        assert [each["present"].shape for each in found] == [(1, 1, 2), (1, 1, 2), (1, 4, 2), (1, 6, 2)]
+        assert found[-1]["present"].tobytes() == x.tobytes()
+    (whole,) = infer(untimed, _request("cache", {"x": x}, ("y",)))
+    assert _outputs(whole)["y"].tobytes() == found[-1]["y"].tobytes()
+    brought = {"x": x[:, 4:], "past": x[:, :4]}
+    (rest,) = infer(untimed, _request("cache", brought, ("y",)))
+    assert _outputs(rest)["y"].tobytes() == found[-1]["y"].tobytes()
+
+
+def test_what_states_grow_to_is_counted_and_bounded(tmp_path: Path) -> None:
+    CACHE.write(tmp_path / "repository")
+    step, large = np.ones((1, 1, 2), np.float32), np.ones((1, 12, 2), np.float32)
+    with running_server(tmp_path / "repository", tmp_path, max_state_bytes=80) as server, asking(server.grpc) as asker:
+
+        def ask(x: Any, sequence: int = 1, **place: Any) -> list[int]:
+            (response,) = infer(asker, _request("cache", {"x": x}, ("present",), sequence_id=sequence, **place))
+            return list(_outputs(response)["present"].shape)
+
+        ask(step, sequence_start=True)
+        ask(step)
+        assert server.total("soloist_session_state_bytes", model="cache") == 16
+        for place in ({}, {"sequence": 2, "sequence_start": True}):
+            with pytest.raises(SoloistError) as caught:
+                ask(large, **place)
+            assert caught.value.reason == "SESSION_STATE_FULL"
+        assert server.total("soloist_sessions_open", model="cache") == 1
+        assert ask(step, sequence_end=True) == [1, 3, 2]
+        assert server.total("soloist_session_state_bytes", model="cache") == 0
+
+
 def test_states_may_be_brought(untimed: Asker) -> None:
     sent = {"x": np.zeros((1, 1), np.float32), "s": np.array([[5, 5]], np.float32)}
     (response,) = infer(untimed, _request("memory", sent, ("s_next",)))
@@ -197,7 +237,7 @@ def test_a_first_run_that_fails_is_a_warning(server: RunningServer, untimed: Ask
         assert "made-up inputs failed" in client.model(name).status.reason
     entries = stub_of(untimed).RepositoryIndex(pb.RepositoryIndexRequest()).models
     assert {each.name: bool(each.reason) for each in entries if each.state == "READY"} == {
-        "grid": False, "bare": False, "mixed": False, "memory": False, "sevens": True, "unrun": True,
+        "grid": False, "bare": False, "mixed": False, "memory": False, "cache": False, "sevens": True, "unrun": True,
     }  # fmt: skip
     assert "warm-up failed" in server.stderr.read_text()
     x = np.arange(14, dtype=np.float32)
