@@ -17,6 +17,7 @@ from tests.integration import (
     test_open_inference,
     test_repository_reload,
     test_silence,
+    test_without_time_axis,
 )
 from tests.integration.asking import Asker, ones
 from tests.integration.cases import comparisons, frames, labels, limits, models, open_inference, order
@@ -37,6 +38,7 @@ PROVOKED_ELSEWHERE = {
     Reason.TOO_MANY_COMPARISONS: test_compare.test_an_operator_may_refuse_them_all,
     Reason.SEQUENCE_EVICTED: test_open_inference.test_an_idle_sequence_is_ended_and_a_late_request_is_told_why,
     Reason.SESSION_IDLE: test_silence.test_a_silent_stream_is_ended,
+    Reason.TIME_AXIS_UNKNOWN: test_without_time_axis.test_our_own_calls_say_that_they_have_to_know_time,
     Reason.MODEL_NOT_LOADED: test_repository_reload.test_a_model_is_unloaded_and_loaded_by_the_protocol,
     Reason.LABELS_NOT_WRITTEN: test_repository_reload.test_labels_that_cannot_be_written_are_refused,
     Reason.GRAPH_REFUSED: test_made_elsewhere.test_frames_that_a_graph_refuses,
