@@ -14,7 +14,8 @@ from models.data.dataset import Dataset
 
 _ROOT = Path(__file__).parents[2]
 _SHARED = Path("share", "soloist", "data")  # of an installed wheel: pyproject.toml, data-files
-_PLACES = (_ROOT / "data", _ROOT / _SHARED, Path(sysconfig.get_path("data")) / _SHARED)
+_PREFIX = _ROOT.joinpath("..", "..", "..")  # of lib/python3.x/site-packages: with --user or --prefix not sys.prefix
+_PLACES = (_ROOT / "data", _ROOT / _SHARED, _PREFIX / _SHARED, Path(sysconfig.get_path("data")) / _SHARED)
 FOLDER = next((place for place in _PLACES if (place / "SHA256SUMS").is_file()), _PLACES[0])
 
 # Labels come from the files.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from models import zoo
 from models.data import load
 from soloist.cli.main import COMMANDS
 from tests.graphs import Sums
@@ -129,14 +131,25 @@ for module, name in {sorted(programs)!r}:
     assert done.returncode == 0, done.stderr
 
 
-def _programs() -> set[tuple[str, str]]:
+def _loads() -> list[tuple[str, str, str]]:
+    """List module, name and extras of every program that a command loads."""
     calls = [
         node
-        for path in (ROOT / "soloist" / "cli").glob("*.py")
+        for path in sorted((ROOT / "soloist" / "cli").glob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "load"
     ]
-    return {(ast.literal_eval(call.args[0]), ast.literal_eval(call.args[1])) for call in calls if len(call.args) == 2}
+    return [_load(call) for call in calls if len(call.args) == 2]
+
+
+def _load(call: ast.Call) -> tuple[str, str, str]:
+    module, name = (ast.literal_eval(argument) for argument in call.args)
+    extras = [ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg == "extras"]
+    return module, name, "".join(extras)
+
+
+def _programs() -> set[tuple[str, str]]:
+    return {(module, name) for module, name, _ in _loads()}
 
 
 def test_every_module_that_ours_import_is_there(installed: Path) -> None:
@@ -197,3 +210,54 @@ def test_the_exporter_finds_its_program(installed: Path, tmp_path: Path) -> None
     done = _run(installed, code, "--help")
     assert done.returncode == 0, done.stderr
     assert "--repository REPOSITORY" in done.stdout
+
+
+def test_data_sets_are_found_outside_the_interpreters_own_folders(installed: Path, tmp_path: Path) -> None:
+    """`pip install --prefix DIR` lays an installation out as --user does: the data are below DIR, not sys.prefix."""
+    (built,) = (installed.parent / "wheels").glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-cache-dir", "install"]
+    place = ["--no-deps", "--no-index", "--ignore-installed", "--no-warn-script-location", "--prefix", str(tmp_path)]
+    done = subprocess.run([*pip, *place, str(built)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (models,) = (path.parent for path in tmp_path.rglob("models/__init__.py"))
+    done = _run(models.parent, "from models.data import load; print(len(load('vowels').test.sequences))")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(len(load("vowels").test.sequences))
+
+
+def test_what_an_image_lacks_is_told_with_the_extra_that_brings_it(installed: Path) -> None:
+    """No traceback and no other module: each program loads, or says what to install."""
+    absent = f"{TRAINING},rich,hdrh"
+    code = f"""
+import click, json
+from soloist.cli.programs import load
+def said(module, name, extras):
+    try:
+        load(module, name, extras=extras)
+    except click.ClickException as error:
+        return error.message
+    return ""
+print(json.dumps([said(*call) for call in {_loads()!r}]))
+"""
+    done = _run(installed, code, absent=absent)
+    assert done.returncode == 0, done.stderr
+    for (module, _, extras), said in zip(_loads(), json.loads(done.stdout), strict=True):
+        hint = re.fullmatch(r"(\w+) is not installed: pip install 'soloist\[([\w,]+)\]'", said)
+        assert (hint is None) == module.startswith("service."), (module, said)  # the base install is all of service/
+        if hint is not None:
+            assert hint[1] in absent.split(",")
+            assert extras in ("", hint[2])
+            assert set(hint[2].split(",")) <= set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_the_exporters_models_are_in_the_zoo() -> None:
+    command = re.search(r"^CMD (\[.+\])$", _stage("exporter"), flags=re.MULTILINE)
+    assert command is not None
+    _, _, *names = json.loads(command[1])
+    assert set(names) <= set(zoo.names())
+
+
+def test_compose_builds_stages_that_there_are() -> None:
+    targets = re.findall(r"^\s+target: (\S+)$", (ROOT / "docker-compose.yml").read_text(), flags=re.MULTILINE)
+    assert sorted(targets) == ["exporter", "server"]
+    assert all(_stage(target) for target in targets)
