@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,18 @@ from tests.servers import RunningServer, running_server
 
 __all__ = ["RunningServer"]
 
+_LOOPBACK = "localhost,127.0.0.1,::1"
 SMALL_MODELS = ("vowels-lstm-layer", "vowels-tcn-batch", "vowels-tcn-layer", "vowels-transformer-layer")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy_before_loopback() -> Iterator[None]:
+    """Let what tests ask on this machine, and the programs they start, go past any proxy of the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("no_proxy", "NO_PROXY"):
+            given = os.environ.get(name)
+            patch.setenv(name, f"{given},{_LOOPBACK}" if given else _LOOPBACK)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,13 @@ def fetch(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))  # and nobody listens
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{dead.getsockname()[1]}")
+        assert fetch(f"{address}/healthz") == (200, "alive\n")
+
+
 def test_metrics_come_from_the_registry(address: str) -> None:
     status, body = fetch(f"{address}/metrics")
     assert status == 200
