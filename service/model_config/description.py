@@ -60,14 +60,12 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
     reader = Reader(told, graph)
     reader.parameters.check([*graph.inputs, *graph.defaults, *graph.outputs])
     try:
-        roles = reader.roles() if _may_have_time(reader.parameters) else None
+        if _may_have_time(reader.parameters):
+            return _timed(told, reader, reader.roles(), graph, session, folder)
     except TimeAxisUnknownError:
         if reader.parameters.of_time:  # who says something of time has to say all
             raise
-        roles = None
-    if roles is None:
-        return _as_it_is(told, reader.parameters, graph, folder)
-    return _timed(told, reader, roles, graph, session, folder)
+    return _as_it_is(told, reader.parameters, graph, folder)
 
 
 def _may_have_time(parameters: Parameters) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.manifest import ManifestError
 from service.model_config.file import FILE, is_file_name
-from service.model_config.told import Told, resolve
+from service.model_config.told import TimeAxisUnknownError, Told, resolve
 from service.tensors import DTYPES
 from soloist.v1.model_pb2 import StateSpec
 from soloist.v1.tensor_pb2 import Tensor as TensorMessage
@@ -74,8 +74,9 @@ class States:
             has_time=False,
         )
         tensor = resolve(told, before)
-        if -1 in tensor.others:
-            raise ManifestError(
+        # What begins empty, or with a size that nobody tells, will be longer: the cache of an attention.
+        if -1 in tensor.others or 0 in tensor.others:
+            raise TimeAxisUnknownError(
                 f"{FILE}: state {before.name!r} has no size: tell it by dims, or by those of initial_state"
             )
         _carries_over(before.name, tensor.sizes, behind.name, behind.sizes)

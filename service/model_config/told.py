@@ -20,7 +20,7 @@ _BATCH, _TIME = "batch", "time"
 
 
 class TimeAxisUnknownError(ManifestError):
-    """Several axes vary, and nothing says which one is time."""
+    """Several axes vary, and nothing says which one is time; or a state grows, so that a chunk is more than a frame."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,22 @@ CACHE = Guest(
     **_NONE,  # type: ignore[arg-type]
 )
 
+# The same a token a step: one axis varies, so it could be time, were it not for the cache.
+DECODER = Guest(
+    name="decoder",
+    graph="""attend (int32[B,T] x, float[B,P,1] past) => (float[B] y, float[B,Q,1] present) {
+  last = Constant <value = int64[1] {2}> ()
+  others = Constant <value = int64[2] {1, 2}> ()
+  as_float = Cast <to = 1> (x)
+  new = Unsqueeze (as_float, last)
+  present = Concat <axis = 1> (past, new)
+  y = ReduceSum <keepdims = 0> (present, others)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_INT32 dims: [ -1 ] }\n'
+    f"sequence_batching {{ {state('past', 'present', '-1, 1', more=_EMPTY.replace('1, 0, 2', '0, 1'))} }}\n",
+    **_NONE,  # type: ignore[arg-type]
+)
+
 # It takes multiples of 7, which no invented input is.
 SEVENS = Guest(
     name="sevens",
@@ -106,7 +122,7 @@ UNRUN = Guest(
     **_NONE,  # type: ignore[arg-type]
 )
 
-UNTIMED = (GRID, BARE, MIXED, MEMORY, CACHE, UNRUN)
+UNTIMED = (GRID, BARE, MIXED, MEMORY, CACHE, DECODER, UNRUN)
 
 
 def grid_inputs(rows: int, columns: int) -> dict[str, np.ndarray]:

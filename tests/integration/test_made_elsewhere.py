@@ -235,7 +235,9 @@ def test_inputs_from_files_on_the_command_line(hotel: RunningServer, client: Cli
     told = [argument for name in ("gain", "mask") for argument in ("--input", f"{name}={tmp_path / name}.npy")]
     found = CliRunner().invoke(main, [*asked, *told])
     expected = client.predict("further", arrays["x"], inputs={"gain": GAIN, "mask": arrays["mask"]})
-    assert json.loads(found.stdout)["outputs"] == expected.outputs.tolist()
+    printed = json.loads(found.stdout)
+    assert printed["outputs"] == expected.outputs.tolist()
+    assert printed["more_outputs"] == {name: array.tolist() for name, array in expected.more_outputs.items()} != {}
     for wrong in ("gain", f"={tmp_path}/x.npy", f"gain={tmp_path}/none.npy", f"gain={__file__}"):
         assert CliRunner().invoke(main, [*asked, "--input", wrong]).exit_code == 2
 

@@ -136,6 +136,16 @@ def test_a_state_may_grow_as_the_cache_of_an_attention_does(untimed: Asker) -> N
     assert _outputs(rest)["y"].tobytes() == found[-1]["y"].tobytes()
 
 
+def test_a_decoder_is_fed_a_token_a_step(untimed: Asker) -> None:
+    steps = [
+        _request("decoder", {"x": np.array([[n]], np.int32)}, ("y", "present"), sequence_id=3, sequence_start=n == 1)
+        for n in (1, 2, 3)
+    ]
+    found = [_outputs(each) for each in infer(untimed, *steps)]
+    assert [each["y"].tolist() for each in found] == [[[1]], [[3]], [[6]]]
+    assert found[-1]["present"].tolist() == [[[1], [2], [3]]]
+
+
 def test_what_states_grow_to_is_counted_and_bounded(tmp_path: Path) -> None:
     CACHE.write(tmp_path / "repository")
     step, large = np.ones((1, 1, 2), np.float32), np.ones((1, 12, 2), np.float32)
@@ -237,7 +247,8 @@ def test_a_first_run_that_fails_is_a_warning(server: RunningServer, untimed: Ask
         assert "made-up inputs failed" in client.model(name).status.reason
     entries = stub_of(untimed).RepositoryIndex(pb.RepositoryIndexRequest()).models
     assert {each.name: bool(each.reason) for each in entries if each.state == "READY"} == {
-        "grid": False, "bare": False, "mixed": False, "memory": False, "cache": False, "sevens": True, "unrun": True,
+        "grid": False, "bare": False, "mixed": False, "memory": False, "cache": False, "decoder": False,
+        "sevens": True, "unrun": True,
     }  # fmt: skip
     assert "warm-up failed" in server.stderr.read_text()
     x = np.arange(14, dtype=np.float32)
