@@ -50,6 +50,8 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         outputs=encode(select(answer.outputs, request.output_selection)),
         classification=classify(answer.outputs[-1], manifest.labels) if manifest.labels else None,
         more_outputs=select_more(answer, request.output_selection),
+        batch_size=answer.batch_size,
+        padded_frames=answer.padded_frames,
     )
     serving.shadows.whole(prediction)
     serving.tell(prediction)
