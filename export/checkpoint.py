@@ -43,8 +43,9 @@ def export_checkpoint(
 
     `dataset` is the one the checkpoint was trained on; `progress` is told each of `STEPS` as it begins. With `norm` the
     trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
-    compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. `usual` are sequences as they come when nothing has changed, from
-    which the thresholds of skew are taken; default: the held-out split. The same arguments give the same bytes on one
+    compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. `usual` are
+    sequences as they come when nothing has changed, from which the thresholds of skew are taken; default: the held-out
+    split. The same arguments give the same bytes on one
     machine.
 
     Returns the manifest.

@@ -30,8 +30,7 @@ class Answer:
     """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
 
     `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
-    itself included, `padded_frames` how many frames were computed for it, padding counted. `more` are further outputs by
-    name, alike.
+    itself included; `padded_frames` were computed for it, padding counted. `more` are further outputs by name, alike.
     """
 
     outputs: NDArray[Any]

@@ -16,8 +16,8 @@ class Prediction:
 
     `outputs` is [class] at the last frame, or [time, class] with every_frame. `index`, `label` and `confidence`
     (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier. `more_outputs`
-    are what the model gives beside, by name, selected alike. `batch_size` sequences shared a run with it, itself included
-    (the most, where it took several runs); `padded_frames` were computed for it, padding counted.
+    are what the model gives beside, by name, selected alike. `batch_size` sequences shared a run with it, itself
+    included (the most, where it took several runs); `padded_frames` were computed for it, padding counted.
     """
 
     outputs: Array
