@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, track
 
 from demo.pool import Show, Step
 
@@ -19,6 +19,12 @@ def output() -> Console:
     if not console.is_terminal:
         console.width = max(console.width, _NARROWEST)
     return console
+
+
+def counted(console: Console, text: str, items: Iterable[str]) -> Iterator[str]:
+    """Yield the items behind a bar."""
+    names = list(items)
+    yield from track(names, f"{text:<18}", total=len(names), console=console)
 
 
 @contextmanager

@@ -36,6 +36,16 @@ class Folder:
         """What the server wrote."""
         return self.root / "server.log"
 
+    @property
+    def gathering_log(self) -> Path:
+        """What the server wrote that normalisers are compared on."""
+        return self.root / "server-gathering.log"
+
+    @property
+    def gathering_config(self) -> Path:
+        """Its settings."""
+        return self.root / "server-gathering.toml"
+
     def clear(self, names: Collection[str]) -> None:
         """Remove what an earlier demonstration left; raises DemoError rather than remove what is not its own."""
         if self.repository.exists():
@@ -43,6 +53,7 @@ class Folder:
             if others:
                 raise DemoError(f"{self.repository} holds other things ({', '.join(others)}): choose another --out")
             shutil.rmtree(self.repository)
-        for path in (self.report_json, self.report_html, self.server_log):
+        logs = (self.server_log, self.gathering_log, self.gathering_config)
+        for path in (self.report_json, self.report_html, *logs):
             path.unlink(missing_ok=True)
         self.repository.mkdir(parents=True)

@@ -41,7 +41,9 @@ class Condition:
         """Tell by what the server says of a run whether the answer was made in this company."""
         if self.is_alone:
             return answer.batch_size == 1 and answer.padded_frames == answer.frame_count
-        return answer.batch_size > ASKED and answer.padded_frames >= self.least_frames
+        if self.least_frames > 1:
+            return answer.batch_size > 1 and answer.padded_frames >= self.least_frames
+        return answer.batch_size > ASKED
 
     def _neighbour(self, sequences: Sequence[Array], rng: np.random.Generator) -> Array:
         drawn = [sequences[rng.integers(len(sequences))]]
