@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, track
 
 from demo.pool import Show, Step
 
+T = TypeVar("T")
 _NARROWEST = 150  # columns of a table that goes to a file
 
 
@@ -21,10 +23,9 @@ def output() -> Console:
     return console
 
 
-def counted(console: Console, text: str, items: Iterable[str]) -> Iterator[str]:
-    """Yield the items behind a bar."""
-    names = list(items)
-    yield from track(names, f"{text:<18}", total=len(names), console=console)
+def counted(console: Console, text: str, items: Sequence[T]) -> Iterable[T]:
+    """Give the items behind a bar."""
+    return track(items, f"{text:<18}", console=console)
 
 
 @contextmanager

@@ -84,12 +84,12 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
 
 def _compare_normalisers(plan: Plan, folder: Folder, data: Dataset, progress: Console) -> list[NormaliserResult]:
     write_settings(folder)
-    rows = []
+    pairs = [(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
     with ServerProcess(folder.repository, folder.gathering_log, config=folder.gathering_config) as server:
-        for architecture in ARCHITECTURES:
-            for kind in display.counted(progress, f"{architecture.upper()}: in company", KINDS):
-                rows.append(asyncio.run(measure_normaliser(server.grpc, architecture, kind, data, seed=plan.seed)))
-    return rows
+        return [
+            asyncio.run(measure_normaliser(server.grpc, architecture, kind, data, seed=plan.seed))
+            for architecture, kind in display.counted(progress, "in company", pairs)
+        ]
 
 
 def _tell(report: Report, folder: Folder, console: Console) -> None:
@@ -107,7 +107,7 @@ def _tell(report: Report, folder: Folder, console: Console) -> None:
         console.print(f"FAILED: {text}", style="red", soft_wrap=True, markup=False)
     if report.passed:
         console.print(
-            "passed: every model answers as well when served, whole and streamed, as it does offline; neighbours change "
-            "nothing but BatchNorm without its running statistics",
+            "passed: every model answers as well when served, whole and streamed, as it does offline; neighbours "
+            "change nothing but BatchNorm without its running statistics",
             soft_wrap=True,
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.normalisers.conditions import ASKED, NEIGHBOURS, Array, Condition
-from demo.plan import DemoError
+from demo.normalisers.conditions import ASKED, HOLDING_FRAMES, NEIGHBOURS, ROUNDS, Array, Condition
+from demo.plan import TASK, DemoError
 from soloist import AsyncClient, Prediction, SoloistError
 
-_ROUNDS = 20  # of asking again those that had not the company; what is left then is told
+_HOLDING = f"{TASK}-lstm-none"  # asked for the sequence that holds the worker
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,13 +31,14 @@ async def ask(
     rng = np.random.default_rng(seed)
     found: dict[int, Prediction] = {}
     waiting, repeated = rng.permutation(len(held_out)), 0
-    for round_ in range(_ROUNDS):
+    for round_ in range(ROUNDS):
         repeated += len(waiting) if round_ else 0
         size = 1 if condition.is_alone else ASKED
         for first in range(0, len(waiting), size):
             numbers = waiting[first : first + size]
             neighbours = condition.neighbours(others, rng, ASKED + NEIGHBOURS - len(numbers))
-            answers = await _burst(client, model, [held_out[number] for number in numbers], neighbours)
+            holding = np.resize(held_out[0], (HOLDING_FRAMES * (1 + round_), held_out[0].shape[1]))
+            answers = await _burst(client, model, [held_out[number] for number in numbers], neighbours, holding)
             found |= dict(zip(map(int, numbers), answers, strict=True))
         waiting = np.array([number for number in waiting if not condition.holds(found[int(number)])], np.int64)
         if not len(waiting):
@@ -47,10 +48,14 @@ async def ask(
 
 
 async def _burst(
-    client: AsyncClient, model: str, asked: Sequence[Array], neighbours: Sequence[Array]
+    client: AsyncClient, model: str, asked: Sequence[Array], neighbours: Sequence[Array], holding: Array
 ) -> list[Prediction]:
     try:
         async with asyncio.TaskGroup() as group:
+            if neighbours:
+                group.create_task(
+                    client.predict(_HOLDING, np.resize(neighbours[0], (HOLDING_FRAMES, asked[0].shape[1])))
+                )
             for frames in neighbours:
                 group.create_task(client.predict(model, frames))
             tasks = [group.create_task(client.predict(model, frames, every_frame=True)) for frames in asked]

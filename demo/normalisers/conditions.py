@@ -1,8 +1,9 @@
 """Owns the company that a sequence is asked in: whose calls are under way with its own, and how one knows.
 
-The calls of a burst are sent at once. A server with one worker runs what came first, and what came meanwhile together.
-Neighbours are sent first, so the oldest of what waits is one of them. The server doesn't say with whom an answer shared
-its run, but with how many: where more did than there are held-out sequences in a burst, one of them was a neighbour.
+The calls of a burst are sent at once, behind a long sequence to another model that holds the server's one worker: what
+comes meanwhile shares the next run. Neighbours are sent first, so the oldest of what waits is one of them. The server
+doesn't say with whom an answer shared its run, but with how many: where more did than there are held-out sequences in a
+burst, one of them was a neighbour; and where more frames were computed than any but a long neighbour has, it was one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from soloist import Prediction
 
 Array = npt.NDArray[Any]
 
-ASKED, NEIGHBOURS = 8, 8  # sequences of a burst
+ASKED, NEIGHBOURS = 16, 16  # sequences of a burst
+# Of the sequence that holds the worker: some ten milliseconds, enough for most bursts to arrive; longer with every round.
+HOLDING_FRAMES = 2000
+ROUNDS = 20  # of asking again those that had not the company; what is left then is told
 LOUD_SCALE = 10.0
 PADDED_FRAMES = 64  # at least, of a long neighbour: more than twice the longest sequence there is
 

@@ -53,10 +53,7 @@ def _differences(panel: Axes, rows: Sequence[NormaliserResult]) -> None:
     panel.barh([p - 0.18 for p in places], [r.bits_differ for r in rows], 0.34, color=_BITS, label="other bits")
     panel.barh([p + 0.18 for p in places], [r.class_differs for r in rows], 0.34, color=_CLASS, label="another class")
     for place, row in enumerate(rows):
-        if row.bits_differ or row.class_differs:
-            text = f"{row.bits_differ} / {row.class_differs}"
-        else:
-            text = "0"
+        text = f"{row.bits_differ} / {row.class_differs}" if row.bits_differ or row.class_differs else "0"
         panel.text(row.bits_differ + 0.015 * most, place, text, va="center", fontsize=9)
     panel.set_title(f"answers of {most} that company changes")
     panel.set_xlim(0, 1.25 * most)

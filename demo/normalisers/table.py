@@ -31,8 +31,9 @@ def legend(rows: Sequence[NormaliserResult]) -> list[str]:
     sequences = rows[0].sequences
     sizes = [size for row in rows for each in row.conditions[1:] for size in (each.min_batch_size, each.max_batch_size)]
     return [
-        f"accuracy on {sequences} held-out sequences: offline as exported; alone, one a run; and in runs shared with random "
-        f"neighbours, with neighbours ×{LOUD_SCALE:g}, and with neighbours of {PADDED_FRAMES} frames and more, so padded",
+        f"accuracy on {sequences} held-out sequences: offline as exported; alone, one a run; and in runs shared with "
+        f"random neighbours, with neighbours ×{LOUD_SCALE:g}, and with neighbours of {PADDED_FRAMES} frames or more, "
+        "so padded",
         f"bits, class: of {sequences}, answers that differ from the same sequence's answer alone in any of the other "
         f"{len(CONDITIONS) - 1} (bits: of any output at any frame)",
         f"concurrent Predicts; the server said with each answer how many shared its run: {min(sizes)} to {max(sizes)}",
