@@ -53,9 +53,7 @@ async def _burst(
     try:
         async with asyncio.TaskGroup() as group:
             if neighbours:
-                group.create_task(
-                    client.predict(_HOLDING, np.resize(neighbours[0], (HOLDING_FRAMES, asked[0].shape[1])))
-                )
+                group.create_task(client.predict(_HOLDING, holding))
             for frames in neighbours:
                 group.create_task(client.predict(model, frames))
             tasks = [group.create_task(client.predict(model, frames, every_frame=True)) for frames in asked]

@@ -20,7 +20,7 @@ from soloist import Prediction
 Array = npt.NDArray[Any]
 
 ASKED, NEIGHBOURS = 16, 16  # sequences of a burst
-# Of the sequence that holds the worker: some ten milliseconds, enough for most bursts to arrive; longer with every round.
+# Of the sequence that holds the worker: some ten milliseconds, enough for most bursts to arrive; longer every round.
 HOLDING_FRAMES = 2000
 ROUNDS = 20  # of asking again those that had not the company; what is left then is told
 LOUD_SCALE = 10.0

@@ -8,16 +8,16 @@ import numpy as np
 
 from demo.folder import Folder
 from demo.normalisers.asking import Asked, ask
-from demo.normalisers.conditions import CONDITIONS, HOLDING_FRAMES, Array, Condition
+from demo.normalisers.conditions import CONDITIONS, HOLDING_FRAMES, ROUNDS, Array, Condition
 from demo.normalisers.result import ConditionResult, NormaliserResult
 from demo.normalisers.variants import KINDS, name_of, what_it_reads
 from demo.plan import DemoError
 from models.data import Dataset
 from soloist import AsyncClient, Prediction, SoloistError
 
-# One worker: what comes while it is busy shares the next run; and what holds it is not cut into slices. The control has no proof, so the operator has to allow
-# that it shares runs at all; for models that have one this changes nothing.
-SERVER_SETTINGS = f"workers = 1\nmax_slice_frames = {HOLDING_FRAMES}\nbatch_uncertified = true\n"
+# One worker: what comes while it is busy shares the next run; and what holds it is not cut into slices. The control has
+# no proof, so the operator has to allow that it shares runs at all; for models that have one this changes nothing.
+SERVER_SETTINGS = f"workers = 1\nmax_slice_frames = {HOLDING_FRAMES * ROUNDS}\nbatch_uncertified = true\n"
 
 
 def write_settings(folder: Folder) -> None:
