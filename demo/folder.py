@@ -32,6 +32,11 @@ class Folder:
         return self.root / "report.html"
 
     @property
+    def normalisers_svg(self) -> Path:
+        """Its first figure, by itself."""
+        return self.root / "normalisers.svg"
+
+    @property
     def server_log(self) -> Path:
         """What the server wrote."""
         return self.root / "server.log"
@@ -54,6 +59,6 @@ class Folder:
                 raise DemoError(f"{self.repository} holds other things ({', '.join(others)}): choose another --out")
             shutil.rmtree(self.repository)
         logs = (self.server_log, self.gathering_log, self.gathering_config)
-        for path in (self.report_json, self.report_html, *logs):
+        for path in (self.report_json, self.report_html, self.normalisers_svg, *logs):
             path.unlink(missing_ok=True)
         self.repository.mkdir(parents=True)

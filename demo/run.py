@@ -18,6 +18,7 @@ from demo.measuring import Measured, measure_model, result
 from demo.normalisers import table as headline
 from demo.normalisers import verdict as point
 from demo.normalisers.measuring import measure_normaliser, write_settings
+from demo.normalisers.plot import company
 from demo.normalisers.result import NormaliserResult
 from demo.normalisers.variants import KINDS, derived_names
 from demo.page import page
@@ -25,6 +26,7 @@ from demo.plan import ARCHITECTURES, TASK, DemoError, Plan
 from demo.result import Report
 from demo.scrape import Scrape
 from demo.server import ServerProcess
+from demo.svg import standalone
 from demo.table import legend, table
 from export import ExportError
 from models.data import DataError, Dataset, load
@@ -45,6 +47,7 @@ def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = N
         return 1
     folder.report_json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     folder.report_html.write_text(page(report))
+    folder.normalisers_svg.write_text(standalone(company(report.normalisers)))
     _tell(report, folder, console)
     return 0 if report.passed else 1
 

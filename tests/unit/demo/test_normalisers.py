@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from demo.normalisers.plot import company
 from demo.normalisers.table import legend, table
 from demo.normalisers.variants import CURRENT, FEW, KINDS, LAYER, RUNNING, SHIFTED
 from demo.normalisers.verdict import failures
+from demo.svg import standalone
 from soloist import Prediction
 from tests.unit.demo.conftest import condition, normaliser
 
@@ -114,3 +116,10 @@ def test_the_picture_tells_every_row_and_the_same_figures_draw_the_same() -> Non
     assert all(title in drawn for title in KINDS.values())
     assert "370 / 290" in drawn
     assert drawn == company(rows())
+
+
+def test_the_picture_by_itself_is_a_file_that_can_be_read_anywhere() -> None:
+    root = ElementTree.fromstring(standalone(company(rows())))  # noqa: S314  # our own
+    assert root.tag.endswith("svg")
+    assert root[0].attrib["fill"] == "#ffffff"
+    assert "currentColor" not in standalone(company(rows()))
