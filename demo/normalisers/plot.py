@@ -9,6 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from demo.normalisers.conditions import CONDITIONS
 from demo.normalisers.result import NormaliserResult
+from demo.normalisers.variants import CURRENT
 from demo.svg import svg
 
 if TYPE_CHECKING:
@@ -28,11 +29,19 @@ def company(rows: Sequence[NormaliserResult]) -> str:
         _differences(panels[1], rows)
         panels[0].set_yticks(range(len(rows)), [f"{row.title} ({row.architecture.upper()})" for row in rows])
         panels[0].invert_yaxis()
+        panels[0].figure.suptitle(_point(rows), x=0.01, ha="left", weight="bold", fontsize=11.5)
         for panel in panels:
             panel.grid(axis="y", alpha=0.08)
             panel.tick_params(axis="y", length=0)
 
     return svg(draw, panels=2, size_inches=(_WIDTH_INCHES, _MARGIN_INCHES + _ROW_INCHES * len(rows)))
+
+
+def _point(rows: Sequence[NormaliserResult]) -> str:
+    moved = {row.kind for row in rows if row.bits_differ}
+    if moved == {CURRENT}:
+        return "Neighbours change BatchNorm's answers where it lacks running statistics, and no others"
+    return "Answers that neighbours change"
 
 
 def _accuracies(panel: Axes, rows: Sequence[NormaliserResult]) -> None:

@@ -5,7 +5,7 @@ statistics was fixed by reasoning, before anything was measured:
 
 - "shifted": of the whole training split, every value times 2, as behind an amplifier of twice the gain; the factor that
   demo/monitoring plays first;
-- "few": of 8 training sequences drawn at random, a small training batch's worth.
+- "few": of too few batches: one batch of 8 training sequences drawn at random.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ KINDS = {
     LAYER: "LayerNorm",
     RUNNING: "BatchNorm, running statistics",
     CURRENT: "BatchNorm without them",
-    SHIFTED: "BatchNorm, of shifted data",
-    FEW: "BatchNorm, of too few batches",
+    SHIFTED: "BatchNorm, shifted statistics",
+    FEW: "BatchNorm, one-batch statistics",
 }
 _SUFFIXES = {
     LAYER: "layer",

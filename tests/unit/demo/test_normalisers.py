@@ -118,6 +118,13 @@ def test_the_picture_tells_every_row_and_the_same_figures_draw_the_same() -> Non
     assert drawn == company(rows())
 
 
+def test_the_picture_claims_what_is_so() -> None:
+    claim = "and no others"
+    assert claim in company(rows())
+    assert claim not in company(rows(LAYER, bits_differ=1))
+    assert claim not in company(rows(CURRENT, bits_differ=0))
+
+
 def test_the_picture_by_itself_is_a_file_that_can_be_read_anywhere() -> None:
     root = ElementTree.fromstring(standalone(company(rows())))  # noqa: S314  # our own
     assert root.tag.endswith("svg")
