@@ -37,6 +37,11 @@ class Folder:
         return self.root / "normalisers.svg"
 
     @property
+    def frames(self) -> Path:
+        """A held-out sequence, for whoever wants to ask the models."""
+        return self.root / "frames.npy"
+
+    @property
     def server_log(self) -> Path:
         """What the server wrote."""
         return self.root / "server.log"
@@ -59,6 +64,6 @@ class Folder:
                 raise DemoError(f"{self.repository} holds other things ({', '.join(others)}): choose another --out")
             shutil.rmtree(self.repository)
         logs = (self.server_log, self.gathering_log, self.gathering_config)
-        for path in (self.report_json, self.report_html, self.normalisers_svg, *logs):
+        for path in (self.report_json, self.report_html, self.normalisers_svg, self.frames, *logs):
             path.unlink(missing_ok=True)
         self.repository.mkdir(parents=True)

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from demo import display, verdict
@@ -58,6 +59,7 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
     folder.clear([*plan.names, *derived_names()])
     data = load(TASK)
     held_out = data.test
+    np.save(folder.frames, held_out.sequences[0])
     with display.training(progress, plan.names) as show:
         making_seconds = make_all(plan, folder.repository, show)
     normalisers = _compare_normalisers(plan, folder, data, progress)

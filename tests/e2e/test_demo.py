@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from demo.normalisers.variants import KINDS, name_of
 from demo.plan import ARCHITECTURES, Plan
 from export.certification import read_model
-from models.data import load
 from soloist import Client
 from tests.servers import running_server
 
@@ -79,7 +79,7 @@ def test_wrong_statistics_have_the_weights_of_the_right_ones(finished: Any) -> N
 def test_compare_finds_the_control_and_no_wrong_statistics(finished: Any, tmp_path: Path) -> None:
     out, _ended = finished
     with running_server(out / "repository", tmp_path) as server, Client(server.grpc) as client:
-        found = client.compare("vowels-tcn-layer", load("vowels").test.sequences[0])
+        found = client.compare("vowels-tcn-layer", np.load(out / "frames.npy"))
     layer, batch, control = found.models
     assert [each.model for each in found.models] == [
         f"vowels-tcn-{norm}" for norm in ("layer", "batch", "batch_current")
@@ -115,6 +115,7 @@ def test_the_report_keeps_its_schema(finished: tuple[Path, subprocess.CompletedP
 def test_the_page_and_the_repository_are_there(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     out, _ended = finished
     assert "Passed." in (out / "report.html").read_text()
+    assert (out / "normalisers.svg").read_text().startswith("<svg")
     assert sorted(path.name for path in (out / "repository").iterdir() if path.is_dir()) == sorted(
         {*Plan().names, *COMPARED}
     )
