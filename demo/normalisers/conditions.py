@@ -50,9 +50,9 @@ class Condition:
         return answer.batch_size > ASKED
 
     def _neighbour(self, sequences: Sequence[Array], rng: np.random.Generator) -> Array:
-        drawn = [sequences[rng.integers(len(sequences))]]
+        drawn = [sequences[int(rng.integers(len(sequences)))]]
         while sum(map(len, drawn)) < self.least_frames:
-            drawn.append(sequences[rng.integers(len(sequences))])
+            drawn.append(sequences[int(rng.integers(len(sequences)))])
         joined = np.concatenate(drawn)
         return (joined * self.scale).astype(joined.dtype)
 

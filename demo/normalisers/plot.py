@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import PercentFormatter
 
@@ -48,7 +48,12 @@ def _accuracies(panel: Axes, rows: Sequence[NormaliserResult]) -> None:
     for index, condition in enumerate(CONDITIONS):
         shares = [row.accuracy(row.conditions[index]) for row in rows]
         heights = [place + 0.14 * (index - 1.5) for place in range(len(rows))]
-        style = {"color": _COLOURS[index], "marker": _MARKERS[index], "markersize": 5.0, "linestyle": ""}
+        style: dict[str, Any] = {
+            "color": _COLOURS[index],
+            "marker": _MARKERS[index],
+            "markersize": 5.0,
+            "linestyle": "",
+        }
         panel.plot(shares, heights, label=condition.title, **style)
     panel.set_title("right answers, by company")
     panel.set_xlim(-0.02, 1.02)
