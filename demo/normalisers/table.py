@@ -16,7 +16,7 @@ _TEXT_COLUMNS = 2
 
 def table(rows: Sequence[NormaliserResult]) -> Table:
     """Lay the rows out, a section an architecture."""
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for number, column in enumerate(_COLUMNS):
         shown.add_column(column, justify="left" if number < _TEXT_COLUMNS else "right", no_wrap=True)
     shown.add_column("what it read", no_wrap=True)

@@ -28,7 +28,7 @@ KINDS = {
     RUNNING: "BatchNorm, running statistics",
     CURRENT: "BatchNorm without them",
     SHIFTED: "BatchNorm, shifted statistics",
-    FEW: "BatchNorm, one-batch statistics",
+    FEW: "BatchNorm, too few statistics",
 }
 _SUFFIXES = {
     LAYER: "layer",
