@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, track
 
 from demo.pool import Show, Step
 
+T = TypeVar("T")
 _NARROWEST = 150  # columns of a table that goes to a file
 
 
@@ -19,6 +21,11 @@ def output() -> Console:
     if not console.is_terminal:
         console.width = max(console.width, _NARROWEST)
     return console
+
+
+def counted(console: Console, text: str, items: Sequence[T]) -> Iterable[T]:
+    """Give the items behind a bar."""
+    return track(items, f"{text:<18}", console=console)
 
 
 @contextmanager

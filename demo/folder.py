@@ -32,9 +32,29 @@ class Folder:
         return self.root / "report.html"
 
     @property
+    def normalisers_svg(self) -> Path:
+        """Its first figure, by itself."""
+        return self.root / "normalisers.svg"
+
+    @property
+    def frames(self) -> Path:
+        """A held-out sequence, for whoever wants to ask the models."""
+        return self.root / "frames.npy"
+
+    @property
     def server_log(self) -> Path:
         """What the server wrote."""
         return self.root / "server.log"
+
+    @property
+    def gathering_log(self) -> Path:
+        """What the server wrote that normalisers are compared on."""
+        return self.root / "server-gathering.log"
+
+    @property
+    def gathering_config(self) -> Path:
+        """Its settings."""
+        return self.root / "server-gathering.toml"
 
     def clear(self, names: Collection[str]) -> None:
         """Remove what an earlier demonstration left; raises DemoError rather than remove what is not its own."""
@@ -43,6 +63,7 @@ class Folder:
             if others:
                 raise DemoError(f"{self.repository} holds other things ({', '.join(others)}): choose another --out")
             shutil.rmtree(self.repository)
-        for path in (self.report_json, self.report_html, self.server_log):
+        logs = (self.server_log, self.gathering_log, self.gathering_config)
+        for path in (self.report_json, self.report_html, self.normalisers_svg, self.frames, *logs):
             path.unlink(missing_ok=True)
         self.repository.mkdir(parents=True)

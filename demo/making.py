@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 def make_all(plan: Plan, repository: Path, show: Show) -> dict[str, float]:
     """Train every model and export it as version 1; returns the seconds each took. Raises what a worker raises."""
-    jobs = dict.fromkeys(plan.names, (repository, plan.seed, plan.epochs))
+    # Those that others are made of first: they take longest.
+    names = sorted(plan.names, key=lambda name: not name.endswith("-batch"))
+    jobs = dict.fromkeys(names, (repository, plan.seed, plan.epochs))
     return run_all(_make, jobs, processes=plan.processes, show=show)
 
 
 def _make(name: str, repository: Path, seed: int, epochs: int | None) -> float:
     """Run in a worker: imports of torch stay out of the parent, which measures."""
+    from demo.normalisers.variants import export_derived
     from export import export_checkpoint
     from models import zoo
     from models.data import load
@@ -37,6 +40,9 @@ def _make(name: str, repository: Path, seed: int, epochs: int | None) -> float:
     tell(Step(name=name, done=checkpoint.epochs, total=checkpoint.epochs, text="exporting"))
     export_checkpoint(checkpoint, repository, name=name, version=1, dataset=dataset)
     seconds = time.perf_counter() - started
+    if config.norm == "batch":
+        tell(Step(name=name, done=checkpoint.epochs, total=checkpoint.epochs, text="other statistics"))
+        export_derived(checkpoint, repository, dataset, seed=seed)
     text = f"trained and exported in {seconds:.0f} s"
     tell(Step(name=name, done=checkpoint.epochs, total=checkpoint.epochs, text=text, finished=True))
     return seconds

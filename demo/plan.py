@@ -21,7 +21,7 @@ class Plan:
     seed: int = 0
     calls_at_once: int = 16  # while accuracy and frames a second are measured
     load_rate_per_second: float = 50.0  # while latency is measured: modest, so that it shows latency and not queues
-    load_seconds: float = 6.0  # of every model, once whole and once streamed
+    load_seconds: float = 4.0  # of every model, once whole and once streamed
     processes: int = 2  # that train at once
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.report import Summary
+from demo.normalisers.result import NormaliserResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,7 @@ class Environment:
 class Report:
     """The whole demonstration. `failures` say why it failed, `warnings` what else deserves a look; both in words."""
 
+    normalisers: list[NormaliserResult]
     models: list[ModelResult]
     seed: int
     calls_at_once: int
@@ -122,5 +124,6 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Give everything as what `json` can write."""
+        normalisers = [row.as_json() for row in self.normalisers]
         models = [model.as_json() for model in self.models]
-        return {"passed": self.passed, **asdict(self), "models": models}
+        return {"passed": self.passed, **asdict(self), "normalisers": normalisers, "models": models}

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from demo import display, verdict
@@ -14,14 +15,21 @@ from demo.environment import this_environment
 from demo.folder import Folder
 from demo.making import make_all
 from demo.measuring import Measured, measure_model, result
+from demo.normalisers import table as headline
+from demo.normalisers import verdict as point
+from demo.normalisers.measuring import measure_normaliser, write_settings
+from demo.normalisers.plot import company
+from demo.normalisers.result import NormaliserResult
+from demo.normalisers.variants import KINDS, derived_names
 from demo.page import page
-from demo.plan import TASK, DemoError, Plan
+from demo.plan import ARCHITECTURES, TASK, DemoError, Plan
 from demo.result import Report
 from demo.scrape import Scrape
 from demo.server import ServerProcess
+from demo.svg import standalone
 from demo.table import legend, table
 from export import ExportError
-from models.data import DataError, load
+from models.data import DataError, Dataset, load
 from soloist.json_text import json_text
 
 
@@ -40,6 +48,7 @@ def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = N
         return 1
     folder.report_json.write_text(json_text(report.as_json(), indent=2) + "\n")
     folder.report_html.write_text(page(report))
+    folder.normalisers_svg.write_text(standalone(company(report.normalisers)))
     _tell(report, folder, console)
     return 0 if report.passed else 1
 
@@ -47,10 +56,13 @@ def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = N
 def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
     """Do it all; raises DemoError, ExportError, DataError, or BrokenExecutor when a training process is killed."""
     started = time.perf_counter()
-    folder.clear(plan.names)
-    held_out = load(TASK).test
+    folder.clear([*plan.names, *derived_names()])
+    data = load(TASK)
+    held_out = data.test
+    np.save(folder.frames, held_out.sequences[0])
     with display.training(progress, plan.names) as show:
         making_seconds = make_all(plan, folder.repository, show)
+    normalisers = _compare_normalisers(plan, folder, data, progress)
     measured: list[Measured] = []
     with ServerProcess(folder.repository, folder.server_log) as server:
         progress.print(f"server ready after {server.ready_seconds:.1f} s: grpc {server.grpc}, http {server.http}")
@@ -60,6 +72,7 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
         scrape = Scrape.of(server.http)
     models = [result(one, held_out, scrape, making_seconds=making_seconds[one.manifest.name]) for one in measured]
     return Report(
+        normalisers=normalisers,
         models=models,
         seed=plan.seed,
         calls_at_once=plan.calls_at_once,
@@ -69,12 +82,25 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
         server_exit_code=server.exit_code,
         seconds=time.perf_counter() - started,
         environment=this_environment(),
-        failures=verdict.failures(models, server.exit_code),
+        failures=verdict.failures(models, server.exit_code) + point.failures(normalisers),
         warnings=verdict.warnings(models),
     )
 
 
+def _compare_normalisers(plan: Plan, folder: Folder, data: Dataset, progress: Console) -> list[NormaliserResult]:
+    write_settings(folder)
+    pairs = [(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
+    with ServerProcess(folder.repository, folder.gathering_log, config=folder.gathering_config) as server:
+        return [
+            asyncio.run(measure_normaliser(server.grpc, architecture, kind, data, seed=plan.seed))
+            for architecture, kind in display.counted(progress, "in company", pairs)
+        ]
+
+
 def _tell(report: Report, folder: Folder, console: Console) -> None:
+    console.print(headline.table(report.normalisers))
+    for line in headline.legend(report.normalisers):
+        console.print(line, style="dim", soft_wrap=True)
     console.print(table(report))
     for line in legend(report):
         console.print(line, style="dim", soft_wrap=True)
@@ -85,4 +111,8 @@ def _tell(report: Report, folder: Folder, console: Console) -> None:
     for text in report.failures:
         console.print(f"FAILED: {text}", style="red", soft_wrap=True, markup=False)
     if report.passed:
-        console.print("passed: every model answers as well when served, whole and streamed, as it does offline")
+        console.print(
+            "passed: every model answers as well when served, whole and streamed, as it does offline; neighbours "
+            "change nothing but BatchNorm without its running statistics",
+            soft_wrap=True,
+        )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Stands for the text colour while matplotlib draws; the page is light or dark, and decides.
 INK = "#010203"
+_FILE_INK = "#1b2430"
 _SIZE_INCHES = (9.2, 3.5)
 _STYLE: dict[Any, Any] = {  # of rcParams, whose names are too many for a type
     "svg.fonttype": "none",
@@ -55,3 +56,9 @@ def svg(
     drawn = drawn[drawn.index("<svg") :]  # no XML prologue inside HTML
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     return drawn.replace(INK, "currentColor").replace('id="figure_1"', "")
+
+
+def standalone(drawn: str) -> str:
+    """Make a file of a figure that stood in a page: dark on white, so that it can be read wherever it is shown."""
+    head, rest = drawn.replace("currentColor", _FILE_INK).split(">", 1)
+    return f'{head}>\n <rect width="100%" height="100%" fill="#ffffff"/>{rest}'

@@ -35,6 +35,7 @@ def export_checkpoint(
     version: int,
     dataset: Dataset,
     norm: str = "",
+    control: bool = False,
     usual: Split | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -42,8 +43,9 @@ def export_checkpoint(
 
     `dataset` is the one the checkpoint was trained on; `progress` is told each of `STEPS` as it begins. With `norm` the
     trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
-    compared with, whose checkpoint_sha256 it shares. `usual` are sequences as they come when nothing has changed, from
-    which the thresholds of skew are taken; default: the held-out split. The same arguments give the same bytes on one
+    compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. `usual` are
+    sequences as they come when nothing has changed, from which the thresholds of skew are taken; default: the held-out
+    split. The same arguments give the same bytes on one
     machine.
 
     Returns the manifest.
@@ -70,6 +72,7 @@ def export_checkpoint(
         described = manifest(
             checkpoint, folded, agreement, held_out, name=name, version=version, checkpoint_sha256=origin
         )
+        described.control = described.control or control
         described.calibration.CopyFrom(calibration.measure(graph, dataset, checkpoint.architecture, checkpoint.seed))
         tell(STEPS[3])
         probe = probe_file(model, graph, described, usual or dataset.test)

@@ -131,8 +131,11 @@ class Batcher:
             _fail(jobs, run.error)
             return
         self._observe(lane.servable, run.rows, run.results[0].run)
+        padded = lane.servable.padded_frames([len(row.frames) for row in run.rows])
         for index, (job, result) in enumerate(zip(jobs, run.results, strict=True)):
-            is_answered = job.end_slice(result, seconds=run.seconds, batch_size=len(run.rows))
+            is_answered = job.end_slice(
+                result, seconds=run.seconds, batch_size=len(run.rows), padded_frames=padded[index]
+            )
             if job.witness:
                 job.witness.ran(run.rows, index, result, last=is_answered)
             if is_answered:

@@ -30,7 +30,7 @@ class Answer:
     """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
 
     `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
-    itself included. `more` are further outputs by name, alike.
+    itself included; `padded_frames` were computed for it, padding counted. `more` are further outputs by name, alike.
     """
 
     outputs: NDArray[Any]
@@ -39,6 +39,7 @@ class Answer:
     compute_seconds: float
     run: RunSeconds
     batch_size: int
+    padded_frames: int
     more: Arrays = field(default_factory=nothing)
 
 
@@ -66,7 +67,7 @@ class Job:
         self._queue_seconds = 0.0
         self._compute_seconds = 0.0
         self._run = RunSeconds()
-        self._batch_size = 0
+        self._batch_size = self._padded_frames = 0
 
     @property
     def remaining_frames(self) -> int:
@@ -83,13 +84,14 @@ class Job:
         self._running_frames = frames
         return self._row.part(self._done_frames, frames, self._states)
 
-    def end_slice(self, result: RowResult, *, seconds: float, batch_size: int) -> bool:
-        """Take in the answer to a slice; True when the whole job is answered."""
+    def end_slice(self, result: RowResult, *, seconds: float, batch_size: int, padded_frames: int) -> bool:
+        """Take in the answer to a slice, of so many frames with padding; True when the whole job is answered."""
         self._done_frames += self._running_frames
         self._states = result.states
         self._compute_seconds += seconds
         self._run += result.run
         self._batch_size = max(self._batch_size, batch_size)
+        self._padded_frames += padded_frames
         done = self.remaining_frames == 0
         if self._every_frame:
             self._outputs.append(result.outputs)
@@ -122,4 +124,5 @@ class Job:
             compute_seconds=self._compute_seconds,
             run=self._run,
             batch_size=self._batch_size,
+            padded_frames=self._padded_frames,
         )

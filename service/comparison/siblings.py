@@ -76,9 +76,15 @@ def _is_sibling(model: Model, other: Model, length: int) -> bool:
     return (
         (other.task, other.architecture, _precision(other)) == (model.task, model.architecture, _precision(model))
         and (other.norm in _NORMS or other.control)
+        and not _has_wrong_statistics(other)
         and _take_same_frames(model, other)
         and (not other.max_frames or length <= other.max_frames)
     )
+
+
+def _has_wrong_statistics(model: Model) -> bool:
+    # Running statistics of other data are constants too: such a control moves with nothing that is varied here.
+    return model.control and model.provenance.HasField("recalibration")
 
 
 def _take_same_frames(one: Model, other: Model) -> bool:

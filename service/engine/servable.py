@@ -91,11 +91,15 @@ class Servable:
         unit = self.manifest.signature.frames_per_run or 1
         return max(unit, most - most % unit)
 
-    def padding_ratio(self, lengths: Sequence[int]) -> float:
-        """Tell which share of a run of rows of these lengths is padding: none where rows leave as they end."""
+    def padded_frames(self, lengths: Sequence[int]) -> list[int]:
+        """Return the frames computed for each row of a run of these lengths: its own where rows leave as they end."""
         if self.manifest.signature.frames_per_run:
-            return 0.0
-        return 1 - sum(lengths) / (len(lengths) * max(lengths))
+            return list(lengths)
+        return [max(lengths)] * len(lengths)
+
+    def padding_ratio(self, lengths: Sequence[int]) -> float:
+        """Tell which share of a run of rows of these lengths is padding."""
+        return 1 - sum(lengths) / sum(self.padded_frames(lengths))
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:

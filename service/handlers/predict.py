@@ -51,6 +51,8 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         outputs=encode(select(answer.outputs, request.output_selection)),
         classification=classify(answer.outputs, manifest.labels),
         more_outputs=select_more(answer, request.output_selection),
+        batch_size=answer.batch_size,
+        padded_frames=answer.padded_frames,
     )
     serving.shadows.whole(prediction)
     serving.tell(prediction)

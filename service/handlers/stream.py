@@ -93,6 +93,8 @@ async def _answer(
         outputs=encode(select(answer.outputs, selection)),
         classification=classify(answer.outputs, servable.manifest.labels),
         more_outputs=select_more(answer, selection),
+        batch_size=answer.batch_size,
+        padded_frames=answer.padded_frames,
     )
     session.advance(chunk, answer.states, result)
     serving.shadows.step(session.shadow, prediction)

@@ -16,7 +16,8 @@ class Prediction:
 
     `outputs` is [class] at the last frame, or [time, class] with every_frame. `index`, `label` and `confidence`
     (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier. `more_outputs`
-    are what the model gives beside, by name, selected alike.
+    are what the model gives beside, by name, selected alike. `batch_size` sequences shared a run with it, itself
+    included (the most, where it took several runs); `padded_frames` were computed for it, padding counted.
     """
 
     outputs: Array
@@ -28,6 +29,8 @@ class Prediction:
     version: int
     frame_count: int
     more_outputs: Mapping[str, Array] = field(default_factory=dict)
+    batch_size: int = 0  # by a server that doesn't tell
+    padded_frames: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +47,8 @@ class ChunkResult:
     first_frame: int
     frame_count: int
     more_outputs: Mapping[str, Array] = field(default_factory=dict)
+    batch_size: int = 0  # by a server that doesn't tell
+    padded_frames: int = 0
 
 
 class ModelState(enum.StrEnum):
@@ -97,6 +102,8 @@ def prediction(response: sequence_inference_pb2.PredictResponse) -> Prediction:
         version=response.version,
         frame_count=response.frame_count,
         more_outputs={named.name: to_array(named.tensor) for named in response.more_outputs},
+        batch_size=response.batch_size,
+        padded_frames=response.padded_frames,
     )
 
 
@@ -114,6 +121,8 @@ def chunk_result(result: sequence_inference_pb2.ChunkResult, opened: sequence_in
         first_frame=result.first_frame,
         frame_count=result.frame_count,
         more_outputs={named.name: to_array(named.tensor) for named in result.more_outputs},
+        batch_size=result.batch_size,
+        padded_frames=result.padded_frames,
     )
 
 

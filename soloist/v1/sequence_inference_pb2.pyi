@@ -140,6 +140,8 @@ class PredictResponse(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CLASSIFICATION_FIELD_NUMBER: _builtins.int
     MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
+    BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    PADDED_FRAMES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that answered."""
     version: _builtins.int
@@ -148,6 +150,12 @@ class PredictResponse(_message.Message):
     """Unique id of this answer."""
     frame_count: _builtins.int
     """Number of frames read."""
+    batch_size: _builtins.int
+    """Largest number of sequences that shared a run with this one, itself included; 1 when it ran alone."""
+    padded_frames: _builtins.int
+    """Number of frames that were computed for it, padding counted: more than frame_count where a longer sequence shared a
+    run with it.
+    """
     @_builtins.property
     def outputs(self) -> _tensor_pb2.Tensor:
         """The outputs asked for."""
@@ -170,10 +178,12 @@ class PredictResponse(_message.Message):
         outputs: _tensor_pb2.Tensor | None = ...,
         classification: Global___Classification | None = ...,
         more_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
+        batch_size: _builtins.int = ...,
+        padded_frames: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "frame_count", b"frame_count", "model", b"model", "more_outputs", b"more_outputs", "outputs", b"outputs", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "frame_count", b"frame_count", "model", b"model", "more_outputs", b"more_outputs", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -414,12 +424,18 @@ class ChunkResult(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CLASSIFICATION_FIELD_NUMBER: _builtins.int
     MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
+    BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    PADDED_FRAMES_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     """Unique id of this answer; the same when a repeated chunk is answered again."""
     first_frame: _builtins.int
     """As in the chunk."""
     frame_count: _builtins.int
     """Number of frames in the chunk."""
+    batch_size: _builtins.int
+    """As in PredictResponse, of this chunk. A repeated chunk is not run again, and told what it was told before."""
+    padded_frames: _builtins.int
+    """As in PredictResponse, of this chunk."""
     @_builtins.property
     def outputs(self) -> _tensor_pb2.Tensor:
         """The outputs asked for."""
@@ -441,10 +457,12 @@ class ChunkResult(_message.Message):
         outputs: _tensor_pb2.Tensor | None = ...,
         classification: Global___Classification | None = ...,
         more_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
+        batch_size: _builtins.int = ...,
+        padded_frames: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "first_frame", b"first_frame", "frame_count", b"frame_count", "more_outputs", b"more_outputs", "outputs", b"outputs", "prediction_id", b"prediction_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "first_frame", b"first_frame", "frame_count", b"frame_count", "more_outputs", b"more_outputs", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

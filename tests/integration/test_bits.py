@@ -62,6 +62,41 @@ async def test_company_and_chunks_change_no_bit(
     assert rows > runs  # the test means something: runs were shared
 
 
+async def test_an_answer_tells_who_shared_its_run_and_how_far_it_was_padded(
+    crowded: RunningServer, client: AsyncClient, sequences: list[Frames]
+) -> None:
+    model = SMALL_MODELS[0]
+    for frames in sequences[:5]:
+        answer = await client.predict(model, frames)
+        assert (answer.batch_size, answer.padded_frames) == (1, len(frames))
+    runs, rows = _runs(crowded, model)
+    answers = await asyncio.gather(*(client.predict(model, frames) for frames in sequences))
+    more_runs, more_rows = _runs(crowded, model)
+    # A run of n rows is told by n answers, so their shares of a run add up to the runs that there were.
+    assert sum(1 / answer.batch_size for answer in answers) == pytest.approx(more_runs - runs)
+    assert more_rows - rows == len(sequences)
+    assert max(answer.batch_size for answer in answers) > 1
+    assert all(answer.padded_frames >= answer.frame_count for answer in answers)
+    assert any(answer.padded_frames > answer.frame_count for answer in answers)
+    longest = {answer.padded_frames for answer in answers}
+    assert longest <= {len(frames) for frames in sequences}
+
+
+async def test_a_chunk_tells_it_too_and_a_repeated_one_the_same_again(client: AsyncClient) -> None:
+    frames = np.random.default_rng(23).normal(size=(9, _FEATURES)).astype(np.float32)
+    async with client.stream(SMALL_MODELS[0]) as stream:
+        first = await stream.send(frames[:4])
+        again = await stream.send(frames[:4], first_frame=0)
+        rest = await stream.send(frames[4:])
+    assert [(each.batch_size, each.padded_frames) for each in (first, again, rest)] == [(1, 4), (1, 4), (1, 5)]
+
+
+async def test_frames_of_slices_add_up(client: AsyncClient) -> None:
+    frames = np.random.default_rng(24).normal(size=(_LONG_FRAMES, _FEATURES)).astype(np.float32)
+    answer = await client.predict(SMALL_MODELS[0], frames)
+    assert (answer.batch_size, answer.padded_frames) == (1, _LONG_FRAMES)
+
+
 @pytest.mark.parametrize("model", SMALL_MODELS)
 async def test_a_long_sequence_keeps_its_bits(client: AsyncClient, model: str) -> None:
     rng = np.random.default_rng(22)

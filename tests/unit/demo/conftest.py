@@ -12,7 +12,10 @@ from bench.load import Load, Mode
 from bench.recorder import Recorder
 from bench.report import Summary
 from demo import verdict
-from demo.plan import Plan
+from demo.normalisers.conditions import CONDITIONS
+from demo.normalisers.result import ConditionResult, NormaliserResult
+from demo.normalisers.variants import CURRENT, KINDS, name_of
+from demo.plan import ARCHITECTURES, Plan
 from demo.result import Calls, Environment, ModelResult, Report, ServerFigures
 
 
@@ -67,6 +70,42 @@ def model(name: str, **changes: Any) -> ModelResult:
     return dataclasses.replace(agreeing, **changes)
 
 
+def condition(name: str, **changes: Any) -> ConditionResult:
+    """A company in which nothing changed, but for `changes`."""
+    agreeing = ConditionResult(
+        name=name,
+        correct=362,
+        bits_differ=0,
+        class_differs=0,
+        missed=0,
+        repeated=3,
+        min_batch_size=1 if name == "alone" else 17,
+        mean_batch_size=1.0 if name == "alone" else 30.5,
+        max_batch_size=1 if name == "alone" else 32,
+        padded_ratio=0.0,
+    )
+    return dataclasses.replace(agreeing, **changes)
+
+
+def normaliser(kind: str, architecture: str = "tcn", **changes: Any) -> NormaliserResult:
+    """A row as it has to be: the control changes, the others don't; but for `changes`."""
+    as_it_should = NormaliserResult(
+        name=name_of(architecture, kind),
+        architecture=architecture,
+        kind=kind,
+        title=KINDS[kind],
+        control=kind not in ("layer", "running"),
+        reads="4,274 training frames",
+        sequences=370,
+        offline_sequences=370,
+        correct_offline=362,
+        bits_differ=370 if kind == CURRENT else 0,
+        class_differs=290 if kind == CURRENT else 0,
+        conditions=[condition(each.name) for each in CONDITIONS],
+    )
+    return dataclasses.replace(as_it_should, **changes)
+
+
 @pytest.fixture
 def make_report() -> Callable[..., Report]:
     """Build the report of a demonstration in which all models but the first have agreeing figures."""
@@ -75,6 +114,7 @@ def make_report() -> Callable[..., Report]:
         first, *others = Plan().names
         models = [model(first, **changes), *map(model, others)]
         return Report(
+            normalisers=[normaliser(kind, architecture) for architecture in ARCHITECTURES for kind in KINDS],
             models=models,
             seed=0,
             calls_at_once=16,

@@ -17,6 +17,8 @@ def test_an_earlier_demonstration_is_removed(tmp_path: Path) -> None:
     (folder.repository / NAMES[0] / "1").mkdir(parents=True)
     folder.report_json.write_text("old")
     folder.report_html.write_text("old")
+    folder.normalisers_svg.write_text("old")
+    folder.gathering_config.write_text("old")
     folder.clear(NAMES)
     assert [path.name for path in tmp_path.iterdir()] == ["repository"]
     assert list(folder.repository.iterdir()) == []

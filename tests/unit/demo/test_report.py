@@ -45,11 +45,17 @@ def test_the_page_refers_to_nothing_outside(make_report: MakeReport) -> None:
     assert re.findall(r"url\((?!#)", text) == []
 
 
-def test_the_page_holds_both_figures_in_its_own_text_colour(make_report: MakeReport) -> None:
+def test_the_page_holds_its_figures_in_its_own_text_colour(make_report: MakeReport) -> None:
     text = page(make_report())
-    assert text.count("<svg") == 2
+    assert text.count("<svg") == 3
     assert "currentColor" in text
     assert "<?xml" not in text
+
+
+def test_the_headline_comes_first(make_report: MakeReport) -> None:
+    text = page(make_report())
+    assert text.index("answers of 370 that company changes") < text.index("frames seen")
+    assert text.index("Whose answer depends on its neighbours?") < text.index("<h2>Results</h2>")
 
 
 def test_the_page_names_every_model_and_escapes_what_it_is_given(make_report: MakeReport) -> None:

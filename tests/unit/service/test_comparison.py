@@ -270,6 +270,14 @@ def test_siblings_differ_in_the_normaliser_alone() -> None:
     assert [(each.name, each.version) for each in found] == [("layer", 2), ("batch", 1), ("z-control", 1)]
 
 
+def test_a_control_with_statistics_of_other_data_is_compared_when_named_only() -> None:
+    wrong = entry("batch-shifted", norm="batch", control=True)
+    wrong.manifest.provenance.recalibration.sequences = 8
+    recalibrated = entry("batch", norm="batch")
+    recalibrated.manifest.provenance.recalibration.sequences = 8
+    assert [each.name for each in siblings(entry("m"), [wrong, recalibrated], length=6)] == ["batch"]
+
+
 def test_models_that_take_other_frames_are_no_siblings() -> None:
     other = entry("other")
     other.manifest.signature.frames.shape[2] = 5
