@@ -125,11 +125,13 @@ def refuse_taken(host: str) -> None:
     """See that a Unix domain socket can be made, and nobody listens on it: gRPC would take it from a server that does.
 
     Raises:
-        OSError: its folder isn't there, or somebody listens.
+        OSError: its folder isn't there, something else has its name, or somebody listens.
 
     """
     if not Path(host.removeprefix(UNIX)).parent.is_dir():
         raise OSError(f"cannot listen on {host}: there is no such folder")
+    if (path := Path(host.removeprefix(UNIX))).exists() and not path.is_socket():
+        raise OSError(f"cannot listen on {host}: something else has that name")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
             sock.connect(host.removeprefix(UNIX))
