@@ -90,7 +90,7 @@ class Runner:
         before = {name: np.concatenate([row.states[name] for row in rows]) for name in self._zero}
         gathered = time.perf_counter()
         outputs, states, more = self._evaluate(padded, lengths, before, rows)
-        if outputs.shape[1] != padded.shape[1]:
+        if outputs.shape[1] != padded.shape[1] and not self._frames_per_run:
             # Not one output a frame after all: which are whose can't be told, and the batcher runs each row alone.
             raise ValueError(f"{outputs.shape[1]} outputs for {padded.shape[1]} frames")
         ran = time.perf_counter()
