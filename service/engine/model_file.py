@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+# What tells one content of a file from another without reading it.
+_Identity = tuple[int, int, int, int]
+
 
 class ModelFileError(Exception):
     """A model's file can't be read or loaded; the text is for the operator."""
@@ -20,12 +23,26 @@ class ModelFileError(Exception):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelFile:
-    """The bytes of a graph, and of each file of its `folder` that it may refer to, by its path from there."""
+    """The bytes of a graph, and of each file of its folder that it may refer to, by its path from there.
+
+    `path` is where it was read; None for a graph that has no file.
+    """
 
     name: str
     content: bytes
-    folder: Path | None = None
+    path: Path | None = None
     weights: Mapping[str, bytes] = field(default_factory=dict)
+    read_from: _Identity | None = None
+
+    def refuse_changed(self) -> None:
+        """See that the file is still the one that was read.
+
+        Raises:
+            ModelFileError: it isn't.
+
+        """
+        if self.path is not None and _identity(self.path) != self.read_from:
+            raise ModelFileError(f"{self.name} changed while it was loaded")
 
     @cached_property
     def sha256(self) -> str:
@@ -44,9 +61,10 @@ def read_model_file(path: Path) -> ModelFile:
         ModelFileError: a file is missing, can't be read, or is no regular file.
 
     """
+    before = _identity(path)
     content = read_file(path)
     weights = {name: read_file(file) for name, file in _files(path.parent) if _may_name(content, file) and file != path}
-    return ModelFile(name=path.name, content=content, folder=path.parent, weights=weights)
+    return ModelFile(name=path.name, content=content, path=path, weights=weights, read_from=before)
 
 
 def read_file(path: Path) -> bytes:
@@ -62,6 +80,14 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelFileError(f"{path.name}: {error.strerror}") from error
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -26,7 +26,6 @@ CONFIG_ENTRIES = {
     # On Arm this path takes another kernel for one row than for many.
     "mlas.disable_kleidiai": "1",
 }
-_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 # Errors are raised too, with the same words; a caller whose frames a graph refuses must not fill the log.
 _FATAL_ONLY = 4
 # A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
@@ -52,14 +51,16 @@ def open_session(source: Path | bytes | ModelFile) -> ort.InferenceSession:
     options.add_external_initializers_from_files_in_memory(
         list(table), list(table.values()), [len(content) for content in table.values()]
     )
-    if file.folder is not None:
-        options.add_session_config_entry(_WEIGHTS_FOLDER, str(file.folder))
+    # By its path, since the package keeps bytes for as long as the session.
+    where = str(file.path) if file.path is not None else ""
     try:
-        return ort.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(where or file.content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         # Callers are told too, and where the file lies is not their business.
-        place = f"{file.folder}/" if file.folder is not None else ""
-        raise ModelFileError(_first_line(error).replace(place, "")) from error
+        secret = f"{file.path.parent}/" if file.path is not None else ""
+        raise ModelFileError(_first_line(error).replace(secret, "")) from error
+    file.refuse_changed()
+    return session
 
 
 def read_companion(path: Path, sha256: str) -> bytes:
