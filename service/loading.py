@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.repository import Entry, Keeper, Repository
 from service.repository.polling import Polling
+from service.repository.rollout import STABLE
 from service.repository.version_policy import in_words
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -67,15 +68,20 @@ class Loading:
                 self._metrics.prepare_shadow(name, str(entry.version), str(shadow))
 
     def _report(self) -> None:
-        statuses: dict[str, bool] = {}
-        for entry in self.repository.entries():
-            statuses[entry.name] = statuses.get(entry.name, False) or entry.servable is not None
+        names = {entry.name for entry in self.repository.entries()}
+        statuses = {name: self.repository.answers(name) for name in names}
         missing = "" if any(statuses.values()) else self._why_none()
         self._health.update(statuses, missing if self._is_ready else "models are loading")
 
     def _why_none(self) -> str:
         unavailable = [each for each in self.repository.entries() if each.state == pb.MODEL_STATE_UNAVAILABLE]
-        causes = [f"{each.name} version {each.version}: {each.cause}" for each in unavailable[:_MOST_CAUSES]]
+        causes = [f"{each.name} version {each.version}: {each.cause}" for each in unavailable]
+        causes += [
+            f"{each.name} version {each.version} is ready, and another version is labelled {STABLE}"
+            for each in self.repository.entries()
+            if each.servable is not None
+        ]
+        causes = causes[:_MOST_CAUSES]
         return ": ".join(["no model can be called", *(["; ".join(causes)] if causes else [])])
 
 

@@ -59,6 +59,16 @@ class Repository:
     def spread(self, name: str, rollout: Rollout) -> None:
         """Spread new sequences of a model so from now on."""
         self._rollouts[name] = rollout
+        for entry in self.entries(name):
+            self._on_change(entry)
+
+    def answers(self, name: str) -> bool:
+        """Tell whether a call that names no version is answered."""
+        try:
+            self.resolve(name, 0)
+        except ServiceError:
+            return False
+        return True
 
     def find(self, name: str, version: int, label: str = "") -> Entry:
         """Return one version, ready or not; neither version nor label means the one that answers.

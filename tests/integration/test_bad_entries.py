@@ -240,3 +240,19 @@ def test_a_server_whose_only_model_is_bad_says_why_it_is_not_ready(tmp_path: Pat
         status, text = server.get("/readyz")
     assert status == 503
     assert text.startswith("no model can be called: sums version 1: labels.json")
+
+
+def test_a_model_whose_stable_version_is_not_there_is_not_ready(tmp_path: Path) -> None:
+    _good_with("labels.json", b'{"labels": {"stable": 9}}')(tmp_path / "repository" / "sums")
+    with (
+        running_server(tmp_path / "repository", tmp_path, poll_seconds=0.05) as server,
+        Client(server.grpc) as client,
+    ):
+        assert not client.ready("sums")
+        assert server.get("/readyz")[0] == 503
+        assert "sums version 1 is ready, and another version is labelled stable" in server.get("/readyz")[1]
+        assert client.predict("sums", ONES, version=1).version == 1
+        (tmp_path / "repository" / "sums" / "labels.json").write_text('{"labels": {"stable": 1}}')
+        assert eventually(lambda: client.ready("sums"))
+        assert server.get("/readyz") == (200, "ready\n")
+        assert client.predict("sums", ONES).version == 1
