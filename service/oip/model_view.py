@@ -13,7 +13,7 @@ import numpy as np
 from service.engine.row import Row
 from service.errors import Reason, ServiceError
 from service.inputs import sort
-from service.oip.port import Port, plain, state
+from service.oip.port import Port, plain, require_outputs, state
 from service.oip.rows import check_frames, lengths_of, of_row, padded, state_of_row
 from service.tensors import DTYPES, check_frame_count, check_values
 
@@ -118,15 +118,13 @@ class ModelView:
         return rows
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
-        """Say which outputs to give: those asked for by name, else the usual ones.
+        """Return which outputs to give: those asked for by name, else the usual ones.
 
         Raises:
             ServiceError: OUTPUT_UNKNOWN.
 
         """
-        for name in names:
-            if name not in self._given:
-                raise ServiceError(Reason.OUTPUT_UNKNOWN, output=name)
+        require_outputs(names, self._given)
         return names or [port.name for port in self.outputs]
 
     def results(

@@ -6,6 +6,7 @@ Shapes: B rows of a request, T frames.
 from __future__ import annotations
 
 import math
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,3 +110,15 @@ def state(name: str, spec: StateSpec, axes: Axes | None) -> Port:
 
 def _plain_axes(sizes: tuple[int, ...], *, per_frame: bool) -> Axes:
     return Axes(batch=0, time=1 if per_frame else None, per_frame=per_frame, outside=sizes, inside=sizes)
+
+
+def require_outputs(names: Iterable[str], given: Container[str]) -> None:
+    """Refuse outputs that a model doesn't give.
+
+    Raises:
+        ServiceError: OUTPUT_UNKNOWN.
+
+    """
+    for name in names:
+        if name not in given:
+            raise ServiceError(Reason.OUTPUT_UNKNOWN, output=name)

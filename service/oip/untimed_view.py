@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from service.engine.untimed import untimed_row
 from service.errors import Reason, ServiceError
 from service.oip.datatypes import word_of
+from service.oip.port import require_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,15 +74,13 @@ class UntimedView:
         return [untimed_row(sent, before, position)]
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
-        """Say which outputs to give: those asked for by name, else the usual ones.
+        """Return which outputs to give: those asked for by name, else the usual ones.
 
         Raises:
             ServiceError: OUTPUT_UNKNOWN.
 
         """
-        for name in names:
-            if name not in self._given:
-                raise ServiceError(Reason.OUTPUT_UNKNOWN, output=name)
+        require_outputs(names, self._given)
         return names or [each.name for each in self.outputs]
 
     def results(

@@ -64,11 +64,9 @@ class Repository:
 
     def answers(self, name: str) -> bool:
         """Tell whether a call that names no version is answered."""
-        try:
-            self.resolve(name, 0)
-        except ServiceError:
-            return False
-        return True
+        versions = self._models.get(name)
+        entry = routing.default(versions, self.rollout(name)) if versions else None
+        return entry is not None and entry.servable is not None
 
     def find(self, name: str, version: int, label: str = "") -> Entry:
         """Return one version, ready or not; neither version nor label means the one that answers.
