@@ -58,7 +58,7 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
     streamed: list[list[int]] = field(default_factory=list)
     calls: int = 0
     under_way: int = 0
-    leaks: bool = False  # an answer tells how many calls were under way
+    leaks: bool = False  # an answer tells how many calls came before it
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: ARG002
         status = pb.ModelStatus(name=request.model, version=1, state=pb.MODEL_STATE_READY)
@@ -78,8 +78,8 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
         self.under_way += 1
         await asyncio.sleep(0)
         outputs = _outputs(request.frames)
-        if self.leaks:
-            outputs.data = np.float32(self.under_way).tobytes()
+        if self.leaks:  # what an answer alone can never be: another number each time
+            outputs.data = np.float32(self.calls).tobytes()
         self.under_way -= 1
         return pb.PredictResponse(model=request.model, version=1, outputs=outputs)
 
