@@ -39,6 +39,7 @@ def make_serving(
     comparer: Executor,
     check: LiveCheck,
     shadows: Shadows,
+    health: Health,
     metrics: Metrics,
     observers: Sequence[Observer],
 ) -> Serving:
@@ -56,7 +57,14 @@ def make_serving(
         sessions=Sessions(
             max_sessions=settings.max_sessions, max_state_bytes=settings.max_state_bytes, metrics=metrics, uses=uses
         ),
-        batcher=Batcher(engine, limits, metrics, summon=check.witness, on_run=statistics.ran),
+        batcher=Batcher(
+            engine,
+            limits,
+            metrics,
+            summon=check.witness,
+            on_run=statistics.ran,
+            on_stuck=lambda stuck: health.report("workers", "no run ends any more" if stuck else ""),
+        ),
         comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
         shadows=shadows,
         metrics=metrics,

@@ -119,7 +119,17 @@ class Reason(Enum):
         "the open streams' states take {state_bytes} bytes, the limit is {max_state_bytes}",
         "try again later, or let the operator raise the limit",
     )
-    QUEUE_FULL = ("RESOURCE_EXHAUSTED", "{queued} chunks wait already", "try again with backoff")
+    QUEUE_FULL = ("RESOURCE_EXHAUSTED", "{queued} requests wait already", "try again with backoff")
+    OVERLOADED = (
+        "RESOURCE_EXHAUSTED",
+        "an answer would take about {expected_seconds} s, and the deadline is in {remaining_seconds} s",
+        "try again with backoff, or allow more time",
+    )
+    RUN_TOO_LONG = (
+        "RESOURCE_EXHAUSTED",
+        "a run of the model was ended after {max_run_seconds} s",
+        "send fewer frames at a time, or let the operator raise max_run_seconds",
+    )
     MESSAGE_TOO_LARGE = (
         "RESOURCE_EXHAUSTED",
         "the message has {message_bytes} bytes, the limit is {max_message_bytes}",

@@ -24,12 +24,14 @@ class Health:
     def __init__(self, *further: str) -> None:
         """Args: `further` are services that are there as this server is set up."""
         self._ours = (*_OURS, *further)
-        self._serving: dict[str, bool] = dict.fromkeys(self._ours, False)
-        self._why_not_ready = "models are loading"
+        self._models: Mapping[str, bool] = {}
+        self._missing = "models are loading"
+        self._faults: dict[str, str] = {}
         self._draining = False
         self._closed = False
         # Set, and replaced, at every change: each watcher waits on the event it took before it looked.
         self._changed = asyncio.Event()
+        self._apply()
 
     @property
     def why_not_ready(self) -> str:
@@ -43,18 +45,25 @@ class Health:
 
     def update(self, models: Mapping[str, bool], why_not_ready: str) -> None:
         """Take over what the repository says: each model's status, and why the server isn't ready ("" when it is)."""
-        if self._draining:
-            return
-        ready = not why_not_ready
-        self._why_not_ready = why_not_ready
-        self._serving = {**dict.fromkeys(self._ours, ready), **models}
-        self._notify()
+        self._models, self._missing = models, why_not_ready
+        self._apply()
+
+    def report(self, part: str, fault: str) -> None:
+        """Take over what a part says that no answer can do without: its fault, or "" when it works again."""
+        self._faults[part] = fault
+        self._apply()
 
     def drain(self) -> None:
         """Report everything as not serving, for good."""
         self._draining = True
-        self._why_not_ready = "draining"
-        self._serving = dict.fromkeys(self._serving, False)
+        self._apply()
+
+    def _apply(self) -> None:
+        faults = ["draining"] if self._draining else [each for each in (*self._faults.values(), self._missing) if each]
+        self._why_not_ready = "; ".join(faults)
+        answers = not self._draining and not any(self._faults.values())
+        ours = dict.fromkeys(self._ours, not faults)
+        self._serving: dict[str, bool] = {**ours, **{name: answers and ready for name, ready in self._models.items()}}
         self._notify()
 
     def close(self) -> None:

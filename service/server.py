@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from service.addresses import at, is_unix
 from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
+from service.engine.cancel_scope import run_time_limited
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
@@ -66,6 +67,7 @@ async def _serve(settings: Settings) -> int:
         comparer = stack.enter_context(_executor(1, comparison_name))
         loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals())
+        stack.enter_context(run_time_limited(settings.max_run_seconds))
         check = stack.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
         )
@@ -76,7 +78,7 @@ async def _serve(settings: Settings) -> int:
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
         shadows = stack.enter_context(make_shadows(settings, loading, metrics, [*shadowed, skew.observe]))
         observers = [*answered, skew.observe]
-        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, observers)
+        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, health, metrics, observers)
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))

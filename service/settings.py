@@ -51,7 +51,10 @@ class Settings(BaseSettings):
     max_slice_frames: int = Field(
         256, ge=1, description="Longest piece of a sequence that runs at a time where the model is certified for it."
     )
-    max_queued: int = Field(1024, ge=1, description="Most chunks of one model that wait; more are refused.")
+    max_run_seconds: float = Field(
+        60.0, gt=0, allow_inf_nan=False, description="Longest run of a model; one that takes longer is ended."
+    )
+    max_queued: int = Field(1024, ge=1, description="Most requests of one model that wait; more are refused.")
     batch_uncertified: bool = Field(False, description="Batch models without proof that their answers keep their bits.")
 
     version_policy: str = Field(

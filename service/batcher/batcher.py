@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+import structlog
+
 from service.batcher.composition import Compose, compose
 from service.batcher.execution import Done, execute
 from service.batcher.job import Answer, Job
-from service.batcher.lane import BatchLimits, Lane
+from service.batcher.lane import BatchLimits, Lane, overloaded
+from service.batcher.turns import Turns
+from service.batcher.under_way import Run, RunsUnderWay
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from service.engine.runner import Row, RunSeconds
     from service.engine.servable import Servable
     from service.metrics import Metrics
+
+_log = structlog.get_logger("soloist.batcher")
 
 
 class Batcher:
@@ -40,12 +45,13 @@ class Batcher:
         *,
         summon: Summon | None = None,
         on_run: Callable[[Servable, int, RunSeconds], None] | None = None,
+        on_stuck: Callable[[bool], None] = lambda _: None,
         compose: Compose = compose,
     ) -> None:
         """Make an idle one.
 
         Args: `summon` is asked for a witness of every job; `on_run` hears of every run, its rows and its time;
-        `compose` chooses who shares a run.
+        `on_stuck` hears when no worker can be had any more, and when one can again; `compose` chooses who shares a run.
 
         """
         self._executor = executor
@@ -56,22 +62,35 @@ class Batcher:
         self._on_run = on_run
         self._lanes: dict[Servable, Lane] = {}
         self._forgotten: WeakSet[Servable] = WeakSet()
-        self._turns: deque[Lane] = deque()
-        self._free_workers = limits.workers
+        self._turns = Turns(limits.workers)
+        self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
         self._scheduled = False
 
-    async def run(self, servable: Servable, row: Row, *, every_frame: bool, deadline: float | None) -> Answer:
-        """Answer one row; `deadline` is of time.monotonic(), in seconds. Cancelled, it leaves the queue at once.
+    async def run(
+        self,
+        servable: Servable,
+        row: Row,
+        *,
+        every_frame: bool,
+        deadline: float | None,
+        caller: str = "",
+        may_wait: bool = False,
+    ) -> Answer:
+        """Answer one row. Cancelled, it leaves the queue at once.
+
+        Args: `deadline` is of time.monotonic(), in seconds; callers take turns; one that `may_wait` is never refused.
 
         Raises:
-            ServiceError: QUEUE_FULL, or DEADLINE_EXCEEDED while it waited.
+            ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG, or DEADLINE_EXCEEDED while it waited or ran.
 
         """
-        lane = self._lanes.setdefault(servable, Lane(servable, self._compose))
-        if len(lane.jobs) >= self._limits.max_queued:
-            raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
+        lane = self._lanes.get(servable)
+        if lane is None:
+            lane = self._lanes[servable] = Lane(servable, self._compose)
+        if not may_wait:
+            self._refuse(lane, caller, deadline)
         loop = asyncio.get_running_loop()
-        job = Job(row, every_frame=every_frame, deadline=deadline, future=loop.create_future())
+        job = Job(row, every_frame=every_frame, deadline=deadline, future=loop.create_future(), caller=caller)
         job.witness = self._summon(servable, row) if self._summon else None
         self._enqueue(lane, job)
         try:
@@ -90,60 +109,104 @@ class Batcher:
         lane = self._lanes.get(servable)
         if lane is not None and not lane.jobs:
             del self._lanes[servable]
+            self._turns.drop(lane)
+
+    def _refuse(self, lane: Lane, caller: str, deadline: float | None) -> None:
+        """Refuse at once what can't wait, or not be answered in time."""
+        if len(lane.jobs) >= self._limits.max_queued:
+            raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
+        if deadline is None:
+            return
+        now = time.monotonic()
+        expected_seconds = lane.pace.expected_seconds(lane.ahead_of(caller)) if lane.jobs else 0.0
+        if now >= deadline:
+            raise ServiceError(Reason.DEADLINE_EXCEEDED)
+        if now + expected_seconds > deadline:
+            raise overloaded(expected_seconds, deadline, now)
 
     def _enqueue(self, lane: Lane, job: Job) -> None:
         lane.add(job)
-        if lane not in self._turns:
-            self._turns.append(lane)
-        if self._free_workers and not self._scheduled:
+        self._turns.add(lane)
+        if self._under_way.free_workers and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        while self._free_workers and self._turns:
-            lane = self._turns.popleft()
-            batch = lane.take(self._limits)
-            if lane.jobs:
-                self._turns.append(lane)
+        while (free := self._under_way.free_workers) and (lane := self._turns.next(free)) is not None:
+            try:
+                batch = lane.take(self._limits)
+            except Exception as error:
+                _log.exception("no batch was made", model=lane.servable.name, version=lane.servable.version)
+                lane.fail(error)
+                batch = []
+            if not lane.jobs:
+                self._turns.drop(lane)
             if batch:
                 self._start(lane, batch)
 
     def _start(self, lane: Lane, batch: list[tuple[Job, int]]) -> None:
-        self._free_workers -= 1
-        started = time.perf_counter()
-        rows = [job.begin_slice(frames, started) for job, frames in batch]
-        run = asyncio.get_running_loop().run_in_executor(self._executor, execute, lane.servable, rows)
-        run.add_done_callback(lambda done: self._finish(lane, [job for job, _ in batch], done))
-
-    def _finish(self, lane: Lane, jobs: list[Job], done: asyncio.Future[list[Done]]) -> None:
-        self._free_workers += 1
-        if done.cancelled() or (error := done.exception()) is not None:
-            _fail(jobs, RuntimeError("the run was cancelled") if done.cancelled() else error)
+        jobs = [job for job, _ in batch]
+        run = self._under_way.begin(jobs)
+        self._turns.began(lane, lane.pace.run_seconds)
+        try:
+            started = time.perf_counter()
+            rows = [job.begin_slice(frames, started) for job, frames in batch]
+            done = asyncio.get_running_loop().run_in_executor(
+                self._executor, execute, lane.servable, rows, run.scope, run.is_awaited
+            )
+        except Exception as error:  # a thread that can't be started, among others
+            _log.exception("a run was not begun", model=lane.servable.name, version=lane.servable.version)
+            self._under_way.end(run)
+            run.fail(error)
         else:
-            waiting = iter(jobs)
-            for run in done.result():
-                self._take_in(lane, list(islice(waiting, len(run.rows))), run)
+            expected_seconds = lane.pace.run_seconds
+            done.add_done_callback(lambda done: self._finish(lane, run, expected_seconds, done))
+
+    def _finish(self, lane: Lane, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
+        self._under_way.end(run)
+        try:
+            jobs, parts = iter(run.jobs), done.result()
+            answers = sum(self._take_in(lane, list(islice(jobs, len(part.rows))), part) for part in parts)
+            if len(parts) == 1 and parts[0].error is None:
+                lane.pace.ran(parts[0].seconds, answers, more_wait=bool(lane.jobs))
+            self._turns.ran(lane, sum(part.seconds for part in parts) - expected_seconds)
+        except (Exception, asyncio.CancelledError) as error:  # nobody may wait for ever, whatever it was
+            _log.exception("answers were not taken in", model=lane.servable.name, version=lane.servable.version)
+            run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))
         self._dispatch()
 
-    def _take_in(self, lane: Lane, jobs: list[Job], run: Done) -> None:
-        if run.error is not None:
-            _fail(jobs, run.error)
-            return
-        self._observe(lane.servable, run.rows, run.results[0].run)
-        padded = lane.servable.padded_frames([len(row.frames) for row in run.rows])
-        for index, (job, result) in enumerate(zip(jobs, run.results, strict=True)):
-            is_answered = job.end_slice(
-                result, seconds=run.seconds, batch_size=len(run.rows), padded_frames=padded[index]
-            )
-            if job.witness:
-                job.witness.ran(run.rows, index, result, last=is_answered)
-            if is_answered:
-                if not job.future.done():
-                    job.future.set_result(job.answer())
-            elif not job.future.done():
-                # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
-                self._enqueue(lane, job)
+    def _take_in(self, lane: Lane, jobs: list[Job], done: Done) -> int:
+        """Give results to their jobs; returns how many of them are answered."""
+        if done.error is not None:
+            for job in jobs:
+                job.fail(done.error)
+            return 0
+        self._observe(lane.servable, done.rows, done.results[0].run)
+        padded = lane.servable.padded_frames([len(row.frames) for row in done.rows])
+        answered = 0
+        for index, job in enumerate(jobs):
+            try:
+                answered += self._take_in_one(lane, job, done, index, padded[index])
+            except ServiceError as error:  # the model's fault, and of this row alone
+                job.fail(error)
+        return answered
+
+    def _take_in_one(self, lane: Lane, job: Job, done: Done, index: int, padded_frames: int) -> bool:
+        result = done.results[index]
+        is_answered = job.end_slice(
+            result, seconds=done.seconds, batch_size=len(done.rows), padded_frames=padded_frames
+        )
+        if job.witness:
+            job.witness.ran(done.rows, index, result, last=is_answered)
+        if job.future.done():
+            return False
+        if is_answered:
+            job.future.set_result(job.answer())
+        else:
+            # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
+            self._enqueue(lane, job)
+        return is_answered
 
     def _observe(self, servable: Servable, rows: Sequence[Row], seconds: RunSeconds) -> None:
         labels = (servable.name, str(servable.version))
@@ -152,8 +215,6 @@ class Batcher:
         if self._on_run:
             self._on_run(servable, len(rows), seconds)
 
-
-def _fail(jobs: list[Job], error: BaseException | None) -> None:
-    for job in jobs:
-        if not job.future.done():
-            job.future.set_exception(RuntimeError("the run failed") if error is None else error)
+    def _expire(self) -> None:
+        for lane in self._lanes.values():
+            lane.expire()

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from service.engine.cancel_scope import CancelScope
+from service.errors import Reason, ServiceError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from service.engine.runner import Row, RowResult
     from service.engine.servable import Servable
@@ -27,12 +30,22 @@ class Done:
     error: Exception | None = None
 
 
-def execute(servable: Servable, rows: Sequence[Row]) -> list[Done]:
-    """Run rows; the runs that this took hold them in the order given. Blocks, and raises nothing of the model's."""
-    together = _run(servable, rows)
-    if together.error is None or len(rows) == 1:
-        return [together]
-    alone = [_run(servable, [row]) for row in rows]
+def execute(
+    servable: Servable,
+    rows: Sequence[Row],
+    scope: CancelScope | None = None,
+    is_awaited: Callable[[int], bool] = lambda _: True,
+) -> list[Done]:
+    """Run rows; the runs that this took hold them in the order given. Blocks, and raises nothing of the model's.
+
+    Args: cancelling `scope` ends it; a row that has to run again, by its index, isn't run when nobody awaits it.
+
+    """
+    with scope or CancelScope():
+        together = _run(servable, rows)
+        if together.error is None or len(rows) == 1:
+            return [together]
+        alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
     _log.warning(
         "a shared run failed, its rows ran alone",
         model=servable.name,
@@ -51,3 +64,7 @@ def _run(servable: Servable, rows: Sequence[Row]) -> Done:
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         return Done(rows=rows, seconds=time.perf_counter() - started, error=error)
     return Done(rows=rows, seconds=time.perf_counter() - started, results=results)
+
+
+def _given_up(row: Row) -> Done:
+    return Done(rows=[row], seconds=0.0, error=ServiceError(Reason.DEADLINE_EXCEEDED))

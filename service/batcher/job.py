@@ -13,6 +13,7 @@ import numpy as np
 
 from service.engine.beside import NOTHING, nothing
 from service.engine.row import RunSeconds
+from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,13 +54,15 @@ class Job:
         every_frame: bool,
         deadline: float | None,
         future: asyncio.Future[Answer],
+        caller: str = "",
     ) -> None:
-        """Args: `deadline` is on the clock of time.monotonic(), in seconds; None for none."""
+        """Args: `deadline` is on the clock of time.monotonic(), in seconds, None for none; `caller` takes turns."""
         self.future = future
+        self.caller = caller
+        self.deadline = deadline
         self.witness: Witness | None = None
         self._row, self._states = row, row.states
         self._every_frame = every_frame
-        self._deadline = deadline
         self._done_frames = self._running_frames = 0
         self._outputs: list[NDArray[Any]] = []
         self._more: list[Arrays] = []
@@ -76,7 +79,12 @@ class Job:
 
     def is_expired(self, now: float) -> bool:
         """Tell whether nobody waits for it any more; `now` is of time.monotonic()."""
-        return self._deadline is not None and now >= self._deadline
+        return self.deadline is not None and now >= self.deadline
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever waits, unless it is told already."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
     def begin_slice(self, frames: int, started: float) -> Row:
         """Take the next `frames` frames to run now; `started` is of time.perf_counter()."""
@@ -85,7 +93,12 @@ class Job:
         return self._row.part(self._done_frames, frames, self._states)
 
     def end_slice(self, result: RowResult, *, seconds: float, batch_size: int, padded_frames: int) -> bool:
-        """Take in the answer to a slice, of so many frames with padding; True when the whole job is answered."""
+        """Take in the answer to a slice, of so many frames with padding; True when the whole job is answered.
+
+        Raises:
+            ServiceError: GRAPH_REFUSED: its outputs don't go on where those of the slice before ended.
+
+        """
         self._done_frames += self._running_frames
         self._states = result.states
         self._compute_seconds += seconds
@@ -93,6 +106,8 @@ class Job:
         self._batch_size = max(self._batch_size, batch_size)
         self._padded_frames += padded_frames
         done = self.remaining_frames == 0
+        if self._outputs:
+            self._refuse_other_widths(result)
         if self._every_frame:
             self._outputs.append(result.outputs)
             self._more.append(result.more)
@@ -100,6 +115,14 @@ class Job:
             self._keep_last(result)
         self._waiting_since = time.perf_counter()
         return done
+
+    def _refuse_other_widths(self, result: RowResult) -> None:
+        before = {"outputs": self._outputs[-1], **self._more[-1]}
+        for name, array in {"outputs": result.outputs, **result.more}.items():
+            widths = [list(each.shape[1:]) for each in (before[name], array)]
+            if widths[0] != widths[1]:
+                cause = f"{name!r} are {widths[0]} a frame in one part of the sequence, and {widths[1]} in the next"
+                raise ServiceError(Reason.GRAPH_REFUSED, shape=list(self._row.frames.shape), cause=cause)
 
     def _keep_last(self, result: RowResult) -> None:
         # A slice may have given none: then the last is that of a slice before.

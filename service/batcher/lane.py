@@ -1,17 +1,27 @@
-"""What waits for one version of a model, oldest first, and which of it runs next."""
+"""What waits for one version of a model, and which of it runs next: callers take turns, each its oldest first.
+
+Turns are by frames (start-time fair queueing: Goyal, Vin and Cheng, "Start-time Fair Queuing", 1996, section 2): each
+caller has a clock of the frames that ran for it, and who is furthest behind is next. One who comes after a silence
+begins where the others are, so nobody saves turns up.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from service.batcher.pace import Pace
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     from service.batcher.composition import Compose
     from service.batcher.job import Job
     from service.engine.servable import Servable
+
+# Of the jobs that wait, the oldest so many times a batch are looked at for company.
+_CANDIDATE_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,42 +35,106 @@ class BatchLimits:
     max_queued: int
 
 
+@dataclass(slots=True)
+class _Caller:
+    clock: int
+    jobs: dict[int, Job] = field(default_factory=dict)
+
+
 class Lane:
-    """Belongs to the event loop."""
+    """Belongs to the event loop. `clock` is the workers' time it has had, in seconds (service.batcher.turns)."""
 
     def __init__(self, servable: Servable, compose: Compose) -> None:
         self.servable = servable
-        self._compose = compose
+        self.pace = Pace()
+        self.clock = 0.0
+        self.used_at = time.monotonic()
         self.jobs: dict[int, Job] = {}
+        self._compose = compose
+        self._callers: dict[str, _Caller] = {}
+        self._clock = 0
 
     def add(self, job: Job) -> None:
-        """Let a job wait behind the others."""
+        """Let a job wait behind the others of its caller."""
+        self.used_at = time.monotonic()
         self.jobs[id(job)] = job
+        self._callers.setdefault(job.caller, _Caller(self._clock)).jobs[id(job)] = job
 
     def drop(self, job: Job) -> None:
         """Let a job wait no longer."""
-        self.jobs.pop(id(job), None)
+        if self.jobs.pop(id(job), None) is None:
+            return
+        caller = self._callers[job.caller]
+        del caller.jobs[id(job)]
+        if not caller.jobs:
+            del self._callers[job.caller]
+
+    def ahead_of(self, caller: str) -> int:
+        """Tell how many of the jobs that wait have their turn before the next one of a caller."""
+        own = len(self._callers[caller].jobs) if caller in self._callers else 0
+        others = len(self._callers) - (caller in self._callers)
+        return min(len(self.jobs), own + others * (own + 1))
 
     def take(self, limits: BatchLimits) -> list[tuple[Job, int]]:
         """Take the next batch out: jobs, and how many of their frames run now; none when nothing waits."""
-        self._expire()
-        waiting = list(self.jobs.values())
+        servable = self.servable
+        waiting = self._next(_CANDIDATE_BATCHES * limits.max_batch_size if servable.batched else 1)
         if not waiting:
             return []
-        servable = self.servable
         longest = max(job.remaining_frames for job in waiting)
         if servable.sliced:
             longest = servable.slice_frames(limits.max_slice_frames)
         lengths = [min(job.remaining_frames, longest) for job in waiting]
         size = limits.max_batch_size if servable.batched else 1
-        chosen = self._compose(lengths, max_size=size, max_frames=limits.max_batch_frames)
-        for index in chosen:
-            self.drop(waiting[index])
-        return [(waiting[index], lengths[index]) for index in chosen]
-
-    def _expire(self) -> None:
-        now = time.monotonic()
-        for job in [job for job in self.jobs.values() if job.is_expired(now) or job.future.done()]:
+        chosen = [(waiting[index], lengths[index]) for index in self._chosen(lengths, size, limits)]
+        self._clock = self._callers[waiting[0].caller].clock
+        for job, frames in chosen:
+            self._callers[job.caller].clock += frames
+        for job, _ in chosen:
             self.drop(job)
-            if not job.future.done():
-                job.future.set_exception(ServiceError(Reason.DEADLINE_EXCEEDED))
+        return chosen
+
+    def expire(self) -> None:
+        """Tell all whose deadline has passed."""
+        now = time.monotonic()
+        for job in list(self.jobs.values()):
+            self._is_too_late(job, now)
+
+    def fail(self, error: Exception) -> None:
+        """Tell all that wait."""
+        for job in list(self.jobs.values()):
+            self.drop(job)
+            job.fail(error)
+
+    def _chosen(self, lengths: list[int], size: int, limits: BatchLimits) -> list[int]:
+        return [0] if size == 1 else self._compose(lengths, max_size=size, max_frames=limits.max_batch_frames)
+
+    def _next(self, most: int) -> list[Job]:
+        """Give the job whose turn it is, and behind it the oldest of all, without those that are too late."""
+        now = time.monotonic()
+        first = None
+        while self._callers and first is None:
+            caller = min(self._callers.values(), key=lambda each: each.clock)
+            oldest = next(iter(caller.jobs.values()))
+            first = None if self._is_too_late(oldest, now) else oldest
+        if first is None:
+            return []
+        others = [job for job in islice(self.jobs.values(), most) if job is not first]
+        return [first, *(job for job in others if not self._is_too_late(job, now))][:most]
+
+    def _is_too_late(self, job: Job, now: float) -> bool:
+        """Tell, and let it go, if its deadline has passed, or will have before it has run: others are in time."""
+        if job.is_expired(now):
+            self.drop(job)
+            job.fail(ServiceError(Reason.DEADLINE_EXCEEDED))
+        elif len(self.jobs) > 1 and job.is_expired(now + self.pace.run_seconds):
+            self.drop(job)
+            job.fail(overloaded(self.pace.run_seconds, job.deadline, now))
+        return id(job) not in self.jobs
+
+
+def overloaded(expected_seconds: float, deadline: float | None, now: float) -> ServiceError:
+    """Say that a deadline can't be kept."""
+    remaining = 0.0 if deadline is None else deadline - now
+    facts = {"expected_seconds": round(expected_seconds, 3), "remaining_seconds": round(remaining, 3)}
+    return ServiceError(Reason.OVERLOADED, **facts)

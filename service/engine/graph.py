@@ -11,7 +11,7 @@ import numpy as np
 
 from service.engine.further import FurtherInputs
 from service.engine.layout import Layouts, axes_of
-from service.engine.session import run_options
+from service.engine.session import run
 from service.tensors import DTYPES, decode
 
 if TYPE_CHECKING:
@@ -101,11 +101,10 @@ class Graph:
             feed[tensor] = states[name]
         if self.further:
             feed |= self.further.constant(*frames.shape[:2]) if further is None else further
-        options = run_options(frames)
         session = self._one_step if frames.shape[1] == 1 else self._session
         if not self._layouts:
-            return dict(zip(self._wanted, session.run(self._wanted, feed, options), strict=True))
-        results = session.run(self._wanted, self._layouts.inward(feed), options)
+            return dict(zip(self._wanted, run(session, self._wanted, feed, frames), strict=True))
+        results = run(session, self._wanted, self._layouts.inward(feed), frames)
         return self._layouts.outward(dict(zip(self._wanted, results, strict=True)))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:

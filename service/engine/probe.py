@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.engine.model_file import ModelFileError
-from service.engine.session import open_session, read_companion, run_options
+from service.engine.session import open_session, read_companion, run
 from service.tensors import DTYPES
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Probe:
             signature.length.name: np.array(lengths, DTYPES[signature.length.data_type]),
             **{state.input: states[state.name] for state in signature.states},
         }
-        results = self._session.run(self._wanted, feed, run_options(frames))
+        results = run(self._session, self._wanted, feed, frames)
         return dict(zip(self._layers, zip(results[::2], results[1::2], strict=True), strict=True))
 
 

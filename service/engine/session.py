@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.engine.cancel_scope import endable
 from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
 from service.onnx_runtime import ort
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
 # Threads inside an operator split sums; level ALL and prepacking give every row of a matrix product the same kernel.
@@ -99,16 +101,21 @@ def session_options() -> ort.SessionOptions:
     return options
 
 
-def run_options(frames: NDArray[Any]) -> ort.RunOptions | None:
-    """Give the options of a run on `frames` [B, T, …]; None where the usual ones will do."""
-    return _shrinking() if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES else None
+def run(
+    session: ort.InferenceSession, wanted: Sequence[str], feed: Mapping[str, NDArray[Any]], frames: NDArray[Any]
+) -> list[NDArray[Any]]:
+    """Run a graph on `feed`, of which `frames` [B, T, …] is the largest part; gives the outputs `wanted`.
 
+    Raises:
+        ServiceError: the run was ended (service.engine.cancel_scope).
 
-@cache
-def _shrinking() -> ort.RunOptions:
+    """
     options = ort.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
+    if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    with endable(options):
+        results: list[NDArray[Any]] = session.run(wanted, feed, options)
+        return results
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from service.engine.beside import WHOLE, Beside
 from service.engine.further import value_of
 from service.engine.refusal import in_words
 from service.engine.row import Row, RowResult, RunSeconds
-from service.engine.session import run_options
+from service.engine.session import run
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class UntimedRunner:
         try:
             feed = self._feed(row)
             largest = max(feed.values(), key=lambda array: array.size, default=_ONE)
-            found = self._session.run(self._wanted, feed, run_options(largest.reshape(1, -1)))
+            found = run(self._session, self._wanted, feed, largest.reshape(1, -1))
             results = dict(zip(self._wanted, found, strict=True))
             outputs = {each.name: each.outward(results[each.name])[None] for each in self.untimed.outputs}
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base

@@ -46,32 +46,40 @@ class Serving:
     limits: InputLimits
     observers: Sequence[Observer] = ()
 
-    async def infer(self, call: Call, servable: Servable, row: Row, *, every_frame: bool) -> Answer:
+    async def infer(
+        self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
+    ) -> Answer:
         """Answer a request of one row: the frames of a chunk or a whole sequence, behind its states.
 
+        Args: one that `may_wait` is never refused for what waits already.
+
         Raises:
-            ServiceError: QUEUE_FULL or DEADLINE_EXCEEDED.
+            ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
 
         """
         began = time.perf_counter()
         try:
-            answer = await self.run(call, servable, row, every_frame=every_frame)
+            answer = await self.run(call, servable, row, every_frame=every_frame, may_wait=may_wait)
         except BaseException:
             self.statistics.failed(servable, seconds=time.perf_counter() - began)
             raise
         self.statistics.succeeded(servable, [answer], seconds=time.perf_counter() - began)
         return answer
 
-    async def run(self, call: Call, servable: Servable, row: Row, *, every_frame: bool) -> Answer:
+    async def run(
+        self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
+    ) -> Answer:
         """Run one row of a request; who asks counts the request.
 
         Raises:
-            ServiceError: QUEUE_FULL or DEADLINE_EXCEEDED.
+            ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
 
         """
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
-        answer = await self.batcher.run(servable, row, every_frame=every_frame, deadline=call.deadline)
+        answer = await self.batcher.run(
+            servable, row, every_frame=every_frame, deadline=call.deadline, caller=call.peer, may_wait=may_wait
+        )
         labels = (servable.name, str(servable.version))
         self.metrics.queue_seconds.labels(*labels, call.api).observe(answer.queue_seconds)
         self.metrics.compute_seconds.labels(*labels, call.api).observe(answer.compute_seconds)

@@ -84,7 +84,8 @@ async def _answer(
     if max_frames and total > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
     every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    answer = await serving.infer(call, servable, row, every_frame=every_frame)
+    # A stream has one chunk at a time, so those that wait are bounded by the streams.
+    answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
     prediction = Prediction.of(servable, row, answer, session=session)
     result = ChunkResult(
         prediction_id=prediction.id,

@@ -1,0 +1,38 @@
+"""How fast one model answers, measured while it does: what a deadline can be held against."""
+
+from __future__ import annotations
+
+import time
+
+# Share of the newest measurement, which counts as at most so many times the average: one long run changes little.
+_WEIGHT = 0.1
+_MOST = 4.0
+
+
+class Pace:
+    """Moving averages, in seconds: of a run, and of the time between two answers while more wait."""
+
+    def __init__(self) -> None:
+        self.run_seconds = 0.0
+        self._answer_seconds = 0.0
+        self._answers = 0
+        self._since: float | None = None
+
+    def ran(self, seconds: float, answers: int, *, more_wait: bool) -> None:
+        """Take in a run that has ended, which gave so many answers; time in which nothing waits tells nothing."""
+        self.run_seconds = _averaged(self.run_seconds, seconds)
+        now = time.monotonic()
+        self._answers += answers
+        if self._since is not None and self._answers:
+            self._answer_seconds = _averaged(self._answer_seconds, (now - self._since) / self._answers)
+        if self._since is None or self._answers or not more_wait:
+            self._since = now if more_wait else None
+            self._answers = 0
+
+    def expected_seconds(self, ahead: int) -> float:
+        """Tell how long an answer takes behind so many others."""
+        return ahead * self._answer_seconds + self.run_seconds
+
+
+def _averaged(before: float, seconds: float) -> float:
+    return before + _WEIGHT * (min(seconds, _MOST * before) - before) if before else seconds

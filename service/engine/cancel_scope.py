@@ -1,0 +1,131 @@
+"""How runs of graphs are ended: by whoever gave them up, and by a bound on the time of each.
+
+ONNX Runtime looks at a run's terminate flag between two operators, also inside loops. What goes on inside one operator
+can't be ended; such a run is stuck.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from service.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from service.onnx_runtime import ort
+
+_WATCH_SECONDS = 0.1
+# A run that goes on for so long after it was told to end is inside one operator.
+_STUCK_SECONDS = 1.0
+
+
+class _Run:
+    """One run under way. Any thread may end it."""
+
+    __slots__ = ("began", "ended_at", "error", "options")
+
+    def __init__(self, options: ort.RunOptions) -> None:
+        self.options = options
+        self.began = time.monotonic()
+        self.ended_at: float | None = None
+        self.error: ServiceError | None = None
+
+    def end(self, error: ServiceError) -> None:
+        if self.error is None:
+            self.error, self.ended_at = error, time.monotonic()
+            self.options.terminate = True
+
+
+class _Thread(threading.local):
+    scope: CancelScope | None = None
+
+
+_here = _Thread()
+_under_way: set[_Run] = set()
+
+
+class CancelScope:
+    """What runs on the thread that enters the block, until the block ends; any thread may cancel it."""
+
+    def __init__(self) -> None:
+        self._error: ServiceError | None = None
+        self._run: _Run | None = None
+
+    def __enter__(self) -> Self:
+        self._outer, _here.scope = _here.scope, self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _here.scope = self._outer
+
+    def cancel(self, error: ServiceError) -> None:
+        """End the run under way, and begin no other: the block gets `error`."""
+        self._error = self._error or error
+        if (run := self._run) is not None:
+            run.end(error)
+
+    def is_stuck(self) -> bool:
+        """Tell whether a run goes on although it was told to end."""
+        run = self._run
+        return run is not None and run.ended_at is not None and time.monotonic() - run.ended_at > _STUCK_SECONDS
+
+    def _begin(self, run: _Run) -> None:
+        # In this order, so that `cancel` on another thread is seen by one of the two.
+        self._run = run
+        if self._error is not None:
+            self._run = None
+            raise self._error
+
+    def _end(self) -> None:
+        self._run = None
+
+
+@contextmanager
+def endable(options: ort.RunOptions) -> Iterator[None]:
+    """Surround one run with `options`, so that it can be ended.
+
+    Raises:
+        ServiceError: it was ended, or is not to begin: RUN_TOO_LONG, or what its scope was cancelled with.
+
+    """
+    run, scope = _Run(options), _here.scope
+    if scope is not None:
+        scope._begin(run)
+    _under_way.add(run)
+    try:
+        yield
+    except Exception as error:
+        if run.error is not None:
+            raise run.error from error
+        raise
+    finally:
+        _under_way.discard(run)
+        if scope is not None:
+            scope._end()
+
+
+@contextmanager
+def run_time_limited(max_run_seconds: float) -> Iterator[None]:
+    """End every run of this process that takes longer, whichever thread it is on, while the block lasts."""
+    stopped = threading.Event()
+
+    def watch() -> None:
+        while not stopped.wait(_WATCH_SECONDS):
+            latest = time.monotonic() - max_run_seconds
+            for run in list(_under_way):
+                if run.began < latest:
+                    run.end(ServiceError(Reason.RUN_TOO_LONG, max_run_seconds=max_run_seconds))
+
+    # Nobody waits for it at the end of the process.
+    threading.Thread(target=watch, name="soloist-run-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        stopped.set()
