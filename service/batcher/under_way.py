@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from service.engine.cancel_scope import CancelScope
@@ -52,7 +53,7 @@ class RunsUnderWay:
         self._on_look = on_look
         self._on_stuck = on_stuck
         self._runs: set[Run] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._will_look = False
         self._stuck = False
 
     @property
@@ -64,8 +65,8 @@ class RunsUnderWay:
         """Take a worker."""
         run = Run(jobs)
         self._runs.add(run)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+        if not self._will_look:
+            self._look_later()
         return run
 
     def end(self, run: Run) -> None:
@@ -73,18 +74,29 @@ class RunsUnderWay:
         self._runs.discard(run)
         self._tell()
 
-    def _look(self) -> None:
-        self._timer = None
+    def _look_later(self) -> None:
+        self._will_look = True
+        # A timer lasts longer than most runs, and must keep nothing that they have kept.
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, _look, weakref.ref(self))
+
+    def look(self) -> None:
+        """Look now, and again as long as something is under way."""
+        self._will_look = False
         now = time.monotonic()
         for run in self._runs:
             run.look(now)
         self._on_look()
         self._tell()
         if self._runs:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+            self._look_later()
 
     def _tell(self) -> None:
         stuck = not self.free_workers and all(run.scope.is_stuck() for run in self._runs)
         if stuck != self._stuck:
             self._stuck = stuck
             self._on_stuck(stuck)
+
+
+def _look(runs: weakref.ref[RunsUnderWay]) -> None:
+    if (found := runs()) is not None:
+        found.look()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from service.engine.cancel_scope import CancelScope
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -41,5 +42,20 @@ class Comparisons:
             self._under_way -= 1
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
-        """Do one piece of an admitted comparison's work."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        """Do one piece of an admitted comparison's work. Cancelled, it ends the run under way.
+
+        Raises:
+            ServiceError: RUN_TOO_LONG.
+
+        """
+        scope = CancelScope()
+
+        def scoped() -> _Result:
+            with scope:
+                return work()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, scoped)
+        except asyncio.CancelledError:
+            scope.cancel(ServiceError(Reason.DEADLINE_EXCEEDED))
+            raise

@@ -2,6 +2,7 @@
 
 from tests.guests.contents import BEGUN, BYTES, FURTHER, LOOPED, MASKED, UNTOLD
 from tests.guests.guest import Guest, time_first
+from tests.guests.harmful import LOOPING, STUCK, WIDTHS
 from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, STEADY_WINDOW, WINDOW
 from tests.guests.odd import BLOCKS, HALVED, HOLLOW, LOOKED_UP, POOLED, SHARED, SIFTED, SIFTED_BLOCKS, TOLD
 
@@ -21,6 +22,7 @@ __all__ = [
     "HOLLOW",
     "LOOKED_UP",
     "LOOPED",
+    "LOOPING",
     "LOOPS",
     "MASKED",
     "NO_BATCH",
@@ -30,8 +32,10 @@ __all__ = [
     "SIFTED",
     "SIFTED_BLOCKS",
     "STEADY_WINDOW",
+    "STUCK",
     "TOLD",
     "UNTOLD",
+    "WIDTHS",
     "WINDOW",
     "Guest",
     "time_first",
