@@ -90,7 +90,8 @@ class Batcher:
         if not may_wait:
             self._refuse(lane, caller, deadline)
         loop = asyncio.get_running_loop()
-        job = Job(row, every_frame=every_frame, deadline=deadline, future=loop.create_future(), caller=caller)
+        future: asyncio.Future[Answer] = loop.create_future()
+        job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
         job.witness = self._summon(servable, row) if self._summon else None
         self._enqueue(lane, job)
         try:
@@ -113,8 +114,8 @@ class Batcher:
 
     def _refuse(self, lane: Lane, caller: str, deadline: float | None) -> None:
         """Refuse at once what can't wait, or not be answered in time."""
-        if len(lane.jobs) >= self._limits.max_queued:
-            raise ServiceError(Reason.QUEUE_FULL, queued=len(lane.jobs))
+        if lane.queued >= self._limits.max_queued and not lane.make_room(caller):
+            raise ServiceError(Reason.QUEUE_FULL, queued=lane.queued)
         if deadline is None:
             return
         now = time.monotonic()

@@ -55,10 +55,17 @@ class Job:
         deadline: float | None,
         future: asyncio.Future[Answer],
         caller: str = "",
+        may_wait: bool = False,
     ) -> None:
-        """Args: `deadline` is on the clock of time.monotonic(), in seconds, None for none; `caller` takes turns."""
+        """Make one that waits.
+
+        Args: `deadline` is on the clock of time.monotonic(), in seconds, None for none; `caller` takes turns with
+        others; one that `may_wait` is never refused for what else waits.
+
+        """
         self.future = future
         self.caller = caller
+        self.may_wait = may_wait
         self.deadline = deadline
         self.witness: Witness | None = None
         self._row, self._states = row, row.states

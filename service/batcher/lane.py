@@ -42,7 +42,11 @@ class _Caller:
 
 
 class Lane:
-    """Belongs to the event loop. `clock` is the workers' time it has had, in seconds (service.batcher.turns)."""
+    """Belongs to the event loop.
+
+    `queued` are the jobs that wait and may be refused; `clock` is the workers' time it has had, in seconds
+    (service.batcher.turns).
+    """
 
     def __init__(self, servable: Servable, compose: Compose) -> None:
         self.servable = servable
@@ -50,6 +54,7 @@ class Lane:
         self.clock = 0.0
         self.used_at = time.monotonic()
         self.jobs: dict[int, Job] = {}
+        self.queued = 0
         self._compose = compose
         self._callers: dict[str, _Caller] = {}
         self._clock = 0
@@ -58,16 +63,29 @@ class Lane:
         """Let a job wait behind the others of its caller."""
         self.used_at = time.monotonic()
         self.jobs[id(job)] = job
+        self.queued += not job.may_wait
         self._callers.setdefault(job.caller, _Caller(self._clock)).jobs[id(job)] = job
 
     def drop(self, job: Job) -> None:
         """Let a job wait no longer."""
         if self.jobs.pop(id(job), None) is None:
             return
+        self.queued -= not job.may_wait
         caller = self._callers[job.caller]
         del caller.jobs[id(job)]
         if not caller.jobs:
             del self._callers[job.caller]
+
+    def make_room(self, caller: str) -> bool:
+        """Refuse the youngest job of the caller with the most, if that leaves it no fewer than another has."""
+        own = len(self._callers[caller].jobs) if caller in self._callers else 0
+        most = max(self._callers.values(), key=lambda each: len(each.jobs))
+        youngest = next((job for job in reversed(most.jobs.values()) if not job.may_wait), None)
+        if youngest is None or len(most.jobs) <= own + 1:
+            return False
+        self.drop(youngest)
+        youngest.fail(ServiceError(Reason.QUEUE_FULL, queued=self.queued + 1))
+        return True
 
     def ahead_of(self, caller: str) -> int:
         """Tell how many of the jobs that wait have their turn before the next one of a caller."""

@@ -40,6 +40,22 @@ def test_a_full_queue_refuses_at_once(gated: GatedServer, gated_asker: Asker) ->
         assert [answer.result().frame_count for answer in rest] == [2] * MAX_QUEUED
 
 
+def test_a_full_queue_ends_no_stream(gated: GatedServer, gated_asker: Asker) -> None:
+    with Client(gated.grpc) as client, client.stream("gated") as stream:
+        assert stream.send([[1.0]]).outputs.tolist() == [1.0]
+        gated.runner.await_run()
+        gated.await_arrivals(1)
+        with ThreadPoolExecutor(MAX_QUEUED + 1) as callers, _occupied(gated, gated_asker):
+            waiting = [callers.submit(gated_asker.predict, ones(2, 1), model="gated") for _ in range(MAX_QUEUED)]
+            gated.await_arrivals(MAX_QUEUED + 1)
+            chunk = callers.submit(stream.send, [[2.0]])
+            gated.await_arrivals(1)
+            gated.runner.gate.set()
+            assert chunk.result().outputs.tolist() == [3.0]
+            assert [answer.result().frame_count for answer in waiting] == [2] * MAX_QUEUED
+        assert stream.send([[3.0]]).outputs.tolist() == [6.0]
+
+
 def test_a_deadline_that_passes_in_the_queue(gated: GatedServer, gated_asker: Asker) -> None:
     with _occupied(gated, gated_asker):
         with pytest.raises(SoloistError) as caught:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from service.batcher import Answer, Batcher, BatchLimits
+from service.batcher.composition import compose
 from service.engine.runner import Row
 from service.engine.servable import Servable
 from tests.servables import GatedRunner
@@ -26,6 +27,7 @@ class ManualExecutor(Executor):
 
     def __init__(self) -> None:
         self._held: list[Callable[[], None]] = []
+        self._futures: list[Future[Any]] = []
 
     def __len__(self) -> int:
         return len(self._held)
@@ -40,7 +42,14 @@ class ManualExecutor(Executor):
                 future.set_exception(error)
 
         self._held.append(work)
+        self._futures.append(future)
         return future
+
+    def cancel_all(self) -> None:
+        """Cancel what is held, as an executor does that is shut down."""
+        for future in self._futures:
+            future.cancel()
+        self._held.clear()
 
     async def finish(self) -> None:
         """Run the oldest, and let the loop hear of it."""
@@ -62,7 +71,14 @@ async def turns() -> None:
 class Bench:
     """A batcher with everything around it in the test's hand."""
 
-    def __init__(self, meter: Meter, **limits: int) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        executor: ManualExecutor | None = None,
+        hooks: dict[str, Any] | None = None,
+        **limits: int,
+    ) -> None:
         bounds = {
             "workers": 1,
             "max_batch_size": 8,
@@ -70,9 +86,23 @@ class Bench:
             "max_slice_frames": SLICE,
             "max_queued": 50,
         }
-        self.executor = ManualExecutor()
-        self.batcher = Batcher(self.executor, BatchLimits(**{**bounds, **limits}), meter.metrics)
+        self.executor = ManualExecutor() if executor is None else executor
+        self._is_mended = False
+        guarded = {name: self._until_mended(hook) for name, hook in (hooks or {}).items()}
+        self.batcher = Batcher(self.executor, BatchLimits(**{**bounds, **limits}), meter.metrics, **guarded)
         self.runner = GatedRunner()
+
+    def mend(self) -> None:
+        """Let hooks do nothing from now on."""
+        self._is_mended = True
+
+    def _until_mended(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **named: Any) -> Any:
+            if not self._is_mended:
+                return hook(*args, **named)
+            return compose(*args, **named) if "max_size" in named else None
+
+        return called
 
     def ask(
         self,
@@ -82,14 +112,19 @@ class Bench:
         value: float = 1.0,
         every_frame: bool = False,
         deadline: float | None = None,
+        caller: str = "",
+        may_wait: bool = False,
     ) -> asyncio.Task[Answer]:
         """Ask for so many frames of `value`."""
         runner: Any = target.runner
         row = Row(frames=np.full((length, 1), value, np.float32), states=runner.initial_states())
-        return asyncio.ensure_future(self.batcher.run(target, row, every_frame=every_frame, deadline=deadline))
+        run = self.batcher.run(
+            target, row, every_frame=every_frame, deadline=deadline, caller=caller, may_wait=may_wait
+        )
+        return asyncio.ensure_future(run)
 
-    async def asked(self, target: Servable, *lengths: int) -> list[asyncio.Task[Answer]]:
+    async def asked(self, target: Servable, *lengths: int, **how: Any) -> list[asyncio.Task[Answer]]:
         """Ask several, one after the other, and let them be queued."""
-        tasks = [self.ask(target, length) for length in lengths]
+        tasks = [self.ask(target, length, **how) for length in lengths]
         await turns()
         return tasks
