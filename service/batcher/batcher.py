@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
 
 _log = structlog.get_logger("soloist.batcher")
+# What is expected is an average: of what is taken in on the edge, half would come too late.
+_HEADROOM = 2.0
 
 
 class Batcher:
@@ -88,7 +90,7 @@ class Batcher:
         if lane is None:
             lane = self._lanes[servable] = Lane(servable, self._compose)
         if not may_wait:
-            self._refuse(lane, caller, deadline)
+            self._refuse_in(lane, caller, deadline)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -101,6 +103,16 @@ class Batcher:
             if servable in self._forgotten:
                 self._let_go(servable)
 
+    def refuse(self, servable: Servable, *, caller: str, deadline: float | None) -> None:
+        """Refuse what `run` would refuse now; nothing need be made of a request for that.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        if (lane := self._lanes.get(servable)) is not None:
+            self._refuse_in(lane, caller, deadline)
+
     def forget(self, servable: Servable) -> None:
         """Let go of a version that takes no new calls, as soon as those under way are answered."""
         self._forgotten.add(servable)
@@ -112,8 +124,7 @@ class Batcher:
             del self._lanes[servable]
             self._turns.drop(lane)
 
-    def _refuse(self, lane: Lane, caller: str, deadline: float | None) -> None:
-        """Refuse at once what can't wait, or not be answered in time."""
+    def _refuse_in(self, lane: Lane, caller: str, deadline: float | None) -> None:
         if lane.queued >= self._limits.max_queued and not lane.make_room(caller):
             raise ServiceError(Reason.QUEUE_FULL, queued=lane.queued)
         if deadline is None:
@@ -122,7 +133,7 @@ class Batcher:
         expected_seconds = lane.pace.expected_seconds(lane.ahead_of(caller)) if lane.jobs else 0.0
         if now >= deadline:
             raise ServiceError(Reason.DEADLINE_EXCEEDED)
-        if now + expected_seconds > deadline:
+        if now + _HEADROOM * expected_seconds > deadline:
             raise overloaded(expected_seconds, deadline, now)
 
     def _enqueue(self, lane: Lane, job: Job) -> None:

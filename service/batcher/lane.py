@@ -2,7 +2,7 @@
 
 Turns are by frames (start-time fair queueing: Goyal, Vin and Cheng, "Start-time Fair Queuing", 1996, section 2): each
 caller has a clock of the frames that ran for it, and who is furthest behind is next. One who comes after a silence
-begins where the others are, so nobody saves turns up.
+begins where the others are, so nobody saves turns up; one who has just had its turn begins behind them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from service.batcher.job import Job
     from service.engine.servable import Servable
 
+# So many callers without a job may be remembered before those that would begin like anyone are forgotten.
+_REMEMBERED = 256
 # Of the jobs that wait, the oldest so many times a batch are looked at for company.
 _CANDIDATE_BATCHES = 8
 
@@ -40,6 +42,13 @@ class _Caller:
     clock: int
     jobs: dict[int, Job] = field(default_factory=dict)
 
+    def jobs_until(self, clock: int) -> int:
+        """Tell how many of its jobs have their turn up to a clock, if all are as long as the first."""
+        if clock < self.clock:
+            return 0
+        frames = next(iter(self.jobs.values())).remaining_frames
+        return min(len(self.jobs), 1 + (clock - self.clock) // frames)
+
 
 class Lane:
     """Belongs to the event loop.
@@ -57,6 +66,7 @@ class Lane:
         self.queued = 0
         self._compose = compose
         self._callers: dict[str, _Caller] = {}
+        self._silent: dict[str, int] = {}  # clocks of callers without a job
         self._clock = 0
 
     def add(self, job: Job) -> None:
@@ -64,7 +74,11 @@ class Lane:
         self.used_at = time.monotonic()
         self.jobs[id(job)] = job
         self.queued += not job.may_wait
-        self._callers.setdefault(job.caller, _Caller(self._clock)).jobs[id(job)] = job
+        caller = self._callers.get(job.caller)
+        if caller is None:
+            caller = self._callers[job.caller] = _Caller(self._clock_of(job.caller))
+            self._silent.pop(job.caller, None)
+        caller.jobs[id(job)] = job
 
     def drop(self, job: Job) -> None:
         """Let a job wait no longer."""
@@ -75,6 +89,7 @@ class Lane:
         del caller.jobs[id(job)]
         if not caller.jobs:
             del self._callers[job.caller]
+            self._remember(job.caller, caller.clock)
 
     def make_room(self, caller: str) -> bool:
         """Refuse the youngest job of the caller with the most, if that leaves it no fewer than another has."""
@@ -88,10 +103,13 @@ class Lane:
         return True
 
     def ahead_of(self, caller: str) -> int:
-        """Tell how many of the jobs that wait have their turn before the next one of a caller."""
-        own = len(self._callers[caller].jobs) if caller in self._callers else 0
-        others = len(self._callers) - (caller in self._callers)
-        return min(len(self.jobs), own + others * (own + 1))
+        """Tell how many of the jobs that wait have their turn before the next one of a caller, about."""
+        own = self._callers.get(caller)
+        if own is None:
+            clock = self._clock_of(caller)
+            return sum(each.jobs_until(clock) for each in self._callers.values())
+        turns = len(own.jobs)
+        return min(len(self.jobs), turns + (len(self._callers) - 1) * (turns + 1))
 
     def take(self, limits: BatchLimits) -> list[tuple[Job, int]]:
         """Take the next batch out: jobs, and how many of their frames run now; none when nothing waits."""
@@ -123,6 +141,14 @@ class Lane:
         for job in list(self.jobs.values()):
             self.drop(job)
             job.fail(error)
+
+    def _clock_of(self, caller: str) -> int:
+        return max(self._clock, self._silent.get(caller, 0))
+
+    def _remember(self, caller: str, clock: int) -> None:
+        if len(self._silent) >= _REMEMBERED + 2 * len(self._callers):
+            self._silent = {name: each for name, each in self._silent.items() if each > self._clock}
+        self._silent[caller] = clock
 
     def _chosen(self, lengths: list[int], size: int, limits: BatchLimits) -> list[int]:
         return [0] if size == 1 else self._compose(lengths, max_size=size, max_frames=limits.max_batch_frames)

@@ -27,6 +27,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     servable = serving.repository.route(request.model, request.version, request.version_label)
     call.model, call.version = servable.name, str(servable.version)
     runner = servable.require_time_axis()
+    serving.refuse(call, servable)
     limits, manifest = serving.limits, servable.manifest
     row = decode_row(
         request,

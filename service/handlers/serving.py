@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.errors import ServiceError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -85,6 +87,19 @@ class Serving:
         self.metrics.compute_seconds.labels(*labels, call.api).observe(answer.compute_seconds)
         self.metrics.predictions.labels(*labels, servable.manifest.norm).inc()
         return answer
+
+    def refuse(self, call: Call, servable: Servable) -> None:
+        """Refuse a request that there is no room or no time for, before anything is made of it.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        try:
+            self.batcher.refuse(servable, caller=call.peer, deadline=call.deadline)
+        except ServiceError:
+            self.statistics.failed(servable, seconds=0.0)
+            raise
 
     def tell(self, prediction: Prediction) -> None:
         """Tell all observers of an answer that its caller gets."""

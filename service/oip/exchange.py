@@ -66,6 +66,16 @@ class Exchange:
             encode_seconds=self._encode_seconds,
         )
 
+    def refuse(self) -> None:
+        """Refuse a request that there is no room or no time for, before anything is made of it.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        call = self._call
+        self._parts.serving.batcher.refuse(self.servable, caller=call.peer, deadline=call.deadline)
+
     def decode(self) -> States | None:
         """Read and check the tensors; returns the states [B, …] that they bring, None for none.
 

@@ -52,6 +52,7 @@ async def model_infer(parts: Parts, call: Call, request: ModelInferRequest) -> M
 
 async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
     with exchange.counted():
+        exchange.refuse()
         brought = exchange.decode()
         before = brought or exchange.servable.runner.initial_states()
         max_rows = parts.max_rows_of(exchange.servable)

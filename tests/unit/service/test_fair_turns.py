@@ -32,13 +32,13 @@ def bench(meter: Meter) -> Bench:
 
 async def test_a_caller_waits_for_one_run_of_another_who_has_many(bench: Bench) -> None:
     target = servable(bench.runner)
-    greedy = await bench.asked(target, *[1] * 20, caller=_GREEDY)
+    greedy = await bench.asked(target, *[2] * 20, caller=_GREEDY)
     for _ in range(5):
-        (polite,) = await bench.asked(target, 2, caller=_POLITE)
+        (polite,) = await bench.asked(target, 1, caller=_POLITE)
         await bench.executor.finish()  # was under way
         await bench.executor.finish()
         assert polite.done()
-    assert bench.runner.runs[:4] == [[1], [2], [1], [2]]
+    assert bench.runner.runs[:4] == [[2], [1], [2], [1]]
     await bench.executor.finish_all()
     await asyncio.gather(*greedy)
 
