@@ -26,6 +26,7 @@ class Health:
         self._ours = (*_OURS, *further)
         self._serving: dict[str, bool] = dict.fromkeys(self._ours, False)
         self._why_not_ready = "models are loading"
+        self._failed: dict[str, str] = {}
         self._draining = False
         self._closed = False
         # Set, and replaced, at every change: each watcher waits on the event it took before it looked.
@@ -45,10 +46,17 @@ class Health:
         """Take over what the repository says: each model's status, and why the server isn't ready ("" when it is)."""
         if self._draining:
             return
+        why_not_ready = "; ".join(self._failed.values()) or why_not_ready
         ready = not why_not_ready
         self._why_not_ready = why_not_ready
         self._serving = {**dict.fromkeys(self._ours, ready), **models}
         self._notify()
+
+    def fail(self, worker: str, why: str) -> None:
+        """Report that a part which can't go on has ended: the server isn't ready any more, for good."""
+        self._failed[worker] = why
+        models = {name: is_serving for name, is_serving in self._serving.items() if name not in self._ours}
+        self.update(models, self._why_not_ready)
 
     def drain(self) -> None:
         """Report everything as not serving, for good."""

@@ -38,4 +38,9 @@ CODES = ("OK", *sorted({reason.code for reason in Reason}))
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
 SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "different-values", "failed", "dropped")
 LABEL_OUTCOMES = tuple(Outcome)
+# Who works off the request path, or is told of answers (service.background says what the end of each would mean).
+BACKGROUND_WORKERS = (
+    *("prediction-log", "accuracy", "shadow", "skew", "live-check", "statistics"),
+    *("repository", "metrics", "http"),
+)
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.metric_labels import (
+    BACKGROUND_WORKERS,
     CATALOGUE_APIS,
     CHECK_OUTCOMES,
     CODES,
@@ -104,6 +105,14 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._families = tuple(vars(self).values())
+        self.background_failures = Counter(
+            "soloist_background_failures_total",
+            "Failures off the request path, by what failed; it goes on.",
+            ("worker",),
+            registry=registry,
+        )
+        for worker in BACKGROUND_WORKERS:
+            self.background_failures.labels(worker)
         self.workers = Gauge("soloist_workers", "Runs of models that may be under way at once.", registry=registry)
         self.norms = NormSeries(registry)
         for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):

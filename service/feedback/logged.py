@@ -91,5 +91,8 @@ class LoggedAnswers:
 
     def _version(self, key: int) -> Version:
         query = "SELECT model, version, norm, classes FROM versions WHERE key = ?"
-        model, version, norm, classes = self._db.execute(query, (key,)).fetchone()
+        found = self._db.execute(query, (key,)).fetchone()
+        if found is None:  # nobody's: no class of it is known
+            return Version(identity=("", "", ""), classes=())
+        model, version, norm, classes = found
         return Version(identity=(model, str(version), norm), classes=tuple(json.loads(classes)))

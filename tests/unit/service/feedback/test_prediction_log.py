@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from service.feedback import feedback
 from service.feedback.database import LogFileError, connect, prepare
 from service.feedback.label import Label, Outcome
+from service.feedback.log_file import LogFile
 from service.feedback.policy import LogPolicy, Window, parse_windows
 from service.feedback.prediction_log import PredictionLog
 from service.feedback.record import Record
@@ -30,8 +31,8 @@ def keeping(policy: LogPolicy, meter: Meter) -> Callable[..., PredictionLog]:
 
     def make(**changes: object) -> PredictionLog:
         changed = replace(policy, **{"flush_seconds": HOUR, **changes})  # type: ignore[arg-type]
-        prepare(changed.path)
-        return PredictionLog(changed, meter.metrics, lambda _: None, clock=lambda: NOW_SECONDS)
+        file = LogFile(changed.path)
+        return PredictionLog(changed, file, meter.metrics, lambda _: None, meter.failures, clock=lambda: NOW_SECONDS)
 
     return make
 
@@ -209,11 +210,11 @@ def test_a_clock_that_is_set_back_forgets_nothing(log: Log) -> None:
 
 
 async def test_the_parts_work_together(policy: LogPolicy, meter: Meter) -> None:
-    with feedback(replace(policy, flush_seconds=0.001), meter.metrics, refresh_seconds=HOUR) as parts:
+    with feedback(replace(policy, flush_seconds=0.001), meter.metrics, meter.failures, refresh_seconds=HOUR) as parts:
         answer = prediction(classifier(), 1, prediction_id=new_id(NOW_SECONDS))
         label = Label(prediction_id=bytes.fromhex(answer.id), event_ms=0, name="b")
         parts.log.answered(answer)
-    with feedback(policy, meter.metrics, refresh_seconds=HOUR) as parts:
+    with feedback(policy, meter.metrics, meter.failures, refresh_seconds=HOUR) as parts:
         (verdict,) = await parts.reports.take([label])
         assert verdict.outcome in (Outcome.JOINED, Outcome.LATE)
     counted = {"model": "m", "version": "1", "norm": "layer"}
