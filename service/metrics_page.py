@@ -1,4 +1,4 @@
-"""The metrics page: made by one thread at a time, kept for a second, and whatever can be shown is shown.
+"""The metrics page: made by one thread at a time, kept for a while, and whatever can be shown is shown.
 
 Making a page takes the interpreter, which answers want too. So whoever asks while one is made waits for it and gets the
 same bytes, and between some of its lines the thread lets go.
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from service.background import Failures
 
-_KEPT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 10.0
-# Pages of one second: by encoding, and by the names that a scraper asks for.
+# Pages that are kept: by encoding, and by the names that a scraper asks for.
 _MOST_PAGES = 8
 _LINES_AT_ONCE = 100
 
@@ -40,11 +39,17 @@ class MetricsPage:
     """A WSGI application that answers GET."""
 
     def __init__(
-        self, registry: CollectorRegistry, failures: Failures, *, clock: Callable[[], float] = time.monotonic
+        self,
+        registry: CollectorRegistry,
+        failures: Failures,
+        *,
+        kept_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: `clock` is in seconds; a page grows old by it."""
+        """Args: a page is kept for `kept_seconds` of `clock`."""
         self._registry = registry
         self._failures = failures
+        self._kept_seconds = kept_seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._pages: OrderedDict[tuple[object, ...], _Page] = OrderedDict()
@@ -79,7 +84,7 @@ class MetricsPage:
         if zipped:
             body = gzip.compress(body)
             headers.append(("Content-Encoding", "gzip"))
-        page = self._pages[key] = _Page(self._clock() + _KEPT_SECONDS, headers, body)
+        page = self._pages[key] = _Page(self._clock() + self._kept_seconds, headers, body)
         self._pages.move_to_end(key)
         while len(self._pages) > _MOST_PAGES:
             self._pages.popitem(last=False)

@@ -85,7 +85,8 @@ async def _serve(settings: Settings) -> int:
         observers.append(failures.guard("skew", skew.observe))
         serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, failures, observers)
         loading.on_gone = serving.batcher.forget
-        app = make_app(MetricsPage(registry, failures), lambda: health.why_not_ready)
+        page = MetricsPage(registry, failures, kept_seconds=settings.metrics_kept_seconds)
+        app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
         adapter = GrpcAdapter(
             Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes, idle_seconds=settings.idle_seconds

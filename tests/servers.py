@@ -86,9 +86,12 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve until the block ends, and then see to it that the process has gone; `settings` go by the environment.
 
+    Metrics are those of the moment, unless the settings say otherwise.
+
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
+    settings = {"metrics_kept_seconds": 0, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with (
         stderr.open("w") as log,

@@ -101,7 +101,7 @@ def gated_server() -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
     parts = _Parts(runner=GatedRunner())
     with ExitStack() as stack:
-        page = MetricsPage(parts.registry, parts.failures)
+        page = MetricsPage(parts.registry, parts.failures, kept_seconds=0)
         port = stack.enter_context(serving_http(["127.0.0.1"], 0, make_app(page, str), parts.failures))
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))

@@ -32,7 +32,7 @@ def readiness() -> Readiness:
 def address(readiness: Readiness) -> Iterator[str]:
     registry = CollectorRegistry()
     Counter("eggs", "Eggs laid", registry=registry).inc(3)
-    app = make_app(MetricsPage(registry, failures()), lambda: readiness.reason)
+    app = make_app(MetricsPage(registry, failures(), kept_seconds=0), lambda: readiness.reason)
     with serving_http(["127.0.0.1"], 0, app, failures()) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -129,6 +129,6 @@ def test_nothing_is_written_about_a_request(address: str, capfd: pytest.CaptureF
 
 def test_a_taken_port_is_an_error(address: str) -> None:
     port = int(address.rsplit(":", 1)[1])
-    app = make_app(MetricsPage(CollectorRegistry(), failures()), str)
+    app = make_app(MetricsPage(CollectorRegistry(), failures(), kept_seconds=0), str)
     with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, app, failures()):
         pass
