@@ -35,6 +35,8 @@ CATALOGUE_APIS = (
     "LogSettings",
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
+# Of calls that ask about models: what an alert looks at, or a share is of.
+MODEL_CODES = ("OK", "INTERNAL")
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
 SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "different-values", "failed", "dropped")
 LABEL_OUTCOMES = tuple(Outcome)

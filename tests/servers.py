@@ -49,8 +49,8 @@ class Observed:
         return found
 
     def total(self, name: str, **labels: str) -> float:
-        """Sum one metric's samples over those that bear `labels`."""
-        series = self.samples(f"{name}{{")[name]
+        """Sum one metric's samples over those that bear `labels`; 0 where nothing was observed yet."""
+        series = self.samples(f"{name}{{").get(name, {})
         return sum(value for key, value in series.items() if labels.items() <= dict(key).items())
 
 
