@@ -9,11 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-JOURNALS = ("-wal", "-shm")
 _BUSY_SECONDS = 5.0
 _DAMAGED = ".damaged"
 _SCHEMA_VERSION = 1
@@ -91,8 +90,7 @@ def move_aside(path: Path, inode: tuple[int, int]) -> None:
 
     """
     with _alone(path.parent):
-        found = path.stat()
-        if (found.st_dev, found.st_ino) == inode:
+        if inode_of(path) == inode:
             path.replace(path.with_name(path.name + _DAMAGED))
 
 
@@ -103,11 +101,39 @@ def remove_empty(path: Path) -> None:
             path.unlink()
 
 
+def remove_journals(path: Path, inodes: Sequence[tuple[int, int] | None]) -> None:
+    """Remove journals that are still those (device and inode): SQLite would take them for the new file's.
+
+    Raises:
+        OSError: it can't be done.
+
+    """
+    if path.parent.is_dir():
+        with _alone(path.parent):
+            for journal, inode in zip(journals(path), inodes, strict=True):
+                if inode is not None and inode_of(journal) == inode:
+                    journal.unlink()
+
+
+def journals(path: Path) -> list[Path]:
+    """Name what SQLite keeps beside a file: what was written and isn't in it yet, and who uses it."""
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Look at device and inode of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _remove_stale_journals(path: Path) -> None:
     """Remove what is left of a file that is gone: it would be taken for the journal of the new one."""
     if not path.exists():
-        for suffix in JOURNALS:
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for journal in journals(path):
+            journal.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -16,7 +16,15 @@ from typing import NamedTuple
 
 import structlog
 
-from service.feedback.database import JOURNALS, connect, move_aside, prepare, remove_empty
+from service.feedback.database import (
+    connect,
+    inode_of,
+    journals,
+    move_aside,
+    prepare,
+    remove_empty,
+    remove_journals,
+)
 
 _log = structlog.get_logger("soloist.prediction_log")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -100,6 +108,8 @@ class LogFile:
         if opened is not None and self._is_damaged:
             move_aside(self._path, opened.file)
         remove_empty(self._path)
+        if opened is not None and inode_of(self._path) != opened.file:
+            remove_journals(self._path, opened.journals)
         self._open()
         self.generation += 1
         self._is_damaged = False
@@ -195,12 +205,4 @@ def _identity(path: Path) -> _Identity | None:
         return None
     if not found.st_size:
         return None
-    return _Identity((found.st_dev, found.st_ino), tuple(_inode(Path(f"{path}{suffix}")) for suffix in JOURNALS))
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    return _Identity((found.st_dev, found.st_ino), tuple(inode_of(each) for each in journals(path)))
