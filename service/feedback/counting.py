@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from service.feedback.accuracy import BINS, Bin, Tally, VersionTally
 from service.feedback.buckets import ALL, BATCH, LENGTH, POSITION, SLICES
 from service.feedback.database import id_at, snapshot
+from service.feedback.logged import read_classes
 
 Identity = tuple[str, int, str]
-_UNKNOWN: tuple[Identity, list[str]] = (("", 0, ""), [])
+_UNKNOWN: tuple[Identity, tuple[str, ...]] = (("", 0, ""), ())
 # A stream is as long as the window has seen it; a whole sequence as long as its answer says.
 _SEEN = """
 WITH streams AS MATERIALIZED (
@@ -87,9 +87,9 @@ class Counting:
         found.pop(_UNKNOWN[0], None)
         return found
 
-    def _versions(self) -> dict[int, tuple[Identity, list[str]]]:
+    def _versions(self) -> dict[int, tuple[Identity, tuple[str, ...]]]:
         rows = self._db.execute("SELECT key, model, version, norm, classes FROM versions")
-        return {key: ((model, version, norm), _classes(classes)) for key, model, version, norm, classes in rows}
+        return {key: ((model, version, norm), read_classes(classes)) for key, model, version, norm, classes in rows}
 
     def _add(
         self, query: str, since: dict[str, bytes], of: Callable[[int], VersionTally], add: Callable[..., None]
@@ -104,13 +104,6 @@ class Counting:
             for key, bucket, count in self._db.execute(_SEQUENCES.format(bucket=expression), since):
                 place = (slice_.name, slice_.bucket(bucket)) if slice_ else (ALL, ALL)
                 of(key).of(*place).labelled_sequences += count
-
-
-def _classes(text: str) -> list[str]:
-    try:
-        return [str(each) for each in json.loads(text)]
-    except (ValueError, TypeError):  # nobody's, but one row must not cost all versions their figures
-        return []
 
 
 def _cells(tally: VersionTally, *numbers: int) -> Iterator[Tally]:

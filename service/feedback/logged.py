@@ -95,4 +95,12 @@ class LoggedAnswers:
         if found is None:  # nobody's: no class of it is known
             return Version(identity=("", "", ""), classes=())
         model, version, norm, classes = found
-        return Version(identity=(model, str(version), norm), classes=tuple(json.loads(classes)))
+        return Version(identity=(model, str(version), norm), classes=read_classes(classes))
+
+
+def read_classes(text: str) -> tuple[str, ...]:
+    """Read the names of a version's classes; none where the text isn't one of ours: one row must not cost the others."""
+    try:
+        return tuple(str(each) for each in json.loads(text))
+    except (ValueError, TypeError):
+        return ()

@@ -210,7 +210,7 @@ def test_two_servers_prune_at_once(policy: LogPolicy) -> None:
                         logs[0].write(*(prediction(logs[0].by, 0) for _ in range(30)))
                     start.wait()
                     writer.prune(now_ms)
-            except BaseException as error:  # noqa: BLE001  # told by the test's thread
+            except BaseException as error:  # told by the test's thread
                 failures.append(error)
                 start.abort()
 
