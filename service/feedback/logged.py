@@ -99,7 +99,7 @@ class LoggedAnswers:
 
 
 def read_classes(text: str) -> tuple[str, ...]:
-    """Read the names of a version's classes; none where the text isn't one of ours: one row must not cost the others."""
+    """Read the names of a version's classes; none where the text isn't ours: one row must not cost the others."""
     try:
         return tuple(str(each) for each in json.loads(text))
     except (ValueError, TypeError):

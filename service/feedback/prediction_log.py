@@ -40,7 +40,11 @@ class PredictionLog:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: `count` is told what came of labels that had to wait, without raising; `clock` is seconds since 1970."""
+        """Make one.
+
+        Args: `count` is told what came of labels that had to wait, and doesn't raise; `clock` gives seconds since 1970.
+
+        """
         self._policy = policy
         self._file = file
         self._metrics = metrics

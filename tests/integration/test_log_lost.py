@@ -46,8 +46,7 @@ def outcome(client: Client, prediction_id: str) -> str:
     try:
         return client.report(prediction_id, 1)
     except SoloistError as error:
-        assert error.reason is not None
-        return error.reason
+        return str(error.reason)
 
 
 def joined(client: Client) -> bool:

@@ -85,7 +85,8 @@ class Log:
 
     def __post_init__(self) -> None:
         self.file = LogFile(self.policy.path)
-        self.writer = LogWriter(self.file.connection(), self.policy)
+        self.connection = self.file.connection()
+        self.writer = LogWriter(self.connection, self.policy)
         self.db = connect(self.policy.path)
         self.joiner = Joiner(self.db, self.policy)
 
