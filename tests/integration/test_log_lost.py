@@ -7,7 +7,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ def log(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(repository: Path, log: Path, **settings: object) -> Iterator[tuple[RunningServer, Client]]:
+def served(repository: Path, log: Path, **settings: Any) -> Iterator[tuple[RunningServer, Client]]:
     settings = {"prediction_log": log, "prediction_log_flush_seconds": 0.05, "log_format": "json", **settings}
     with (
         running_server(repository, repository.parent, **settings) as server,
@@ -51,8 +53,16 @@ def outcome(client: Client, prediction_id: str) -> str:
 
 def joined(client: Client) -> bool:
     """Answer once more, and tell whether its label is joined in time; refusals may come first."""
-    answer = client.predict("sums", sequence(1)).prediction_id
-    return eventually(lambda: outcome(client, answer) in (LabelOutcome.JOINED, LabelOutcome.REPEATED))
+    return labelled(client, client.predict("sums", sequence(1)).prediction_id)
+
+
+def labelled(client: Client, prediction_id: str) -> bool:
+    """Report a label until it is joined; False after long."""
+    return eventually(lambda: outcome(client, prediction_id) in (LabelOutcome.JOINED, LabelOutcome.REPEATED))
+
+
+def has_dropped(server: RunningServer, answers: int) -> bool:
+    return server.total(DROPPED) == answers
 
 
 def delete(log: Path) -> None:
@@ -63,7 +73,7 @@ def delete(log: Path) -> None:
 def test_a_deleted_log_takes_no_labels_and_is_made_anew(repository: Path, log: Path) -> None:
     with served(repository, log) as (server, client):
         answers = [client.predict("sums", sequence(1)).prediction_id for _ in range(5)]
-        assert eventually(lambda: outcome(client, answers[0]) in (LabelOutcome.JOINED, LabelOutcome.REPEATED))
+        assert labelled(client, answers[0])
         delete(log)
         assert outcome(client, answers[1]) == "LOG_UNAVAILABLE"
         assert outcome(client, answers[1]) == LabelOutcome.PENDING
@@ -84,7 +94,7 @@ def test_two_servers_change_to_the_new_log(repository: Path, log: Path) -> None:
             assert all(joined(client) for client in clients)
             # Who takes the label need not be who answered: they have the same file again.
             answer = clients[0].predict("sums", sequence(1)).prediction_id
-            assert eventually(lambda of=answer: outcome(clients[1], of) in (LabelOutcome.JOINED, LabelOutcome.REPEATED))
+            assert labelled(clients[1], answer)
             assert outcome(clients[0], answer) == LabelOutcome.REPEATED
     with closing(sqlite3.connect(log)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -98,13 +108,13 @@ def test_a_disk_without_room_costs_answers_and_says_so(repository: Path, log: Pa
         # As long as its own log lines may get, and shorter than the journal is by now.
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (2**14, most))
         answer = client.predict("sums", sequence(1)).prediction_id
-        assert eventually(lambda: server.total(DROPPED) == 1)
+        assert eventually(partial(has_dropped, server, 1))
         assert outcome(client, answer) == "LOG_UNAVAILABLE"
         failed = server.total("soloist_background_failures_total", worker="prediction-log")
         assert failed >= 1
-        for number in range(3):
+        for dropped in (2, 3, 4):
             client.predict("sums", sequence(1))
-            assert eventually(lambda dropped=2 + number: server.total(DROPPED) == dropped)
+            assert eventually(partial(has_dropped, server, dropped))
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (most, most))
         assert joined(client)
         # Each is counted; one of a kind and place is told.

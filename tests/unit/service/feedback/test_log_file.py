@@ -200,7 +200,7 @@ def test_two_servers_prune_at_once(policy: LogPolicy) -> None:
     policy = replace(policy, max_rows=3)
     with closing(Log(policy)) as one, closing(Log(policy)) as other:
         one.write(*(prediction(one.by, 0) for _ in range(30)))
-        pruned = []
+        pruned: list[object] = []
 
         def look_on(statement: str) -> None:
             # The other does all of it just before the first would choose what goes.

@@ -13,9 +13,10 @@ import pytest
 from service.errors import Reason, ServiceError
 from service.feedback.label import Label, Outcome, Verdict
 from service.feedback.log_file import LogFile
-from service.feedback.policy import LogPolicy
+from service.feedback.policy import LogPolicy, Window
 from service.feedback.reports import Reports
 from service.feedback.watch import AccuracyWatch
+from tests.servers import eventually
 from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, new_id
 
@@ -88,3 +89,35 @@ async def test_accuracy_of_a_file_that_fails(log: Log, meter: Meter) -> None:
             await watch.now()
         assert caught.value.reason is Reason.LOG_UNAVAILABLE
         assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+async def test_a_call_that_gets_no_thread_holds_no_place(log: Log, meter: Meter) -> None:
+    reports = _reports(log.policy, max_waiting=2)
+    watch = AccuracyWatch(log.policy, LogFile(log.policy.path), meter.failures, refresh_seconds=1.0)
+    with reports, watch:
+        pass
+    for _ in range(10):  # their threads have ended, so nothing can be handed over
+        with pytest.raises(RuntimeError, match="cannot schedule"):
+            await reports.take(_labels(new_id(NOW_SECONDS)))
+        with pytest.raises(RuntimeError, match="cannot schedule"):
+            await watch.now()
+
+
+async def test_one_window_that_cannot_be_counted_stops_no_other(log: Log, meter: Meter) -> None:
+    """Its start lies before the calendar of the clock, which the other's doesn't."""
+    beyond, fine = Window("beyond", 10**400), Window("5m", 300)
+    policy = replace(log.policy, windows=(beyond, fine))
+    log.answer(0)
+    file = LogFile(log.policy.path)
+    with AccuracyWatch(policy, file, meter.failures, refresh_seconds=0.001, clock=lambda: NOW_SECONDS) as watch:
+        following = asyncio.create_task(watch.follow())
+        assert await asyncio.to_thread(
+            eventually, lambda: (meter.value("soloist_background_failures_total", worker="accuracy") or 0) > 3
+        )
+        log.answer(0)
+        assert await asyncio.to_thread(
+            eventually, lambda: watch.latest[fine]["m", 1, "layer"].tallies["all", "all"].answers == 2
+        )
+        following.cancel()
+        await asyncio.wait([following])
+    assert beyond not in watch.latest
