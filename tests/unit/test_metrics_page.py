@@ -20,7 +20,6 @@ from service.background import Failures
 from service.http_server import make_app, serving_http
 from service.metrics_page import MetricsPage
 
-
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
