@@ -148,7 +148,9 @@ def _table(found: Sequence[Pings]) -> Table:
 
 
 @click.command()
-@click.option("--model", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Its folder.")
+@click.option(
+    "--model", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Its folder."
+)
 @click.option("--versions", type=click.IntRange(min=1), multiple=True, default=(6, 300), show_default=True)
 @click.option("--scrapers", type=click.IntRange(min=0), multiple=True, default=(0, 1, 10), show_default=True)
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Of pings, each time.")

@@ -1,7 +1,8 @@
 """The metrics page: made by one thread at a time, kept for a while, and whatever can be shown is shown.
 
 Making a page takes the interpreter, which answers want too. So whoever asks while one is made waits for it and gets the
-same bytes, and between some of its lines the thread lets go.
+same bytes, and between some of its lines the thread lets go. Handing out pages takes it too, so they follow each other
+at a distance, which a scraper that comes every few seconds never notices.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _LONGEST_WAIT_SECONDS = 10.0
 # Pages that are kept: by encoding, and by the names that a scraper asks for.
 _MOST_PAGES = 8
 _LINES_AT_ONCE = 100
+_PAUSE_SECONDS = 0.01
+_PAUSE_SECONDS_PER_BYTE = 1 / 50e6
 
 
 class _Page(NamedTuple):
@@ -52,6 +55,7 @@ class MetricsPage:
         self._kept_seconds = kept_seconds
         self._clock = clock
         self._lock = threading.Lock()
+        self._free_at = 0.0
         self._pages: OrderedDict[tuple[object, ...], _Page] = OrderedDict()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -62,7 +66,9 @@ class MetricsPage:
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return []
         try:
+            time.sleep(max(0.0, self._free_at - time.monotonic()))
             page = self._page(accept, zipped=zipped, names=names)
+            self._free_at = time.monotonic() + _PAUSE_SECONDS + len(page.body) * _PAUSE_SECONDS_PER_BYTE
         finally:
             self._lock.release()
         start_response("200 OK", page.headers)
