@@ -91,7 +91,7 @@ def _copy(model: Path, target: Path, versions: int) -> None:
 def _ping(server: ServerProcess, seconds: float) -> list[float]:
     found: list[float] = []
     with grpc.insecure_channel(server.grpc, options(server.grpc)) as channel:
-        check = channel.unary_unary(_CHECK)
+        check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_CHECK)
         check(b"", timeout=10)  # connects
         give_up = time.perf_counter() + seconds
         while (began := time.perf_counter()) < give_up:

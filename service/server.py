@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
@@ -85,6 +86,7 @@ async def _serve(settings: Settings) -> int:
         observers.append(failures.guard("skew", skew.observe))
         serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, failures, observers)
         loading.on_gone = serving.batcher.forget
+        loading.on_failure = partial(failures.note, "repository", event="repository not followed")
         page = MetricsPage(registry, failures, kept_seconds=settings.metrics_kept_seconds)
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))

@@ -110,8 +110,9 @@ class PredictionLog:
             self._wake.set()
 
     def _turn(self) -> bool:
-        self._wake.wait(self._policy.flush_seconds)
-        self._wake.clear()
+        if not self._stopped.is_set():
+            self._wake.wait(self._policy.flush_seconds)
+            self._wake.clear()
         is_last = self._stopped.is_set()
         self._flush()
         if not is_last:

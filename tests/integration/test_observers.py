@@ -33,6 +33,25 @@ EVERYBODY = {
 }
 
 
+# A repository whose second and third look fail, in a way that nobody foresaw.
+LOOKING = """
+import sys
+from importlib import import_module
+
+keeper = import_module("service.repository.keeper")
+looked, looks = keeper.read_shelves, iter(range(1000000))
+
+def read_shelves(*args, **named):
+    if next(looks) in (1, 2):
+        raise RecursionError("what nobody foresaw")
+    return looked(*args, **named)
+
+keeper.read_shelves = read_shelves
+sys.argv = ["soloist", *sys.argv[3:]]
+import_module("soloist.cli.main").main()
+"""
+
+
 def failing(*places: str) -> tuple[str, ...]:
     return (SERVE[0], "-c", FAILING.format(places=places), *SERVE[1:])
 
@@ -84,3 +103,15 @@ def test_a_page_shows_what_can_be_shown(repository: Path, tmp_path: Path) -> Non
         assert samples["soloist_workers"]
         assert "process_cpu_seconds_total" not in samples
         assert server.total("soloist_background_failures_total", worker="metrics") >= 6
+
+
+def test_the_repository_is_followed_after_looks_that_failed(repository: Path, tmp_path: Path) -> None:
+    program = (SERVE[0], "-c", LOOKING, *SERVE[1:])
+    with running_server(repository, tmp_path, program=program, poll_seconds=0.05, log_format="json") as server:
+        assert eventually(lambda: server.total("soloist_background_failures_total", worker="repository") == 2)
+        write_classifier(repository, version=3)
+        (repository / "sums" / "labels.json").write_text('{"labels": {"stable": 3}}')
+        assert eventually(lambda: server.total("soloist_model_info", version="3") == 1)
+        told = [line for line in server.log() if line["event"] == "repository not followed"]
+        assert [(line["worker"], line["error"]) for line in told] == [("repository", "RecursionError")]
+        assert server.get("/readyz") == (200, "ready\n")
