@@ -2,8 +2,8 @@
 
 Which series are there before anything happens: counters of what can be expected, because the first increment of a new
 one is lost to rate(). For each version those are the calls that answer users, under every code, and of those that ask
-about models the codes that are looked at. Histograms, most of a page, come with their first observation: of it a
-quantile loses nothing that matters, and most versions are called by one API of four.
+about models the codes that are looked at. Histograms of a version, most of a page, come with their first observation:
+what is observed before the next scrape is missing in quantiles, and most versions are called by one API of four.
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ class Metrics:
         if model.labels:  # of others nothing is logged
             for outcome in LABEL_OUTCOMES:
                 self.labels.labels(name, version, model.norm, outcome)
+            self.label_delay_seconds.labels(name)
             self.log_dropped.labels(name, version)
         self.withdraw(name, version)
         self.model_info.labels(name, version, model.norm, certificate).set(1)
