@@ -27,6 +27,7 @@ from service.feedback.database import (
 )
 
 _log = structlog.get_logger("soloist.prediction_log")
+_TRIES = 5
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -116,11 +117,27 @@ class LogFile:
         _log.error("prediction log lost, and made anew", path=str(self._path))
 
     def _open(self) -> None:
-        prepare(self._path)
+        """Open all connections; whoever deletes files may not be done yet, and then it is tried again."""
+        for _ in range(_TRIES):
+            prepare(self._path)
+            found = self._opened_alike()
+            if found is not None:
+                self._opened, self._is_open = found, True
+                return
+            for each in self._connections:
+                each.close_for_now()
+        raise LogLostError("the prediction log is lost again and again")
+
+    def _opened_alike(self) -> _Identity | None:
+        """Open all connections; returns what they have opened, None where that isn't one file with its journals."""
+        file, opened = inode_of(self._path), None
         for each in self._connections:
             each.open(self._path)
-        self._opened = _identity(self._path)
-        self._is_open = True
+            found = _identity(self._path)
+            if found is None or found.file != file or None in found.journals or opened not in (None, found):
+                return None
+            opened = found
+        return opened
 
 
 class LogConnection:

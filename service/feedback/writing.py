@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,7 @@ _VERSION = "INSERT OR IGNORE INTO versions (model, version, norm, classes) VALUE
 _FRAMES = "INSERT OR IGNORE INTO frames VALUES (?, ?, ?, ?)"
 # Others write too: a transaction that deletes must be short.
 _DELETED_AT_ONCE = 5_000
+_TRIES = 3
 _BY_ID = ("matches", "labels", "frames", "predictions")
 
 
@@ -45,16 +47,16 @@ class LogWriter:
 
         """
         found = list(rows(records, self._policy.max_frames))
-        for _ in range(2):
-            with self._connection.using() as db:
+        for _ in range(_TRIES):
+            with suppress(LogLostError), self._connection.using() as db:
                 try:
                     verdicts = self._write(self._of(db), found, now_ms)
                 except BaseException:
                     # What was learned of versions may have been undone with the rest.
                     self._known = None
                     raise
-            if self._connection.is_current():
-                return verdicts
+                if self._connection.is_current():
+                    return verdicts
             # The file was lost in between, and they with it: they go into the new one.
         raise LogLostError("the prediction log is lost again and again")
 

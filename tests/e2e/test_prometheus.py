@@ -18,6 +18,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +142,17 @@ def used(prometheus: Prometheus, watched: RunningServer) -> Prometheus:
     prometheus.wait_for("histograms there", lambda: prometheus.query("soloist_request_seconds_count") != [])
     _use(watched)  # a rate tells of what comes after a series
     for name in ("request", "first_output", "queue", "compute"):
-        seen = f"sum(rate(soloist_{name}_seconds_count[1m])) > 0"
-        prometheus.wait_for("calls counted", lambda seen=seen: prometheus.query(seen) != [])
+        prometheus.wait_for("calls counted", partial(_is_counted, prometheus, f"soloist_{name}_seconds_count"))
     compared = 'sum(rate(soloist_shadow_steps_total{outcome="equal-bits"}[1m])) > 0'
     prometheus.wait_for("shadow compared", lambda: prometheus.query(compared) != [])
     prometheus.wait_for("accuracy counted", lambda: prometheus.query('soloist_accuracy_ratio{window="1d"}') != [])
     delays = "sum(rate(soloist_label_delay_seconds_count[1m])) > 0"
     prometheus.wait_for("labels joined between two scrapes", lambda: prometheus.query(delays) != [])
     return prometheus
+
+
+def _is_counted(prometheus: Prometheus, name: str) -> bool:
+    return prometheus.query(f"sum(rate({name}[1m])) > 0") != []
 
 
 def _use(watched: RunningServer) -> None:

@@ -15,7 +15,6 @@ import pytest
 from service.errors import Reason, ServiceError
 from service.feedback import Feedback, feedback
 from service.feedback.label import Label, Outcome
-from service.feedback.log_file import LogFile
 from service.feedback.policy import LogPolicy
 from tests.servers import eventually
 from tests.unit.service.conftest import Meter
@@ -212,11 +211,3 @@ def test_two_servers_prune_at_once(policy: LogPolicy) -> None:
         one.writer.prune(one.now_ms)
         assert pruned
         assert one.rows("predictions") == 3
-
-
-def test_a_connection_that_was_not_opened_says_so(policy: LogPolicy) -> None:
-    file = LogFile(policy.path)
-    connection = file.connection()
-    connection.close()
-    with pytest.raises(sqlite3.OperationalError, match="not open"), connection.using():
-        pass
