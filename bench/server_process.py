@@ -38,7 +38,11 @@ class ServerProcess:
 
 @contextmanager
 def serving(repository: Path, settings: Mapping[str, str]) -> Iterator[ServerProcess]:
-    """Serve until the block ends; `settings` are named as in TOML, without SOLOIST_. Raises ServerError."""
+    """Serve until the block ends; `settings` are named as in TOML, without SOLOIST_. Raises ServerError.
+
+    Metrics are those of the moment, unless the settings say otherwise.
+    """
+    settings = {"metrics_kept_seconds": "0", **settings}
     command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(repository)]
     command += ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--log-level", "warning"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}

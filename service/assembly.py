@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from service.background import Failures
+    from service.batcher.witness import Summon, Witness
+    from service.engine.runner import Row
+    from service.engine.servable import Servable
     from service.health import Health
     from service.live_check import LiveCheck
     from service.loading import Loading
@@ -41,10 +45,13 @@ def make_serving(
     shadows: Shadows,
     health: Health,
     metrics: Metrics,
+    failures: Failures,
     observers: Sequence[Observer],
 ) -> Serving:
-    """Put together what handlers of our own API work with."""
+    """Put together what handlers of our own API work with; `observers` don't raise (Failures.guard)."""
     statistics = Statistics()
+    # The batcher sees only what doesn't raise: an answer that is there isn't lost to those who watch it.
+    summon, on_run = _guarded(check.witness, failures), failures.guard("statistics", statistics.ran)
     limits = BatchLimits(
         workers=settings.workers,
         max_batch_size=settings.max_batch_size,
@@ -61,8 +68,8 @@ def make_serving(
             engine,
             limits,
             metrics,
-            summon=check.witness,
-            on_run=statistics.ran,
+            summon=summon,
+            on_run=on_run,
             on_stuck=lambda stuck: health.report("workers", "no run ends any more" if stuck else ""),
         ),
         comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
@@ -79,7 +86,7 @@ def make_serving(
     )
 
 
-def make_skew(settings: Settings, metrics: Metrics) -> SkewWatch:
+def make_skew(settings: Settings, metrics: Metrics, failures: Failures) -> SkewWatch:
     """Put together what probes normalisers; a context."""
     policy = SkewPolicy(
         ratio=settings.skew_probe_ratio,
@@ -88,11 +95,11 @@ def make_skew(settings: Settings, metrics: Metrics) -> SkewWatch:
         max_kept_bytes=settings.skew_keep_bytes,
         core_ratio=settings.skew_core_ratio,
     )
-    return SkewWatch(policy, metrics.norms)
+    return SkewWatch(policy, metrics.norms, failures)
 
 
 @contextmanager
-def make_feedback(settings: Settings, metrics: Metrics) -> Iterator[Feedback | None]:
+def make_feedback(settings: Settings, metrics: Metrics, failures: Failures) -> Iterator[Feedback | None]:
     """Put together what keeps answers and takes labels; None where the operator wants no log.
 
     Raises:
@@ -110,14 +117,16 @@ def make_feedback(settings: Settings, metrics: Metrics) -> Iterator[Feedback | N
         max_rows=settings.prediction_log_max_rows,
         windows=parse_windows(settings.accuracy_windows),
     )
-    with feedback(policy, metrics, refresh_seconds=settings.accuracy_refresh_seconds) as parts:
+    with feedback(policy, metrics, failures, refresh_seconds=settings.accuracy_refresh_seconds) as parts:
         yield parts
 
 
-def make_shadows(settings: Settings, loading: Loading, metrics: Metrics, observers: Sequence[Observer]) -> Shadows:
+def make_shadows(
+    settings: Settings, loading: Loading, metrics: Metrics, failures: Failures, observers: Sequence[Observer]
+) -> Shadows:
     """Put together what runs copies for a shadow; a context."""
     policy = ShadowPolicy(piece_frames=settings.max_batch_frames, core_ratio=settings.shadow_core_ratio)
-    return Shadows(policy, loading.repository.shadow_of, metrics, observers=observers)
+    return Shadows(policy, loading.repository.shadow_of, metrics, failures, observers=observers)
 
 
 def make_parts(settings: Settings, serving: Serving, loading: Loading, health: Health) -> Parts:
@@ -129,3 +138,18 @@ def make_parts(settings: Settings, serving: Serving, loading: Loading, health: H
         health=health,
         max_rows=settings.max_batch_size,
     )
+
+
+class _GuardedWitness:
+    def __init__(self, witness: Witness, failures: Failures) -> None:
+        self.ran = failures.guard("live-check", witness.ran)
+
+
+def _guarded(summon: Summon, failures: Failures) -> Summon:
+    summon = failures.guard("live-check", summon)
+
+    def guarded(servable: Servable, row: Row) -> Witness | None:
+        witness = summon(servable, row)
+        return None if witness is None else _GuardedWitness(witness, failures)
+
+    return guarded

@@ -27,6 +27,7 @@ class Health:
         self._models: Mapping[str, bool] = {}
         self._missing = "models are loading"
         self._faults: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
         self._draining = False
         self._closed = False
         # Set, and replaced, at every change: each watcher waits on the event it took before it looked.
@@ -53,13 +54,19 @@ class Health:
         self._faults[part] = fault
         self._apply()
 
+    def fail(self, worker: str, why: str) -> None:
+        """Report that a part which can't go on has ended: the server isn't ready any more, for good."""
+        self._failed[worker] = why
+        self._apply()
+
     def drain(self) -> None:
         """Report everything as not serving, for good."""
         self._draining = True
         self._apply()
 
     def _apply(self) -> None:
-        faults = ["draining"] if self._draining else [each for each in (*self._faults.values(), self._missing) if each]
+        told = (*self._failed.values(), *self._faults.values(), self._missing)
+        faults = ["draining"] if self._draining else [each for each in told if each]
         self._why_not_ready = "; ".join(faults)
         answers = not self._draining and not any(self._faults.values())
         ours = dict.fromkeys(self._ours, not faults)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-
-from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from service.addresses import bind, cannot_listen, free_port, is_unix, resolve
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from service.background import Failures
 
 _PATHS = ("/metrics", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 _METHODS = "GET, HEAD"
@@ -49,15 +49,14 @@ class _Handler(WSGIRequestHandler):
         """Say nothing: scrapers and probes come every few seconds."""
 
 
-def make_app(registry: CollectorRegistry, why_not_ready: Callable[[], str]) -> WSGIApplication:
+def make_app(metrics: WSGIApplication, why_not_ready: Callable[[], str]) -> WSGIApplication:
     """Build the WSGI application.
 
     Args:
-        registry: what /metrics shows.
+        metrics: what answers /metrics.
         why_not_ready: why calls would be refused, for /readyz; empty when they would not. Called on other threads.
 
     """
-    metrics: WSGIApplication = make_wsgi_app(registry)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
@@ -108,7 +107,7 @@ def _answer(status: HTTPStatus, text: str, start_response: StartResponse, *more:
 
 
 @contextmanager
-def serving_http(hosts: Sequence[str], port: int, app: WSGIApplication) -> Iterator[int]:
+def serving_http(hosts: Sequence[str], port: int, app: WSGIApplication, failures: Failures) -> Iterator[int]:
     """Serve `app` until the block ends; yields the port, which the system chooses when `port` is 0.
 
     It is the same on all `hosts` (service.addresses). Unix domain sockets are left out; with them alone it is 0.
@@ -121,22 +120,30 @@ def serving_http(hosts: Sequence[str], port: int, app: WSGIApplication) -> Itera
     with ExitStack() as stack:
         for host in hosts:
             if not is_unix(host):
-                port = stack.enter_context(_serving(host, port, app))
+                port = stack.enter_context(_serving(host, port, app, failures))
         yield 0 if all(map(is_unix, hosts)) else port
 
 
 @contextmanager
-def _serving(host: str, port: int, app: WSGIApplication) -> Iterator[int]:
+def _serving(host: str, port: int, app: WSGIApplication, failures: Failures) -> Iterator[int]:
     try:
         server = _Server(host, port, app)
     except OSError as error:
         raise cannot_listen(host, port, error) from error
     with server:
-        # The argument is how long a stop may wait, in seconds: the loop looks for it that often.
-        thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="soloist-http", daemon=True)
+        is_over = threading.Event()
+
+        def serve() -> bool:
+            # The argument is how long a stop may wait, in seconds: the loop looks for it that often.
+            server.serve_forever(0.1)
+            return not is_over.is_set()
+
+        run = partial(failures.run, "http", serve, is_over)
+        thread = threading.Thread(target=run, name="soloist-http", daemon=True)
         thread.start()
         try:
             yield server.server_port
         finally:
+            is_over.set()
             server.shutdown()
             thread.join()

@@ -31,6 +31,7 @@ class Loading:
     def __init__(self, settings: Settings, executor: Executor, health: Health, metrics: Metrics, uses: Uses) -> None:
         policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
         self.on_gone: Callable[[Servable], None] = lambda _: None
+        self.on_failure: Callable[[Exception], object] = lambda _: None
         self.repository = Repository(
             partial(_load, policy), self._changed, uses=uses, on_gone=lambda servable: self.on_gone(servable)
         )
@@ -49,7 +50,7 @@ class Loading:
     async def follow(self) -> None:
         """Look for changes for ever, if the settings say so."""
         if self._poll_seconds:
-            await Polling(self.keeper).run(self._poll_seconds)
+            await Polling(self.keeper, lambda error: self.on_failure(error)).run(self._poll_seconds)
 
     def _changed(self, entry: Entry) -> None:
         if entry.servable is not None:

@@ -35,7 +35,15 @@ CATALOGUE_APIS = (
     "LogSettings",
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
+# Of calls that ask about models: what an alert looks at, or a share is of.
+MODEL_CODES = ("OK", "INTERNAL")
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")
 SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "different-values", "failed", "dropped")
 LABEL_OUTCOMES = tuple(Outcome)
+# Who works off the request path, or is told of answers (service.background says what the end of each would mean).
+BACKGROUND_WORKERS = (
+    "run-watch",
+    *("prediction-log", "accuracy", "shadow", "skew", "live-check", "statistics"),
+    *("repository", "metrics", "http"),
+)
 SESSION_ENDS = ("complete", "cancelled", "deadline", "idle", "drained", "error")

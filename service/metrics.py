@@ -1,4 +1,10 @@
-"""Every metric of the server: names are a contract with dashboards, labels are closed sets, units are base units."""
+"""Every metric of the server: names are a contract with dashboards, labels are closed sets, units are base units.
+
+Which series are there before anything happens: counters of what can be expected, because the first increment of a new
+one is lost to rate(). For each version those are the calls that answer users, under every code, and of those that ask
+about models the codes that are looked at. Histograms of a version, most of a page, come with their first observation:
+what is observed before the next scrape is missing in quantiles, and most versions are called by one API of four.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +13,14 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.metric_labels import (
+    BACKGROUND_WORKERS,
     CATALOGUE_APIS,
     CHECK_OUTCOMES,
     CODES,
     INFERENCE_APIS,
     LABEL_OUTCOMES,
     MODEL_APIS,
+    MODEL_CODES,
     SESSION_ENDS,
     SHADOW_OUTCOMES,
 )
@@ -104,6 +112,14 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._families = tuple(vars(self).values())
+        self.background_failures = Counter(
+            "soloist_background_failures_total",
+            "Failures off the request path, by what failed; it goes on.",
+            ("worker",),
+            registry=registry,
+        )
+        for worker in BACKGROUND_WORKERS:
+            self.background_failures.labels(worker)
         self.workers = Gauge("soloist_workers", "Runs of models that may be under way at once.", registry=registry)
         self.norms = NormSeries(registry)
         for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):
@@ -113,19 +129,14 @@ class Metrics:
             self.labels.labels("", "", "", outcome)
 
     def prepare(self, model: Model, certificate: str) -> None:
-        """Create every series of a version that is ready, so that rates are right from the first call on."""
+        """Create the counters of a version that is ready, so that rates are right from the first call on."""
         name, version = model.name, str(model.version)
         for api in INFERENCE_APIS:
             for code in CODES:
                 self.requests.labels(name, version, api, code)
-            for family in (self.request_seconds, self.first_output_seconds, self.queue_seconds, self.compute_seconds):
-                family.labels(name, version, api)
         for api in MODEL_APIS:
-            for code in CODES:
+            for code in MODEL_CODES:
                 self.requests.labels(name, version, api, code)
-            self.request_seconds.labels(name, version, api)
-        for family in (self.batch_size, self.padding_ratio, self.sequence_frames):
-            family.labels(name, version)
         for reason in SESSION_ENDS:
             self.sessions_ended.labels(name, reason)
         for outcome in CHECK_OUTCOMES:
@@ -134,10 +145,11 @@ class Metrics:
         self.session_state_bytes.labels(name)
         self.predictions.labels(name, version, model.norm)
         self.norms.prepare(model)
-        for outcome in LABEL_OUTCOMES:
-            self.labels.labels(name, version, model.norm, outcome)
-        self.label_delay_seconds.labels(name)
-        self.log_dropped.labels(name, version)
+        if model.labels:  # of others nothing is logged
+            for outcome in LABEL_OUTCOMES:
+                self.labels.labels(name, version, model.norm, outcome)
+            self.label_delay_seconds.labels(name)
+            self.log_dropped.labels(name, version)
         self.withdraw(name, version)
         self.model_info.labels(name, version, model.norm, certificate).set(1)
 

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.addresses import at, is_unix
 from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
+from service.background import Failures, start_threads
 from service.engine.cancel_scope import run_time_limited
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
@@ -25,6 +27,7 @@ from service.live_check import live_check
 from service.loading import Loading
 from service.logging_setup import configure_logging
 from service.metrics import Metrics
+from service.metrics_page import MetricsPage
 from service.oip.api import open_inference
 from service.repository.layout import RepositoryError, model_folders
 from service.settings import Settings, SettingsError, load_settings
@@ -60,6 +63,10 @@ async def _serve(settings: Settings) -> int:
     further = (FEEDBACK,) if settings.prediction_log is not None else ()
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
+    loop = asyncio.get_running_loop()
+    failures = Failures(
+        metrics.background_failures, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why)
+    )
     metrics.workers.set(settings.workers)
     engine_name, comparison_name, loader_name = EXECUTORS
     async with AsyncExitStack() as stack:
@@ -67,21 +74,26 @@ async def _serve(settings: Settings) -> int:
         comparer = stack.enter_context(_executor(1, comparison_name))
         loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals())
-        stack.enter_context(run_time_limited(settings.max_run_seconds))
+        stack.enter_context(run_time_limited(settings.max_run_seconds, failures))
         check = stack.enter_context(
-            live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
+            live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics, failures)
         )
         uses = Uses()
         loading = Loading(settings, loader, health, metrics, uses)
-        feedback = stack.enter_context(make_feedback(settings, metrics))
-        skew = stack.enter_context(make_skew(settings, metrics))
+        feedback = stack.enter_context(make_feedback(settings, metrics, failures))
+        skew = stack.enter_context(make_skew(settings, metrics, failures))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
-        shadows = stack.enter_context(make_shadows(settings, loading, metrics, [*shadowed, skew.observe]))
-        observers = [*answered, skew.observe]
-        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, health, metrics, observers)
+        shadows = stack.enter_context(make_shadows(settings, loading, metrics, failures, [*shadowed, skew.observe]))
+        observers = [failures.guard("prediction-log", each) for each in answered]
+        observers.append(failures.guard("skew", skew.observe))
+        serving = make_serving(
+            settings, loading, uses, engine, comparer, check, shadows, health, metrics, failures, observers
+        )
         loading.on_gone = serving.batcher.forget
-        app = make_app(registry, lambda: health.why_not_ready)
-        http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
+        loading.on_failure = partial(failures.note, "repository", event="repository not followed")
+        page = MetricsPage(registry, failures, kept_seconds=settings.metrics_kept_seconds)
+        app = make_app(page, lambda: health.why_not_ready)
+        http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
         adapter = GrpcAdapter(
             Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes, idle_seconds=settings.idle_seconds
         )
@@ -103,10 +115,11 @@ async def _serve(settings: Settings) -> int:
                 min_ping_interval_seconds=settings.min_ping_interval_seconds,
             )
         )
-        tasks = [asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))]
+        loaded = _load(loading, settings.host, grpc_port, http_port)
+        tasks = [asyncio.create_task(failures.supervise("repository", loaded))]
         if feedback is not None:
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
-            tasks.append(asyncio.create_task(feedback.accuracy.follow()))
+            tasks.append(asyncio.create_task(failures.supervise("accuracy", feedback.accuracy.follow())))
         await stop.drain.wait()
         for task in tasks:
             task.cancel()
@@ -142,6 +155,7 @@ def _registry() -> CollectorRegistry:
 def _executor(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
     executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
     try:
+        start_threads(executor, threads)
         yield executor
     finally:
         executor.shutdown(wait=False, cancel_futures=True)

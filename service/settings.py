@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
     http_port: int = Field(8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
+    metrics_kept_seconds: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="How long a metrics page is kept for whoever asks next."
+    )
     drain_seconds: float = Field(30.0, ge=0, description="Time for running calls after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How a log line is written.")

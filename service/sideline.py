@@ -7,10 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from service.background import Failures
 
 Item = TypeVar("Item")
 
@@ -24,20 +27,24 @@ class Sideline(Generic[Item]):
 
     def __init__(
         self,
-        name: str,
+        worker: str,
         work: Callable[[Item], None],
         drop: Callable[[Item], None],
+        failures: Failures,
         *,
         max_queued: int,
         core_ratio: float,
     ) -> None:
-        """Args: `work` is called on the thread, and must not raise; `drop` with each that still waits at the end."""
-        self._work = work
-        self._drop = drop
+        """Args: `work` is called on the thread; `drop` with each that still waits at the end; `worker` names both."""
+        self._work = failures.guard(worker, work)
+        self._drop = failures.guard(worker, drop)
         self._core_ratio = core_ratio
         self._queue: queue.Queue[Item | None] = queue.Queue(max_queued)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name)
+        # Between an offer that looked in time and the end: an item that came after it would wait for ever.
+        self._lock = threading.Lock()
+        turns = partial(failures.run, worker, self._turn, self._stopped)
+        self._thread = threading.Thread(target=turns, name=f"soloist-{worker}")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -47,7 +54,8 @@ class Sideline(Generic[Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Begin to stop: what waits is dropped, work under way ends by itself, and nobody waits for it."""
-        self._stopped.set()
+        with self._lock:
+            self._stopped.set()
         with suppress(queue.Empty):
             while (left := self._queue.get_nowait()) is not None:
                 self._drop(left)
@@ -56,27 +64,29 @@ class Sideline(Generic[Item]):
 
     def offer(self, item: Item) -> bool:
         """Hand over an item; False when there is no room, or no time any more."""
-        if self._stopped.is_set():
-            return False
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
-            return False
+        with self._lock:
+            if self._stopped.is_set():
+                return False
+            try:
+                self._queue.put_nowait(item)
+            except queue.Full:
+                return False
         return True
 
     def settle(self) -> None:
         """Wait until all that was handed over is done or dropped. Blocks."""
         self._queue.join()
 
-    def _run(self) -> None:
-        while (busy_seconds := self._run_next()) is not None:
-            self._stopped.wait(busy_seconds / self._core_ratio - busy_seconds)
-
-    def _run_next(self) -> float | None:
-        """Do the next; returns how long it took in seconds, or None at the end."""
+    def _turn(self) -> bool:
+        """Do the next, and pause for it; False at the end."""
         item = self._queue.get()
         started = time.perf_counter()
-        if item is not None:
+        try:
+            if item is None:
+                return False
             self._work(item)
-        self._queue.task_done()
-        return None if item is None else time.perf_counter() - started
+        finally:
+            self._queue.task_done()
+        busy_seconds = time.perf_counter() - started
+        self._stopped.wait(busy_seconds / self._core_ratio - busy_seconds)
+        return True

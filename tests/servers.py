@@ -49,8 +49,8 @@ class Observed:
         return found
 
     def total(self, name: str, **labels: str) -> float:
-        """Sum one metric's samples over those that bear `labels`."""
-        series = self.samples(f"{name}{{")[name]
+        """Sum one metric's samples over those that bear `labels`; 0 where nothing was observed yet."""
+        series = self.samples(f"{name}{{").get(name, {})
         return sum(value for key, value in series.items() if labels.items() <= dict(key).items())
 
 
@@ -86,9 +86,12 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve until the block ends, and then see to it that the process has gone; `settings` go by the environment.
 
+    Metrics are those of the moment, unless the settings say otherwise.
+
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
+    settings = {"metrics_kept_seconds": 0, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with (
         stderr.open("w") as log,

@@ -17,6 +17,7 @@ from service.errors import Reason, ServiceError
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from service.background import Failures
     from service.onnx_runtime import ort
 
 _WATCH_SECONDS = 0.1
@@ -112,19 +113,22 @@ def endable(options: ort.RunOptions) -> Iterator[None]:
 
 
 @contextmanager
-def run_time_limited(max_run_seconds: float) -> Iterator[None]:
+def run_time_limited(max_run_seconds: float, failures: Failures) -> Iterator[None]:
     """End every run of this process that takes longer, whichever thread it is on, while the block lasts."""
     stopped = threading.Event()
 
-    def watch() -> None:
-        while not stopped.wait(_WATCH_SECONDS):
-            latest = time.monotonic() - max_run_seconds
-            for run in list(_under_way):
-                if run.began < latest:
-                    run.end(ServiceError(Reason.RUN_TOO_LONG, max_run_seconds=max_run_seconds))
+    def look() -> bool:
+        latest = time.monotonic() - max_run_seconds
+        for run in list(_under_way):
+            if run.began < latest:
+                run.end(ServiceError(Reason.RUN_TOO_LONG, max_run_seconds=max_run_seconds))
+        return not stopped.wait(_WATCH_SECONDS)
 
     # Nobody waits for it at the end of the process.
-    threading.Thread(target=watch, name="soloist-run-watch", daemon=True).start()
+    watch = threading.Thread(
+        target=failures.run, args=("run-watch", look, stopped), name="soloist-run-watch", daemon=True
+    )
+    watch.start()
     try:
         yield
     finally:

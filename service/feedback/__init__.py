@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.feedback.database import prepare
+from service.feedback.log_file import LogFile
 from service.feedback.prediction_log import PredictionLog
 from service.feedback.reports import Reports
 from service.feedback.watch import AccuracyWatch
 
 if TYPE_CHECKING:
+    from service.background import Failures
     from service.feedback.label import Verdict
     from service.feedback.policy import LogPolicy
     from service.metrics import Metrics
@@ -31,20 +32,19 @@ class Feedback:
 
 
 @contextmanager
-def feedback(policy: LogPolicy, metrics: Metrics, *, refresh_seconds: float) -> Iterator[Feedback]:
+def feedback(policy: LogPolicy, metrics: Metrics, failures: Failures, *, refresh_seconds: float) -> Iterator[Feedback]:
     """Open the log, and write what waits when the block ends.
 
     Raises:
         LogFileError: the file can't be made, or is no prediction log.
 
     """
-    prepare(policy.path)
-    count = partial(_count, metrics)
+    file, count = LogFile(policy.path), failures.guard("prediction-log", partial(_count, metrics))
     with ExitStack() as stack:
         yield Feedback(
-            log=stack.enter_context(PredictionLog(policy, metrics, count)),
-            reports=stack.enter_context(Reports(policy, count)),
-            accuracy=stack.enter_context(AccuracyWatch(policy, refresh_seconds=refresh_seconds)),
+            log=stack.enter_context(PredictionLog(policy, file, metrics, count, failures)),
+            reports=stack.enter_context(Reports(policy, file, count)),
+            accuracy=stack.enter_context(AccuracyWatch(policy, file, failures, refresh_seconds=refresh_seconds)),
         )
 
 

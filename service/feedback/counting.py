@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from service.feedback.accuracy import BINS, Bin, Tally, VersionTally
 from service.feedback.buckets import ALL, BATCH, LENGTH, POSITION, SLICES
 from service.feedback.database import id_at, snapshot
+from service.feedback.logged import read_classes
 
 Identity = tuple[str, int, str]
+_UNKNOWN: tuple[Identity, tuple[str, ...]] = (("", 0, ""), ())
 # A stream is as long as the window has seen it; a whole sequence as long as its answer says.
 _SEEN = """
 WITH streams AS MATERIALIZED (
@@ -59,6 +60,9 @@ class Counting:
     def count(self, since_ms: int) -> dict[Identity, VersionTally]:
         """Count what was answered since, by (model, version, normaliser).
 
+        Rows of a version that the log doesn't know are left out. A class beyond those of its version, as a release may
+        have written that didn't refuse such a model, agrees with no label, and has no place in the confusion.
+
         Raises:
             sqlite3.Error: the log can't be read.
 
@@ -69,7 +73,7 @@ class Counting:
             versions = self._versions()
 
             def of(key: int) -> VersionTally:
-                identity, classes = versions[key]
+                identity, classes = versions.get(key, _UNKNOWN)
                 return found.setdefault(identity, VersionTally(class_count=len(classes)))
 
             self._add(_ANSWERS, since, of, _add_answers)
@@ -77,13 +81,15 @@ class Counting:
             self._add(_LABELS, since, of, _add_labels)
             self._add_sequences(since, of)
             for key, truth, predicted, count in self._db.execute(_CONFUSION, since):
-                classes = versions[key][1]
-                of(key).confusion[classes[truth], classes[predicted]] += count
+                classes = versions.get(key, _UNKNOWN)[1]
+                if truth < len(classes) and predicted < len(classes):
+                    of(key).confusion[classes[truth], classes[predicted]] += count
+        found.pop(_UNKNOWN[0], None)
         return found
 
-    def _versions(self) -> dict[int, tuple[Identity, list[str]]]:
+    def _versions(self) -> dict[int, tuple[Identity, tuple[str, ...]]]:
         rows = self._db.execute("SELECT key, model, version, norm, classes FROM versions")
-        return {key: ((model, version, norm), json.loads(classes)) for key, model, version, norm, classes in rows}
+        return {key: ((model, version, norm), read_classes(classes)) for key, model, version, norm, classes in rows}
 
     def _add(
         self, query: str, since: dict[str, bytes], of: Callable[[int], VersionTally], add: Callable[..., None]

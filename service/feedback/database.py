@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 _BUSY_SECONDS = 5.0
+_DAMAGED = ".damaged"
 _SCHEMA_VERSION = 1
 _TABLES = """
 CREATE TABLE versions (
@@ -66,7 +67,10 @@ def prepare(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.parent), closing(connect(path)) as db, transaction(db):
+        with _alone(path.parent), ExitStack() as stack:
+            _remove_stale_journals(path)
+            db = stack.enter_context(closing(connect(path)))
+            stack.enter_context(transaction(db))
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in _TABLES.split(";\n"):
@@ -76,6 +80,60 @@ def prepare(path: Path) -> None:
                 raise LogFileError(f"{path}: a prediction log of another release (format {version})")
     except sqlite3.Error as error:
         raise LogFileError(f"{path}: {error}") from error
+
+
+def move_aside(path: Path, inode: tuple[int, int]) -> None:
+    """Rename a file that is damaged, if it is still that one (device and inode); the last such is kept.
+
+    Raises:
+        OSError: it can't be done.
+
+    """
+    with _alone(path.parent):
+        if inode_of(path) == inode:
+            path.replace(path.with_name(path.name + _DAMAGED))
+
+
+def remove_empty(path: Path) -> None:
+    """Remove a file that was cut to nothing, which SQLite would take for one that was never written."""
+    with suppress(OSError), _alone(path.parent):
+        if not path.stat().st_size:
+            path.unlink()
+
+
+def remove_journals(path: Path, inodes: Sequence[tuple[int, int] | None]) -> None:
+    """Remove journals that are still those (device and inode): SQLite would take them for the new file's.
+
+    Raises:
+        OSError: it can't be done.
+
+    """
+    if path.parent.is_dir():
+        with _alone(path.parent):
+            for journal, inode in zip(journals(path), inodes, strict=True):
+                if inode is not None and inode_of(journal) == inode:
+                    journal.unlink()
+
+
+def journals(path: Path) -> list[Path]:
+    """Name what SQLite keeps beside a file: what was written and isn't in it yet, and who uses it."""
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Look at device and inode of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _remove_stale_journals(path: Path) -> None:
+    """Remove what is left of a file that is gone: it would be taken for the journal of the new one."""
+    if not path.exists():
+        for journal in journals(path):
+            journal.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -91,5 +91,16 @@ class LoggedAnswers:
 
     def _version(self, key: int) -> Version:
         query = "SELECT model, version, norm, classes FROM versions WHERE key = ?"
-        model, version, norm, classes = self._db.execute(query, (key,)).fetchone()
-        return Version(identity=(model, str(version), norm), classes=tuple(json.loads(classes)))
+        found = self._db.execute(query, (key,)).fetchone()
+        if found is None:  # nobody's: no class of it is known
+            return Version(identity=("", "", ""), classes=())
+        model, version, norm, classes = found
+        return Version(identity=(model, str(version), norm), classes=read_classes(classes))
+
+
+def read_classes(text: str) -> tuple[str, ...]:
+    """Read the names of a version's classes; none where the text isn't ours: one row must not cost the others."""
+    try:
+        return tuple(str(each) for each in json.loads(text))
+    except (ValueError, TypeError):
+        return ()

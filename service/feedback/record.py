@@ -57,6 +57,11 @@ class Row(NamedTuple):
     confidences: NDArray[np.float32]
 
 
+def fits(outputs: NDArray[Any], class_count: int) -> bool:
+    """Tell whether outputs are [T, K], one a class, so that the largest names one."""
+    return outputs.ndim == 2 and outputs.shape[1] == class_count and outputs.dtype.kind in "fiub"
+
+
 def rows(records: Sequence[Record], max_frames: int) -> Iterator[Row]:
     """Find the classes of many answers at once, version by version."""
     for servable, group in groupby(sorted(records, key=_version), key=lambda record: record.servable):

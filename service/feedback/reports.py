@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from service.background import start_threads
 from service.errors import Reason, ServiceError
-from service.feedback.database import connect, transaction
+from service.feedback.database import transaction
 from service.feedback.joining import Joiner, TooManyPendingError
+from service.feedback.log_file import LogLostError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from service.feedback.label import Label, Verdict
+    from service.feedback.log_file import LogFile
     from service.feedback.policy import LogPolicy
 
 _log = structlog.get_logger("soloist.feedback")
@@ -31,13 +34,15 @@ class Reports:
     def __init__(
         self,
         policy: LogPolicy,
+        file: LogFile,
         count: Callable[[Sequence[Verdict]], None],
         *,
         max_waiting: int = _MAX_WAITING,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: `count` is told what came of the labels; `clock` gives seconds since 1970."""
+        """Args: `count` is told what came of the labels, and doesn't raise; `clock` gives seconds since 1970."""
         self._policy = policy
+        self._file = file
         self._count = count
         self._max_waiting = max_waiting
         self._clock = clock
@@ -45,8 +50,13 @@ class Reports:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="soloist-feedback")
 
     def __enter__(self) -> Self:
-        self._db = connect(self._policy.path, durable=True)
-        self._joiner = Joiner(self._db, self._policy)
+        self._connection = self._file.connection(durable=True)
+        self._joiner: tuple[sqlite3.Connection, Joiner] | None = None
+        try:
+            start_threads(self._thread, 1)
+        except BaseException:
+            self._connection.close()
+            raise
         return self
 
     def __exit__(
@@ -54,7 +64,7 @@ class Reports:
     ) -> None:
         """Finish what is being written; what waits is not taken, and nobody was told that it was."""
         self._thread.shutdown(cancel_futures=True)
-        self._db.close()
+        self._connection.close()
 
     async def take(self, labels: Sequence[Label]) -> list[Verdict]:
         """Take labels, all or none; they are on disk when this returns.
@@ -70,15 +80,25 @@ class Reports:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, labels)
         except TooManyPendingError as error:
             raise ServiceError(Reason.TOO_MANY_PENDING_LABELS, pending=error.pending) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             _log.exception("labels not written", labels=len(labels))
             raise ServiceError(Reason.LOG_UNAVAILABLE) from error
         finally:
             self._waiting -= 1
 
     def _take(self, labels: Sequence[Label]) -> list[Verdict]:
-        with transaction(self._db):
-            verdicts = self._joiner.take(labels, round(self._clock() * 1000))
+        self._connection.require_same()
+        with self._connection.using() as db:
+            joiner = self._joiner_of(db)
+            with transaction(db):
+                verdicts = joiner.take(labels, round(self._clock() * 1000))
+        if not self._connection.is_current():
+            raise LogLostError("the prediction log was lost while labels were written")
         # Here, and not by who waits for it: a caller who has gone has still changed the figures.
         self._count(verdicts)
         return verdicts
+
+    def _joiner_of(self, db: sqlite3.Connection) -> Joiner:
+        if self._joiner is None or self._joiner[0] is not db:
+            self._joiner = (db, Joiner(db, self._policy))
+        return self._joiner[1]

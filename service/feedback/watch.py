@@ -7,21 +7,25 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
 
+from service.background import start_threads
 from service.errors import Reason, ServiceError
 from service.feedback.counting import Counting, Identity
-from service.feedback.database import connect
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from service.background import Failures
     from service.feedback.accuracy import VersionTally
+    from service.feedback.log_file import LogFile
     from service.feedback.policy import LogPolicy, Window
 
 _log = structlog.get_logger("soloist.accuracy")
+_WORKER = "accuracy"
 # Of each window. A day of a busy server is a million rows, which take seconds to count: then it is counted less often.
 _CORE_RATIO = 0.02
 _MAX_WAITING = 4
@@ -37,33 +41,47 @@ class _Counted(NamedTuple):
 class AccuracyWatch:
     """Started and stopped as a context. `follow` and `now` belong to the event loop; `latest` may be read anywhere."""
 
-    def __init__(self, policy: LogPolicy, *, refresh_seconds: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        policy: LogPolicy,
+        file: LogFile,
+        failures: Failures,
+        *,
+        refresh_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Args: `clock` gives seconds since 1970."""
         self.latest: Counts = {}
         self._policy = policy
+        self._file = file
+        self._failures = failures
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="soloist-accuracy")
 
     def __enter__(self) -> Self:
-        self._db = connect(self._policy.path)
-        self._counting = Counting(self._db)
+        self._connection = self._file.connection(interruptible=True)
+        try:
+            start_threads(self._thread, 1)
+        except BaseException:
+            self._connection.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End a count under way."""
-        self._db.interrupt()
+        self._connection.interrupt()
         self._thread.shutdown(cancel_futures=True)
-        self._db.close()
+        self._connection.close()
 
     async def follow(self) -> None:
-        """Count every window for ever, each at its own pace."""
+        """Count every window for ever, each at its own pace; one that can't be counted stops no other."""
         async with asyncio.TaskGroup() as group:
             for window in self._policy.windows:
-                group.create_task(self._follow(window))
+                group.create_task(self._failures.forever(_WORKER, partial(self._turn, window)))
 
     async def now(self) -> Counts:
         """Count every window.
@@ -77,27 +95,28 @@ class AccuracyWatch:
         self._waiting += 1
         try:
             return {window: (await self._count(window)).tallies for window in self._policy.windows}
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             _log.exception("accuracy not counted")
             raise ServiceError(Reason.LOG_UNAVAILABLE) from error
         finally:
             self._waiting -= 1
 
-    async def _follow(self, window: Window) -> None:
-        while True:
-            busy_seconds = 0.0
-            try:
-                tallies, busy_seconds = await self._count(window)
-            except sqlite3.Error:
-                _log.exception("accuracy not counted", window=window.name)
-            else:
-                self.latest = {**self.latest, window: tallies}
-            await asyncio.sleep(max(self._refresh_seconds, busy_seconds / _CORE_RATIO))
+    async def _turn(self, window: Window) -> float:
+        """Count one window; returns the seconds until it may be counted again."""
+        busy_seconds = 0.0
+        try:
+            tallies, busy_seconds = await self._count(window)
+        except Exception as error:  # a file that fails, rows of another release
+            self._failures.note(_WORKER, error, "accuracy not counted", window=window.name)
+        else:
+            self.latest = {**self.latest, window: tallies}
+        return max(self._refresh_seconds, busy_seconds / _CORE_RATIO)
 
     async def _count(self, window: Window) -> _Counted:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._counted, window)
 
     def _counted(self, window: Window) -> _Counted:
         began = time.perf_counter()
-        tallies = self._counting.count(round((self._clock() - window.seconds) * 1000))
+        with self._connection.using() as db:
+            tallies = Counting(db).count(round((self._clock() - window.seconds) * 1000))
         return _Counted(tallies, time.perf_counter() - began)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from service.feedback.database import connect, id_at, transaction
+from service.feedback.database import id_at, transaction
 from service.feedback.joining import Joiner
+from service.feedback.log_file import LogLostError
 from service.feedback.record import Record, Row, rows
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from service.engine.servable import Servable
     from service.feedback.label import Verdict
+    from service.feedback.log_file import LogConnection
     from service.feedback.policy import LogPolicy
 
 _PREDICTION = "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -21,96 +26,122 @@ _VERSION = "INSERT OR IGNORE INTO versions (model, version, norm, classes) VALUE
 _FRAMES = "INSERT OR IGNORE INTO frames VALUES (?, ?, ?, ?)"
 # Others write too: a transaction that deletes must be short.
 _DELETED_AT_ONCE = 5_000
+_TRIES = 3
 _BY_ID = ("matches", "labels", "frames", "predictions")
 
 
 class LogWriter:
     """One connection that writes answers."""
 
-    def __init__(self, policy: LogPolicy) -> None:
+    def __init__(self, connection: LogConnection, policy: LogPolicy) -> None:
+        self._connection = connection
         self._policy = policy
-        self._db = connect(policy.path)
-        self._joiner = Joiner(self._db, policy)
-        self._keys: WeakKeyDictionary[Servable, int] = WeakKeyDictionary()
+        self._known: _Known | None = None
 
     def write(self, records: Sequence[Record], now_ms: int) -> list[Verdict]:
         """Write answers, and join the labels that have waited for them.
 
         Raises:
             sqlite3.Error: nothing is written.
+            LogFileError: likewise; there is no file, and it can't be made.
 
         """
         found = list(rows(records, self._policy.max_frames))
-        try:
-            return self._write(found, now_ms)
-        except BaseException:
-            # What was learned of versions may have been undone with the rest.
-            self._keys.clear()
-            self._joiner = Joiner(self._db, self._policy)
-            raise
+        for _ in range(_TRIES):
+            with suppress(LogLostError), self._connection.using() as db:
+                try:
+                    verdicts = self._write(self._of(db), found, now_ms)
+                except BaseException:
+                    # What was learned of versions may have been undone with the rest.
+                    self._known = None
+                    raise
+                if self._connection.is_current():
+                    return verdicts
+            # The file was lost in between, and they with it: they go into the new one.
+        raise LogLostError("the prediction log is lost again and again")
 
     def prune(self, now_ms: int) -> list[Verdict]:
         """Delete what is too old or too much, with its labels; labels that wait in vain go too.
 
         Raises:
             sqlite3.Error: the rest is deleted another time.
+            LogFileError: there is no file, and it can't be made.
 
         """
-        horizon = id_at(now_ms - round(self._policy.max_age_seconds * 1000))
-        (count,) = self._db.execute("SELECT count(*) FROM predictions").fetchone()
-        if count > self._policy.max_rows:
-            query = "SELECT id FROM predictions ORDER BY id LIMIT 1 OFFSET ?"
-            horizon = max(horizon, self._db.execute(query, (count - self._policy.max_rows,)).fetchone()[0])
-        while self._delete_some(horizon):
-            pass
-        with transaction(self._db):
-            return self._joiner.give_up(now_ms)
+        with self._connection.using() as db:
+            horizon = id_at(now_ms - round(self._policy.max_age_seconds * 1000))
+            # One look: between two of them another server may delete what the first has seen.
+            query = "SELECT id FROM predictions ORDER BY id DESC LIMIT 1 OFFSET ?"
+            oldest = db.execute(query, (self._policy.max_rows - 1,)).fetchone()
+            if oldest is not None:
+                horizon = max(horizon, oldest[0])
+            while _delete_some(db, horizon):
+                pass
+            with transaction(db):
+                return self._of(db).joiner.give_up(now_ms)
 
     def close(self) -> None:
         """Close the connection."""
-        self._db.close()
+        self._connection.close()
 
-    def _write(self, found: Sequence[Row], now_ms: int) -> list[Verdict]:
-        with transaction(self._db):
-            keys = [(bytes.fromhex(row.record.id), self._key(row.record.servable)) for row in found]
+    def _of(self, db: sqlite3.Connection) -> _Known:
+        if self._known is None or self._known.db is not db:
+            self._known = _Known(db, Joiner(db, self._policy))
+        return self._known
+
+    def _write(self, known: _Known, found: Sequence[Row], now_ms: int) -> list[Verdict]:
+        with transaction(known.db):
+            keys = [(bytes.fromhex(row.record.id), known.key(row.record.servable)) for row in found]
             values = [(*key, *_told(row)) for key, row in zip(keys, found, strict=True)]
-            self._db.executemany(_PREDICTION, values)
+            known.db.executemany(_PREDICTION, values)
             several = [
                 (*key, row.classes.tobytes(), row.confidences.tobytes())
                 for key, row in zip(keys, found, strict=True)
                 if len(row.classes) > 1
             ]
-            self._db.executemany(_FRAMES, several)
-            return self._joiner.catch_up(self._reported(keys), now_ms)
+            known.db.executemany(_FRAMES, several)
+            return known.joiner.catch_up(_reported(known.db, keys), now_ms)
 
-    def _reported(self, keys: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
-        """Pick the answers that a label came for before they were written: few, so the others cost one look."""
-        if not keys:
-            return []
-        first, last = min(keys)[0], max(keys)[0]
-        query = "SELECT id FROM labels WHERE id BETWEEN ? AND ? UNION SELECT id FROM pending WHERE id BETWEEN ? AND ?"
-        early = {found for (found,) in self._db.execute(query, (first, last, first, last))}
-        return [key for key in keys if key[0] in early]
 
-    def _delete_some(self, horizon: bytes) -> bool:
-        with transaction(self._db):
-            query = "SELECT id FROM predictions WHERE id < ? ORDER BY id LIMIT 1 OFFSET ?"
-            further = self._db.execute(query, (horizon, _DELETED_AT_ONCE)).fetchone()
-            up_to = further[0] if further else horizon
-            for table in _BY_ID:
-                self._db.execute(f"DELETE FROM {table} WHERE id < ?", (up_to,))  # noqa: S608  # names of ours
-            self._db.execute("UPDATE forgotten SET up_to = max(up_to, ?)", (up_to,))
-        return further is not None
+class _Known:
+    """What one connection knows of its file: labels' rules, and the numbers of versions."""
 
-    def _key(self, servable: Servable) -> int:
+    def __init__(self, db: sqlite3.Connection, joiner: Joiner) -> None:
+        self.db = db
+        self.joiner = joiner
+        self._keys: WeakKeyDictionary[Servable, int] = WeakKeyDictionary()
+
+    def key(self, servable: Servable) -> int:
+        """Give a version's number in the log."""
         key = self._keys.get(servable)
         if key is None:
             manifest = servable.manifest
             identity = (servable.name, servable.version, manifest.norm, json.dumps(list(manifest.labels)))
-            self._db.execute(_VERSION, identity)
+            self.db.execute(_VERSION, identity)
             query = "SELECT key FROM versions WHERE model = ? AND version = ? AND norm = ? AND classes = ?"
-            key = self._keys[servable] = int(self._db.execute(query, identity).fetchone()[0])
+            key = self._keys[servable] = int(self.db.execute(query, identity).fetchone()[0])
         return key
+
+
+def _reported(db: sqlite3.Connection, keys: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    """Pick the answers that a label came for before they were written: few, so the others cost one look."""
+    if not keys:
+        return []
+    first, last = min(keys)[0], max(keys)[0]
+    query = "SELECT id FROM labels WHERE id BETWEEN ? AND ? UNION SELECT id FROM pending WHERE id BETWEEN ? AND ?"
+    early = {found for (found,) in db.execute(query, (first, last, first, last))}
+    return [key for key in keys if key[0] in early]
+
+
+def _delete_some(db: sqlite3.Connection, horizon: bytes) -> bool:
+    with transaction(db):
+        query = "SELECT id FROM predictions WHERE id < ? ORDER BY id LIMIT 1 OFFSET ?"
+        further = db.execute(query, (horizon, _DELETED_AT_ONCE)).fetchone()
+        up_to = further[0] if further else horizon
+        for table in _BY_ID:
+            db.execute(f"DELETE FROM {table} WHERE id < ?", (up_to,))  # noqa: S608  # names of ours
+        db.execute("UPDATE forgotten SET up_to = max(up_to, ?)", (up_to,))
+    return further is not None
 
 
 def _told(row: Row) -> tuple[object, ...]:

@@ -39,10 +39,10 @@ def select_more(answer: Answer, selection: OutputSelection.ValueType) -> list[Na
 def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification | None:
     """Say which class the logits of the last frame stand for: the largest, the first of equals.
 
-    None without labels, and where there are no outputs yet. The confidence is the softmax probability, computed in
-    binary64.
+    None without labels, where there are no outputs yet, and where they aren't one a class. The confidence is the
+    softmax probability, computed in binary64.
     """
-    if not labels or not logits_TK.size:
+    if not labels or not logits_TK.size or logits_TK.shape[1:] != (len(labels),):
         return None
     x_K = logits_TK[-1].astype(np.float64)
     index = int(x_K.argmax())

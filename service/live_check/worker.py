@@ -13,10 +13,13 @@ from service.sideline import Sideline
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from service.background import Failures
     from service.engine.runner import Row
     from service.engine.servable import Servable
     from service.live_check.inspector import Inspector
     from service.metrics import Metrics
+
+_WORKER = "live-check"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,7 @@ class LiveCheck:
         policy: LiveCheckPolicy,
         inspector: Inspector,
         metrics: Metrics,
+        failures: Failures,
         *,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -45,8 +49,9 @@ class LiveCheck:
         self._inspector = inspector
         self._metrics = metrics
         self._draw = draw
+        self._submit = failures.guard(_WORKER, self._hand_over)
         self._sideline: Sideline[Evidence] = Sideline(
-            "soloist-live-check", self._check, self._drop, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+            _WORKER, self._check, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
         )
 
     def __enter__(self) -> Self:
@@ -71,7 +76,7 @@ class LiveCheck:
         """Wait until all that was handed over is checked or dropped. Blocks."""
         self._sideline.settle()
 
-    def _submit(self, evidence: Evidence) -> None:
+    def _hand_over(self, evidence: Evidence) -> None:
         if evidence.byte_count > self._policy.max_check_bytes or not self._sideline.offer(evidence):
             self._drop(evidence)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,8 +19,10 @@ _log = structlog.get_logger("soloist.repository")
 class Polling:
     """One look after the other."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, on_failure: Callable[[Exception], object]) -> None:
+        """Args: `on_failure` hears of a look that failed in a way that nobody foresaw."""
         self._keeper = keeper
+        self._on_failure = on_failure
         self._before: set[Location] = set()
         self._now: set[Location] = set()
 
@@ -36,8 +39,8 @@ class Polling:
             await self._keeper.look(is_settled=self._is_settled)
         except RepositoryError as error:
             _log.warning("repository unreadable", cause=str(error))
-        except Exception:
-            _log.exception("repository not followed")
+        except Exception as error:
+            self._on_failure(error)
 
     def _is_settled(self, location: Location) -> bool:
         """Tell whether the file is there, and as it was at the last look: not every writer renames it into place."""

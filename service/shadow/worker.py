@@ -14,11 +14,13 @@ from service.sideline import Sideline
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from service.background import Failures
     from service.engine.servable import Servable
     from service.metrics import Metrics
     from service.prediction import Observer, Prediction
 
 _log = structlog.get_logger("soloist.shadow")
+_WORKER = "shadow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class Shadows:
         policy: ShadowPolicy,
         shadow_of: Callable[[Servable], Servable | None],
         metrics: Metrics,
+        failures: Failures,
         *,
         observers: Sequence[Observer] = (),
     ) -> None:
@@ -61,9 +64,10 @@ class Shadows:
         self._policy = policy
         self._shadow_of = shadow_of
         self._metrics = metrics
-        self._observers = observers
+        self._failures = failures
+        self._observers = [failures.guard(_WORKER, observe) for observe in observers]
         self._sideline: Sideline[_Step] = Sideline(
-            "soloist-shadow", self._run, self._drop, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+            _WORKER, self._run, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
         )
 
     def __enter__(self) -> Self:
@@ -80,23 +84,26 @@ class Shadows:
 
         `whole` tells that it comes in one step, which a shadow that sees later frames needs.
         """
-        shadow = self._shadow_of(servable)
-        if shadow is None:
+        try:
+            shadow = self._shadow_of(servable)
+            if shadow is None:
+                return None
+            sequence = ShadowSequence(servable, shadow, piece_frames=self._policy.piece_frames)
+            sequence.is_over = not (whole or shadow.manifest.causal)
+        except Exception as error:  # the caller's sequence goes on without one
+            self._failures.note(_WORKER, error)
             return None
-        sequence = ShadowSequence(servable, shadow, piece_frames=self._policy.piece_frames)
-        sequence.is_over = not (whole or shadow.manifest.causal)
         return sequence
 
     def step(self, sequence: ShadowSequence | None, given: Prediction) -> None:
         """Take a copy of the next answer of a sequence."""
         if sequence is None:
             return
-        if not sequence.is_over and not self._put(_Step(sequence, given)):
+        try:
+            self._step(sequence, given)
+        except Exception as error:  # whose answer it is never hears of it
             sequence.is_over = True
-            _log.info("shadow behind", model=sequence.labels[0], shadow=sequence.labels[2])
-        elif not sequence.is_over:
-            return
-        self._count(sequence, "dropped")
+            self._failures.note(_WORKER, error)
 
     def whole(self, given: Prediction) -> None:
         """Take a copy of the answer to a whole sequence."""
@@ -105,6 +112,14 @@ class Shadows:
     def settle(self) -> None:
         """Wait until all that was handed over has run or was dropped. Blocks."""
         self._sideline.settle()
+
+    def _step(self, sequence: ShadowSequence, given: Prediction) -> None:
+        if not sequence.is_over and not self._put(_Step(sequence, given)):
+            sequence.is_over = True
+            _log.info("shadow behind", model=sequence.labels[0], shadow=sequence.labels[2])
+        elif not sequence.is_over:
+            return
+        self._count(sequence, "dropped")
 
     def _put(self, step: _Step) -> bool:
         return step.byte_count <= self._policy.max_step_bytes and self._sideline.offer(step)

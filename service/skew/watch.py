@@ -19,11 +19,13 @@ from service.skew.sampling import is_sampled
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from service.background import Failures
     from service.engine.servable import Servable
     from service.prediction import Prediction
     from service.skew.series import NormSeries
 
 _log = structlog.get_logger("soloist.skew")
+_WORKER = "skew"
 Outcome = Literal["probed", "dropped", "failed"]
 
 
@@ -55,16 +57,24 @@ class Watched:
 class SkewWatch:
     """Started and stopped as a context. `observe` may be called on any thread."""
 
-    def __init__(self, policy: SkewPolicy, series: NormSeries, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: SkewPolicy,
+        series: NormSeries,
+        failures: Failures,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Args: `clock` is in seconds; sequences fade by it."""
         self.policy = policy
         self._series = series
+        self._failures = failures
         self._clock = clock
         # A version that is unloaded takes with it what is known of it; one that is loaded again begins anew.
         self._watched: weakref.WeakKeyDictionary[Servable, Watched] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._sideline: Sideline[Prediction] = Sideline(
-            "soloist-skew", self._probe, self._drop, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+            _WORKER, self._probe, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
         )
 
     def __enter__(self) -> Self:
@@ -77,14 +87,14 @@ class SkewWatch:
     ) -> None:
         self._sideline.__exit__(kind, error, trace)
 
-    def observe(self, given: Prediction) -> None:
+    def observe(self, prediction: Prediction) -> None:
         """Take a copy of an answer where its sequence is sampled and its version has a probe (prediction.Observer)."""
-        if given.servable.probe is None or not is_sampled(given.sequence_id, self.policy.ratio):
+        if prediction.servable.probe is None or not is_sampled(prediction.sequence_id, self.policy.ratio):
             return
-        states = sum(state.nbytes for state in given.row.states.values())
-        is_small = given.row.frames.nbytes + states <= self.policy.max_step_bytes
-        if not (is_small and self._sideline.offer(given)):
-            self._drop(given)
+        states = sum(state.nbytes for state in prediction.row.states.values())
+        is_small = prediction.row.frames.nbytes + states <= self.policy.max_step_bytes
+        if not (is_small and self._sideline.offer(prediction)):
+            self._drop(prediction)
 
     def watched(self, servable: Servable) -> Watched:
         """Return what is known of a version that has a probe."""
@@ -113,10 +123,14 @@ class SkewWatch:
         except Exception:  # ONNX Runtime's own kinds are many and share no base
             _log.exception("probe failed", model=servable.name, version=servable.version)
             return "failed"
-        if not watched.pool.add(given.sequence_id, len(frames), sums):
+        try:
+            if not watched.pool.add(given.sequence_id, len(frames), sums):
+                return "failed"
+            watched.kept.add(given, now=time.time())
+            self._series.show(servable.name, servable.version, watched.pool.read())
+        except Exception as error:  # sums or figures that don't fit the layers
+            self._failures.note(_WORKER, error, model=servable.name, version=servable.version)
             return "failed"
-        watched.kept.add(given, now=time.time())
-        self._series.show(servable.name, servable.version, watched.pool.read())
         return "probed"
 
     def _count(self, given: Prediction, outcome: Outcome) -> None:

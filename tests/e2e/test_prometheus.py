@@ -18,6 +18,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,24 @@ def prometheus(program: str, watched: RunningServer, tmp_path_factory: pytest.Te
 def used(prometheus: Prometheus, watched: RunningServer) -> Prometheus:
     """Prometheus after a first scrape, some calls and streams to every model, and a second scrape that saw them."""
     prometheus.wait_for("up", lambda: prometheus.query('up{job="soloist"}') == [1.0])
+    _use(watched)
+    prometheus.wait_for("histograms there", lambda: prometheus.query("soloist_request_seconds_count") != [])
+    _use(watched)  # a rate tells of what comes after a series
+    for name in ("request", "first_output", "queue", "compute"):
+        prometheus.wait_for("calls counted", partial(_is_counted, prometheus, f"soloist_{name}_seconds_count"))
+    compared = 'sum(rate(soloist_shadow_steps_total{outcome="equal-bits"}[1m])) > 0'
+    prometheus.wait_for("shadow compared", lambda: prometheus.query(compared) != [])
+    prometheus.wait_for("accuracy counted", lambda: prometheus.query('soloist_accuracy_ratio{window="1d"}') != [])
+    delays = "sum(rate(soloist_label_delay_seconds_count[1m])) > 0"
+    prometheus.wait_for("labels joined between two scrapes", lambda: prometheus.query(delays) != [])
+    return prometheus
+
+
+def _is_counted(prometheus: Prometheus, name: str) -> bool:
+    return prometheus.query(f"sum(rate({name}[1m])) > 0") != []
+
+
+def _use(watched: RunningServer) -> None:
     test = load("vowels").test
     with Client(watched.grpc) as client:
         for name in sorted(path.name for path in watched.repository.iterdir() if path.is_dir()):
@@ -144,14 +163,6 @@ def used(prometheus: Prometheus, watched: RunningServer) -> Prometheus:
                 client.report(client.predict(name, frames).prediction_id, int(label))
                 with client.stream(name) as stream:
                     stream.send(frames)
-    seen = 'sum(rate(soloist_requests_total{code="OK"}[1m])) > 0'
-    prometheus.wait_for("calls counted", lambda: prometheus.query(seen) != [])
-    compared = 'sum(rate(soloist_shadow_steps_total{outcome="equal-bits"}[1m])) > 0'
-    prometheus.wait_for("shadow compared", lambda: prometheus.query(compared) != [])
-    prometheus.wait_for("accuracy counted", lambda: prometheus.query('soloist_accuracy_ratio{window="1d"}') != [])
-    delays = "sum(rate(soloist_label_delay_seconds_count[1m])) > 0"
-    prometheus.wait_for("labels joined between two scrapes", lambda: prometheus.query(delays) != [])
-    return prometheus
 
 
 def test_the_server_is_up(used: Prometheus) -> None:

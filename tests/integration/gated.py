@@ -16,6 +16,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from service.background import Failures
 from service.batcher import Answer, Batcher, BatchLimits
 from service.comparison import Comparisons
 from service.engine.servable import Servable
@@ -24,6 +25,7 @@ from service.handlers.serving import InputLimits, Serving
 from service.health import API, OPEN_INFERENCE, Health
 from service.http_server import make_app, serving_http
 from service.metrics import Metrics
+from service.metrics_page import MetricsPage
 from service.oip.api import open_inference
 from service.oip.parts import Parts
 from service.oip.sequences import Sequences
@@ -84,6 +86,10 @@ class _Parts:
     loop: asyncio.AbstractEventLoop | None = None
     stop: asyncio.Event | None = None
 
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.registry)
+        self.failures = Failures(self.metrics.background_failures)
+
     def load(self, location: Location) -> Servable:
         if location.name == _LOADING:
             assert self.loaded.wait(timeout=60)
@@ -95,7 +101,8 @@ def gated_server() -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
     parts = _Parts(runner=GatedRunner())
     with ExitStack() as stack:
-        port = stack.enter_context(serving_http(["127.0.0.1"], 0, make_app(parts.registry, str)))
+        page = MetricsPage(parts.registry, parts.failures, kept_seconds=0)
+        port = stack.enter_context(serving_http(["127.0.0.1"], 0, make_app(page, str), parts.failures))
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
         thread.start()
@@ -119,7 +126,7 @@ def gated_server() -> Iterator[GatedServer]:
 
 async def _serve(parts: _Parts, threads: Executor) -> None:
     parts.loop, parts.stop = asyncio.get_running_loop(), asyncio.Event()
-    metrics = Metrics(parts.registry)
+    metrics = parts.metrics
     serving = _serving(parts, threads, metrics)
     ready = [Location(name=_READY, version=1, path=Path())]
     await serving.repository.load(ready, threads)
@@ -158,7 +165,7 @@ def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
         sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics),
         batcher=Batcher(threads, limits, metrics, on_run=statistics.ran),
         comparisons=Comparisons(threads, max_comparisons=1),
-        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, metrics),
+        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, metrics, parts.failures),
         metrics=metrics,
         statistics=statistics,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),

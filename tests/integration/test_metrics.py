@@ -1,4 +1,4 @@
-"""What /metrics says: every series is there from the start, traffic is counted exactly, nobody invents a label."""
+"""What /metrics says: every counter is there from the start, traffic is counted exactly, nobody invents a label."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ import pytest
 from soloist import Client, SoloistError
 from tests.graphs import Sums
 from tests.integration.asking import Asker, asking, chunk, ones, opening
+from tests.integration.labelling import write_classifier
 from tests.servers import RunningServer, Samples, eventually, running_server
 
 CALL, MODEL = {"model", "version", "api"}, {"model", "version"}
 LABELS = {
     "soloist_requests_total": CALL | {"code"},
-    "soloist_request_seconds_count": CALL,
-    "soloist_first_output_seconds_count": CALL,
-    "soloist_queue_seconds_count": CALL,
-    "soloist_compute_seconds_count": CALL,
-    "soloist_batch_size_count": MODEL,
-    "soloist_padding_ratio_count": MODEL,
-    "soloist_sequence_frames_count": MODEL,
     "soloist_sessions_open": {"model"},
     "soloist_sessions_ended_total": {"model", "reason"},
     "soloist_session_state_bytes": {"model"},
     "soloist_predictions_total": MODEL | {"norm"},
     "soloist_invariance_checks_total": MODEL | {"outcome"},
     "soloist_labels_total": MODEL | {"norm", "outcome"},
-    "soloist_label_delay_seconds_count": {"model"},
     "soloist_prediction_log_dropped_total": MODEL,
     "soloist_model_info": MODEL | {"norm", "certificate"},
+    "soloist_background_failures_total": {"worker"},
+}
+# They come with their first observation.
+HISTOGRAMS = {
+    "soloist_request_seconds": CALL,
+    "soloist_first_output_seconds": CALL,
+    "soloist_queue_seconds": CALL,
+    "soloist_compute_seconds": CALL,
+    "soloist_batch_size": MODEL,
+    "soloist_padding_ratio": MODEL,
+    "soloist_sequence_frames": MODEL,
 }
 CODES = (
     "OK INVALID_ARGUMENT NOT_FOUND FAILED_PRECONDITION RESOURCE_EXHAUSTED CANCELLED ABORTED DEADLINE_EXCEEDED "
     "UNAVAILABLE UNIMPLEMENTED INTERNAL"
 )
+WORKERS = "prediction-log accuracy shadow skew live-check statistics repository metrics http"
 ENDS = "complete cancelled deadline idle drained error"
 
 
@@ -54,7 +59,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("metrics")
-    Sums(name="sums").write(folder / "repository")
+    write_classifier(folder / "repository", norm="none")
     Sums(name="letters", token_count=256).write(folder / "repository", version=2)
     Sums(name="broken").write(folder / "repository").write_bytes(b"")
     with running_server(folder / "repository", folder) as server, asking(server.grpc) as asker:
@@ -104,9 +109,25 @@ def test_every_code_and_every_end_is_there_from_the_start(story: Story) -> None:
         assert _values(story.before, "soloist_sessions_ended_total", "reason", model=model) == set(ENDS.split())
 
 
+def test_every_worker_off_the_request_path_is_there_from_the_start(story: Story) -> None:
+    assert _values(story.before, "soloist_background_failures_total", "worker") == set(WORKERS.split())
+    assert _sum(story.after, "soloist_background_failures_total", {}) == 0
+
+
+def test_histograms_come_with_their_first_observation(story: Story) -> None:
+    for name, labels in HISTOGRAMS.items():
+        assert f"{name}_count" not in story.before
+        for series in story.after[f"{name}_count"]:
+            assert dict(series).keys() == labels
+
+
 def test_nothing_a_caller_says_makes_a_series(story: Story) -> None:
-    ours = [name for name in story.after if name.startswith("soloist_")]
-    assert {name: story.before[name].keys() for name in ours} == {name: story.after[name].keys() for name in ours}
+    for name in (name for name in story.after if name.startswith("soloist_")):
+        new = story.after[name].keys() - story.before.get(name, {}).keys()
+        known = {"model": {"sums", "letters"}, "version": {"1", "2"}, "api": {"Predict", "Stream", "GetModel"}}
+        assert not new or name.rpartition("_")[0] in HISTOGRAMS
+        for role, values in known.items():
+            assert {dict(series)[role] for series in new if role in dict(series)} <= values
 
 
 @pytest.mark.parametrize(
@@ -168,7 +189,7 @@ def test_an_open_stream_shows(strict: RunningServer) -> None:
 
 
 def _sum(samples: Samples, name: str, labels: dict[str, str]) -> float:
-    return sum(value for series, value in samples[name].items() if labels.items() <= dict(series).items())
+    return sum(value for series, value in samples.get(name, {}).items() if labels.items() <= dict(series).items())
 
 
 def _values(samples: Samples, name: str, label: str, **labels: str) -> set[str]:

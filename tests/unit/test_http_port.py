@@ -9,12 +9,18 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from service.background import Failures
 from service.http_server import make_app, serving_http
+from service.metrics_page import MetricsPage
 
 
 class Readiness:
     def __init__(self) -> None:
         self.reason = ""
+
+
+def failures() -> Failures:
+    return Failures(Counter("failures", "Failures", ["worker"], registry=CollectorRegistry()))
 
 
 @pytest.fixture
@@ -26,7 +32,8 @@ def readiness() -> Readiness:
 def address(readiness: Readiness) -> Iterator[str]:
     registry = CollectorRegistry()
     Counter("eggs", "Eggs laid", registry=registry).inc(3)
-    with serving_http(["127.0.0.1"], 0, make_app(registry, lambda: readiness.reason)) as port:
+    app = make_app(MetricsPage(registry, failures(), kept_seconds=0), lambda: readiness.reason)
+    with serving_http(["127.0.0.1"], 0, app, failures()) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -122,5 +129,6 @@ def test_nothing_is_written_about_a_request(address: str, capfd: pytest.CaptureF
 
 def test_a_taken_port_is_an_error(address: str) -> None:
     port = int(address.rsplit(":", 1)[1])
-    with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, make_app(CollectorRegistry(), str)):
+    app = make_app(MetricsPage(CollectorRegistry(), failures(), kept_seconds=0), str)
+    with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, app, failures()):
         pass

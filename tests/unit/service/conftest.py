@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.background import Failures
 from service.metrics import Metrics
 
 
@@ -14,6 +15,10 @@ class Meter:
 
     metrics: Metrics
     registry: CollectorRegistry
+
+    @property
+    def failures(self) -> Failures:
+        return Failures(self.metrics.background_failures)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)

@@ -102,6 +102,7 @@ def watched(
         LiveCheckPolicy(**{"ratio": 1.0, "core_ratio": 1.0, **policy}),
         Inspector(folder, piece_frames=piece_frames),
         meter.metrics,
+        meter.failures,
         draw=(lambda: next(drawn)) if draws else (lambda: 0.0),
     )
     with check:

@@ -29,7 +29,9 @@ class Pair:
         self.answering = servable(GatedRunner())
         self.shadow = shadow
         self.found: list[Prediction] = []
-        self.shadows = Shadows(POLICY, lambda _: self.shadow, meter.metrics, observers=[self.found.append])
+        self.shadows = Shadows(
+            POLICY, lambda _: self.shadow, meter.metrics, meter.failures, observers=[self.found.append]
+        )
         self._meter = meter
 
     def step(self, sequence: Any, *values: float, given: list[float]) -> None:

@@ -16,9 +16,10 @@ from service.engine.runner import Row
 from service.engine.servable import Servable
 from service.feedback.accuracy import Tally, VersionTally
 from service.feedback.counting import Counting, Identity
-from service.feedback.database import connect, prepare, transaction
+from service.feedback.database import connect, transaction
 from service.feedback.joining import Joiner
 from service.feedback.label import Label, Verdict
+from service.feedback.log_file import LogFile
 from service.feedback.policy import LogPolicy, Window
 from service.feedback.record import Record
 from service.feedback.writing import LogWriter
@@ -83,8 +84,9 @@ class Log:
     by: Servable = field(default_factory=classifier)
 
     def __post_init__(self) -> None:
-        prepare(self.policy.path)
-        self.writer = LogWriter(self.policy)
+        self.file = LogFile(self.policy.path)
+        self.connection = self.file.connection()
+        self.writer = LogWriter(self.connection, self.policy)
         self.db = connect(self.policy.path)
         self.joiner = Joiner(self.db, self.policy)
 

@@ -7,17 +7,21 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from service.feedback import feedback
 from service.feedback.database import LogFileError, connect, prepare
 from service.feedback.label import Label, Outcome
+from service.feedback.log_file import LogFile
 from service.feedback.policy import LogPolicy, Window, parse_windows
 from service.feedback.prediction_log import PredictionLog
 from service.feedback.record import Record
 from tests.servables import GatedRunner, servable
+from tests.servers import eventually
 from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, classifier, new_id, prediction
 
@@ -30,8 +34,8 @@ def keeping(policy: LogPolicy, meter: Meter) -> Callable[..., PredictionLog]:
 
     def make(**changes: object) -> PredictionLog:
         changed = replace(policy, **{"flush_seconds": HOUR, **changes})  # type: ignore[arg-type]
-        prepare(changed.path)
-        return PredictionLog(changed, meter.metrics, lambda _: None, clock=lambda: NOW_SECONDS)
+        file = LogFile(changed.path)
+        return PredictionLog(changed, file, meter.metrics, lambda _: None, meter.failures, clock=lambda: NOW_SECONDS)
 
     return make
 
@@ -209,11 +213,11 @@ def test_a_clock_that_is_set_back_forgets_nothing(log: Log) -> None:
 
 
 async def test_the_parts_work_together(policy: LogPolicy, meter: Meter) -> None:
-    with feedback(replace(policy, flush_seconds=0.001), meter.metrics, refresh_seconds=HOUR) as parts:
+    with feedback(replace(policy, flush_seconds=0.001), meter.metrics, meter.failures, refresh_seconds=HOUR) as parts:
         answer = prediction(classifier(), 1, prediction_id=new_id(NOW_SECONDS))
         label = Label(prediction_id=bytes.fromhex(answer.id), event_ms=0, name="b")
         parts.log.answered(answer)
-    with feedback(policy, meter.metrics, refresh_seconds=HOUR) as parts:
+    with feedback(policy, meter.metrics, meter.failures, refresh_seconds=HOUR) as parts:
         (verdict,) = await parts.reports.take([label])
         assert verdict.outcome in (Outcome.JOINED, Outcome.LATE)
     counted = {"model": "m", "version": "1", "norm": "layer"}
@@ -266,3 +270,54 @@ def test_windows_are_read_from_a_setting() -> None:
     for wrong in ("", "5", "0m", "5m,", "5w", "m5"):
         with pytest.raises(ValueError, match="windows"):
             parse_windows(wrong)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        np.zeros((2, 2), np.float32),
+        np.zeros((2, 4), np.float32),
+        np.zeros((2, 3, 3), np.float32),
+        np.zeros(3, np.float32),
+        np.array([["a", "b", "c"]]),
+    ],
+)
+def test_outputs_that_do_not_fit_the_classes_are_dropped_and_cost_no_other(
+    outputs: Any, keeping: Callable[..., PredictionLog], log: Log, meter: Meter
+) -> None:
+    with keeping() as running:
+        running.answered(prediction(classifier(), 0))
+        running.answered(replace(prediction(classifier(), 0), outputs=outputs))
+        running.answered(prediction(classifier(2), 0))
+    assert log.rows("predictions") == 2
+    assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 1
+
+
+def test_outputs_that_are_whole_numbers_are_judged(keeping: Callable[..., PredictionLog], log: Log) -> None:
+    with keeping() as running:
+        running.answered(replace(prediction(classifier(), 0), outputs=np.array([[0, 9, 1]], np.int64)))
+    assert log.db.execute("SELECT class FROM predictions").fetchall() == [(1,)]
+
+
+def test_one_answer_that_makes_no_row_costs_no_other(
+    keeping: Callable[..., PredictionLog], log: Log, meter: Meter
+) -> None:
+    with keeping() as running:
+        for number in range(40):
+            made = prediction(classifier(), 0)
+            running.answered(replace(made, id="no hexadecimal number") if number == 7 else made)
+    assert log.rows("predictions") == 39
+    assert meter.value("soloist_prediction_log_dropped_total", model="m", version="1") == 1
+    assert meter.value("soloist_background_failures_total", worker="prediction-log") == 1
+
+
+def test_labels_that_cannot_be_counted_cost_no_answers(policy: LogPolicy, log: Log, meter: Meter) -> None:
+    def fail(_: object) -> None:
+        raise KeyError
+
+    quick = replace(policy, flush_seconds=0.001)
+    with PredictionLog(quick, LogFile(policy.path), meter.metrics, fail, meter.failures) as running:
+        for _ in range(3):
+            running.answered(prediction(classifier(), 0))
+            assert eventually(lambda: log.rows("predictions") > 0)
+    assert log.rows("predictions") == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +12,12 @@ import pytest
 
 from service.errors import Reason, ServiceError
 from service.feedback.label import Label, Outcome, Verdict
-from service.feedback.policy import LogPolicy
+from service.feedback.log_file import LogFile
+from service.feedback.policy import LogPolicy, Window
 from service.feedback.reports import Reports
 from service.feedback.watch import AccuracyWatch
+from tests.servers import eventually
+from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, new_id
 
 
@@ -23,7 +27,7 @@ def _labels(*prediction_ids: str) -> list[Label]:
 
 def _reports(policy: LogPolicy, counted: list[Verdict] | None = None, **bounds: int) -> Reports:
     counted = [] if counted is None else counted
-    return Reports(policy, counted.extend, clock=lambda: NOW_SECONDS, **bounds)
+    return Reports(policy, LogFile(policy.path), counted.extend, clock=lambda: NOW_SECONDS, **bounds)
 
 
 async def test_labels_that_wait_for_answers_are_bounded(log: Log) -> None:
@@ -63,19 +67,57 @@ async def test_a_file_that_fails_is_told_and_nothing_is_taken(log: Log) -> None:
 
 async def test_a_caller_who_leaves_has_still_been_counted(log: Log) -> None:
     counted: list[Verdict] = []
-    with _reports(log.policy, counted) as reports:
+    begun = threading.Event()
+
+    def clock() -> float:
+        begun.set()
+        return NOW_SECONDS
+
+    with Reports(log.policy, LogFile(log.policy.path), counted.extend, clock=clock) as reports:
         call = asyncio.ensure_future(reports.take(_labels(log.answer(0))))
-        await asyncio.sleep(0)  # it is handed over
+        assert await asyncio.to_thread(begun.wait, 30)
         call.cancel()
         await asyncio.wait([call])
     assert [verdict.outcome for verdict in counted] == [Outcome.JOINED]
     assert log.tally().labels == 1
 
 
-async def test_accuracy_of_a_file_that_fails(log: Log) -> None:
-    with AccuracyWatch(log.policy, refresh_seconds=1.0) as watch:
+async def test_accuracy_of_a_file_that_fails(log: Log, meter: Meter) -> None:
+    with AccuracyWatch(log.policy, LogFile(log.policy.path), meter.failures, refresh_seconds=1.0) as watch:
         log.db.execute("DROP TABLE matches")
         with pytest.raises(ServiceError) as caught:
             await watch.now()
         assert caught.value.reason is Reason.LOG_UNAVAILABLE
         assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+async def test_a_call_that_gets_no_thread_holds_no_place(log: Log, meter: Meter) -> None:
+    reports = _reports(log.policy, max_waiting=2)
+    watch = AccuracyWatch(log.policy, LogFile(log.policy.path), meter.failures, refresh_seconds=1.0)
+    with reports, watch:
+        pass
+    for _ in range(10):  # their threads have ended, so nothing can be handed over
+        with pytest.raises(RuntimeError, match="cannot schedule"):
+            await reports.take(_labels(new_id(NOW_SECONDS)))
+        with pytest.raises(RuntimeError, match="cannot schedule"):
+            await watch.now()
+
+
+async def test_one_window_that_cannot_be_counted_stops_no_other(log: Log, meter: Meter) -> None:
+    """Its start lies before the calendar of the clock, which the other's doesn't."""
+    beyond, fine = Window("beyond", 10**400), Window("5m", 300)
+    policy = replace(log.policy, windows=(beyond, fine))
+    log.answer(0)
+    file = LogFile(log.policy.path)
+    with AccuracyWatch(policy, file, meter.failures, refresh_seconds=0.001, clock=lambda: NOW_SECONDS) as watch:
+        following = asyncio.create_task(watch.follow())
+        assert await asyncio.to_thread(
+            eventually, lambda: (meter.value("soloist_background_failures_total", worker="accuracy") or 0) > 3
+        )
+        log.answer(0)
+        assert await asyncio.to_thread(
+            eventually, lambda: watch.latest[fine]["m", 1, "layer"].tallies["all", "all"].answers == 2
+        )
+        following.cancel()
+        await asyncio.wait([following])
+    assert beyond not in watch.latest

@@ -39,7 +39,7 @@ def parts(meter: Meter) -> Parts:
         sessions=sessions,
         batcher=Batcher(executor, limits, meter.metrics),
         comparisons=Comparisons(executor, max_comparisons=1),
-        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, meter.metrics),
+        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, meter.metrics, meter.failures),
         metrics=meter.metrics,
         statistics=Statistics(),
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),

@@ -31,6 +31,7 @@ class Shop:
         self.gate.set()
         self.loads: list[int] = []
         self.gone: list[Servable] = []
+        self.failed: list[Exception] = []
         self.changes: list[tuple[int, str]] = []
         self.place = 0.0
         self._changed = asyncio.Event()
@@ -38,7 +39,7 @@ class Shop:
             self._load, self._note, uses=self.uses, on_gone=self.gone.append, draw=lambda: self.place
         )
         self.keeper = Keeper(folder, self.repository, executor, in_words(policy))
-        self.polling = Polling(self.keeper)
+        self.polling = Polling(self.keeper, self.failed.append)
 
     def write(self, version: int, text: str = "good", *, name: str = "m") -> Path:
         """Put a version into the repository, by rename as exporters do."""

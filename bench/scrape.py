@@ -1,0 +1,172 @@
+"""`python -m bench.scrape`: how large the metrics page is, and how long pings take while scrapers ask for it endlessly.
+
+One server a number of versions, all of them copies of one model. Pings are gRPC health checks, one after the other on
+one connection, so each tells how long the event loop was away; scrapers are threads of another process, each asking
+again as soon as it has its answer.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.synchronize import Event, Semaphore
+from pathlib import Path
+
+import click
+import grpc
+from rich.console import Console
+from rich.table import Table
+
+from bench.metrics_page import read_metrics
+from bench.server_process import ServerError, ServerProcess, serving
+from soloist.client.channel import options
+from soloist.json_text import json_text
+
+_CHECK = "/grpc.health.v1.Health/Check"
+_SETTINGS = {"version_policy": "all", "certify_seconds": "0", "metrics_kept_seconds": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pings:
+    """What one server does under some scrapers; times in milliseconds."""
+
+    versions: int
+    page_bytes: int
+    page_ms: float
+    scrapers: int
+    pings: int
+    p50_ms: float
+    p99_ms: float
+    slowest_ms: float
+
+
+def measure(model: Path, versions: int, scrapers: Sequence[int], seconds: float) -> Iterator[Pings]:
+    """Serve copies of the newest version of `model`, and ping for `seconds` beside each number of scrapers.
+
+    Raises:
+        ServerError: the server doesn't start.
+
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _copy(model, Path(folder) / model.name, versions)
+        with serving(Path(folder), _SETTINGS) as server:
+            took: list[float] = []
+            for _ in range(3):
+                time.sleep(1.1)  # the page of before is kept for a second
+                began = time.perf_counter()
+                page = read_metrics(server.http)
+                took.append(time.perf_counter() - began)
+            for count in scrapers:
+                with _scraping(server.http, count):
+                    found = _ping(server, seconds)
+                yield Pings(
+                    versions=versions,
+                    page_bytes=len(page),
+                    page_ms=1000 * statistics.median(took),
+                    scrapers=count,
+                    pings=len(found),
+                    p50_ms=1000 * statistics.median(found),
+                    p99_ms=1000 * statistics.quantiles(found, n=100)[-1],
+                    slowest_ms=1000 * max(found),
+                )
+
+
+def _copy(model: Path, target: Path, versions: int) -> None:
+    folders = [each for each in model.iterdir() if each.name.isdecimal()]
+    newest = max(folders, key=lambda each: int(each.name), default=None)
+    if newest is None:
+        raise ServerError(f"{model} holds no version")
+    for version in range(1, versions + 1):
+        shutil.copytree(newest, target / str(version))
+
+
+def _ping(server: ServerProcess, seconds: float) -> list[float]:
+    found: list[float] = []
+    with grpc.insecure_channel(server.grpc, options(server.grpc)) as channel:
+        check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_CHECK)
+        check(b"", timeout=10)  # connects
+        give_up = time.perf_counter() + seconds
+        while (began := time.perf_counter()) < give_up:
+            check(b"", timeout=60)
+            found.append(time.perf_counter() - began)
+    return found
+
+
+@contextmanager
+def _scraping(http: str, count: int) -> Iterator[None]:
+    if not count:
+        yield
+        return
+    context = multiprocessing.get_context("spawn")
+    stop, started = context.Event(), context.Semaphore(0)
+    process = context.Process(target=scrape, args=(http, count, started, stop))
+    process.start()
+    try:
+        for _ in range(count):
+            started.acquire()
+        yield
+    finally:
+        stop.set()
+        process.join()
+
+
+def scrape(http: str, count: int, started: Semaphore, stop: Event) -> None:
+    """Scrape with `count` threads until `stop` is set; each releases `started` after its first page."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def loop() -> None:
+        is_first = True
+        while not stop.is_set():
+            with opener.open(f"http://{http}/metrics", timeout=60) as response:
+                response.read()
+            if is_first:
+                started.release()
+                is_first = False
+
+    threads = [threading.Thread(target=loop) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _table(found: Sequence[Pings]) -> Table:
+    table = Table("versions", "page, KiB", "page, ms", "scrapers", "pings", "p50, ms", "p99, ms", "slowest, ms")
+    for each in found:
+        size = (str(each.versions), f"{each.page_bytes / 1024:.0f}", f"{each.page_ms:.1f}")
+        pings = (str(each.scrapers), str(each.pings))
+        table.add_row(*size, *pings, f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}", f"{each.slowest_ms:.1f}")
+    return table
+
+
+@click.command()
+@click.option(
+    "--model", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Its folder."
+)
+@click.option("--versions", type=click.IntRange(min=1), multiple=True, default=(6, 300), show_default=True)
+@click.option("--scrapers", type=click.IntRange(min=0), multiple=True, default=(0, 1, 10), show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Of pings, each time.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def main(model: Path, versions: Sequence[int], scrapers: Sequence[int], seconds: float, as_json: bool) -> None:
+    """Ping servers of so many versions while so many scrapers ask for their metrics."""
+    try:
+        found = [each for count in versions for each in measure(model, count, scrapers, seconds)]
+    except ServerError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        for each in found:
+            click.echo(json_text(asdict(each)))
+    else:
+        Console().print(_table(found))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.scrape")
