@@ -125,6 +125,11 @@ class Reason(Enum):
         "the message has {message_bytes} bytes, the limit is {max_message_bytes}",
         "send the sequence as a stream of chunks",
     )
+    TOO_MANY_ENTRIES = (
+        "INVALID_ARGUMENT",
+        "{field} has {count} entries, the limit is {max_count}",
+        "send less in one request",
+    )
     EMPTY_CONDITION = (
         "INVALID_ARGUMENT",
         "condition {condition} says nothing",

@@ -53,9 +53,8 @@ def change(made: Message, known: Known, rng: Random) -> None:
     if not fields:
         return
     field = rng.choice(fields)
-    if field.name == "shape" and rng.random() < 0.8:
-        target.ClearField(field.name)
-        getattr(target, field.name).extend(rng.choice(nasty.SHAPES))
+    if field.name == "shape" and rng.random() < 0.9:
+        _change_shape(target, made, rng)
     elif rng.random() < 0.1:
         target.ClearField(field.name)
     elif field.is_repeated:
@@ -66,6 +65,23 @@ def change(made: Message, known: Known, rng: Random) -> None:
         target.data = _cut(target.data, rng)  # type: ignore[attr-defined]
     else:
         setattr(target, field.name, nasty.value(field, known, rng))
+
+
+def _change_shape(tensor: Any, made: Any, rng: Random) -> None:
+    shape = list(tensor.shape)
+    if shape and rng.random() < 0.6:
+        for _ in range(rng.choice((1, 1, 2))):
+            shape[rng.randrange(len(shape))] = rng.choice(nasty.SIZES)
+    else:
+        shape = list(rng.choice(nasty.SHAPES))
+    tensor.ClearField("shape")
+    tensor.shape.extend(shape)
+    # Where an axis is 0 there are no elements: without any the shape is all that is wrong.
+    if 0 in shape and rng.random() < 0.8:
+        tensor.ClearField("data" if hasattr(tensor, "data") else "contents")
+        for index, each in enumerate(getattr(made, "inputs", ())):
+            if each is tensor and index < len(getattr(made, "raw_input_contents", ())):
+                made.raw_input_contents[index] = b""
 
 
 def _inside(made: Message) -> Iterator[Message]:

@@ -51,6 +51,10 @@ class Known:
         """Choose a model."""
         return rng.choice(self.models)
 
+    def draw_own(self, rng: Random) -> KnownModel:
+        """Choose a model that takes lengths, as those do that can be compared; any where there is none."""
+        return rng.choice([each for each in self.models if each.manifest.signature.HasField("length")] or self.models)
+
     def prediction_id(self, rng: Random) -> str:
         """Choose the id of an answer."""
         return rng.choice(self.prediction_ids)

@@ -29,7 +29,7 @@ _WEIGHTS = {
     "ModelInfer": 16.0,
     "Report": 4.0,
     "GetModel": 2.0,
-    "Compare": 0.5,
+    "Compare": 1.5,
     "LoadModel": 0.05,
     "UnloadModel": 0.05,
     "RepositoryModelLoad": 0.05,

@@ -28,6 +28,7 @@ _DATATYPES = ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "I
 _PARAMETERS = ("sequence_id", "sequence_start", "sequence_end", "timeout", "binary_data_output", "classification",
                "shared_memory_region", "priority", "triton_enable_empty_final_response", "prediction_id", "config",
                "file:x", "")  # fmt: skip
+SIZES = (0, 0, 0, 1, 2, -1, 33, 2**20, 2**31, 2**40, 2**62, 2**63 - 1, -(2**63))
 SHAPES: tuple[tuple[int, ...], ...] = (
     (), (0,), (1,), (-1,), (0, 0), (1, 0), (0, 1), (2**63 - 1, 0), (0, 2**63 - 1), (2**63 - 1, 2**63 - 1),
     (2**62, 4), (2**32, 2**32), (-(2**63),), (-1, -1), (1, 2**63 - 1, 0), (0, 2**62, 2**62), (1,) * 32, (1,) * 33,

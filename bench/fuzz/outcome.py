@@ -23,9 +23,9 @@ _FOREIGN: Mapping[tuple[str, str], str] = {
     ("CANCELLED", "Locally cancelled by application!"): "the caller itself",
     ("CANCELLED", "CANCELLED"): "HTTP/2: a caller who has cancelled is told so",
     ("CANCELLED", ""): "HTTP/2: a caller who has cancelled is told so",
+    # What the server said is lost; if it was INTERNAL, its log has a traceback, which is looked for.
+    ("INTERNAL", "Internal error from Core"): "grpc.aio in the caller, where a message meets the end of its call",
 }
-_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
-_HEALTH_UNKNOWN = "no service or model is called"  # the health protocol's own answer, NOT_FOUND
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,9 +64,7 @@ def of_answer(script: Script, data: bytes) -> Outcome | None:
 def _fault_of_untyped(script: Script, code: str, details: str) -> str:
     if code == "DEADLINE_EXCEEDED" and script.is_patient:
         return "the call hangs"
-    if code in ("DEADLINE_EXCEEDED", "CANCELLED") and (code, details) in _FOREIGN:
-        return ""
-    if script.path == _HEALTH_CHECK and code == "NOT_FOUND" and details.startswith(_HEALTH_UNKNOWN):
+    if (code, details) in _FOREIGN:
         return ""
     return f"{code} can't be caused by an input" if code in _NEVER else "no reason of ours, and none of gRPC's own"
 

@@ -42,7 +42,7 @@ def request(method: Method, known: Known, rng: Random) -> Message:
         case "Stream":
             return rng.choice((opening(model, rng), chunk(model, 0, rng), pb.StreamRequest(close=pb.Close())))
         case "Compare":
-            return compare(model, known, rng)
+            return compare(known.draw_own(rng), known, rng)
         case "GetModel":
             return pb.GetModelRequest(model=model.name, version=version)
         case "ModelInfer" | "ModelStreamInfer":
@@ -102,7 +102,7 @@ def compare(model: KnownModel, known: Known, rng: Random) -> pb.CompareRequest:
         pb.Condition(chunk_frames=1),
     ]
     mates = [_frames(model, rng.randint(1, _MOST_FRAMES), rng)] * 3 if rng.random() < 0.3 else []
-    siblings = [known.draw(rng).name]
+    siblings = [known.draw_own(rng).name]
     return pb.CompareRequest(
         model=model.name,
         frames=_frames(model, frames, rng),
