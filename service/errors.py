@@ -125,11 +125,6 @@ class Reason(Enum):
         "the message has {message_bytes} bytes, the limit is {max_message_bytes}",
         "send the sequence as a stream of chunks",
     )
-    TOO_MANY_ENTRIES = (
-        "INVALID_ARGUMENT",
-        "{field} has {count} entries, the limit is {max_count}",
-        "send less in one request",
-    )
     EMPTY_CONDITION = (
         "INVALID_ARGUMENT",
         "condition {condition} says nothing",
@@ -215,6 +210,11 @@ class Reason(Enum):
         "INVALID_ARGUMENT",
         "elements of type {data_type} have no typed form",
         "send and ask for raw contents",
+    )
+    TOO_MANY_ENTRIES = (
+        "INVALID_ARGUMENT",
+        "{field} has {count} entries, the limit is {max_count}",
+        "send less in one request",
     )
     BATCH_TOO_LARGE = (
         "INVALID_ARGUMENT",
