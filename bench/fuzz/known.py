@@ -101,7 +101,5 @@ def _model(manifest: Model, metadata: oip.ModelMetadataResponse, status: pb.Mode
         manifest=manifest,
         inputs=[Port(name=each.name, datatype=each.datatype, shape=tuple(each.shape)) for each in metadata.inputs],
         outputs=[each.name for each in metadata.outputs] + [each.output for each in manifest.signature.states],
-        states=[
-            Port(name=each.input, datatype="FP32", shape=(1, *each.shape)) for each in manifest.signature.states
-        ],
+        states=[Port(name=each.input, datatype="FP32", shape=(1, *each.shape)) for each in manifest.signature.states],
     )

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.fuzz.findings import Findings
+from bench.fuzz.known import look
 from bench.fuzz.sending import Sender, connect
 from bench.fuzz.watch import faults_at_the_end, resident_megabytes
 from bench.fuzz.worker import News, Task, work
@@ -84,6 +85,7 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
 
     Raises:
         ServerError: the server didn't start.
+        ValueError: it has no models.
 
     """
     log = plan.out / "server.log"
@@ -124,6 +126,7 @@ def replay(script: Script, repository: Path, log: Path) -> list[Outcome]:
 
 
 def _news(target: str, plan: Plan) -> Iterator[News]:
+    known = look(target)
     # gRPC can't be forked.
     context = multiprocessing.get_context("spawn")
     news = context.Queue()
@@ -133,6 +136,7 @@ def _news(target: str, plan: Plan) -> Iterator[News]:
             args=(
                 Task(
                     target=target,
+                    known=known,
                     first=index,
                     stride=plan.processes,
                     messages=-(-plan.messages // plan.processes),

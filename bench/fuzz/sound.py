@@ -87,9 +87,7 @@ def opening(model: KnownModel, rng: Random) -> pb.StreamRequest:
 def chunk(model: KnownModel, first_frame: int, rng: Random, frames: int = 0) -> pb.StreamRequest:
     """Send frames of a stream, so many of them."""
     frames = frames or rng.randint(1, _MOST_FRAMES)
-    sent = pb.Chunk(
-        first_frame=first_frame, frames=_frames(model, frames, rng), inputs=_inputs(model, frames, rng)
-    )
+    sent = pb.Chunk(first_frame=first_frame, frames=_frames(model, frames, rng), inputs=_inputs(model, frames, rng))
     return pb.StreamRequest(chunk=sent)
 
 

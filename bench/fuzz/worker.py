@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.fuzz.drawing import Drawing
-from bench.fuzz.known import look
 from bench.fuzz.methods import all_methods
 from bench.fuzz.sending import Sender, connect
 from soloist.oip.grpc_service_pb2 import ModelInferResponse
@@ -34,6 +33,7 @@ class Task:
     """What one process sends: inputs `first`, `first` + `stride`, … until `messages` were sent."""
 
     target: str
+    known: Known
     first: int
     stride: int
     messages: int
@@ -72,7 +72,7 @@ class _Worker:
         self._told_at = time.monotonic()
 
     async def run(self) -> None:
-        known = look(self._task.target)
+        known = self._task.known
         methods = list(all_methods().values())
         drawing = Drawing(methods, known, self._task.kinds, seed=self._task.seed)
         async with connect(self._task.target) as channel:
