@@ -1,4 +1,4 @@
-"""`python -m bench.fuzz`: send a server of its own what no caller should, and see that each is told so and none harms."""
+"""`python -m bench.fuzz`: send a server of its own what no caller should, and see that it says so and lives on."""
 
 from __future__ import annotations
 
@@ -24,14 +24,10 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Messages to send.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all inputs.")
-@click.option(
-    "--kinds", type=click.Choice(KINDS), multiple=True, default=KINDS, show_default=True, help="What to send."
-)
+@click.option("--kinds", type=click.Choice(KINDS), multiple=True, default=KINDS, show_default=True, help="To send.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="That send.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls of each at once.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="For what did harm."
-)
+@click.option("--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="What did harm.")
 @click.option(
     "--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send one kept input."
 )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from bench.fuzz import nasty, sound
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from bench.fuzz.methods import Method
 
 _DEPTH = 5
+Field = Any  # two classes of descriptors are told apart in the types of protobuf, and nowhere else
 # How often a list is long, and how long: lists are counted before anything is done with them.
 _LONG_SHARE, _LONG_ENTRIES = 0.01, 5_000
 _WHERE_MODELS_ARE_NAMED = ("model", "model_name")
@@ -48,8 +48,8 @@ def change(made: Message, known: Known, rng: Random) -> None:
     """Change one field somewhere inside, in place."""
     target = rng.choice(list(_inside(made)))
     # A choice of one of several fields clears the others, and most messages are made of what is set.
-    is_set = [field for field, _ in target.ListFields()]
-    fields = is_set if is_set and rng.random() < 0.7 else list(target.DESCRIPTOR.fields)
+    is_set: list[Field] = [field for field, _ in target.ListFields()]
+    fields: list[Field] = is_set if is_set and rng.random() < 0.7 else list(target.DESCRIPTOR.fields)
     if not fields:
         return
     field = rng.choice(fields)
@@ -86,6 +86,7 @@ def _change_shape(tensor: Any, made: Any, rng: Random) -> None:
 
 def _inside(made: Message) -> Iterator[Message]:
     yield made
+    field: Field
     for field, value in made.ListFields():
         if field.message_type is None:
             continue
@@ -100,6 +101,7 @@ def _inside(made: Message) -> Iterator[Message]:
 
 
 def _fill(made: Message, known: Known, rng: Random, depth: int) -> None:
+    field: Field
     for field in made.DESCRIPTOR.fields:
         if rng.random() < 0.4:
             continue
@@ -113,7 +115,7 @@ def _fill(made: Message, known: Known, rng: Random, depth: int) -> None:
             _fill(getattr(made, field.name), known, rng, depth - 1)
 
 
-def _append(made: Message, field: FieldDescriptor, known: Known, rng: Random, depth: int) -> None:
+def _append(made: Message, field: Field, known: Known, rng: Random, depth: int) -> None:
     entries: Any = getattr(made, field.name)
     if _is_map(field):
         key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
@@ -128,10 +130,13 @@ def _append(made: Message, field: FieldDescriptor, known: Known, rng: Random, de
         _fill(entries.add(), known, rng, depth - 1)
 
 
-def _change_list(target: Message, field: FieldDescriptor, known: Known, rng: Random) -> None:
+def _change_list(target: Message, field: Field, known: Known, rng: Random) -> None:
     entries: Any = getattr(target, field.name)
     if _is_map(field) or not entries or rng.random() < 0.3:
         _append(target, field, known, rng, 2)
+    elif field.name == "raw_input_contents" and rng.random() < 0.6:
+        index = rng.randrange(len(entries))
+        entries[index] = _cut(entries[index], rng)
     elif rng.random() < 0.2:
         del entries[rng.randrange(len(entries))]
     else:
@@ -159,5 +164,5 @@ def _cut(data: bytes, rng: Random) -> bytes:
             return data * rng.choice((2, 100, 3000)) if len(data) < 10_000 else b""
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
+def _is_map(field: Field) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 if TYPE_CHECKING:
     from bench.fuzz.known import Known
@@ -48,7 +48,7 @@ def value(field: FieldDescriptor, known: Known, rng: Random) -> Any:
             return rng.random() < 0.5
         case FieldDescriptor.CPPTYPE_ENUM:
             # An enum of proto3 takes numbers that it has no name for.
-            return rng.choice((*field.enum_type.values_by_number, -1, 99, 2**31 - 1))
+            return rng.choice((*cast(EnumDescriptor, field.enum_type).values_by_number, -1, 99, 2**31 - 1))
         case FieldDescriptor.CPPTYPE_DOUBLE:
             return rng.choice(_DOUBLES)
         case FieldDescriptor.CPPTYPE_FLOAT:

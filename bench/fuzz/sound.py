@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from bench.fuzz.methods import CHANGES_MODELS
 from soloist.oip import grpc_service_pb2 as oip
-from soloist.v1 import admin_pb2, feedback_pb2, norm_skew_pb2, tensor_pb2
+from soloist.v1 import admin_pb2, feedback_pb2, tensor_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
@@ -34,37 +37,8 @@ _MOST_FRAMES = 6
 
 def request(method: Method, known: Known, rng: Random) -> Message:
     """Make a request of one method that is in order, as far as one exists."""
-    model = known.draw(rng)
-    version = rng.choice((0, 0, model.version))
-    match method.name:
-        case "Predict":
-            return predict(model, rng)
-        case "Stream":
-            return rng.choice((opening(model, rng), chunk(model, 0, rng), pb.StreamRequest(close=pb.Close())))
-        case "Compare":
-            return compare(known.draw_own(rng), known, rng)
-        case "GetModel":
-            return pb.GetModelRequest(model=model.name, version=version)
-        case "ModelInfer" | "ModelStreamInfer":
-            return infer(model, rng)
-        case "Report":
-            return feedback_pb2.ReportRequest(labels=labels(known, rng))
-        case "ReportStream":
-            return feedback_pb2.ReportStreamRequest(labels=labels(known, rng))
-        case "GetAccuracy":
-            return feedback_pb2.GetAccuracyRequest(model=model.name, version=version)
-        case "GetNormSkew":
-            return norm_skew_pb2.GetNormSkewRequest(model=model.name, version=version)
-        case "ListSampledSequences":
-            return norm_skew_pb2.ListSampledSequencesRequest(model=model.name, version=version)
-        case "UpdateRollout":
-            return rollout(known.spare, rng)
-        case "LoadModel" | "UnloadModel" | "GetRollout":
-            message = method.empty()
-            message.model = known.spare.name  # type: ignore[attr-defined]  # each of the three has it
-            return message
-        case _:
-            return _named(method, known, model)
+    make = _MAKERS.get(method.name)
+    return _named(method, known, rng) if make is None else make(known, rng)
 
 
 def predict(model: KnownModel, rng: Random) -> pb.PredictRequest:
@@ -149,9 +123,7 @@ def infer(model: KnownModel, rng: Random) -> oip.ModelInferRequest:
 
 def _add(message: oip.ModelInferRequest, port: Port, shape: list[int], rng: Random, *, is_raw: bool) -> None:
     tensor = message.inputs.add(name=port.name, datatype=port.datatype, shape=shape)
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     if is_raw or port.datatype not in _TYPED:
         message.raw_input_contents.append(_data(port.datatype, count, rng))
     else:
@@ -182,9 +154,7 @@ def _inputs(model: KnownModel, frames: int, rng: Random) -> list[tensor_pb2.Name
 
 def _tensor(spec: tensor_pb2.TensorSpec, shape: list[int], rng: Random) -> tensor_pb2.Tensor:
     shape = [max(size, 1) for size in shape]
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     return tensor_pb2.Tensor(data_type=spec.data_type, shape=shape, data=_data(word_of(spec.data_type), count, rng))
 
 
@@ -206,10 +176,28 @@ def _data(word: str, count: int, rng: Random) -> bytes:
     return (bytes([rng.getrandbits(1)]) + bytes(_BYTES[word] - 1)) * count
 
 
-def _named(method: Method, known: Known, model: KnownModel) -> Message:
+def _named(method: Method, known: Known, rng: Random) -> Message:
     message = method.empty()
-    target = known.spare if method.name.startswith("Repository") else model
+    model = known.spare if method.name in CHANGES_MODELS else known.draw(rng)
     for field in ("model", "model_name", "name"):
         if field in method.request.fields_by_name:
-            setattr(message, field, target.name)
+            setattr(message, field, model.name)
     return message
+
+
+def _stream(known: Known, rng: Random) -> Message:
+    model = known.draw(rng)
+    return rng.choice((opening(model, rng), chunk(model, 0, rng), pb.StreamRequest(close=pb.Close())))
+
+
+# Of methods whose requests say more than a name.
+_MAKERS: Mapping[str, Callable[[Known, Random], Message]] = {
+    "Predict": lambda known, rng: predict(known.draw(rng), rng),
+    "Stream": _stream,
+    "Compare": lambda known, rng: compare(known.draw_own(rng), known, rng),
+    "ModelInfer": lambda known, rng: infer(known.draw(rng), rng),
+    "ModelStreamInfer": lambda known, rng: infer(known.draw(rng), rng),
+    "Report": lambda known, rng: feedback_pb2.ReportRequest(labels=labels(known, rng)),
+    "ReportStream": lambda known, rng: feedback_pb2.ReportStreamRequest(labels=labels(known, rng)),
+    "UpdateRollout": lambda known, rng: rollout(known.spare, rng),
+}
