@@ -73,7 +73,7 @@ REQUESTS: list[tuple[str, pb.ModelInferRequest, Reason, str, dict[str, object]]]
     ("nothing-in-a-huge-shape", _shaped(1, 2**63 - 1, 0), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"input": "frames"}),
     ("nothing-in-rows-without-end", _shaped(2**40, 1, 0), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"input": "frames"}),
     ("33-axes", _shaped(*[1] * 33), Reason.TOO_MANY_ENTRIES, _INVALID, {"field": "inputs.shape", "count": 33}),
-    _long("inputs", lambda message: message.inputs.extend([message.inputs[0]] * 1024), 1025),
+    _long("inputs", lambda message: message.inputs.extend([pb.ModelInferRequest.InferInputTensor()] * 1024), 1025),
     _long(
         "outputs",
         lambda message: message.outputs.extend([pb.ModelInferRequest.InferRequestedOutputTensor()] * 1025),
