@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bench.fuzz.findings import Findings
 from bench.fuzz.known import look
 from bench.fuzz.sending import Sender, connect
-from bench.fuzz.watch import faults_at_the_end, resident_megabytes
+from bench.fuzz.watch import faults_at_the_end, resident_mebibytes
 from bench.fuzz.worker import News, Task, work
 from bench.server_process import ServerProcess, serving
 
@@ -90,7 +90,7 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
     """
     log = plan.out / "server.log"
     with fuzzed_server(plan.repository, log) as server:
-        before = resident_megabytes(server)
+        before = resident_mebibytes(server)
         findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
         began, sent, errors = time.monotonic(), 0, []
         for news in _news(server.grpc, plan):
@@ -102,7 +102,7 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
             on_progress(sent, findings.counts.total())
         seconds = time.monotonic() - began
         faults = errors + faults_at_the_end(server, log, patience_seconds=_PATIENCE_SECONDS)
-        after = resident_megabytes(server) if not faults else float("nan")
+        after = resident_mebibytes(server)
     return Result(
         messages=sent,
         seconds=seconds,

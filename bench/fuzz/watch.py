@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -26,9 +27,12 @@ def total(page: str, name: str) -> float:
     return sum(map(float, re.findall(_SAMPLE.format(name=re.escape(name)), page, re.MULTILINE)))
 
 
-def resident_megabytes(server: ServerProcess) -> float:
-    """Tell the memory that the server takes."""
-    return total(read_metrics(server.http), "process_resident_memory_bytes") / 2**20
+def resident_mebibytes(server: ServerProcess) -> float:
+    """Tell the memory that the server takes; NaN when it has died."""
+    try:
+        return total(read_metrics(server.http), "process_resident_memory_bytes") / 2**20
+    except OSError:
+        return math.nan
 
 
 def faults_at_the_end(server: ServerProcess, log: Path, *, patience_seconds: float) -> list[str]:

@@ -57,12 +57,13 @@ class GrpcAdapter:
 
     def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
+            told = b""
             async with (
                 self._boundary.around(method.name, context) as call,
                 aclosing(self._requests(method.request, context)) as requests,
             ):
-                return (await method.handler(call, requests)).SerializeToString()
-            raise AssertionError  # the boundary has aborted the call
+                told = (await method.handler(call, requests)).SerializeToString()
+            return told  # the boundary may have aborted the call, or its caller has left; then this is never sent
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
