@@ -63,7 +63,7 @@ class GrpcAdapter:
                 aclosing(self._requests(method.request, context)) as requests,
             ):
                 told = (await method.handler(call, requests)).SerializeToString()
-            return told  # the boundary may have aborted the call, or its caller has left; then this is never sent
+            return told  # noqa: RET504  # as above; or the caller has left while it was told why
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
