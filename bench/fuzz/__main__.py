@@ -20,7 +20,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command()
 @click.option(
-    "--repository", type=_FOLDER, default="out/demo/repository", show_default=True, help="Models; never written to."
+    "--repository", type=_FOLDER, default="out/demo/repository", show_default=True, help="Models to serve, in a copy."
 )
 @click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Messages to send.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all inputs.")

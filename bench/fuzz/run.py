@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -71,13 +72,14 @@ class Result:
 
 @contextmanager
 def fuzzed_server(repository: Path, log: Path) -> Iterator[ServerProcess]:
-    """Serve a repository with everything on that a server can do beside answering. Raises ServerError."""
+    """Serve a copy of a repository with everything on that a server can do beside answering. Raises ServerError."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        TemporaryDirectory() as folder,
-        serving(repository, {**_SETTINGS, "prediction_log": f"{folder}/predictions.db"}, log=log) as server,
-    ):
-        yield server
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "repository"
+        shutil.copytree(repository, copy)  # labels are changed, and kept there
+        settings = {**_SETTINGS, "prediction_log": f"{folder}/predictions.db"}
+        with serving(copy, settings, log=log) as server:
+            yield server
 
 
 def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
