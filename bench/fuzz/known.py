@@ -14,8 +14,15 @@ from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.model_pb2 import Model
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
+from soloist.v1.tensor_pb2 import DataType
 
 _REMEMBERED = 256
+
+
+def word_of(data_type: DataType.ValueType) -> str:
+    """Give the Open Inference Protocol's word for one of our element types."""
+    name = DataType.Name(data_type).removeprefix("DATA_TYPE_") if data_type in DataType.values() else ""
+    return name.replace("FLOAT", "FP") if name != "UNSPECIFIED" else "FP32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,5 +108,8 @@ def _model(manifest: Model, metadata: oip.ModelMetadataResponse, status: pb.Mode
         manifest=manifest,
         inputs=[Port(name=each.name, datatype=each.datatype, shape=tuple(each.shape)) for each in metadata.inputs],
         outputs=[each.name for each in metadata.outputs] + [each.output for each in manifest.signature.states],
-        states=[Port(name=each.input, datatype="FP32", shape=(1, *each.shape)) for each in manifest.signature.states],
+        states=[
+            Port(name=each.input, datatype=word_of(each.data_type), shape=(1, *each.shape))
+            for each in manifest.signature.states
+        ],
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from bench.fuzz.known import word_of
 from bench.fuzz.methods import CHANGES_MODELS
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.v1 import admin_pb2, feedback_pb2, tensor_pb2
@@ -23,16 +24,12 @@ if TYPE_CHECKING:
 
 _BYTES = {"BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8,
           "FP16": 2, "FP32": 4, "FP64": 8}  # fmt: skip
-_WORDS = {
-    tensor_pb2.DATA_TYPE_FLOAT32: "FP32",
-    tensor_pb2.DATA_TYPE_FLOAT64: "FP64",
-    tensor_pb2.DATA_TYPE_FLOAT16: "FP16",
-    tensor_pb2.DATA_TYPE_BOOL: "BOOL",
-}
 _TYPED = {"BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
           "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
           "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents"}  # fmt: skip
 _MOST_FRAMES = 6
+# Finite all of them; what a model makes of the largest isn't.
+_SCALES = (1.0, 1.0, 1.0, 1.0, 0.0, 1e-42, 1e10, 3e37)
 
 
 def request(method: Method, known: Known, rng: Random) -> Message:
@@ -158,19 +155,12 @@ def _tensor(spec: tensor_pb2.TensorSpec, shape: list[int], rng: Random) -> tenso
     return tensor_pb2.Tensor(data_type=spec.data_type, shape=shape, data=_data(word_of(spec.data_type), count, rng))
 
 
-def word_of(data_type: int) -> str:
-    """Give the Open Inference Protocol's word for one of our element types."""
-    known = _WORDS.get(data_type)  # type: ignore[call-overload]
-    name = known or tensor_pb2.DataType.Name(data_type).removeprefix("DATA_TYPE_")  # type: ignore[arg-type]
-    return name if name in _BYTES else "FP32"
-
-
 def _data(word: str, count: int, rng: Random) -> bytes:
     # Small numbers only: they are tokens, too. Halves are zeros, which every type has.
     if word == "FP32":
-        return struct.pack("<f", rng.gauss(0, 1)) * count
+        return struct.pack("<f", rng.gauss(0, 1) * rng.choice(_SCALES)) * count
     if word == "FP64":
-        return struct.pack("<d", rng.gauss(0, 1)) * count
+        return struct.pack("<d", rng.gauss(0, 1) * rng.choice(_SCALES)) * count
     if word == "FP16":
         return bytes(2 * count)
     return (bytes([rng.getrandbits(1)]) + bytes(_BYTES[word] - 1)) * count
