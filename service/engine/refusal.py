@@ -1,4 +1,4 @@
-"""What a graph says of frames, or of states that callers brought, that it can't run: in a form that callers may hear."""
+"""What a graph says of frames, or of states callers brought, that it can't run: in a form that callers may hear."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from tests.graphs import Sums
 from tests.guests import GUESTS, UNTOLD
 from tests.guests.untimed import CACHE, MIXED
 from tests.integration.asking import ones
+from tests.integration.test_brought_states import write_placed
 from tests.integration.test_entries import WIDE
 
 _INPUTS = 4000
@@ -31,6 +32,7 @@ def house(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for guest in (*GUESTS, CACHE, MIXED, WIDE):
         if guest is not UNTOLD:
             guest.write(folder)
+    write_placed(folder)
     # The last by name may be unloaded.
     for own in (Sums(name="letters", token_count=256), Sums(name="short", max_frames=8), Sums(name="z-spare")):
         own.write(folder)
