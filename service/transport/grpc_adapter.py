@@ -57,13 +57,12 @@ class GrpcAdapter:
 
     def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
-            told = b""
             async with (
                 self._boundary.around(method.name, context) as call,
                 aclosing(self._requests(method.request, context)) as requests,
             ):
-                told = (await method.handler(call, requests)).SerializeToString()
-            return told  # noqa: RET504  # as above; or the caller has left while it was told why
+                return (await method.handler(call, requests)).SerializeToString()
+            raise AssertionError  # the boundary has aborted the call
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
