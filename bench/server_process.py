@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,19 +37,23 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(repository: Path, settings: Mapping[str, str]) -> Iterator[ServerProcess]:
+def serving(repository: Path, settings: Mapping[str, str], *, log: Path | None = None) -> Iterator[ServerProcess]:
     """Serve until the block ends; `settings` are named as in TOML, without SOLOIST_. Raises ServerError.
 
-    Metrics are those of the moment, unless the settings say otherwise.
+    What the server logs goes to the file `log`, without one to where this program's own errors go. Metrics are those of
+    the moment, unless the settings say otherwise.
     """
     settings = {"metrics_kept_seconds": "0", **settings}
     command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(repository)]
     command += ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--log-level", "warning"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}
     environment = inherited | {f"SOLOIST_{name.upper()}": value for name, value in settings.items()}
-    with subprocess.Popen(  # noqa: S603  # our own program
-        command, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with (
+        nullcontext() if log is None else log.open("w") as stderr,
+        subprocess.Popen(  # noqa: S603  # our own program
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
+        ) as process,
+    ):
         try:
             assert process.stdout is not None  # noqa: S101  # it was asked for
             line = process.stdout.readline()

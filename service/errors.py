@@ -221,6 +221,11 @@ class Reason(Enum):
         "elements of type {data_type} have no typed form",
         "send and ask for raw contents",
     )
+    TOO_MANY_ENTRIES = (
+        "INVALID_ARGUMENT",
+        "{field} has {count} entries, the limit is {max_count}",
+        "send less in one request",
+    )
     BATCH_TOO_LARGE = (
         "INVALID_ARGUMENT",
         "the request has {rows} rows, the limit is {max_rows}",

@@ -12,6 +12,7 @@ import numpy as np
 
 from service.engine.beside import ALONE, WHOLE, Beside, Position
 from service.engine.row import Row
+from service.entries import MAX_AXES, MAX_TENSORS, at_most, is_hollow
 from service.errors import Reason, ServiceError
 from service.tensors import DTYPES, decode, decode_frames, name_of
 
@@ -41,6 +42,7 @@ def decode_row(
         ServiceError: the frames, or an input, are not what the model takes.
 
     """
+    at_most(MAX_TENSORS, sent.inputs, "inputs")
     frames = decode_frames(sent.frames, signature, allow_non_finite=allow_non_finite)
     if not signature.inputs and not sent.inputs:
         return Row(frames=frames, states=states, beside=ALONE if position is WHOLE else Beside(position=position))
@@ -96,11 +98,12 @@ def _decode(tensor: Tensor, spec: InputSpec, frames: int) -> NDArray[Any]:
             expected=name_of(told.data_type),
         )
     expected = [frames, *told.shape[2:]] if spec.per_frame else list(told.shape[1:])
+    at_most(MAX_AXES, tensor.shape, "inputs.shape")
     shape = list(tensor.shape)
     fits = len(shape) == len(expected) and all(
         size >= 0 and wanted in (-1, size) for size, wanted in zip(shape, expected, strict=True)
     )
-    if not fits:
+    if not fits or is_hollow(shape):
         raise ServiceError(Reason.INPUT_SHAPE_MISMATCH, input=name, shape=shape, expected=expected)
     wanted_bytes = math.prod(shape) * DTYPES[told.data_type].itemsize
     if len(tensor.data) != wanted_bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.entries import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
 from service.errors import Reason, ServiceError
 from soloist.v1 import tensor_pb2
 from soloist.v1.tensor_pb2 import DataType, Tensor
@@ -98,6 +99,7 @@ def encode(array: NDArray[Any]) -> Tensor:
 
 
 def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
+    at_most(MAX_AXES, tensor.shape, "frames.shape")
     shape = tuple(tensor.shape)
     wanted = f"[{', '.join(['time', *map(str, expected[1:])])}]"
     if len(shape) != len(expected) or min(shape) < 0:
@@ -108,6 +110,9 @@ def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
         raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
     if shape[0] == 0:
         raise ServiceError(Reason.EMPTY_SEQUENCE)
+    if is_hollow(shape):
+        expected_sizes = f"{wanted}, and at most {MAX_EMPTY_ELEMENTS} as the product of what isn't 0"
+        raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=expected_sizes)
     return shape
 
 

@@ -10,13 +10,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# A generator takes no seed below 0.
+_SEED_MASK = 2**64 - 1
+
+
 def draw(sample: NDArray[Any], count: int, seed: int) -> list[NDArray[Any]]:
     """Draw mates as long as the sample [T, C] or [T]. The first n are the same whatever `count` is.
 
     Numbers are normal with the sample's own mean and standard deviation of each feature, or a deviation of 1 where it
     does not vary; whole numbers are the sample's own frames, drawn with replacement.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed & _SEED_MASK)
     if sample.dtype.kind != "f":
         return [sample[rng.integers(len(sample), size=len(sample))] for _ in range(count)]
     x = sample.astype(np.float64)

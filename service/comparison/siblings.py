@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.certificate.scope import why_not
-from service.comparison.bounds import MAX_SIBLINGS, in_range
+from service.comparison.bounds import MAX_SIBLINGS
 from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def named_siblings(model: Servable, names: Sequence[str], repository: Repository
         ServiceError: one isn't there, can't be called or compared, or takes other frames.
 
     """
-    in_range("siblings", len(names), 0, MAX_SIBLINGS)
     found = [repository.resolve(name, 0) for name in dict.fromkeys(names) if name != model.name]
     for sibling in found:
         require_comparable(sibling)

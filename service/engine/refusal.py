@@ -1,4 +1,4 @@
-"""What a graph made elsewhere says of frames that it can't run, in a form that callers may hear."""
+"""What a graph says of frames, or of states callers brought, that it can't run: in a form that callers may hear."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from service.errors import Reason, ServiceError
 # "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : ", and where in the runtime's sources it was found.
 _NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?:[\w:]+ [\w:]+\([^)]*\) (?:const )?)?")
 
+# ONNX Runtime's name for an error that its input caused.
+_ITS_INPUT = "InvalidArgument"
+
 
 @contextmanager
-def told(shape: Sequence[int]) -> Iterator[None]:
+def told(shape: Sequence[int], *, made_elsewhere: bool = True) -> Iterator[None]:
     """Turn ONNX Runtime's errors into a reason; `shape` is that of the frames.
+
+    A graph of our own takes all frames that were let through to it. Where it names its input as the cause it is one of
+    the states, which callers may bring; whatever else fails there is our fault.
 
     Raises:
         ServiceError: GRAPH_REFUSED.
@@ -23,10 +29,17 @@ def told(shape: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
-        # Arrays that can't be stacked or cut, too: a shape that changes from run to run.
-        if type(error).__module__.startswith("onnxruntime") or isinstance(error, ValueError):
+        if _is_refusal(error, made_elsewhere=made_elsewhere):
             raise ServiceError(Reason.GRAPH_REFUSED, shape=list(shape), cause=in_words(error)) from error
         raise
+
+
+def _is_refusal(error: Exception, *, made_elsewhere: bool) -> bool:
+    is_of_the_runtime = type(error).__module__.startswith("onnxruntime")
+    if not made_elsewhere:
+        return is_of_the_runtime and type(error).__name__ == _ITS_INPUT
+    # Arrays that can't be stacked or cut, too: a shape that changes from run to run.
+    return is_of_the_runtime or isinstance(error, ValueError)
 
 
 def in_words(error: Exception) -> str:

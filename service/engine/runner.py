@@ -51,13 +51,11 @@ class Runner:
         others, each runs by itself.
 
         Raises:
-            ServiceError: GRAPH_REFUSED, by a graph made elsewhere.
+            ServiceError: GRAPH_REFUSED, by a graph made elsewhere, or for states that a caller brought.
 
         """
         answer = self._in_turn if self._frames_per_run else self._together
-        if not self._made_elsewhere:
-            return answer(rows)
-        with told(rows[0].frames.shape):
+        with told(rows[0].frames.shape, made_elsewhere=self._made_elsewhere):
             return answer(rows)
 
     def _in_turn(self, rows: Sequence[Row]) -> list[RowResult]:

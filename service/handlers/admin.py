@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from service.entries import MAX_VERSION_LABELS, at_most
 from service.errors import Reason, ServiceError
 from service.handlers.api import UnaryMethod
 from service.repository.rollout import LABEL, Rollout
@@ -74,6 +75,7 @@ async def update_rollout(keeper: Keeper, _call: Call, request: pb.UpdateRolloutR
 
 
 def _check(request: pb.UpdateRolloutRequest) -> None:
+    at_most(MAX_VERSION_LABELS, request.labels, "labels")
     for each in request.labels:
         if not LABEL.fullmatch(each.label):
             _refuse("label", repr(each.label), "a lower-case letter, then letters, digits, '.', '_' or '-'")
@@ -92,6 +94,7 @@ def _refuse(parameter: str, value: object, expected: str) -> None:
 def _changed(request: pb.UpdateRolloutRequest, before: Rollout) -> Rollout:
     labels = {**before.labels, **{each.label: each.version for each in request.labels}}
     new = replace(before, labels={label: version for label, version in labels.items() if version})
+    at_most(MAX_VERSION_LABELS, new.labels, "the rollout's labels")
     if request.HasField("canary_percent"):
         new = replace(new, canary_percent=request.canary_percent)
     if request.HasField("shadow_version"):

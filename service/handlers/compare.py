@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service import comparison
-from service.comparison.bounds import MAX_MATES, MAX_RUN_FRAMES, in_range
+from service.comparison.bounds import MAX_CONDITIONS, MAX_MATES, MAX_RUN_FRAMES, MAX_SIBLINGS, in_range
 from service.engine.refusal import told
 from service.errors import Reason, ServiceError
 from service.handlers.answer import classify, select
@@ -32,6 +32,7 @@ async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> p
             comparisons are under way, or the deadline has passed.
 
     """
+    _count(request)
     model = serving.repository.resolve(request.model, request.version, request.version_label)
     call.model, call.version = model.name, str(model.version)
     comparison.require_comparable(model)
@@ -60,6 +61,12 @@ async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> p
     return response
 
 
+def _count(request: pb.CompareRequest) -> None:
+    in_range("conditions", len(request.conditions), 0, MAX_CONDITIONS)
+    in_range("siblings", len(request.siblings), 0, MAX_SIBLINGS)
+    in_range("mates", len(request.mates), 0, MAX_MATES)
+
+
 def _siblings(serving: Serving, model: Servable, names: Sequence[str], length: int) -> list[Servable]:
     if names:
         return comparison.named_siblings(model, names, serving.repository)
@@ -68,7 +75,6 @@ def _siblings(serving: Serving, model: Servable, names: Sequence[str], length: i
 
 
 def _mates(model: Servable, tensors: Sequence[Tensor], max_frames: int) -> list[NDArray[Any]]:
-    in_range("mates", len(tensors), 0, MAX_MATES)
     mates = []
     for index, tensor in enumerate(tensors):
         try:

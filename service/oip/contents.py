@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.entries import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
 from service.errors import Reason, ServiceError
 from service.oip.datatypes import CONTENTS_FIELDS, DTYPES, word_of
 from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# As many as an array can have, in numpy and in ONNX Runtime.
-_MOST_AXES = 32
 
 Input = ModelInferRequest.InferInputTensor
 
@@ -112,12 +110,13 @@ def _dtype(tensor: Input) -> np.dtype[Any]:
 
 
 def _count(tensor: Input) -> int:
-    if len(tensor.shape) > _MOST_AXES or any(size < 0 for size in tensor.shape):
+    at_most(MAX_AXES, tensor.shape, "inputs.shape")
+    if any(size < 0 for size in tensor.shape) or is_hollow(tensor.shape):
         raise ServiceError(
             Reason.INPUT_SHAPE_MISMATCH,
             input=tensor.name,
             shape=list(tensor.shape),
-            expected=f"at most {_MOST_AXES} axes, none below 0",
+            expected=f"no axis below 0, and at most {MAX_EMPTY_ELEMENTS} as the product of what isn't 0",
         )
     return math.prod(tensor.shape)
 

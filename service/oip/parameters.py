@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.entries import MAX_PARAMETERS, MAX_TENSORS, at_most
 from service.errors import Reason, ServiceError
 from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
 
@@ -44,9 +45,11 @@ def read(request: ModelInferRequest) -> Parameters:
     """Read the parameters that mean something here.
 
     Raises:
-        ServiceError: one has an impossible value, or asks for what isn't supported.
+        ServiceError: one has an impossible value, or asks for what isn't supported; or a list of the request is too
+            long.
 
     """
+    _count(request)
     _refuse(_UNSUPPORTED_INPUT, request.inputs)
     _refuse(_UNSUPPORTED_OUTPUT, request.outputs)
     given = request.parameters
@@ -70,6 +73,17 @@ def tell_predictions(response: ModelInferResponse, ids: Sequence[str]) -> None:
 def tell_final(response: ModelInferResponse) -> None:
     """Say that no other response to its request follows; clients of models that give several wait for it."""
     response.parameters[_FINAL].bool_param = True
+
+
+def _count(request: ModelInferRequest) -> None:
+    at_most(MAX_TENSORS, request.inputs, "inputs")
+    at_most(MAX_TENSORS, request.outputs, "outputs")
+    at_most(MAX_TENSORS, request.raw_input_contents, "raw_input_contents")
+    at_most(MAX_PARAMETERS, request.parameters, "parameters")
+    for tensor in request.inputs:
+        at_most(MAX_PARAMETERS, tensor.parameters, "inputs.parameters")
+    for output in request.outputs:
+        at_most(MAX_PARAMETERS, output.parameters, "outputs.parameters")
 
 
 def _step(given: Mapping[str, InferParameter]) -> Step | None:

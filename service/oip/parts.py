@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from service.oip.sequences import Sequences
     from service.repository import Keeper
 
+# Of the largest version there can be, 2^63 - 1.
+_MOST_DIGITS = 19
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -62,5 +65,6 @@ class Parts:
 
 
 def _read(version: str) -> tuple[int, str]:
-    """Tell a number from a label."""
-    return (int(version), "") if version.isascii() and version.isdecimal() else (0, version)
+    """Tell a number from a label. What is longer than any version is none, and a label of no version."""
+    is_number = version.isascii() and version.isdecimal() and len(version) <= _MOST_DIGITS
+    return (int(version), "") if is_number else (0, version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.entries import MAX_PARAMETERS, at_most
 from service.errors import Reason, ServiceError
 from soloist.oip import grpc_service_pb2 as pb
 
@@ -25,6 +26,7 @@ async def repository_model_load(
         ServiceError: there is no such model, its newest version can't be loaded, or the request brings a model along.
 
     """
+    at_most(MAX_PARAMETERS, request.parameters, "parameters")
     for name in request.parameters:
         if name == _UNSUPPORTED or name.startswith(_UNSUPPORTED_PREFIX):
             raise ServiceError(Reason.PARAMETER_UNSUPPORTED, parameter=name)

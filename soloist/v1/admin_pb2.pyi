@@ -245,7 +245,7 @@ class UpdateRolloutRequest(_message.Message):
     """The version that gets copies; 0 ends it."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionLabel]:
-        """Labels to set; version 0 removes one."""
+        """Labels to set, at most 100; version 0 removes one. A model can have as many in all."""
 
     def __init__(
         self,

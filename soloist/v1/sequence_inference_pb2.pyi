@@ -107,7 +107,7 @@ class PredictRequest(_message.Message):
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
-        """What the model reads beside the frames, without a batch axis; Signature.inputs tells which."""
+        """What the model reads beside the frames, without a batch axis; Signature.inputs tells which. At most 1024."""
 
     def __init__(
         self,
@@ -648,7 +648,7 @@ class CompareRequest(_message.Message):
     version: _builtins.int
     """Version of the model; 0 means the one that Predict would take, but for the canary's share."""
     seed: _builtins.int
-    """Seed of the mates."""
+    """Seed of the mates: any number."""
     version_label: _builtins.str
     """Label of the version, like "canary"; only without version."""
     @_builtins.property

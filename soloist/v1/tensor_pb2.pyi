@@ -98,7 +98,7 @@ class Tensor(_message.Message):
     """The elements, little-endian, row-major: product(shape) × element size bytes."""
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Size of every axis, outermost first. Empty for a scalar."""
+        """Size of every axis, outermost first, at most 32 of them. Empty for a scalar."""
 
     def __init__(
         self,

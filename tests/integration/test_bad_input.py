@@ -12,6 +12,7 @@ from tests.integration import (
     test_compare,
     test_drain,
     test_feedback,
+    test_long_runs,
     test_made_elsewhere,
     test_norm_skew,
     test_open_inference,
@@ -32,6 +33,8 @@ CASES = [
 # These need a server that is busy, silent or going away.
 PROVOKED_ELSEWHERE = {
     Reason.MODEL_LOADING: test_busy.test_a_model_that_is_still_being_loaded,
+    Reason.OVERLOADED: test_busy.test_what_cannot_be_answered_in_time_is_told_so_at_once,
+    Reason.RUN_TOO_LONG: test_long_runs.test_a_run_that_takes_too_long_is_ended_and_told,
     Reason.QUEUE_FULL: test_busy.test_a_full_queue_refuses_at_once,
     Reason.DEADLINE_EXCEEDED: test_busy.test_a_deadline_that_passes_in_the_queue,
     Reason.INTERNAL: test_busy.test_a_run_that_fails_tells_nothing_of_the_inside,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -54,6 +55,20 @@ def test_a_full_queue_ends_no_stream(gated: GatedServer, gated_asker: Asker) -> 
             assert chunk.result().outputs.tolist() == [3.0]
             assert [answer.result().frame_count for answer in waiting] == [2] * MAX_QUEUED
         assert stream.send([[3.0]]).outputs.tolist() == [6.0]
+
+
+def test_what_cannot_be_answered_in_time_is_told_so_at_once(gated: GatedServer, gated_asker: Asker) -> None:
+    with _occupied(gated, gated_asker):
+        time.sleep(0.5)  # so long do runs take, as far as the server knows
+    with ThreadPoolExecutor(1) as caller, _occupied(gated, gated_asker):
+        gated.await_arrivals(2)
+        waiting = caller.submit(gated_asker.predict, ones(2, 1), model="gated")
+        gated.await_arrivals(1)
+        with pytest.raises(SoloistError, match="allow more time") as caught:
+            gated_asker.predict(ones(2, 1), model="gated", timeout=0.4)
+        assert (caught.value.code.name, caught.value.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        gated.runner.gate.set()
+        assert waiting.result().frame_count == 2
 
 
 def test_a_deadline_that_passes_in_the_queue(gated: GatedServer, gated_asker: Asker) -> None:

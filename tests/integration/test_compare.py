@@ -88,6 +88,16 @@ def test_the_answer_alone_is_what_predict_says(client: Client) -> None:
     assert (alone.index, alone.label, alone.confidence) == (said.index, said.label, said.confidence)
 
 
+@pytest.mark.parametrize("seed", [-1, -(2**63), 2**63 - 1])
+def test_every_number_is_a_seed(client: Client, seed: int) -> None:
+    once, again = (
+        client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchMates(2)], seed=seed) for _ in range(2)
+    )
+    deviations = [each.models[1].outcomes[0].deviation for each in (once, again)]
+    assert deviations[0] is not None
+    assert deviations[0] == deviations[1]
+
+
 def test_the_seed_chooses_the_mates(client: Client) -> None:
     found = [
         client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchMates(2)], seed=seed).models[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 
 import numpy as np
@@ -39,6 +39,24 @@ def _half() -> pb.ModelInferRequest:
     return message
 
 
+def _shaped(*shape: int) -> pb.ModelInferRequest:
+    message = request(np.zeros(0, np.float32))
+    message.inputs[0].shape[:] = shape
+    return message
+
+
+def _parameters(parameters: MutableMapping[str, pb.InferParameter]) -> None:
+    for index in range(257):
+        parameters[str(index)].bool_param = True
+
+
+def _long(
+    field: str, change: Callable[[pb.ModelInferRequest], object], count: int
+) -> tuple[str, pb.ModelInferRequest, Reason, str, dict[str, object]]:
+    facts: dict[str, object] = {"field": field, "count": count, "max_count": count - 1}
+    return f"too-many-{field}", _with(request(), change), Reason.TOO_MANY_ENTRIES, _INVALID, facts
+
+
 _BIG = request(np.array([[[1, np.inf]]], np.float32))
 # Name, request, reason, code, facts.
 REQUESTS: list[tuple[str, pb.ModelInferRequest, Reason, str, dict[str, object]]] = [
@@ -52,6 +70,26 @@ REQUESTS: list[tuple[str, pb.ModelInferRequest, Reason, str, dict[str, object]]]
     ("no-batch-axis", request(ONES[0]), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"shape": "[3, 2]"}),
     ("a-number", request(np.float32(1)), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"shape": "[]"}),
     ("five-features", request(np.ones((1, 3, 5), "f4")), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"expected": _SHAPED}),
+    ("nothing-in-a-huge-shape", _shaped(1, 2**63 - 1, 0), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"input": "frames"}),
+    ("nothing-in-rows-without-end", _shaped(2**40, 1, 0), Reason.INPUT_SHAPE_MISMATCH, _INVALID, {"input": "frames"}),
+    ("33-axes", _shaped(*[1] * 33), Reason.TOO_MANY_ENTRIES, _INVALID, {"field": "inputs.shape", "count": 33}),
+    _long("inputs", lambda message: message.inputs.extend([pb.ModelInferRequest.InferInputTensor()] * 1024), 1025),
+    _long(
+        "outputs",
+        lambda message: message.outputs.extend([pb.ModelInferRequest.InferRequestedOutputTensor()] * 1025),
+        1025,
+    ),
+    _long("raw_input_contents", lambda message: message.raw_input_contents.extend([b""] * 1024), 1025),
+    _long("parameters", lambda message: _parameters(message.parameters), 257),
+    _long("inputs.parameters", lambda message: _parameters(message.inputs[0].parameters), 257),
+    _long("outputs.parameters", lambda message: _parameters(message.outputs.add(name="outputs").parameters), 257),
+    (
+        "version-of-20-digits",
+        request(version="9" * 20),
+        Reason.MODEL_VERSION_NOT_FOUND,
+        _MISSING,
+        {"version": "9" * 20},
+    ),
     ("no-rows", request(ONES[:0]), Reason.EMPTY_SEQUENCE, _INVALID, {}),
     ("no-frames", request(ONES[:, :0]), Reason.EMPTY_SEQUENCE, _INVALID, {}),
     ("33-rows", request(np.ones((33, 1, 2), "f4")), Reason.BATCH_TOO_LARGE, _INVALID, {"rows": 33, "max_rows": 32}),

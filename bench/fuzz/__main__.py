@@ -1,0 +1,108 @@
+"""`python -m bench.fuzz`: send a server of its own what no caller should, and see that it says so and lives on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bench.fuzz import script as scripts
+from bench.fuzz.run import Plan, Result, replay, run
+from bench.fuzz.script import KINDS, Kind
+from bench.server_process import ServerError
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--repository", type=_FOLDER, default="out/demo/repository", show_default=True, help="Models to serve, in a copy."
+)
+@click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Messages to send.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all inputs.")
+@click.option("--kinds", type=click.Choice(KINDS), multiple=True, default=KINDS, show_default=True, help="To send.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="That send.")
+@click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls of each at once.")
+@click.option("--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="What did harm.")
+@click.option(
+    "--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send one kept input."
+)
+def main(
+    repository: Path,
+    inputs: int,
+    seed: int,
+    kinds: tuple[str, ...],
+    processes: int,
+    concurrency: int,
+    out: Path,
+    file: Path | None,
+) -> None:
+    """Send hostile input to every method of a server, and count what comes of it.
+
+    Exit codes: 0 no input did harm, 1 one did, or the server suffered, 2 wrong usage.
+    """
+    console = Console()
+    try:
+        if file is not None:
+            raise SystemExit(_replay(file, repository, out, console))
+        plan = Plan(
+            repository=repository,
+            messages=inputs,
+            seed=seed,
+            kinds=cast("tuple[Kind, ...]", kinds),
+            processes=processes,
+            concurrency=concurrency,
+            out=out,
+        )
+        result = _watched(plan)
+    except (ServerError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    _print(result, console)
+    raise SystemExit(0 if result.is_sound else 1)
+
+
+def _replay(file: Path, repository: Path, out: Path, console: Console) -> int:
+    outcomes = replay(scripts.read(file), repository, out / "server.log")
+    for outcome in outcomes:
+        console.print(f"{outcome.code} {outcome.reason} {outcome.details}".strip(), markup=False)
+        if outcome.fault:
+            console.print(f"  {outcome.fault}", markup=False)
+    return 1 if any(outcome.fault for outcome in outcomes) else 0
+
+
+def _watched(plan: Plan) -> Result:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("inputs", total=plan.messages)
+
+        def tell(sent: int, harmful: int) -> None:
+            progress.update(task, completed=sent, description=f"inputs, {harmful} did harm" if harmful else "inputs")
+
+        return run(plan, tell)
+
+
+def _print(result: Result, console: Console) -> None:
+    table = Table("method", "code", "reason", "calls")
+    table.columns[-1].justify = "right"
+    for (path, code, reason), count in sorted(result.outcomes.items()):
+        table.add_row(path.lstrip("/"), code, reason, str(count))
+    console.print(table)
+    rate = result.messages / result.seconds
+    console.print(f"{result.messages} inputs in {result.seconds:.0f} s, {rate:.0f} a second")
+    console.print(f"memory of the server: {result.memory_before:.0f} MiB before, {result.memory_after:.0f} MiB after")
+    for sort, count in result.findings.counts.most_common():
+        _, outcome = result.findings.smallest[sort]
+        said = f"{count} inputs: {outcome.fault}: {outcome.code} {outcome.reason} {outcome.details[:300]!r}"
+        console.print(said, markup=False)
+        console.print(f"  the smallest is in {result.findings.file(sort)}", markup=False)
+    for fault in result.faults:
+        console.print(fault, markup=False)
+    console.print("no input did harm" if result.is_sound else "something did harm")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.fuzz")

@@ -1,0 +1,89 @@
+"""Every method of every service that a server publishes, read from the descriptors of its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from soloist.oip import grpc_service_pb2
+from soloist.v1 import admin_pb2, feedback_pb2, norm_skew_pb2, sequence_inference_pb2
+
+_MODULES = (
+    sequence_inference_pb2,
+    admin_pb2,
+    feedback_pb2,
+    norm_skew_pb2,
+    grpc_service_pb2,
+    health_pb2,
+    reflection_pb2,
+)
+# What a call costs the server decides how often it is made: loading is work of a second, a comparison of many runs.
+_WEIGHTS = {
+    "Predict": 12.0,
+    "ModelInfer": 16.0,
+    "Report": 4.0,
+    "GetModel": 2.0,
+    "Compare": 1.5,
+    "LoadModel": 0.05,
+    "UnloadModel": 0.05,
+    "RepositoryModelLoad": 0.05,
+    "RepositoryModelUnload": 0.05,
+    "UpdateRollout": 0.2,
+    "ListModels": 0.2,
+    "ModelStatistics": 0.2,
+    "GetAccuracy": 0.3,
+    "ListSampledSequences": 0.1,
+}
+CHANGES_MODELS = frozenset(
+    {"LoadModel", "UnloadModel", "UpdateRollout", "RepositoryModelLoad", "RepositoryModelUnload"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One method: its path on the wire, and the messages that it takes and gives."""
+
+    path: str
+    name: str
+    request: Descriptor
+    response: Descriptor
+    takes_stream: bool
+    gives_stream: bool
+
+    @property
+    def is_unary(self) -> bool:
+        """Tell whether it answers one message with one."""
+        return not (self.takes_stream or self.gives_stream)
+
+    @property
+    def weight(self) -> float:
+        """How often it is called, in proportion to others."""
+        return _WEIGHTS.get(self.name, 1.0)
+
+    def empty(self) -> Message:
+        """Make a request that says nothing."""
+        return GetMessageClass(self.request)()
+
+
+def all_methods() -> dict[str, Method]:
+    """Give every method by its path."""
+    files: Iterable[FileDescriptor] = (module.DESCRIPTOR for module in _MODULES)
+    found = (_method(each) for file in files for service in file.services_by_name.values() for each in service.methods)
+    return {method.path: method for method in found}
+
+
+def _method(told: MethodDescriptor) -> Method:
+    return Method(
+        path=f"/{told.containing_service.full_name}/{told.name}",
+        name=told.name,
+        request=told.input_type,
+        response=told.output_type,
+        takes_stream=bool(told.client_streaming),
+        gives_stream=bool(told.server_streaming),
+    )

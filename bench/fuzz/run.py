@@ -1,0 +1,163 @@
+"""One run: a server of its own, processes that send, and what came of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from bench.fuzz.findings import Findings
+from bench.fuzz.known import look
+from bench.fuzz.sending import Sender, connect
+from bench.fuzz.watch import faults_at_the_end, resident_mebibytes
+from bench.fuzz.worker import News, Task, work
+from bench.server_process import ServerProcess, serving
+
+if TYPE_CHECKING:
+    from bench.fuzz.outcome import Outcome
+    from bench.fuzz.script import Kind, Script
+
+_IDLE_SECONDS = 5
+_PATIENCE_SECONDS = 60.0
+# All that goes on behind calls goes on for every one of them.
+_SETTINGS = {
+    "live_check_ratio": "1",
+    "skew_probe_ratio": "1",
+    "skew_keep_sequences": "16",
+    "poll_seconds": "0",
+    "idle_seconds": str(_IDLE_SECONDS),
+    # A connection that is closed for pinging would fail calls that did nothing.
+    "min_ping_interval_seconds": "0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is sent, by how many processes, each with so many calls at once."""
+
+    repository: Path
+    messages: int
+    seed: int
+    kinds: Sequence[Kind]
+    processes: int
+    concurrency: int
+    out: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of a run; `faults` are the server's, beside the inputs in `findings`. Memory in MiB."""
+
+    messages: int
+    seconds: float
+    outcomes: Counter[tuple[str, str, str]]
+    findings: Findings
+    faults: Sequence[str]
+    memory_before: float
+    memory_after: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether no input did harm."""
+        return not (self.findings.counts or self.faults)
+
+
+@contextmanager
+def fuzzed_server(repository: Path, log: Path) -> Iterator[ServerProcess]:
+    """Serve a copy of a repository with everything on that a server can do beside answering. Raises ServerError."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "repository"
+        shutil.copytree(repository, copy)  # labels are changed, and kept there
+        settings = {**_SETTINGS, "prediction_log": f"{folder}/predictions.db"}
+        with serving(copy, settings, log=log) as server:
+            yield server
+
+
+def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
+    """Send all inputs; `on_progress` hears how many messages were sent, and how many inputs did harm.
+
+    Raises:
+        ServerError: the server didn't start.
+        ValueError: it has no models.
+
+    """
+    log = plan.out / "server.log"
+    with fuzzed_server(plan.repository, log) as server:
+        before = resident_mebibytes(server)
+        findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
+        began, sent, errors = time.monotonic(), 0, []
+        for news in _news(server.grpc, plan):
+            sent += news.messages
+            outcomes.update(news.outcomes)
+            for script, outcome in news.harmful:
+                findings.take(script, outcome)
+            errors += [f"a process that sends ended: {news.error}"] if news.error else []
+            on_progress(sent, findings.counts.total())
+        seconds = time.monotonic() - began
+        faults = errors + faults_at_the_end(server, log, patience_seconds=_PATIENCE_SECONDS)
+        after = resident_mebibytes(server)
+    return Result(
+        messages=sent,
+        seconds=seconds,
+        outcomes=outcomes,
+        findings=findings,
+        faults=faults,
+        memory_before=before,
+        memory_after=after,
+    )
+
+
+def replay(script: Script, repository: Path, log: Path) -> list[Outcome]:
+    """Send one input to a server of its own. Raises ServerError."""
+
+    async def send(target: str) -> list[Outcome]:
+        async with connect(target) as channel:
+            return await Sender(channel, lambda _path, _data: None).send(script)
+
+    with fuzzed_server(repository, log) as server:
+        return asyncio.run(send(server.grpc))
+
+
+def _news(target: str, plan: Plan) -> Iterator[News]:
+    known = look(target)
+    # gRPC can't be forked.
+    context = multiprocessing.get_context("spawn")
+    news = context.Queue()
+    processes = [
+        context.Process(
+            target=work,
+            args=(
+                Task(
+                    target=target,
+                    known=known,
+                    first=index,
+                    stride=plan.processes,
+                    messages=-(-plan.messages // plan.processes),
+                    seed=plan.seed,
+                    kinds=plan.kinds,
+                    concurrency=plan.concurrency,
+                ),
+                news,
+            ),
+            daemon=True,
+        )
+        for index in range(plan.processes)
+    ]
+    for process in processes:
+        process.start()
+    working = len(processes)
+    while working:
+        told: News = news.get()
+        working -= told.done
+        yield told
+    for process in processes:
+        process.join()

@@ -1,0 +1,62 @@
+"""A short run of `python -m bench.fuzz`: no input harms a server with models of our own and of others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench.fuzz.__main__ import main
+from bench.fuzz.methods import all_methods
+from bench.fuzz.run import Plan, run
+from bench.fuzz.script import KINDS, one_message, write
+from soloist.v1 import sequence_inference_pb2 as pb
+from tests.graphs import Sums
+from tests.guests import GUESTS, UNTOLD
+from tests.guests.untimed import CACHE, MIXED
+from tests.integration.asking import ones
+from tests.integration.test_brought_states import write_placed
+from tests.integration.test_entries import WIDE
+
+_INPUTS = 4000
+# Those that get an answer, so that what lies behind the first checks is reached too.
+_ANSWERED = ("Predict", "Stream", "Compare", "GetModel", "Report", "ReportStream", "ModelInfer", "ModelStreamInfer")
+
+
+@pytest.fixture(scope="module")
+def house(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fuzz") / "repository"
+    shutil.copytree(repository, folder)
+    for guest in (*GUESTS, CACHE, MIXED, WIDE):
+        if guest is not UNTOLD:
+            guest.write(folder)
+    write_placed(folder)
+    # The last by name may be unloaded.
+    for own in (Sums(name="letters", token_count=256), Sums(name="short", max_frames=8), Sums(name="z-spare")):
+        own.write(folder)
+    return folder
+
+
+def test_no_input_does_harm(house: Path, tmp_path: Path) -> None:
+    plan = Plan(
+        repository=house, messages=_INPUTS, seed=20, kinds=KINDS, processes=1, concurrency=16, out=tmp_path / "out"
+    )
+    result = run(plan, lambda _sent, _harmful: None)
+    assert result.faults == []
+    assert {sort: outcome for sort, (_, outcome) in result.findings.smallest.items()} == {}
+    assert result.messages >= _INPUTS
+    assert {path for path, _, _ in result.outcomes} == set(all_methods())
+    answered = {path.rpartition("/")[2] for path, code, _ in result.outcomes if code == "OK"}
+    assert set(_ANSWERED) <= answered
+
+
+def test_a_kept_input_is_sent_again(house: Path, tmp_path: Path) -> None:
+    request = pb.PredictRequest(model="letters", frames=ones(3))
+    kept = one_message("fields", "/soloist.v1.SequenceInference/Predict", request.SerializeToString())
+    write(tmp_path / "input.json", kept, {})
+    flags = ["--repository", str(house), "--out", str(tmp_path / "out"), "--replay", str(tmp_path / "input.json")]
+    found = CliRunner().invoke(main, flags)
+    assert found.exit_code == 0, found.output
+    assert "INVALID_ARGUMENT SHAPE_MISMATCH" in found.output.replace("\n", " ")
