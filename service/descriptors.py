@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
-
-try:
-    import resource
-except ImportError:  # not on this system
-    resource = None  # type: ignore[assignment]
 
 # For HTTP, the models' and the log's files, and what is opened for a moment.
 _RESERVED = 96
@@ -16,8 +12,6 @@ _MAX_CONNECTIONS = 2**31 - 1
 
 def raise_limit() -> int:
     """Raise the process's limit of open files to what it may be; returns it."""
-    if resource is None:
-        return _MAX_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

@@ -120,7 +120,7 @@ class _Handler(WSGIRequestHandler):
             self.requestline = self.request_version = self.command = ""
             self.send_error(414)
         elif self.parse_request():
-            handler = _Answering(self.rfile, self.wfile, sys.stderr, self.get_environ(), multithread=True)
+            handler: Any = _Answering(self.rfile, self.wfile, sys.stderr, self.get_environ())  # type: ignore[arg-type]
             handler.request_handler = self
             handler.run(self.server.get_app())  # type: ignore[attr-defined]  # a WSGIServer
 

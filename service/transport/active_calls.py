@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from service.errors import Reason, ServiceError
 
@@ -25,7 +26,7 @@ class ActiveCalls:
         return self._under_way
 
     @asynccontextmanager
-    async def admit(self, on_end: Callable[[Callable[[object], None]], None]) -> AsyncIterator[None]:
+    async def admit(self, on_end: Callable[[Callable[[Any], None]], None]) -> AsyncIterator[None]:
         """Hold one call: cut it off where it takes too long, and count it until its caller has been told.
 
         Args: `on_end` takes what is to be called when that is so.
@@ -51,7 +52,7 @@ class ActiveCalls:
         finally:
             self._scopes.discard(scope)
 
-    def _ended(self, _context: object) -> None:
+    def _ended(self, _context: Any) -> None:
         self._under_way -= 1
         if not self._under_way:
             self._idle.set()
