@@ -6,7 +6,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 UNIX = "unix:"
@@ -138,6 +138,13 @@ def refuse_taken(host: str) -> None:
         except OSError:
             return
     raise OSError(f"cannot listen on {host}: address already in use")
+
+
+def remove_socket(host: str) -> None:
+    """Remove what a Unix domain socket leaves in its folder; nothing where `host` is none."""
+    if is_unix(host):
+        with suppress(OSError):
+            Path(host.removeprefix(UNIX)).unlink()
 
 
 def _split(text: str) -> list[object]:

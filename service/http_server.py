@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from http import HTTPStatus
-from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from service.addresses import bind, cannot_listen, free_port, is_unix, resolve
+from service.addresses import cannot_listen, free_port, is_unix
+from service.http_listener import HttpListener
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,33 +19,6 @@ if TYPE_CHECKING:
 
 _PATHS = ("/metrics", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 _METHODS = "GET, HEAD"
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a request. None of them keeps the process alive."""
-
-    daemon_threads = True
-
-    def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
-        self.address_family, address = resolve(host, port)
-        super().__init__(address, _Handler)  # type: ignore[arg-type]  # of IPv6 it has four parts
-        self.set_app(app)
-
-    def server_bind(self) -> None:
-        """Bind without looking up the host's name, which can take seconds."""
-        bind(self.socket, self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "localhost", int(self.server_address[1])
-        self.setup_environ()
-
-
-class _Handler(WSGIRequestHandler):
-    """Writes no access log, and lets go of callers who say nothing."""
-
-    timeout = 5
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class calls it that
-        """Say nothing: scrapers and probes come every few seconds."""
 
 
 def make_app(metrics: WSGIApplication, why_not_ready: Callable[[], str]) -> WSGIApplication:
@@ -127,7 +99,7 @@ def serving_http(hosts: Sequence[str], port: int, app: WSGIApplication, failures
 @contextmanager
 def _serving(host: str, port: int, app: WSGIApplication, failures: Failures) -> Iterator[int]:
     try:
-        server = _Server(host, port, app)
+        server = HttpListener(host, port, app)
     except OSError as error:
         raise cannot_listen(host, port, error) from error
     with server:

@@ -4,14 +4,50 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import structlog
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from service.console_text import escape_values, escaped_traceback
+from service.log_sampling import LogSampling
+from service.log_writer import LogWriter
 from soloist.json_text import json_text
 
 
-def configure_logging(*, level: str, form: str) -> None:
+@dataclass(frozen=True)
+class LogLines:
+    """What decides about every line: whether it is one too many of its kind, and the way to stderr."""
+
+    sampling: LogSampling
+    writer: LogWriter
+
+    def flush(self, seconds: float) -> bool:
+        """Tell what was left out, and wait until all is written; False when that takes longer."""
+        self.sampling.tell(everything=True)
+        return self.writer.written_within(seconds)
+
+
+class LeftOut(Collector):
+    """The metric of lines that were not written; asked by the registry, on the thread of a scrape."""
+
+    def __init__(self, logs: LogLines) -> None:
+        self._logs = logs
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give the counts by why: one too many of its kind, or nobody took it."""
+        text = "Log lines that were not written, by why: repeated, or stderr took no more."
+        family = CounterMetricFamily("soloist_log_lines_left_out", text, labels=("why",))
+        family.add_metric(("repeated",), self._logs.sampling.left_out)
+        family.add_metric(("stuck",), self._logs.writer.left_out)
+        yield family
+
+
+def configure_logging(*, level: str, form: str) -> LogLines:
     """Set up logging for the whole process: ours (structlog) and that of libraries (logging) look the same.
 
     Args:
@@ -19,6 +55,7 @@ def configure_logging(*, level: str, form: str) -> None:
         form: "json", one object a line, or "console".
 
     """
+    sampling = LogSampling()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -26,28 +63,36 @@ def configure_logging(*, level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=json_text)]
+        # Without the values of variables: callers sent them.
+        [_tracebacks(), structlog.processors.JSONRenderer(serializer=json_text)]
         if form == "json"
         # rich tracebacks span pages; a log is no place for them
         else [
+            escape_values,
             structlog.dev.ConsoleRenderer(
-                exception_formatter=structlog.dev.plain_traceback, pad_event_to=0, colors=sys.stderr.isatty()
-            )
+                exception_formatter=escaped_traceback, pad_event_to=0, colors=sys.stderr.isatty()
+            ),
         ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogWriter(sys.stderr, tick=sampling.tell)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            sampling,
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    return LogLines(sampling, handler)
+
+
+def _tracebacks() -> Processor:
+    return structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))

@@ -6,14 +6,17 @@ import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from functools import partial
+from typing import NoReturn
 
+import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
-from service.addresses import at, is_unix
+from service.addresses import at, is_unix, remove_socket
 from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
 from service.background import Failures, start_threads
+from service.descriptors import max_connections, raise_limit
 from service.engine.cancel_scope import run_time_limited
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
@@ -25,7 +28,7 @@ from service.http_server import make_app, serving_http
 from service.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.live_check import live_check
 from service.loading import Loading
-from service.logging_setup import configure_logging
+from service.logging_setup import LeftOut, LogLines, configure_logging
 from service.metrics import Metrics
 from service.metrics_page import MetricsPage
 from service.oip.api import open_inference
@@ -37,6 +40,7 @@ from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
 from service.uses import Uses
 
+_log = structlog.get_logger("soloist.server")
 _FAILED = 1
 _WRONG_USAGE = 2
 
@@ -48,18 +52,17 @@ def main(flags: Mapping[str, object]) -> int:
     except SettingsError as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _WRONG_USAGE
-    configure_logging(level=settings.log_level, form=settings.log_format)
+    logs = configure_logging(level=settings.log_level, form=settings.log_format)
     try:
-        code = asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, logs))
     except (OSError, RepositoryError) as error:
         sys.stderr.write(f"soloist: {error}\n")
-        code = _FAILED
-    leave(code)
-    return code
+    return _FAILED
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
     model_folders(settings.repository)  # before anything is started
+    descriptors = raise_limit()
     further = (FEEDBACK,) if settings.prediction_log is not None else ()
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
@@ -69,21 +72,24 @@ async def _serve(settings: Settings) -> int:
     )
     metrics.workers.set(settings.workers)
     engine_name, comparison_name, loader_name = EXECUTORS
+    registry.register(LeftOut(logs))
     async with AsyncExitStack() as stack:
+        # What has to end well does so on a thread: calls that come too late are told so meanwhile.
+        ender, ending = stack.enter_context(_executor(1, "soloist-ender")), stack.enter_context(ExitStack())
         engine = stack.enter_context(_executor(settings.workers, engine_name))
         comparer = stack.enter_context(_executor(1, comparison_name))
         loader = stack.enter_context(_executor(settings.workers, loader_name))
-        stop = stack.enter_context(stop_signals())
+        stop = stack.enter_context(stop_signals(settings.drain_seconds, logs))
         stack.enter_context(run_time_limited(settings.max_run_seconds, failures))
-        check = stack.enter_context(
+        check = ending.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics, failures)
         )
         uses = Uses()
         loading = Loading(settings, loader, health, metrics, uses)
-        feedback = stack.enter_context(make_feedback(settings, metrics, failures))
-        skew = stack.enter_context(make_skew(settings, metrics, failures))
+        feedback = ending.enter_context(make_feedback(settings, metrics, failures))
+        skew = ending.enter_context(make_skew(settings, metrics, failures))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
-        shadows = stack.enter_context(make_shadows(settings, loading, metrics, failures, [*shadowed, skew.observe]))
+        shadows = ending.enter_context(make_shadows(settings, loading, metrics, failures, [*shadowed, skew.observe]))
         observers = [failures.guard("prediction-log", each) for each in answered]
         observers.append(failures.guard("skew", skew.observe))
         serving = make_serving(
@@ -105,6 +111,8 @@ async def _serve(settings: Settings) -> int:
             adapter.service(ADMIN, admin(loading.keeper)),
             adapter.service(NORM_SKEW, norm_skew(loading.repository, skew)),
         )
+        connections = max_connections(descriptors)
+        _log.info("open files", limit=descriptors, max_connections=connections)
         grpc_port = await stack.enter_async_context(
             serving_grpc(
                 settings.host,
@@ -113,6 +121,7 @@ async def _serve(settings: Settings) -> int:
                 health,
                 max_message_bytes=settings.max_message_bytes,
                 min_ping_interval_seconds=settings.min_ping_interval_seconds,
+                max_connections=max(1, connections // len(settings.host)),
             )
         )
         loaded = _load(loading, settings.host, grpc_port, http_port)
@@ -124,7 +133,14 @@ async def _serve(settings: Settings) -> int:
         for task in tasks:
             task.cancel()
         in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
-    return 0 if in_time else _FAILED
+        health.close()
+        if feedback is not None:
+            feedback.log.write_soon()  # before what else ends, which may take long
+        await asyncio.get_running_loop().run_in_executor(ender, ending.close)
+        for host in settings.host:
+            remove_socket(host)
+        _log.info("stopped")
+        leave(0 if in_time else _FAILED, logs)
 
 
 async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
@@ -138,8 +154,9 @@ async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_por
 def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
     told = [f"grpc={at(host, grpc_port)}" for host in hosts]
     told += [f"http={at(host, http_port)}" for host in hosts if not is_unix(host)]
-    sys.stdout.write(f"soloist: serving {' '.join(told)}\n")
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody reads
+        sys.stdout.write(f"soloist: serving {' '.join(told)}\n")
+        sys.stdout.flush()
 
 
 def _registry() -> CollectorRegistry:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from service.engine.beside import WHOLE, Position
 from service.errors import Reason, ServiceError
 from service.uses import Uses
+from soloist.v1.sequence_inference_pb2 import ChunkResult
 
 if TYPE_CHECKING:
     from service.engine.graph import States
     from service.engine.servable import Servable
     from service.metrics import Metrics
     from service.shadow import ShadowSequence
-    from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
+    from soloist.v1.sequence_inference_pb2 import Chunk
 
 _DIGEST_BYTES = 16
 # Of a session's id: so many hexadecimal digits make a number that an int32 holds.
@@ -29,11 +30,11 @@ _NUMBER_DIGITS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class _Answered:
-    """The last chunk that was answered, and its answer: it may be asked for again."""
+    """The last chunk that was answered, and its answer as bytes: it may be asked for again."""
 
     first_frame: int
     digest: bytes
-    result: ChunkResult
+    result: bytes
 
 
 class Session:
@@ -44,6 +45,7 @@ class Session:
         self.id = secrets.token_hex(16)
         self.servable = servable
         self.states: States = servable.runner.initial_states()
+        # With those of the last answer.
         self.state_bytes = servable.runner.state_bytes
         self._hold = hold
         self.frame_count = 0
@@ -76,7 +78,7 @@ class Session:
             raise ServiceError(Reason.CHUNK_OVERLAP, **facts)
         if _digest(chunk) != self._last.digest:
             raise ServiceError(Reason.CHUNK_CONFLICT, **facts)
-        return self._last.result
+        return ChunkResult.FromString(self._last.result)
 
     def carry(self, states: States, frame_count: int) -> None:
         """Go on from `states`, which are so many frames further.
@@ -85,17 +87,28 @@ class Session:
             ServiceError: SESSION_STATE_FULL, where states have grown; then the session is as it was.
 
         """
-        if self.servable.states_grow:
-            state_bytes = sum(int(state.nbytes) for state in states.values())
-            self._hold(state_bytes - self.state_bytes)
-            self.state_bytes = state_bytes
-        self.states = states
-        self.frame_count += frame_count
+        self._take(states, frame_count, None)
 
     def advance(self, chunk: Chunk, states: States, result: ChunkResult) -> None:
-        """Take in the answer to the next chunk."""
-        self.carry(states, result.frame_count)
-        self._last = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result)
+        """Take in the answer to the next chunk, and keep it for a repeat.
+
+        Raises:
+            ServiceError: SESSION_STATE_FULL; then the session is as it was.
+
+        """
+        kept = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result.SerializeToString())
+        self._take(states, result.frame_count, kept)
+
+    def _take(self, states: States, frame_count: int, last: _Answered | None) -> None:
+        servable = self.servable
+        grows = servable.states_grow
+        state_bytes = sum(int(each.nbytes) for each in states.values()) if grows else servable.runner.state_bytes
+        state_bytes += len(last.result) if last else 0
+        if state_bytes != self.state_bytes:
+            self._hold(state_bytes - self.state_bytes)
+            self.state_bytes = state_bytes
+        self.states, self._last = states, last
+        self.frame_count += frame_count
 
 
 class Sessions:
@@ -184,7 +197,8 @@ class Sessions:
 
     def _hold(self, servable: Servable, sessions: int, state_bytes: int) -> None:
         self._state_bytes += state_bytes
-        self._metrics.sessions_open.labels(servable.name).inc(sessions)
+        if sessions:
+            self._metrics.sessions_open.labels(servable.name).inc(sessions)
         self._metrics.session_state_bytes.labels(servable.name).inc(state_bytes)
 
 

@@ -79,6 +79,10 @@ class PredictionLog:
         self._thread.join()
         self._writer.close()
 
+    def write_soon(self) -> None:
+        """Write what waits as soon as possible, not at the next turn. May be called on any thread."""
+        self._wake.set()
+
     def answered(self, prediction: Prediction) -> None:
         """Keep an answer that a caller gets (service.prediction.Observer)."""
         self._put(prediction, is_shadow=False)

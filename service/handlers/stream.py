@@ -54,10 +54,11 @@ async def stream(
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
         idle_seconds = servable.idle_seconds(idle_seconds)
-        while (message := await _next(requests, idle_seconds)).WhichOneof("message") != "close":
-            result = await _answer(serving, call, session, _expect_chunk(message), opening.output_selection)
-            call.first_output_at = call.first_output_at or time.perf_counter()
-            yield StreamResponse(result=result)
+        selection = opening.output_selection
+        del opening
+        # No name here holds a chunk or its answer: a stream that waits keeps neither.
+        while (chunks := await _next_chunk(requests, idle_seconds)) is not None:
+            yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
     if session.frame_count:
         serving.metrics.sequence_frames.labels(call.model, call.version).observe(session.frame_count)
     yield StreamResponse(closed=Closed(frame_count=session.frame_count))
@@ -98,6 +99,7 @@ async def _answer(
         padded_frames=answer.padded_frames,
     )
     session.advance(chunk, answer.states, result)
+    call.first_output_at = call.first_output_at or time.perf_counter()
     serving.shadows.step(session.shadow, prediction)
     serving.tell(prediction)
     return result
@@ -111,6 +113,12 @@ async def _next(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> 
         raise ServiceError(Reason.STREAM_CUT) from None
     except TimeoutError:
         raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
+
+
+async def _next_chunk(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> list[Chunk] | None:
+    """Wait for the next chunk, alone in a list that it can be taken from; None when the caller closes the stream."""
+    message = await _next(requests, idle_seconds)
+    return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
 
 
 def _expect_open(message: StreamRequest) -> Open:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from service.errors import Reason, ServiceError
 
@@ -13,18 +14,22 @@ class ActiveCalls:
     """Admits calls until draining begins. Belongs to the event loop."""
 
     def __init__(self) -> None:
-        # One scope a call. It never expires by itself; `cut` makes it expire.
+        # One scope a call that is being answered. It never expires by itself; `cut` makes it expire.
         self._scopes: set[asyncio.Timeout] = set()
+        # Those whose answer or status may still be on its way, too.
+        self._under_way = 0
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     def __len__(self) -> int:
-        return len(self._scopes)
+        return self._under_way
 
     @asynccontextmanager
-    async def admit(self) -> AsyncIterator[None]:
-        """Hold one call.
+    async def admit(self, on_end: Callable[[Callable[[Any], None]], None]) -> AsyncIterator[None]:
+        """Hold one call: cut it off where it takes too long, and count it until its caller has been told.
+
+        Args: `on_end` takes what is to be called when that is so.
 
         Raises:
             ServiceError: SERVER_DRAINING, when the call comes too late or has been cut.
@@ -34,7 +39,9 @@ class ActiveCalls:
             raise ServiceError(Reason.SERVER_DRAINING)
         scope = asyncio.timeout(None)
         self._scopes.add(scope)
+        self._under_way += 1
         self._idle.clear()
+        on_end(self._ended)
         try:
             async with scope:
                 yield
@@ -44,8 +51,11 @@ class ActiveCalls:
             raise
         finally:
             self._scopes.discard(scope)
-            if not self._scopes:
-                self._idle.set()
+
+    def _ended(self, _context: Any) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
 
     def drain(self) -> None:
         """Admit no more calls."""

@@ -36,7 +36,7 @@ class Boundary:
         # Stands for any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
-            async with self._calls.admit():
+            async with self._calls.admit(context.add_done_callback):  # type: ignore[arg-type]  # its stub takes no method
                 yield call
             code = "OK"
         except ServiceError as error:

@@ -74,10 +74,13 @@ class GrpcAdapter:
                 aclosing(method.handler(call, requests)) as responses,
             ):
                 async for response in responses:
+                    raw = response.SerializeToString()
+                    del response  # while the caller doesn't read, or says nothing, one copy is held or none
                     try:
-                        await self._write(context, response.SerializeToString())
+                        await self._write(context, raw)
                     except ServiceError as error:
                         await responses.athrow(error)  # the handler ends for this reason, and counts it
+                    del raw
 
         return grpc.stream_stream_rpc_method_handler(answer)
 
@@ -103,8 +106,14 @@ class GrpcAdapter:
             raise ServiceError(Reason.STREAM_CUT) from error
 
     async def _requests(self, request: type[Request], context: Context) -> AsyncGenerator[Request]:
-        while (raw := await context.read()) is not grpc.aio.EOF:
-            yield self._parse(request, raw)
+        while (message := await self._read(request, context)) is not None:
+            held = [message]
+            del message
+            yield held.pop()  # who waits for the next keeps none
+
+    async def _read(self, request: type[Request], context: Context) -> Request | None:
+        raw = await context.read()
+        return None if raw is grpc.aio.EOF else self._parse(request, raw)
 
     def _parse(self, request: type[Request], raw: bytes) -> Request:
         if len(raw) > self._max_message_bytes:

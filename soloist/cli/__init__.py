@@ -17,5 +17,7 @@ def _is_server(arguments: list[str]) -> bool:
 
 if _is_server(sys.argv[1:]):
     # Before anything else is imported: process 1 of a container doesn't even hear a signal that it has no handler for.
-    for _number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(_number, _end)
+    for _number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        # What nohup and shells made ignored stays so.
+        if _number in (signal.SIGTERM, signal.SIGINT) or signal.getsignal(_number) is not signal.SIG_IGN:
+            signal.signal(_number, _end)

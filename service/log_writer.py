@@ -1,0 +1,116 @@
+"""Writes log lines on a thread of its own: a reader of stderr that has stopped, or gone, holds up nothing else."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_MAX_WAITING_BYTES = 4 * 2**20
+_AT_ONCE_BYTES = 64 * 2**10
+_TICK_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
+
+
+class LogWriter(logging.Handler):
+    """Takes lines as a handler of `logging`. What has no room, or can't be written, is left out and counted."""
+
+    def __init__(
+        self, stream: TextIO, *, max_waiting_bytes: int = _MAX_WAITING_BYTES, tick: Callable[[], None] = lambda: None
+    ) -> None:
+        """Args: `tick` is called every second, on the writing thread."""
+        super().__init__()
+        self.left_out = 0
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._descriptor = _descriptor(stream)
+        self._max_waiting_bytes = max_waiting_bytes
+        self._tick = tick
+        self._lines: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._work, name="soloist-log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand over one line; never waits."""
+        try:
+            # The encoding may be ASCII (locale C), and callers may send what is no Unicode.
+            line = f"{self.format(record)}\n".encode(self._encoding, "backslashreplace")
+        except Exception:  # of a value that can't be shown; the others can
+            self.left_out += 1
+            return
+        with self._changed:
+            if self._waiting_bytes + len(line) > self._max_waiting_bytes:
+                self.left_out += 1
+                return
+            self._lines.append(line)
+            self._waiting_bytes += len(line)
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until all is written, a second at most."""
+        self.written_within(_CLOSE_SECONDS)
+
+    def written_within(self, seconds: float) -> bool:
+        """Wait until all is written; False when that takes longer."""
+        if not self._changed.acquire(timeout=seconds):
+            return False
+        try:
+            return self._changed.wait_for(lambda: not self._waiting_bytes, seconds)
+        finally:
+            self._changed.release()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._lines, _TICK_SECONDS)
+                some = self._take()
+            if some:
+                self._put(b"".join(some), len(some))
+            self._tick()
+
+    def _take(self) -> list[bytes]:
+        some: list[bytes] = []
+        size = 0
+        while self._lines and size < _AT_ONCE_BYTES:
+            some.append(self._lines.popleft())
+            size += len(some[-1])
+        return some
+
+    def _put(self, text: bytes, lines: int) -> None:
+        try:
+            if self._descriptor is None:
+                self._stream.write(text.decode(self._encoding, "replace"))
+                self._stream.flush()
+            else:
+                _write(self._descriptor, text)
+        except (OSError, ValueError):  # nobody reads, the terminal has gone, the disk is full
+            self.left_out += lines
+        with self._changed:
+            self._waiting_bytes -= len(text)
+            self._changed.notify_all()
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        return None
+
+
+def _write(descriptor: int, text: bytes) -> None:
+    # Not through the stream: while it waits it holds a lock that whoever else writes to stderr wants.
+    rest = memoryview(text)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # another program has made the pipe so
+            select.select([], [descriptor], [], _TICK_SECONDS)
