@@ -17,6 +17,8 @@ from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
 from service.skew.watch import SkewPolicy, SkewWatch
 from service.statistics import Statistics
+from service.transport.admission import CallLimits
+from service.transport.grpc_server import ConnectionLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,30 @@ if TYPE_CHECKING:
     from service.prediction import Observer
     from service.settings import Settings
     from service.uses import Uses
+
+
+def call_limits(settings: Settings) -> CallLimits:
+    """Return what callers may take of the server."""
+    return CallLimits(
+        max_message_bytes=settings.max_message_bytes,
+        idle_seconds=settings.idle_seconds,
+        max_calls=settings.max_concurrent_calls,
+        max_bytes=settings.max_inflight_bytes,
+        max_connection_bytes=settings.max_connection_inflight_bytes,
+    )
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """Return what a connection may do, and how long it may do nothing."""
+    return ConnectionLimits(
+        max_message_bytes=settings.max_message_bytes,
+        min_ping_interval_seconds=settings.min_ping_interval_seconds,
+        keepalive_seconds=settings.keepalive_seconds,
+        keepalive_timeout_seconds=settings.keepalive_timeout_seconds,
+        connection_idle_seconds=settings.connection_idle_seconds,
+        handshake_seconds=settings.handshake_seconds,
+        max_connections=settings.max_connections,
+    )
 
 
 def make_serving(

@@ -33,6 +33,9 @@ CATALOGUE_APIS = (
     "CudaSharedMemoryUnregister",
     "TraceSetting",
     "LogSettings",
+    "Check",
+    "Watch",
+    "ServerReflectionInfo",
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
 CHECK_OUTCOMES = ("equal", "different", "dropped", "failed")

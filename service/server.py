@@ -11,7 +11,15 @@ from contextlib import AsyncExitStack, contextmanager
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.addresses import at, is_unix
-from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
+from service.assembly import (
+    call_limits,
+    connection_limits,
+    make_feedback,
+    make_parts,
+    make_serving,
+    make_shadows,
+    make_skew,
+)
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
@@ -31,8 +39,10 @@ from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.transport.health_methods import HEALTH, REFLECTION, health_methods, reflection_methods
 from service.uses import Uses
 
+_PUBLISHED = (API, OPEN_INFERENCE, FEEDBACK, ADMIN, NORM_SKEW, HEALTH, REFLECTION)
 _FAILED = 1
 _WRONG_USAGE = 2
 
@@ -80,9 +90,7 @@ async def _serve(settings: Settings) -> int:
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
-        adapter = GrpcAdapter(
-            Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes, idle_seconds=settings.idle_seconds
-        )
+        adapter = GrpcAdapter(Boundary(calls, metrics), call_limits(settings))
         parts = make_parts(settings, serving, loading, health)
         services = (
             adapter.service(API, sequence_inference(serving)),
@@ -90,6 +98,8 @@ async def _serve(settings: Settings) -> int:
             adapter.service(FEEDBACK, feedback_methods(feedback, loading.repository)),
             adapter.service(ADMIN, admin(loading.keeper)),
             adapter.service(NORM_SKEW, norm_skew(loading.repository, skew)),
+            adapter.service(HEALTH, health_methods(health)),
+            adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
         )
         grpc_port = await stack.enter_async_context(
             serving_grpc(
@@ -97,8 +107,7 @@ async def _serve(settings: Settings) -> int:
                 settings.grpc_port,
                 services,
                 health,
-                max_message_bytes=settings.max_message_bytes,
-                min_ping_interval_seconds=settings.min_ping_interval_seconds,
+                connection_limits(settings),
             )
         )
         tasks = [asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 # A transport's timer and ours read different clocks: a call that ends this close to its deadline is ended by it.
@@ -25,6 +25,8 @@ class Call:
     deadline: float | None = None
     # True once the caller is gone or has been sent away.
     cancelled: bool = False
+    # Gives back the memory that a message takes, where a handler reads the next one before it is done with this.
+    done_with: Callable[[object], None] = lambda _: None
 
     model: str = ""
     version: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import grpc
@@ -28,15 +28,20 @@ class Boundary:
         self._metrics = metrics
 
     @asynccontextmanager
-    async def around(self, api: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Call]:
-        """Surround one call to the method `api`; whatever is raised inside is answered, counted once and logged."""
+    async def around(
+        self, api: str, context: grpc.aio.ServicerContext[Any, Any], *, in_drain: bool = False
+    ) -> AsyncIterator[Call]:
+        """Surround one call to the method `api`; whatever is raised inside is answered, counted once and logged.
+
+        `in_drain`: it is answered while the server drains, which doesn't wait for its end.
+        """
         call = _describe(api, context)
         started = time.perf_counter()
         failure: ServiceError | None = None
         # Stands for any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
-            async with self._calls.admit():
+            async with nullcontext() if in_drain else self._calls.admit():
                 yield call
             code = "OK"
         except ServiceError as error:

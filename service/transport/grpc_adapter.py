@@ -1,10 +1,10 @@
-"""Puts handlers on grpc.aio: bytes to messages and back, streams closed explicitly, sizes checked before parsing."""
+"""Puts handlers on grpc.aio: bytes to messages and back, each read and write bounded in time, sizes before parsing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 import grpc
@@ -12,24 +12,30 @@ from google.protobuf.message import DecodeError, Message
 
 from service.errors import Reason, ServiceError
 from service.handlers.api import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
+from service.handlers.call import Call
+from service.transport import wire
+from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
 from service.transport.boundary import Boundary
 
 Request = TypeVar("Request", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
+
+# An answer of so many bytes goes out at once, whether or not its caller reads.
+_AT_ONCE_BYTES = 2**16
 
 
 class GrpcAdapter:
     """Builds grpc.aio method handlers.
 
     They take raw bytes: a message that is too large is refused before it is parsed, and one that can't be parsed gets
-    an error of ours instead of grpc.aio's.
+    an error of ours instead of grpc.aio's. All of them read their messages themselves, also those of one message,
+    which grpc.aio would else wait for without end, and before anything of ours could refuse the call.
     """
 
-    def __init__(self, boundary: Boundary, *, max_message_bytes: int, idle_seconds: float) -> None:
-        """Args: `idle_seconds` bounds how long an answer of a stream waits for its caller to take it."""
+    def __init__(self, boundary: Boundary, limits: CallLimits) -> None:
         self._boundary = boundary
-        self._max_message_bytes = max_message_bytes
-        self._idle_seconds = idle_seconds
+        self._limits = limits
+        self._admission = Admission(limits)
 
     def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name."""
@@ -47,19 +53,21 @@ class GrpcAdapter:
                 return self._stream(method)
 
     def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def answer(raw: bytes, context: Context) -> bytes:
+        async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
             told = b""
-            async with self._boundary.around(method.name, context) as call:
-                told = (await method.handler(call, self._parse(method.request, raw))).SerializeToString()
-            return told  # noqa: RET504  # the boundary may have aborted the call; then this is never sent
+            async with self._admitted(method, context) as (call, held):
+                request = await self._one(method.request, context, held)
+                told = (await method.handler(call, request)).SerializeToString()
+                self._see_off(context, told)
+            return told  # the boundary may have aborted the call; then this is never sent
 
-        return grpc.unary_unary_rpc_method_handler(answer)
+        return grpc.stream_unary_rpc_method_handler(answer)
 
     def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
             async with (
-                self._boundary.around(method.name, context) as call,
-                aclosing(self._requests(method.request, context)) as requests,
+                self._admitted(method, context) as (call, held),
+                aclosing(self._requests(method.request, context, held, self._limits.idle_seconds)) as requests,
             ):
                 return (await method.handler(call, requests)).SerializeToString()
             raise AssertionError  # the boundary has aborted the call
@@ -67,51 +75,116 @@ class GrpcAdapter:
         return grpc.stream_unary_rpc_method_handler(answer)
 
     def _stream(self, method: StreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+        idle_seconds = None if method.bounds_silence else self._limits.idle_seconds
+        side_by_side = method.side_by_side
+
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
             async with (
-                self._boundary.around(method.name, context) as call,
-                aclosing(self._requests(method.request, context)) as requests,
+                self._admitted(method, context) as (call, held),
+                aclosing(
+                    self._requests(method.request, context, held, idle_seconds, side_by_side=side_by_side)
+                ) as requests,
                 aclosing(method.handler(call, requests)) as responses,
             ):
                 async for response in responses:
                     try:
-                        await self._write(context, response.SerializeToString())
+                        await self._write(context, response.SerializeToString(), held)
                     except ServiceError as error:
                         await responses.athrow(error)  # the handler ends for this reason, and counts it
 
         return grpc.stream_stream_rpc_method_handler(answer)
 
     def _server_stream(self, method: ServerStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def answer(raw: bytes, context: Context) -> None:
-            async with (
-                self._boundary.around(method.name, context) as call,
-                aclosing(method.handler(call, self._parse(method.request, raw))) as responses,
-            ):
-                async for response in responses:
-                    await self._write(context, response.SerializeToString())
+        async def answer(_: AsyncIterator[bytes], context: Context) -> None:
+            async with self._admitted(method, context) as (call, held):
+                request = await self._one(method.request, context, held)
+                async with aclosing(method.handler(call, request)) as responses:
+                    async for response in responses:
+                        await self._write(context, response.SerializeToString(), held)
 
-        return grpc.unary_stream_rpc_method_handler(answer)
+        return grpc.stream_stream_rpc_method_handler(answer)
 
-    async def _write(self, context: Context, raw: bytes) -> None:
-        # Waits while the caller's window is full: for ever, if it never reads.
+    @asynccontextmanager
+    async def _admitted(self, method: Method, context: Context) -> AsyncIterator[tuple[Call, Held]]:
+        """Surround one call, within the bounds on all of them; what it holds is given back in the end."""
+        async with self._boundary.around(method.name, context, in_drain=method.in_drain) as call:
+            with self._admission.call():
+                held = Held(self._admission, call.peer)
+                call.done_with = held.free
+                try:
+                    yield call, held
+                finally:
+                    held.free_all()
+
+    async def _one(self, request: type[Request], context: Context, held: Held) -> Request:
+        raw = await self._read(context, self._limits.idle_seconds)
+        if raw is None:
+            raise ServiceError(Reason.MESSAGE_MISSING)
+        return self._parse(request, raw, held)
+
+    async def _requests(
+        self,
+        request: type[Request],
+        context: Context,
+        held: Held,
+        idle_seconds: float | None,
+        *,
+        side_by_side: bool = False,
+    ) -> AsyncGenerator[Request]:
+        while (raw := await self._read(context, idle_seconds)) is not None:
+            message = self._parse(request, raw, held)
+            del raw  # else it would stay until the next one
+            yield message
+            if not side_by_side:
+                held.free(message)
+
+    async def _read(self, context: Context, idle_seconds: float | None) -> bytes | None:
         try:
-            async with asyncio.timeout(self._idle_seconds):
+            async with asyncio.timeout(idle_seconds):
+                raw = await context.read()
+        except TimeoutError:
+            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
+        return None if raw is grpc.aio.EOF else raw
+
+    async def _write(self, context: Context, raw: bytes, held: Held) -> None:
+        # Waits while the caller's window is full: for ever, if it never reads.
+        held.hold(raw, len(raw))
+        try:
+            async with asyncio.timeout(self._limits.idle_seconds):
                 await context.write(raw)
         except TimeoutError:
-            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._idle_seconds) from None
+            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._limits.idle_seconds) from None
         except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
             raise ServiceError(Reason.STREAM_CUT) from error
+        finally:
+            held.free(raw)
 
-    async def _requests(self, request: type[Request], context: Context) -> AsyncGenerator[Request]:
-        while (raw := await context.read()) is not grpc.aio.EOF:
-            yield self._parse(request, raw)
+    def _see_off(self, context: Context, raw: bytes) -> None:
+        """Bound how long the one answer of a call waits for its caller, which is after our part of the call is over."""
+        if len(raw) <= _AT_ONCE_BYTES:
+            return
+        waiting, task = Held(self._admission, context.peer()), asyncio.current_task()
+        waiting.hold(raw, len(raw))
+        loop = asyncio.get_running_loop()
+        timer = None if task is None else loop.call_later(self._limits.idle_seconds, task.cancel)
 
-    def _parse(self, request: type[Request], raw: bytes) -> Request:
-        if len(raw) > self._max_message_bytes:
+        def gone(_: Context) -> None:
+            waiting.free_all()
+            if timer is not None:
+                timer.cancel()
+
+        context.add_done_callback(gone)
+
+    def _parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
+        limits = self._limits
+        if len(raw) > limits.max_message_bytes:
             raise ServiceError(
-                Reason.MESSAGE_TOO_LARGE, message_bytes=len(raw), max_message_bytes=self._max_message_bytes
+                Reason.MESSAGE_TOO_LARGE, message_bytes=len(raw), max_message_bytes=limits.max_message_bytes
             )
+        wire.check(raw, request.DESCRIPTOR)
         try:
-            return request.FromString(raw)
+            message = request.FromString(raw)
         except DecodeError as error:
             raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
+        held.hold(message, MESSAGE_FACTOR * len(raw))
+        return message

@@ -1,0 +1,105 @@
+"""How many calls may be under way, and how many bytes their messages may take, of one connection and of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.errors import Reason, ServiceError
+
+# What a message takes from when it is read until its call ends, by its size: its bytes, the fields parsed from them,
+# and the arrays made of those.
+MESSAGE_FACTOR = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallLimits:
+    """What callers may take of the server, whatever they send."""
+
+    max_message_bytes: int
+    idle_seconds: float
+    max_calls: int = 12_000
+    max_bytes: int = 2**29
+    max_connection_bytes: int = 2**28
+
+
+class Admission:
+    """Counts calls and bytes, and refuses at once what goes beyond. Belongs to the event loop."""
+
+    def __init__(self, limits: CallLimits) -> None:
+        self._limits = limits
+        self._calls = 0
+        self._bytes = 0
+        self._by_connection: dict[str, int] = {}
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Hold a place for one call.
+
+        Raises:
+            ServiceError: TOO_MANY_CALLS.
+
+        """
+        if self._calls >= self._limits.max_calls:
+            raise ServiceError(Reason.TOO_MANY_CALLS, calls=self._calls, max_calls=self._limits.max_calls)
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+
+    def take(self, connection: str, size: int) -> None:
+        """Take so many bytes until they are given back.
+
+        Raises:
+            ServiceError: MEMORY_FULL.
+
+        """
+        limits = self._limits
+        if self._bytes + size > limits.max_bytes:
+            raise ServiceError(Reason.MEMORY_FULL, scope="all calls", held=self._bytes, max_bytes=limits.max_bytes)
+        held = self._by_connection.get(connection, 0)
+        if held + size > limits.max_connection_bytes:
+            raise ServiceError(
+                Reason.MEMORY_FULL, scope="its connection", held=held, max_bytes=limits.max_connection_bytes
+            )
+        self._bytes += size
+        self._by_connection[connection] = held + size
+
+    def give_back(self, connection: str, size: int) -> None:
+        """Give back what was taken."""
+        self._bytes -= size
+        left = self._by_connection.pop(connection) - size
+        if left:
+            self._by_connection[connection] = left
+
+
+class Held:
+    """What one call has taken: freed in part, and in the end all of it."""
+
+    def __init__(self, admission: Admission, connection: str) -> None:
+        self._admission = admission
+        self._connection = connection
+        self._sizes: dict[int, int] = {}
+
+    def hold(self, owner: object, size: int) -> None:
+        """Take bytes on behalf of an object that stays alive until they are freed.
+
+        Raises:
+            ServiceError: MEMORY_FULL.
+
+        """
+        self._admission.take(self._connection, size)
+        self._sizes[id(owner)] = self._sizes.get(id(owner), 0) + size
+
+    def free(self, owner: object) -> None:
+        """Give back what an object holds, if anything."""
+        if size := self._sizes.pop(id(owner), 0):
+            self._admission.give_back(self._connection, size)
+
+    def free_all(self) -> None:
+        """Give back everything."""
+        for size in self._sizes.values():
+            self._admission.give_back(self._connection, size)
+        self._sizes.clear()
