@@ -63,6 +63,7 @@ def make_serving(
     uses: Uses,
     engine: Executor,
     comparer: Executor,
+    decoder: Executor,
     check: LiveCheck,
     shadows: Shadows,
     metrics: Metrics,
@@ -87,6 +88,7 @@ def make_serving(
         shadows=shadows,
         metrics=metrics,
         statistics=statistics,
+        decoder=decoder,
         limits=InputLimits(
             max_frames=settings.max_frames,
             max_chunk_frames=settings.max_chunk_frames,

@@ -132,7 +132,7 @@ class Reason(Enum):
     )
     MEMORY_FULL = (
         "RESOURCE_EXHAUSTED",
-        "the messages of {scope} take {held} bytes already, the limit is {max_bytes}",
+        "the messages under way of {scope} would take {bytes} bytes, the limit is {max_bytes}",
         "try again with backoff, send fewer or smaller messages at once, or let the operator raise the limit",
     )
     NAME_TOO_LONG = (

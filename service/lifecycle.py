@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("soloist.server")
 # How the names of threads begin on which models are loaded and run.
-EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-loader")
+EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-loader", "soloist-decoder")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A cut call has to send its status; a run under way can't be interrupted, and nobody waits for it.
 _CUT_SECONDS = 1.0

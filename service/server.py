@@ -20,6 +20,7 @@ from service.assembly import (
     make_shadows,
     make_skew,
 )
+from service.event_loop import watch_event_loop
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
@@ -70,11 +71,12 @@ async def _serve(settings: Settings) -> int:
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
     metrics.workers.set(settings.workers)
-    engine_name, comparison_name, loader_name = EXECUTORS
+    engine_name, comparison_name, loader_name, decoder_name = EXECUTORS
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(_executor(settings.workers, engine_name))
         comparer = stack.enter_context(_executor(1, comparison_name))
         loader = stack.enter_context(_executor(settings.workers, loader_name))
+        decoder = stack.enter_context(_executor(1, decoder_name))
         stop = stack.enter_context(stop_signals())
         check = stack.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
@@ -86,7 +88,7 @@ async def _serve(settings: Settings) -> int:
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
         shadows = stack.enter_context(make_shadows(settings, loading, metrics, [*shadowed, skew.observe]))
         observers = [*answered, skew.observe]
-        serving = make_serving(settings, loading, uses, engine, comparer, check, shadows, metrics, observers)
+        serving = make_serving(settings, loading, uses, engine, comparer, decoder, check, shadows, metrics, observers)
         loading.on_gone = serving.batcher.forget
         app = make_app(registry, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app))
@@ -110,7 +112,11 @@ async def _serve(settings: Settings) -> int:
                 connection_limits(settings),
             )
         )
-        tasks = [asyncio.create_task(_load(loading, settings.host, grpc_port, http_port))]
+        tasks = [
+            asyncio.create_task(_load(loading, settings.host, grpc_port, http_port)),
+            asyncio.create_task(watch_event_loop(metrics.event_loop_lag.observe)),
+            asyncio.create_task(adapter.arrivals.watch()),
+        ]
         if feedback is not None:
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
             tasks.append(asyncio.create_task(feedback.accuracy.follow()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,20 @@ class Admission:
         finally:
             self._calls -= 1
 
+    def require_room(self, connection: str, size: int, *, of_all: int | None = None) -> None:
+        """Refuse so many bytes more of a connection; `of_all` are those of all connections together, if they are more.
+
+        Raises:
+            ServiceError: MEMORY_FULL.
+
+        """
+        held, most = self._by_connection.get(connection, 0) + size, self._limits.max_connection_bytes
+        if held > most:
+            raise ServiceError(Reason.MEMORY_FULL, scope="the connection", bytes=held, max_bytes=most)
+        held, most = self._bytes + (size if of_all is None else of_all), self._limits.max_bytes
+        if held > most:
+            raise ServiceError(Reason.MEMORY_FULL, scope="the server", bytes=held, max_bytes=most)
+
     def take(self, connection: str, size: int) -> None:
         """Take so many bytes until they are given back.
 
@@ -56,16 +71,9 @@ class Admission:
             ServiceError: MEMORY_FULL.
 
         """
-        limits = self._limits
-        if self._bytes + size > limits.max_bytes:
-            raise ServiceError(Reason.MEMORY_FULL, scope="all calls", held=self._bytes, max_bytes=limits.max_bytes)
-        held = self._by_connection.get(connection, 0)
-        if held + size > limits.max_connection_bytes:
-            raise ServiceError(
-                Reason.MEMORY_FULL, scope="its connection", held=held, max_bytes=limits.max_connection_bytes
-            )
+        self.require_room(connection, size)
         self._bytes += size
-        self._by_connection[connection] = held + size
+        self._by_connection[connection] = self._by_connection.get(connection, 0) + size
 
     def give_back(self, connection: str, size: int) -> None:
         """Give back what was taken."""
@@ -80,8 +88,16 @@ class Held:
 
     def __init__(self, admission: Admission, connection: str) -> None:
         self._admission = admission
-        self._connection = connection
+        self.connection = connection
         self._sizes: dict[int, int] = {}
+        self._total = 0
+        self._freed = asyncio.Event()
+
+    async def lighter_than(self, size: int) -> None:
+        """Wait until the call holds less than so many bytes."""
+        while self._total >= size:
+            self._freed.clear()
+            await self._freed.wait()
 
     def hold(self, owner: object, size: int) -> None:
         """Take bytes on behalf of an object that stays alive until they are freed.
@@ -90,16 +106,20 @@ class Held:
             ServiceError: MEMORY_FULL.
 
         """
-        self._admission.take(self._connection, size)
+        self._admission.take(self.connection, size)
         self._sizes[id(owner)] = self._sizes.get(id(owner), 0) + size
+        self._total += size
 
     def free(self, owner: object) -> None:
         """Give back what an object holds, if anything."""
         if size := self._sizes.pop(id(owner), 0):
-            self._admission.give_back(self._connection, size)
+            self._admission.give_back(self.connection, size)
+            self._total -= size
+            self._freed.set()
 
     def free_all(self) -> None:
         """Give back everything."""
-        for size in self._sizes.values():
-            self._admission.give_back(self._connection, size)
+        if self._total:
+            self._admission.give_back(self.connection, self._total)
+        self._total = 0
         self._sizes.clear()

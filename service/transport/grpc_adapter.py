@@ -15,6 +15,7 @@ from service.handlers.api import ClientStreamMethod, Method, ServerStreamMethod,
 from service.handlers.call import Call
 from service.transport import wire
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
+from service.transport.arrivals import Arrivals, handed_over
 from service.transport.boundary import Boundary
 
 Request = TypeVar("Request", bound=Message)
@@ -22,6 +23,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 # An answer of so many bytes goes out at once, whether or not its caller reads.
 _AT_ONCE_BYTES = 2**16
+_STREAM_SHARE = 4
 
 
 class GrpcAdapter:
@@ -36,6 +38,7 @@ class GrpcAdapter:
         self._boundary = boundary
         self._limits = limits
         self._admission = Admission(limits)
+        self.arrivals = Arrivals(self._admission)
 
     def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name."""
@@ -110,14 +113,14 @@ class GrpcAdapter:
         async with self._boundary.around(method.name, context, in_drain=method.in_drain) as call:
             with self._admission.call():
                 held = Held(self._admission, call.peer)
-                call.done_with = held.free
+                call.hold, call.done_with = held.hold, held.free
                 try:
                     yield call, held
                 finally:
                     held.free_all()
 
     async def _one(self, request: type[Request], context: Context, held: Held) -> Request:
-        raw = await self._read(context, self._limits.idle_seconds)
+        raw = await self._read(context, held.connection, self._limits.idle_seconds)
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
         return self._parse(request, raw, held)
@@ -131,20 +134,28 @@ class GrpcAdapter:
         *,
         side_by_side: bool = False,
     ) -> AsyncGenerator[Request]:
-        while (raw := await self._read(context, idle_seconds)) is not None:
+        # Who sends more side by side waits for answers, and keeps some of the connection's share for other calls.
+        stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
+        while (raw := await self._read(context, held.connection, idle_seconds)) is not None:
             message = self._parse(request, raw, held)
             del raw  # else it would stay until the next one
             yield message
             if not side_by_side:
                 held.free(message)
+            del message
+            await held.lighter_than(stream_bytes)
 
-    async def _read(self, context: Context, idle_seconds: float | None) -> bytes | None:
+    async def _read(self, context: Context, peer: str, idle_seconds: float | None) -> bytes | None:
         try:
-            async with asyncio.timeout(idle_seconds):
-                raw = await context.read()
+            with self.arrivals.reading(peer, scope := asyncio.timeout(idle_seconds)) as connection:
+                async with scope:
+                    raw: bytes = await context.read()
+                if raw is grpc.aio.EOF:
+                    return None
+                handed_over(connection, len(raw))
+                return raw
         except TimeoutError:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
-        return None if raw is grpc.aio.EOF else raw
 
     async def _write(self, context: Context, raw: bytes, held: Held) -> None:
         # Waits while the caller's window is full: for ever, if it never reads.
@@ -168,12 +179,12 @@ class GrpcAdapter:
         loop = asyncio.get_running_loop()
         timer = None if task is None else loop.call_later(self._limits.idle_seconds, task.cancel)
 
-        def gone(_: Context) -> None:
+        def gone(_: object) -> None:
             waiting.free_all()
             if timer is not None:
                 timer.cancel()
 
-        context.add_done_callback(gone)
+        context.add_done_callback(gone)  # type: ignore[arg-type]  # the stubs have a class where any function will do
 
     def _parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
         limits = self._limits
@@ -181,7 +192,7 @@ class GrpcAdapter:
             raise ServiceError(
                 Reason.MESSAGE_TOO_LARGE, message_bytes=len(raw), max_message_bytes=limits.max_message_bytes
             )
-        wire.check(raw, request.DESCRIPTOR)
+        wire.check(raw, request)
         try:
             message = request.FromString(raw)
         except DecodeError as error:

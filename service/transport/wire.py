@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -16,6 +16,7 @@ from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
 
 # Of every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
 MAX_NAME_BYTES = 256
@@ -59,8 +60,8 @@ class _Left:
     element_bytes: int = MAX_ELEMENT_BYTES
 
 
-def check(raw: bytes, descriptor: Descriptor) -> None:
-    """Look through a message of one type. What can't be read is left to the parser.
+def check(raw: bytes, kind: type[Message]) -> None:
+    """Look through the bytes of one kind of message. What can't be read is left to the parser.
 
     Raises:
         ServiceError: NAME_TOO_LONG or TOO_MANY_FIELDS.
@@ -69,7 +70,7 @@ def check(raw: bytes, descriptor: Descriptor) -> None:
     if len(raw) <= MAX_NAME_BYTES:
         return
     try:
-        _walk(raw, 0, len(raw), descriptor, _Left())
+        _walk(raw, 0, len(raw), cast("Descriptor", kind.DESCRIPTOR), _Left())
     except (IndexError, _MalformedError):
         return
 
@@ -141,4 +142,4 @@ def _fields(descriptor: Descriptor) -> dict[int, _Field]:
 
 
 def _path(field: FieldDescriptor) -> str:
-    return f"{field.containing_type.name}.{field.name}"
+    return ".".join(field.full_name.split(".")[-2:])
