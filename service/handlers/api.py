@@ -24,7 +24,7 @@ Request = TypeVar("Request", bound=Message)
 
 @dataclass(frozen=True, kw_only=True)
 class UnaryMethod(Generic[Request]):
-    """A method that answers one message with one message. `in_drain`: also while the server drains."""
+    """A method that answers one message with one message. `in_drain`: also while the server drains, for machines."""
 
     name: str
     request: type[Request]

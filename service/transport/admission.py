@@ -30,25 +30,26 @@ class Admission:
 
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
-        self._calls = 0
+        self._calls = {False: 0, True: 0}
         self._bytes = 0
         self._by_connection: dict[str, int] = {}
 
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Hold a place for one call.
+    def call(self, *, of_machines: bool = False) -> Iterator[None]:
+        """Hold a place for one call; those of machines that watch the server have places of their own, as many.
 
         Raises:
             ServiceError: TOO_MANY_CALLS.
 
         """
-        if self._calls >= self._limits.max_calls:
-            raise ServiceError(Reason.TOO_MANY_CALLS, calls=self._calls, max_calls=self._limits.max_calls)
-        self._calls += 1
+        calls = self._calls[of_machines]
+        if calls >= self._limits.max_calls:
+            raise ServiceError(Reason.TOO_MANY_CALLS, calls=calls, max_calls=self._limits.max_calls)
+        self._calls[of_machines] += 1
         try:
             yield
         finally:
-            self._calls -= 1
+            self._calls[of_machines] -= 1
 
     def require_room(self, connection: str, size: int, *, of_all: int | None = None) -> None:
         """Refuse so many bytes more of a connection; `of_all` are those of all connections together, if they are more.

@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,7 +25,7 @@ from service.errors import ServiceError
 from service.transport.admission import Admission
 
 _log = structlog.get_logger("soloist.calls")
-_INTERVAL_SECONDS = 0.05
+_INTERVAL_SECONDS = _TURN_SECONDS = 0.02
 # The process's memory is looked at in each interval, and connections only where it has grown by so much since.
 _STEP_BYTES = 16 * 2**20
 # What a message takes on the wire beside its bytes: frames, headers, and what its caller sends for our answers.
@@ -39,6 +39,8 @@ Address = tuple[str, int]
 class _Connection:
     """One that is being read from: its reads, and how many bytes they handed over."""
 
+    turns: asyncio.Semaphore
+    users: int = 0
     reads: dict[asyncio.Timeout, None] = field(default_factory=dict)
     handed_over: int = 0
     # The least that ever was between what came and what was handed over: what all but messages takes.
@@ -54,11 +56,29 @@ class _Connection:
 class Arrivals:
     """Knows every read that is waited for. Belongs to the event loop."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, *, reads_at_once: int) -> None:
         """Args: `admission` says how much may be held, together with what it holds itself."""
         self._admission = admission
+        self._reads_at_once = reads_at_once
         self._connections: dict[str, _Connection] = {}
         self._cut: dict[asyncio.Timeout, ServiceError] = {}
+
+    @asynccontextmanager
+    async def turn(self, peer: str) -> AsyncIterator[None]:
+        """Read one call's message when it is its turn, so that those of a connection come one after the other.
+
+        A turn is short: who is slow goes on beside the next, and holds up nobody.
+        """
+        with self._connection(peer) as connection:
+            await connection.turns.acquire()
+            over = [connection.turns.release]
+            timer = asyncio.get_running_loop().call_later(_TURN_SECONDS, lambda: over.pop()())
+            try:
+                yield
+            finally:
+                timer.cancel()
+                if over:
+                    over.pop()()
 
     @contextmanager
     def reading(self, peer: str, scope: asyncio.Timeout) -> Iterator[_Connection]:
@@ -68,21 +88,30 @@ class Arrivals:
             ServiceError: MEMORY_FULL, when it was ended for what its connection holds.
 
         """
+        with self._connection(peer) as connection:
+            connection.reads[scope] = None
+            try:
+                yield connection
+            except TimeoutError:
+                if scope not in self._cut:
+                    raise
+                raise self._cut[scope] from None
+            finally:
+                self._cut.pop(scope, None)
+                del connection.reads[scope]
+
+    @contextmanager
+    def _connection(self, peer: str) -> Iterator[_Connection]:
         connection = self._connections.get(peer)
         if connection is None:
-            connection = self._connections[peer] = _Connection()
-        connection.reads[scope] = None
+            connection = self._connections[peer] = _Connection(asyncio.Semaphore(self._reads_at_once))
+        connection.users += 1
         try:
             yield connection
-        except TimeoutError:
-            if scope not in self._cut:
-                raise
-            raise self._cut[scope] from None
         finally:
-            self._cut.pop(scope, None)
-            del connection.reads[scope]
-            if not connection.reads:
-                self._connections.pop(peer, None)
+            connection.users -= 1
+            if not connection.users:
+                del self._connections[peer]
 
     async def watch(self) -> None:
         """Look without end whether too much is arriving, and end the reads of those that send it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
@@ -15,8 +16,11 @@ from service.errors import Reason, ServiceError
 from service.handlers.call import Call
 from service.metrics import Metrics
 from service.transport.active_calls import ActiveCalls
+from service.transport.call_tasks import drop
 from service.transport.status import to_grpc_status
 
+# How long a caller may take to hear why its call has ended.
+_TELL_SECONDS = 10.0
 _log = structlog.get_logger("soloist.calls")
 
 
@@ -59,7 +63,7 @@ class Boundary:
             call.cancelled = code != "OK"
             self._record(call, code, failure, started)
         if failure is not None:
-            await _abort(context, failure)
+            await _abort(context, _let_go(failure))
 
     def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
         ended = time.perf_counter()
@@ -74,13 +78,29 @@ class Boundary:
             _log_failure(call, code, failure, ended - started)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], failure: ServiceError) -> None:
+def _let_go(failure: ServiceError) -> grpc.Status:
+    """Return how a failure is told, and free what its traceback holds: the message, which may be large.
+
+    What ends a call makes a cycle of its context and the frames it passes, so they would stay until a collection.
+    """
+    status = to_grpc_status(failure)
+    cause: BaseException | None = failure
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return status
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:
     try:
-        await context.abort_with_status(to_grpc_status(failure))
+        async with asyncio.timeout(_TELL_SECONDS):
+            await context.abort_with_status(status)
     except grpc.aio.AbortError:  # not an RpcError; nothing between here and grpc.aio may catch it
         raise
-    except Exception:  # grpc.aio's own kinds are private; each means that the caller left before it was told
+    except Exception:  # grpc.aio's own kinds are private; the caller has left, or doesn't take what was sent before
         _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
+        drop(asyncio.current_task())
 
 
 def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:

@@ -17,13 +17,16 @@ from service.transport import wire
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
 from service.transport.arrivals import Arrivals, handed_over
 from service.transport.boundary import Boundary
+from service.transport.call_tasks import drop
 
 Request = TypeVar("Request", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
 
 # An answer of so many bytes goes out at once, whether or not its caller reads.
 _AT_ONCE_BYTES = 2**16
+# Of what a connection may hold, a stream takes this part by itself, and messages that are arriving do.
 _STREAM_SHARE = 4
+_READS_AT_ONCE = 8
 
 
 class GrpcAdapter:
@@ -38,7 +41,8 @@ class GrpcAdapter:
         self._boundary = boundary
         self._limits = limits
         self._admission = Admission(limits)
-        self.arrivals = Arrivals(self._admission)
+        share = limits.max_connection_bytes // _STREAM_SHARE // limits.max_message_bytes
+        self.arrivals = Arrivals(self._admission, reads_at_once=max(1, min(_READS_AT_ONCE, share)))
 
     def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name."""
@@ -111,7 +115,7 @@ class GrpcAdapter:
     async def _admitted(self, method: Method, context: Context) -> AsyncIterator[tuple[Call, Held]]:
         """Surround one call, within the bounds on all of them; what it holds is given back in the end."""
         async with self._boundary.around(method.name, context, in_drain=method.in_drain) as call:
-            with self._admission.call():
+            with self._admission.call(of_machines=method.in_drain):
                 held = Held(self._admission, call.peer)
                 call.hold, call.done_with = held.hold, held.free
                 try:
@@ -120,7 +124,9 @@ class GrpcAdapter:
                     held.free_all()
 
     async def _one(self, request: type[Request], context: Context, held: Held) -> Request:
-        raw = await self._read(context, held.connection, self._limits.idle_seconds)
+        async with self.arrivals.turn(held.connection):
+            self._admission.require_room(held.connection, 0)
+            raw = await self._read(context, held.connection, self._limits.idle_seconds)
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
         return self._parse(request, raw, held)
@@ -149,11 +155,11 @@ class GrpcAdapter:
         try:
             with self.arrivals.reading(peer, scope := asyncio.timeout(idle_seconds)) as connection:
                 async with scope:
-                    raw: bytes = await context.read()
+                    raw: Any = await context.read()
                 if raw is grpc.aio.EOF:
                     return None
                 handed_over(connection, len(raw))
-                return raw
+                return bytes(raw)
         except TimeoutError:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
 
@@ -177,12 +183,11 @@ class GrpcAdapter:
         waiting, task = Held(self._admission, context.peer()), asyncio.current_task()
         waiting.hold(raw, len(raw))
         loop = asyncio.get_running_loop()
-        timer = None if task is None else loop.call_later(self._limits.idle_seconds, task.cancel)
+        timer = loop.call_later(self._limits.idle_seconds, drop, task)
 
         def gone(_: object) -> None:
             waiting.free_all()
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
 
         context.add_done_callback(gone)  # type: ignore[arg-type]  # the stubs have a class where any function will do
 

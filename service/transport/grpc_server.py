@@ -10,6 +10,7 @@ import grpc
 
 from service.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
 from service.health import Health
+from service.transport.call_tasks import remembered
 
 _STOP_SECONDS = 1.0
 # gRPC itself refuses what is larger than its limit, without a reason of ours, so ours must be reached first.
@@ -84,12 +85,13 @@ async def serving_grpc(
     for host in hosts:
         bound_port = _bind(server, host, port)
         port = port if is_unix(host) else bound_port
-    await server.start()
-    try:
-        yield 0 if all(map(is_unix, hosts)) else port
-    finally:
-        health.close()
-        await server.stop(_STOP_SECONDS)
+    with remembered():
+        await server.start()
+        try:
+            yield 0 if all(map(is_unix, hosts)) else port
+        finally:
+            health.close()
+            await server.stop(_STOP_SECONDS)
 
 
 def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
