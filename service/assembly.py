@@ -54,6 +54,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         connection_idle_seconds=settings.connection_idle_seconds,
         handshake_seconds=settings.handshake_seconds,
         max_connections=settings.max_connections,
+        max_connection_calls=settings.max_connection_calls,
     )
 
 

@@ -136,6 +136,9 @@ class Settings(BaseSettings):
         20.0, ge=0.1, le=86_400, description="A connection that does not begin HTTP/2 in so long is closed."
     )
     max_connections: int = Field(10_000, ge=1, description="Most connections to the gRPC port at once.")
+    max_connection_calls: int = Field(
+        1_000, ge=1, description="Most calls at once over one connection; clients let more of them wait."
+    )
     max_concurrent_calls: int = Field(12_000, ge=1, description="Most calls at once, streams among them.")
     max_inflight_bytes: int = Field(
         512 * 2**20, ge=1024, description="Most memory for messages under way; each counts three times its size."

@@ -27,6 +27,8 @@ _AT_ONCE_BYTES = 2**16
 # Of what a connection may hold, a stream takes this part by itself, and messages that are arriving do.
 _STREAM_SHARE = 4
 _READS_AT_ONCE = 8
+# Copying so much takes a millisecond.
+_LARGE_BYTES = 2**20
 
 
 class GrpcAdapter:
@@ -64,7 +66,11 @@ class GrpcAdapter:
             told = b""
             async with self._admitted(method, context) as (call, held):
                 request = await self._one(method.request, context, held)
-                told = (await method.handler(call, request)).SerializeToString()
+                response = await method.handler(call, request)
+                del request
+                told = response.SerializeToString()
+                del response
+                await _pause(told)
                 self._see_off(context, told)
             return told  # the boundary may have aborted the call; then this is never sent
 
@@ -129,7 +135,9 @@ class GrpcAdapter:
             raw = await self._read(context, held.connection, self._limits.idle_seconds)
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
-        return self._parse(request, raw, held)
+        message = self._parse(request, raw, held)
+        await _pause(raw)
+        return message
 
     async def _requests(
         self,
@@ -144,6 +152,7 @@ class GrpcAdapter:
         stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
         while (raw := await self._read(context, held.connection, idle_seconds)) is not None:
             message = self._parse(request, raw, held)
+            await _pause(raw)
             del raw  # else it would stay until the next one
             yield message
             if not side_by_side:
@@ -204,3 +213,9 @@ class GrpcAdapter:
             raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
         held.hold(message, MESSAGE_FACTOR * len(raw))
         return message
+
+
+async def _pause(raw: bytes) -> None:
+    """Let others have the event loop between two steps that each copy a large message."""
+    if len(raw) > _LARGE_BYTES:
+        await asyncio.sleep(0)

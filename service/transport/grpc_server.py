@@ -31,6 +31,7 @@ class ConnectionLimits:
     connection_idle_seconds: float = 3600.0
     handshake_seconds: float = 20.0
     max_connections: int = 10_000
+    max_connection_calls: int = 1_000
 
 
 def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
@@ -46,6 +47,8 @@ def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
         # Without this a second server on the port would start, and take some of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        # Calls that are cancelled as soon as they begin count until they are cleaned up; without a bound they pile up.
+        ("grpc.max_concurrent_streams", limits.max_connection_calls),
         ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_seconds)),
         ("grpc.max_connection_idle_ms", _milliseconds(limits.connection_idle_seconds)),
         # A caller whose machine has vanished says nothing; pings find out.

@@ -25,8 +25,12 @@ MAX_FIELDS = 20_000
 # Of integers and truths that travel one by one, and not as raw bytes; parsing so many takes 10 ms.
 MAX_ELEMENT_BYTES = 2**20
 
-# No names, and refused for other reasons: the contents of files.
-_FREE_TEXTS = {"inference.ModelRepositoryParameter.string_param"}
+# Bounded where they are read, which tells more: labels of answers, and what may be the contents of a file.
+_BOUNDED_ELSEWHERE = {
+    "soloist.v1.GroundTruth.prediction_id",
+    "soloist.v1.GroundTruth.label",
+    "inference.ModelRepositoryParameter.string_param",
+}
 _DELIMITED = 2
 _MAX_VARINT_BYTES = 10
 _FIXED_TYPES = {
@@ -132,7 +136,7 @@ def _fields(descriptor: Descriptor) -> dict[int, _Field]:
     for field in descriptor.fields:
         tag = field.number << 3 | _DELIMITED
         if field.type == FieldDescriptor.TYPE_STRING:
-            if field.full_name not in _FREE_TEXTS:
+            if field.full_name not in _BOUNDED_ELSEWHERE:
                 found[tag] = _Field(_path(field), is_name=True)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             found[tag] = _Field(_path(field), message=field.message_type)

@@ -10,13 +10,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from soloist import Client
+from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import asking, ones
 from tests.integration.http2 import SentAwayError, http2_connection
+from tests.integration.test_compression import peak_bytes
 from tests.servers import RunningServer, eventually, running_server
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -35,7 +39,7 @@ with Client(sys.argv[1]) as client, client.stream("sums") as stream:
 def strict_about_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("time")
     Sums(name="sums").write(folder / "repository")
-    settings = {
+    settings: dict[str, Any] = {
         "handshake_seconds": 0.5,
         "connection_idle_seconds": 0.5,
         "keepalive_seconds": 1,
@@ -117,23 +121,27 @@ def test_connections_at_once_are_bounded(tmp_path: Path) -> None:
         with connected(server) as one_more:
             await_close(one_more)
         kept[0].close()
-        with asking(server.grpc) as asker:
-            assert eventually(lambda: asker.predict(ones(3)).frame_count == 3)
+        with Client(server.grpc) as client:
+            client.wait_until_ready(30)
 
 
-def test_headers_are_bounded(strict_about_time: RunningServer) -> None:
+@pytest.mark.parametrize(
+    "many", [(("big", "x" * 40_000),), tuple((f"name-{number}", "x" * 50) for number in range(500))]
+)
+def test_headers_are_bounded(strict_about_time: RunningServer, many: tuple[tuple[str, str], ...]) -> None:
+    request = pb.PredictRequest(model="sums", frames=ones(3))
     with asking(strict_about_time.grpc) as asker:
-        for many in ([("big", "x" * 40_000)], [(f"name-{number}", "x" * 50) for number in range(500)]):
-            with http2_connection(strict_about_time.grpc) as connection:
-                connection.open_call("/soloist.v1.SequenceInference/Predict", **dict(many))
-                connection.await_end()
-        assert asker.predict(ones(3)).frame_count == 3
+        with pytest.raises(grpc.RpcError) as caught:
+            asker.stub.Predict(request, metadata=many)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert asker.stub.Predict(request, metadata=(("usual", "x" * 8000),)).frame_count == 3
 
 
 def test_calls_that_are_reset_at_once_leave_nothing(strict_about_time: RunningServer) -> None:
+    before = peak_bytes(strict_about_time)
     with http2_connection(strict_about_time.grpc) as connection, asking(strict_about_time.grpc) as asker:
         try:
-            for stream in range(1, 4001, 2):
+            for stream in range(1, 40_001, 2):
                 connection.open_call("/soloist.v1.SequenceInference/Stream", stream)
                 connection.reset(stream)
             connection.ping()
@@ -141,3 +149,5 @@ def test_calls_that_are_reset_at_once_leave_nothing(strict_about_time: RunningSe
             pass  # gRPC may have had enough of it
         assert asker.predict(ones(3)).frame_count == 3
         assert eventually(lambda: strict_about_time.total("soloist_sessions_open") == 0)
+    # Without a bound it is 200 MiB, and ten times as much for ten times as many.
+    assert peak_bytes(strict_about_time) - before < 100 * 2**20

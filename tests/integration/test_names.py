@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from soloist import SoloistError
 from soloist.oip import grpc_service_pb2 as oip
-from soloist.v1 import admin_pb2, admin_pb2_grpc, feedback_pb2, feedback_pb2_grpc, norm_skew_pb2, norm_skew_pb2_grpc
+from soloist.v1 import admin_pb2, admin_pb2_grpc, norm_skew_pb2, norm_skew_pb2_grpc, tensor_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, Asker, asking, chunk, ones, opening, translated
@@ -42,10 +42,6 @@ def _typed(field: str) -> oip.ModelInferRequest:
     return message
 
 
-def _report(**label: Any) -> feedback_pb2.ReportRequest:
-    return feedback_pb2.ReportRequest(labels=[feedback_pb2.GroundTruth(**label)])
-
-
 def _rollout() -> admin_pb2.UpdateRolloutRequest:
     return admin_pb2.UpdateRolloutRequest(model="sums", labels=[admin_pb2.VersionLabel(label=LONG, version=1)])
 
@@ -69,7 +65,9 @@ CASES: dict[str, tuple[str, Callable[[Asker], object]]] = {
     "stream-input": (
         "NamedTensor.name",
         lambda asker: asker.converse(
-            opening(), pb.StreamRequest(chunk=pb.Chunk(frames=ones(3), inputs=[{"name": LONG}])), CLOSE
+            opening(),
+            pb.StreamRequest(chunk=pb.Chunk(frames=ones(3), inputs=[tensor_pb2.NamedTensor(name=LONG)])),
+            CLOSE,
         ),
     ),
     "sibling": (
@@ -104,14 +102,6 @@ CASES: dict[str, tuple[str, Callable[[Asker], object]]] = {
         lambda asker: admin_pb2_grpc.AdminStub(asker.channel).LoadModel(admin_pb2.LoadModelRequest(model=LONG)),
     ),
     "rollout": ("VersionLabel.label", lambda asker: admin_pb2_grpc.AdminStub(asker.channel).UpdateRollout(_rollout())),
-    "prediction-id": (
-        "GroundTruth.prediction_id",
-        lambda asker: feedback_pb2_grpc.FeedbackStub(asker.channel).Report(_report(prediction_id=LONG)),
-    ),
-    "class": (
-        "GroundTruth.label",
-        lambda asker: feedback_pb2_grpc.FeedbackStub(asker.channel).Report(_report(label=LONG)),
-    ),
     "skew": (
         "GetNormSkewRequest.model",
         lambda asker: norm_skew_pb2_grpc.NormSkewStub(asker.channel).GetNormSkew(
@@ -208,7 +198,7 @@ def _many(message: Message, field: str) -> Message:
         ("/soloist.v1.SequenceInference/Compare", _many(pb.CompareRequest(), "conditions")),
         (
             "/soloist.v1.SequenceInference/Predict",
-            pb.PredictRequest(frames={"shape": [1] * (2**20 + 1)}),
+            pb.PredictRequest(frames=tensor_pb2.Tensor(shape=[1] * (2**20 + 1))),
         ),
     ],
 )
