@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
@@ -63,7 +62,9 @@ class Boundary:
             call.cancelled = code != "OK"
             self._record(call, code, failure, started)
         if failure is not None:
-            await _abort(context, _let_go(failure))
+            status = to_grpc_status(failure)
+            failure = None  # its traceback holds this frame
+            await _abort(context, status)
 
     def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
         ended = time.perf_counter()
@@ -78,25 +79,11 @@ class Boundary:
             _log_failure(call, code, failure, ended - started)
 
 
-def _let_go(failure: ServiceError) -> grpc.Status:
-    """Return how a failure is told, and free what its traceback holds: the message, which may be large.
-
-    What ends a call makes a cycle of its context and the frames it passes, so they would stay until a collection.
-    """
-    status = to_grpc_status(failure)
-    cause: BaseException | None = failure
-    while cause is not None:
-        traceback.clear_frames(cause.__traceback__)
-        cause.__traceback__ = None
-        cause = cause.__cause__ or cause.__context__
-    return status
-
-
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:
     try:
         async with asyncio.timeout(_TELL_SECONDS):
             await context.abort_with_status(status)
-    except grpc.aio.AbortError:  # not an RpcError; nothing between here and grpc.aio may catch it
+    except grpc.aio.AbortError:  # not an RpcError; nothing between here and the handler's end may catch it
         raise
     except Exception:  # grpc.aio's own kinds are private; the caller has left, or doesn't take what was sent before
         _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)

@@ -64,26 +64,29 @@ class GrpcAdapter:
     def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
             told = b""
-            async with self._admitted(method, context) as (call, held):
-                request = await self._one(method.request, context, held)
-                response = await method.handler(call, request)
-                del request
-                told = response.SerializeToString()
-                del response
-                await _pause(told)
-                self._see_off(context, told)
+            with _ABORTED:
+                async with self._admitted(method, context) as (call, held):
+                    request = await self._one(method.request, context, held)
+                    response = await method.handler(call, request)
+                    del request
+                    told = response.SerializeToString()
+                    del response
+                    await _pause(told)
+                    self._see_off(context, told)
             return told  # the boundary may have aborted the call; then this is never sent
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
     def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
-            async with (
-                self._admitted(method, context) as (call, held),
-                aclosing(self._requests(method.request, context, held, self._limits.idle_seconds)) as requests,
-            ):
-                return (await method.handler(call, requests)).SerializeToString()
-            raise AssertionError  # the boundary has aborted the call
+            told = b""
+            with _ABORTED:
+                async with (
+                    self._admitted(method, context) as (call, held),
+                    aclosing(self._requests(method.request, context, held, self._limits.idle_seconds)) as requests,
+                ):
+                    told = (await method.handler(call, requests)).SerializeToString()
+            return told
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
@@ -92,28 +95,30 @@ class GrpcAdapter:
         side_by_side = method.side_by_side
 
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
-            async with (
-                self._admitted(method, context) as (call, held),
-                aclosing(
-                    self._requests(method.request, context, held, idle_seconds, side_by_side=side_by_side)
-                ) as requests,
-                aclosing(method.handler(call, requests)) as responses,
-            ):
-                async for response in responses:
-                    try:
-                        await self._write(context, response.SerializeToString(), held)
-                    except ServiceError as error:
-                        await responses.athrow(error)  # the handler ends for this reason, and counts it
+            with _ABORTED:
+                async with (
+                    self._admitted(method, context) as (call, held),
+                    aclosing(
+                        self._requests(method.request, context, held, idle_seconds, side_by_side=side_by_side)
+                    ) as requests,
+                    aclosing(method.handler(call, requests)) as responses,
+                ):
+                    async for response in responses:
+                        try:
+                            await self._write(context, response.SerializeToString(), held)
+                        except ServiceError as error:
+                            await responses.athrow(error)  # the handler ends for this reason, and counts it
 
         return grpc.stream_stream_rpc_method_handler(answer)
 
     def _server_stream(self, method: ServerStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
-            async with self._admitted(method, context) as (call, held):
-                request = await self._one(method.request, context, held)
-                async with aclosing(method.handler(call, request)) as responses:
-                    async for response in responses:
-                        await self._write(context, response.SerializeToString(), held)
+            with _ABORTED:
+                async with self._admitted(method, context) as (call, held):
+                    request = await self._one(method.request, context, held)
+                    async with aclosing(method.handler(call, request)) as responses:
+                        async for response in responses:
+                            await self._write(context, response.SerializeToString(), held)
 
         return grpc.stream_stream_rpc_method_handler(answer)
 
@@ -213,6 +218,26 @@ class GrpcAdapter:
             raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
         held.hold(message, MESSAGE_FACTOR * len(raw))
         return message
+
+
+class _Aborted:
+    """Ends a handler whose call was aborted.
+
+    grpc.aio keeps the exception with the call, and raises it again by itself. What its traceback holds, the message
+    among it, would make a cycle with the call, and stay in memory for long.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, grpc.aio.AbortError):
+            return False
+        error.__traceback__ = error.__context__ = None
+        return True
+
+
+_ABORTED = _Aborted()
 
 
 async def _pause(raw: bytes) -> None:

@@ -41,7 +41,7 @@ def bomb(format_bits: int) -> bytes:
 
 
 @pytest.mark.parametrize("how", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-def test_a_client_that_compresses_is_told_that_it_cannot(asker: Asker, how: Any) -> None:
+def test_a_client_that_compresses_is_told_that_it_cannot(strict: RunningServer, asker: Asker, how: Any) -> None:
     frames = ones(100)
     with pytest.raises(grpc.RpcError) as caught:
         asker.stub.Predict(pb.PredictRequest(model="sums", frames=frames), compression=how)
@@ -54,6 +54,7 @@ def test_a_client_that_compresses_is_told_that_it_cannot(asker: Asker, how: Any)
         stub_of(asker).ModelInfer(request(ONES), compression=how)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert asker.stub.Predict(pb.PredictRequest(model="sums", frames=frames)).frame_count == 100
+    assert "is disabled" not in strict.stderr.read_text()
 
 
 @pytest.mark.parametrize("path", PATHS)
