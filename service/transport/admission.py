@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from service.errors import Reason, ServiceError
 
@@ -34,9 +33,8 @@ class Admission:
         self._bytes = 0
         self._by_connection: dict[str, int] = {}
 
-    @contextmanager
-    def call(self, *, of_machines: bool = False) -> Iterator[None]:
-        """Hold a place for one call; those of machines that watch the server have places of their own, as many.
+    def begin(self, *, of_machines: bool) -> None:
+        """Take a place for one call; those of machines that watch the server have places of their own, as many.
 
         Raises:
             ServiceError: TOO_MANY_CALLS.
@@ -45,11 +43,11 @@ class Admission:
         calls = self._calls[of_machines]
         if calls >= self._limits.max_calls:
             raise ServiceError(Reason.TOO_MANY_CALLS, calls=calls, max_calls=self._limits.max_calls)
-        self._calls[of_machines] += 1
-        try:
-            yield
-        finally:
-            self._calls[of_machines] -= 1
+        self._calls[of_machines] = calls + 1
+
+    def end(self, *, of_machines: bool) -> None:
+        """Give the place of a call back."""
+        self._calls[of_machines] -= 1
 
     def require_room(self, connection: str, size: int, *, of_all: int | None = None) -> None:
         """Refuse so many bytes more of a connection; `of_all` are those of all connections together, if they are more.
@@ -85,14 +83,28 @@ class Admission:
 
 
 class Held:
-    """What one call has taken: freed in part, and in the end all of it."""
+    """A block around one call, for its place and what it has taken: freed in part, and in the end all of it.
 
-    def __init__(self, admission: Admission, connection: str) -> None:
+    Raises:
+        ServiceError: TOO_MANY_CALLS, as the block begins.
+
+    """
+
+    def __init__(self, admission: Admission, connection: str, *, of_machines: bool = False) -> None:
         self._admission = admission
+        self._of_machines = of_machines
         self.connection = connection
         self._sizes: dict[int, int] = {}
         self._total = 0
         self._freed = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._admission.begin(of_machines=self._of_machines)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._admission.end(of_machines=self._of_machines)
+        self.free_all()
 
     async def lighter_than(self, size: int) -> None:
         """Wait until the call holds less than so many bytes."""

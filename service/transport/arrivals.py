@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -65,11 +65,13 @@ class Arrivals:
 
     @asynccontextmanager
     async def turn(self, peer: str) -> AsyncIterator[None]:
-        """Read one call's message when it is its turn, so that those of a connection come one after the other.
+        """Read one call's message when it is its turn, so that not all of a connection arrive at once.
 
         A turn is short: who is slow goes on beside the next, and holds up nobody.
         """
-        with self._connection(peer) as connection:
+        connection = self._connections.setdefault(peer, _Connection(asyncio.Semaphore(self._reads_at_once)))
+        connection.users += 1
+        try:
             await connection.turns.acquire()
             over = [connection.turns.release]
             timer = asyncio.get_running_loop().call_later(_TURN_SECONDS, lambda: over.pop()())
@@ -79,39 +81,34 @@ class Arrivals:
                 timer.cancel()
                 if over:
                     over.pop()()
+        finally:
+            self._leave(peer, connection)
 
-    @contextmanager
-    def reading(self, peer: str, scope: asyncio.Timeout) -> Iterator[_Connection]:
-        """Surround one read, which `scope` can end.
+    def is_busy(self, peer: str) -> bool:
+        """Tell whether so many messages of a connection are arriving that the next one should wait for its turn."""
+        connection = self._connections.get(peer)
+        return connection is not None and connection.users >= self._reads_at_once
 
-        Raises:
-            ServiceError: MEMORY_FULL, when it was ended for what its connection holds.
-
-        """
-        with self._connection(peer) as connection:
-            connection.reads[scope] = None
-            try:
-                yield connection
-            except TimeoutError:
-                if scope not in self._cut:
-                    raise
-                raise self._cut[scope] from None
-            finally:
-                self._cut.pop(scope, None)
-                del connection.reads[scope]
-
-    @contextmanager
-    def _connection(self, peer: str) -> Iterator[_Connection]:
+    def begin(self, peer: str, scope: asyncio.Timeout) -> None:
+        """Take note of a read, which `scope` can end."""
         connection = self._connections.get(peer)
         if connection is None:
             connection = self._connections[peer] = _Connection(asyncio.Semaphore(self._reads_at_once))
         connection.users += 1
-        try:
-            yield connection
-        finally:
-            connection.users -= 1
-            if not connection.users:
-                del self._connections[peer]
+        connection.reads[scope] = None
+
+    def end(self, peer: str, scope: asyncio.Timeout, size: int) -> ServiceError | None:
+        """Take note that a read has ended, with a message of so many bytes; tells why, if it was ended from here."""
+        connection = self._connections[peer]
+        connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
+        del connection.reads[scope]
+        self._leave(peer, connection)
+        return self._cut.pop(scope, None) if self._cut else None
+
+    def _leave(self, peer: str, connection: _Connection) -> None:
+        connection.users -= 1
+        if not connection.users:
+            del self._connections[peer]
 
     async def watch(self) -> None:
         """Look without end whether too much is arriving, and end the reads of those that send it."""
@@ -152,11 +149,6 @@ class Arrivals:
             if not scope.expired():
                 self._cut[scope] = error
                 scope.reschedule(now)
-
-
-def handed_over(connection: _Connection, size: int) -> None:
-    """Take note that a message of so many bytes has been read."""
-    connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
 
 
 def _memory_bytes() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -15,7 +15,7 @@ from service.handlers.api import ClientStreamMethod, Method, ServerStreamMethod,
 from service.handlers.call import Call
 from service.transport import wire
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
-from service.transport.arrivals import Arrivals, handed_over
+from service.transport.arrivals import Arrivals
 from service.transport.boundary import Boundary
 from service.transport.call_tasks import drop
 
@@ -65,14 +65,15 @@ class GrpcAdapter:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
             told = b""
             with _ABORTED:
-                async with self._admitted(method, context) as (call, held):
-                    request = await self._one(method.request, context, held)
-                    response = await method.handler(call, request)
-                    del request
-                    told = response.SerializeToString()
-                    del response
-                    await _pause(told)
-                    self._see_off(context, told)
+                async with self._around(method, context) as call:
+                    with self._hold(method, call) as held:
+                        request = await self._one(method.request, context, held)
+                        response = await method.handler(call, request)
+                        del request
+                        told = response.SerializeToString()
+                        del response
+                        await _pause(told)
+                        self._see_off(context, told)
             return told  # the boundary may have aborted the call; then this is never sent
 
         return grpc.stream_unary_rpc_method_handler(answer)
@@ -81,11 +82,12 @@ class GrpcAdapter:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
             told = b""
             with _ABORTED:
-                async with (
-                    self._admitted(method, context) as (call, held),
-                    aclosing(self._requests(method.request, context, held, self._limits.idle_seconds)) as requests,
-                ):
-                    told = (await method.handler(call, requests)).SerializeToString()
+                async with self._around(method, context) as call:
+                    with self._hold(method, call) as held:
+                        async with aclosing(
+                            self._requests(method.request, context, held, self._limits.idle_seconds)
+                        ) as requests:
+                            told = (await method.handler(call, requests)).SerializeToString()
             return told
 
         return grpc.stream_unary_rpc_method_handler(answer)
@@ -96,48 +98,46 @@ class GrpcAdapter:
 
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
             with _ABORTED:
-                async with (
-                    self._admitted(method, context) as (call, held),
-                    aclosing(
-                        self._requests(method.request, context, held, idle_seconds, side_by_side=side_by_side)
-                    ) as requests,
-                    aclosing(method.handler(call, requests)) as responses,
-                ):
-                    async for response in responses:
-                        try:
-                            await self._write(context, response.SerializeToString(), held)
-                        except ServiceError as error:
-                            await responses.athrow(error)  # the handler ends for this reason, and counts it
+                async with self._around(method, context) as call:
+                    with self._hold(method, call) as held:
+                        async with (
+                            aclosing(
+                                self._requests(method.request, context, held, idle_seconds, side_by_side=side_by_side)
+                            ) as requests,
+                            aclosing(method.handler(call, requests)) as responses,
+                        ):
+                            await self._answer(context, responses, held)
 
         return grpc.stream_stream_rpc_method_handler(answer)
 
     def _server_stream(self, method: ServerStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> None:
             with _ABORTED:
-                async with self._admitted(method, context) as (call, held):
-                    request = await self._one(method.request, context, held)
-                    async with aclosing(method.handler(call, request)) as responses:
-                        async for response in responses:
-                            await self._write(context, response.SerializeToString(), held)
+                async with self._around(method, context) as call:
+                    with self._hold(method, call) as held:
+                        request = await self._one(method.request, context, held)
+                        async with aclosing(method.handler(call, request)) as responses:
+                            await self._answer(context, responses, held)
 
         return grpc.stream_stream_rpc_method_handler(answer)
 
-    @asynccontextmanager
-    async def _admitted(self, method: Method, context: Context) -> AsyncIterator[tuple[Call, Held]]:
-        """Surround one call, within the bounds on all of them; what it holds is given back in the end."""
-        async with self._boundary.around(method.name, context, in_drain=method.in_drain) as call:
-            with self._admission.call(of_machines=method.in_drain):
-                held = Held(self._admission, call.peer)
-                call.hold, call.done_with = held.hold, held.free
-                try:
-                    yield call, held
-                finally:
-                    held.free_all()
+    def _around(self, method: Method, context: Context) -> AbstractAsyncContextManager[Call]:
+        return self._boundary.around(method.name, context, in_drain=method.in_drain)
+
+    def _hold(self, method: Method, call: Call) -> Held:
+        """Give a block within the bounds on all calls; what the call holds is given back in the end."""
+        held = Held(self._admission, call.peer, of_machines=method.in_drain)
+        call.hold, call.done_with = held.hold, held.free
+        return held
 
     async def _one(self, request: type[Request], context: Context, held: Held) -> Request:
-        async with self.arrivals.turn(held.connection):
-            self._admission.require_room(held.connection, 0)
-            raw = await self._read(context, held.connection, self._limits.idle_seconds)
+        peer = held.connection
+        if self.arrivals.is_busy(peer):
+            async with self.arrivals.turn(peer):
+                self._admission.require_room(peer, 0)
+                raw = await self._read(context, peer, self._limits.idle_seconds)
+        else:
+            raw = await self._read(context, peer, self._limits.idle_seconds)
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
         message = self._parse(request, raw, held)
@@ -166,16 +166,26 @@ class GrpcAdapter:
             await held.lighter_than(stream_bytes)
 
     async def _read(self, context: Context, peer: str, idle_seconds: float | None) -> bytes | None:
+        scope, raw, cut = asyncio.timeout(idle_seconds), None, None
+        self.arrivals.begin(peer, scope)
         try:
-            with self.arrivals.reading(peer, scope := asyncio.timeout(idle_seconds)) as connection:
-                async with scope:
-                    raw: Any = await context.read()
-                if raw is grpc.aio.EOF:
-                    return None
-                handed_over(connection, len(raw))
-                return bytes(raw)
+            async with scope:
+                message: Any = await context.read()
+                raw = None if message is grpc.aio.EOF else bytes(message)
         except TimeoutError:
-            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
+            cut = ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds)
+        finally:
+            cut = self.arrivals.end(peer, scope, len(raw or b"")) or cut
+        if cut is not None:
+            raise cut
+        return raw
+
+    async def _answer(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
+        async for response in responses:
+            try:
+                await self._write(context, response.SerializeToString(), held)
+            except ServiceError as error:
+                await responses.athrow(error)  # the handler ends for this reason, and counts it
 
     async def _write(self, context: Context, raw: bytes, held: Held) -> None:
         # Waits while the caller's window is full: for ever, if it never reads.

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # Of every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
 MAX_NAME_BYTES = 256
-# In all depths together; a walk over so many takes 10 ms.
-MAX_FIELDS = 20_000
+# In all depths together; a walk over so many takes several milliseconds.
+MAX_FIELDS = 10_000
 # Of integers and truths that travel one by one, and not as raw bytes; parsing so many takes 10 ms.
 MAX_ELEMENT_BYTES = 2**20
 
@@ -31,7 +31,9 @@ _BOUNDED_ELSEWHERE = {
     "soloist.v1.GroundTruth.label",
     "inference.ModelRepositoryParameter.string_param",
 }
-_DELIMITED = 2
+_VARINT, _DELIMITED = 0, 2
+_FIXED_BYTES = {1: 8, 5: 4}
+_GROUPS = (3, 4)
 _MAX_VARINT_BYTES = 10
 _FIXED_TYPES = {
     FieldDescriptor.TYPE_FLOAT,
@@ -86,30 +88,25 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) ->
         left.fields -= 1
         if left.fields < 0:
             raise ServiceError(Reason.TOO_MANY_FIELDS, limit=MAX_FIELDS, unit="fields")
-        match tag & 7:
-            case 2:  # length-delimited
-                size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
-                field = fields.get(tag)
-                if field is not None:
-                    _look_at(raw, at, size, field, left)
-                at += size
-            case 0:  # varint
-                _, at = _varint(raw, at)
-            case 1:  # 64 bits
-                at += 8
-            case 5:  # 32 bits
-                at += 4
-            case 3 | 4:  # groups, which no message of ours has: what is in them counts like all else
-                pass
-            case _:
-                raise _MalformedError
+        kind = tag & 7
+        if kind == _DELIMITED:
+            size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
+            field = fields.get(tag)
+            if field is not None and (not field.is_name or size > MAX_NAME_BYTES):
+                _look_at(raw, at, size, field, left)
+            at += size
+        elif kind == _VARINT:
+            at = at + 1 if raw[at] < 0x80 else _varint(raw, at)[1]
+        elif kind in _FIXED_BYTES:
+            at += _FIXED_BYTES[kind]
+        elif kind not in _GROUPS:  # no message of ours has any; what is in them counts like all else
+            raise _MalformedError
 
 
 def _look_at(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
     if field.is_name:
-        if size > MAX_NAME_BYTES:
-            raise ServiceError(Reason.NAME_TOO_LONG, field=field.path, bytes=size, max_bytes=MAX_NAME_BYTES)
-    elif field.message is not None:
+        raise ServiceError(Reason.NAME_TOO_LONG, field=field.path, bytes=size, max_bytes=MAX_NAME_BYTES)
+    if field.message is not None:
         if at + size > len(raw):
             raise _MalformedError
         _walk(raw, at, at + size, field.message, left)
