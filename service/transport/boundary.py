@@ -20,6 +20,8 @@ from service.transport.status import to_grpc_status
 
 # How long a caller may take to hear why its call has ended.
 _TELL_SECONDS = 10.0
+# In the words of gRPC's core: an answer before this one isn't taken.
+_STILL_SENDING = "TOO_MANY_OPERATIONS"
 _log = structlog.get_logger("soloist.calls")
 
 
@@ -85,9 +87,10 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Statu
             await context.abort_with_status(status)
     except grpc.aio.AbortError:  # not an RpcError; nothing between here and the handler's end may catch it
         raise
-    except Exception:  # grpc.aio's own kinds are private; the caller has left, or doesn't take what was sent before
+    except Exception as error:  # grpc.aio's own kinds are private; each means that the caller can't be told
         _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
-        drop(asyncio.current_task())
+        if isinstance(error, TimeoutError) or _STILL_SENDING in str(error):  # else it has left by itself
+            drop(asyncio.current_task())
 
 
 def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
