@@ -17,6 +17,8 @@ from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
 from service.skew.watch import SkewPolicy, SkewWatch
 from service.statistics import Statistics
+from service.transport.admission import CallLimits
+from service.transport.grpc_server import ConnectionLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +37,38 @@ if TYPE_CHECKING:
     from service.uses import Uses
 
 
+def call_limits(settings: Settings) -> CallLimits:
+    """Return what callers may take of the server."""
+    return CallLimits(
+        max_message_bytes=settings.max_message_bytes,
+        idle_seconds=settings.idle_seconds,
+        max_calls=settings.max_concurrent_calls,
+        max_bytes=settings.max_inflight_bytes,
+        max_connection_bytes=settings.max_connection_inflight_bytes,
+    )
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """Return what a connection may do, and how long it may do nothing."""
+    return ConnectionLimits(
+        max_message_bytes=settings.max_message_bytes,
+        min_ping_interval_seconds=settings.min_ping_interval_seconds,
+        keepalive_seconds=settings.keepalive_seconds,
+        keepalive_timeout_seconds=settings.keepalive_timeout_seconds,
+        connection_idle_seconds=settings.connection_idle_seconds,
+        handshake_seconds=settings.handshake_seconds,
+        max_connections=settings.max_connections,
+        max_connection_calls=settings.max_connection_calls,
+    )
+
+
 def make_serving(
     settings: Settings,
     loading: Loading,
     uses: Uses,
     engine: Executor,
     comparer: Executor,
+    decoder: Executor,
     check: LiveCheck,
     shadows: Shadows,
     health: Health,
@@ -76,6 +104,7 @@ def make_serving(
         shadows=shadows,
         metrics=metrics,
         statistics=statistics,
+        decoder=decoder,
         limits=InputLimits(
             max_frames=settings.max_frames,
             max_chunk_frames=settings.max_chunk_frames,

@@ -7,6 +7,7 @@ decided for each worker (service.metric_labels.BACKGROUND_WORKERS):
   the next one comes; answers go on. Should the thread itself end, the server is not ready: nothing starts it again.
 - repository: a look that fails is followed by the next one. Should following end, the server is not ready.
 - run-watch: should it end, runs that take too long are ended no more, and the server is not ready.
+- event-loop, arrivals: should they end, the loop's lag isn't known, or what arrives isn't bounded: not ready either.
 - metrics: what can't be collected is left out of the page, the rest is shown.
 - http: a loop that ends leaves probes without an answer, and the server is not ready to those that ask by gRPC.
 

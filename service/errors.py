@@ -135,6 +135,28 @@ class Reason(Enum):
         "the message has {message_bytes} bytes, the limit is {max_message_bytes}",
         "send the sequence as a stream of chunks",
     )
+    TOO_MANY_CALLS = (
+        "RESOURCE_EXHAUSTED",
+        "{calls} calls are under way, the limit is {max_calls}",
+        "try again with backoff, or let the operator raise the limit",
+    )
+    MEMORY_FULL = (
+        "RESOURCE_EXHAUSTED",
+        "the messages under way of {scope} would take {bytes} bytes, the limit is {max_bytes}",
+        "try again with backoff, send fewer or smaller messages at once, or let the operator raise the limit",
+    )
+    NAME_TOO_LONG = (
+        "INVALID_ARGUMENT",
+        "{field} has {bytes} bytes, the limit is {max_bytes}",
+        "use shorter names, ids and values",
+    )
+    TOO_MANY_FIELDS = (
+        "INVALID_ARGUMENT",
+        "the message has more than {limit} {unit}",
+        "send less in a message, and tensors as raw bytes",
+    )
+    MESSAGE_MISSING = ("INVALID_ARGUMENT", "the call ended without its message", "send one")
+    SERVICE_UNKNOWN = ("NOT_FOUND", "no service or model is called {service!r}", "reflection lists the services")
     EMPTY_CONDITION = (
         "INVALID_ARGUMENT",
         "condition {condition} says nothing",
@@ -167,8 +189,8 @@ class Reason(Enum):
     )
     SESSION_IDLE = (
         "ABORTED",
-        "the stream was ended after {idle_seconds} s without a message from its caller, or with an answer not taken",
-        "begin another stream, send chunks more often, and read the answers",
+        "the call was ended after {idle_seconds} s without a message from its caller, or with an answer not taken",
+        "begin another stream, send messages in time, and read the answers",
     )
     SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
     INPUT_MISSING = (

@@ -33,6 +33,9 @@ CATALOGUE_APIS = (
     "CudaSharedMemoryUnregister",
     "TraceSetting",
     "LogSettings",
+    "Check",
+    "Watch",
+    "ServerReflectionInfo",
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
 # Of calls that ask about models: what an alert looks at, or a share is of.
@@ -42,7 +45,7 @@ SHADOW_OUTCOMES = ("equal-bits", "same-class", "different-class", "different-val
 LABEL_OUTCOMES = tuple(Outcome)
 # Who works off the request path, or is told of answers (service.background says what the end of each would mean).
 BACKGROUND_WORKERS = (
-    "run-watch",
+    *("run-watch", "event-loop", "arrivals"),
     *("prediction-log", "accuracy", "shadow", "skew", "live-check", "statistics"),
     *("repository", "metrics", "http"),
 )

@@ -34,6 +34,7 @@ _SECONDS = (
     5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 4e-4, 5e-4, 7.5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3, 5e-3, 7.5e-3,
     0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300,
 )  # fmt: skip
+_LAGS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _RATIOS = (0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _FRAMES = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10_000, 100_000)
@@ -121,6 +122,9 @@ class Metrics:
         for worker in BACKGROUND_WORKERS:
             self.background_failures.labels(worker)
         self.workers = Gauge("soloist_workers", "Runs of models that may be under way at once.", registry=registry)
+        self.event_loop_lag = histogram(
+            "soloist_event_loop_lag_seconds", "How late the event loop was, looked at 20 times a second.", (), _LAGS
+        )
         self.norms = NormSeries(registry)
         for api in (*INFERENCE_APIS, *MODEL_APIS, *CATALOGUE_APIS):
             for code in CODES:

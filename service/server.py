@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -14,10 +15,19 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.addresses import at, is_unix, remove_socket
-from service.assembly import make_feedback, make_parts, make_serving, make_shadows, make_skew
+from service.assembly import (
+    call_limits,
+    connection_limits,
+    make_feedback,
+    make_parts,
+    make_serving,
+    make_shadows,
+    make_skew,
+)
 from service.background import Failures, start_threads
 from service.descriptors import max_connections, raise_limit
 from service.engine.cancel_scope import run_time_limited
+from service.event_loop import watch_event_loop
 from service.feedback.gauges import AccuracyGauges
 from service.handlers.admin import admin
 from service.handlers.api import sequence_inference
@@ -38,9 +48,11 @@ from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.transport.health_methods import HEALTH, REFLECTION, health_methods, reflection_methods
 from service.uses import Uses
 
 _log = structlog.get_logger("soloist.server")
+_PUBLISHED = (API, OPEN_INFERENCE, FEEDBACK, ADMIN, NORM_SKEW, HEALTH, REFLECTION)
 _FAILED = 1
 _WRONG_USAGE = 2
 
@@ -71,7 +83,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         metrics.background_failures, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why)
     )
     metrics.workers.set(settings.workers)
-    engine_name, comparison_name, loader_name = EXECUTORS
+    engine_name, comparison_name, loader_name, decoder_name = EXECUTORS
     registry.register(LeftOut(logs))
     async with AsyncExitStack() as stack:
         # What has to end well does so on a thread: calls that come too late are told so meanwhile.
@@ -81,6 +93,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals(settings.drain_seconds, logs))
         stack.enter_context(run_time_limited(settings.max_run_seconds, failures))
+        decoder = stack.enter_context(_executor(1, decoder_name))
         check = ending.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics, failures)
         )
@@ -93,16 +106,14 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         observers = [failures.guard("prediction-log", each) for each in answered]
         observers.append(failures.guard("skew", skew.observe))
         serving = make_serving(
-            settings, loading, uses, engine, comparer, check, shadows, health, metrics, failures, observers
+            settings, loading, uses, engine, comparer, decoder, check, shadows, health, metrics, failures, observers
         )
         loading.on_gone = serving.batcher.forget
         loading.on_failure = partial(failures.note, "repository", event="repository not followed")
         page = MetricsPage(registry, failures, kept_seconds=settings.metrics_kept_seconds)
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
-        adapter = GrpcAdapter(
-            Boundary(calls, metrics), max_message_bytes=settings.max_message_bytes, idle_seconds=settings.idle_seconds
-        )
+        adapter = GrpcAdapter(Boundary(calls, metrics), call_limits(settings))
         parts = make_parts(settings, serving, loading, health)
         services = (
             adapter.service(API, sequence_inference(serving)),
@@ -110,22 +121,26 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
             adapter.service(FEEDBACK, feedback_methods(feedback, loading.repository)),
             adapter.service(ADMIN, admin(loading.keeper)),
             adapter.service(NORM_SKEW, norm_skew(loading.repository, skew)),
+            adapter.service(HEALTH, health_methods(health)),
+            adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
         )
-        connections = max_connections(descriptors)
-        _log.info("open files", limit=descriptors, max_connections=connections)
+        limits, most = connection_limits(settings), max_connections(descriptors)
+        _log.info("open files", limit=descriptors, max_connections=most)
         grpc_port = await stack.enter_async_context(
             serving_grpc(
                 settings.host,
                 settings.grpc_port,
                 services,
                 health,
-                max_message_bytes=settings.max_message_bytes,
-                min_ping_interval_seconds=settings.min_ping_interval_seconds,
-                max_connections=max(1, connections // len(settings.host)),
+                replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host)))),
             )
         )
         loaded = _load(loading, settings.host, grpc_port, http_port)
-        tasks = [asyncio.create_task(failures.supervise("repository", loaded))]
+        tasks = [
+            asyncio.create_task(failures.supervise("repository", loaded)),
+            asyncio.create_task(failures.supervise("event-loop", watch_event_loop(metrics.event_loop_lag.observe))),
+            asyncio.create_task(failures.supervise("arrivals", adapter.arrivals.watch())),
+        ]
         if feedback is not None:
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
             tasks.append(asyncio.create_task(failures.supervise("accuracy", feedback.accuracy.follow())))

@@ -129,6 +129,29 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Connections that send HTTP/2 pings more often are closed; 0 for any rate.",
     )
+    keepalive_seconds: float = Field(
+        60.0, ge=0.01, le=86_400, description="After so long without a sign from a connection, the server pings it."
+    )
+    keepalive_timeout_seconds: float = Field(
+        20.0, ge=0.01, le=86_400, description="A connection that does not answer a ping for so long is closed."
+    )
+    connection_idle_seconds: float = Field(
+        3600.0, ge=0.1, le=2_000_000, description="A connection without a call for so long is closed."
+    )
+    handshake_seconds: float = Field(
+        20.0, ge=0.1, le=86_400, description="A connection that does not begin HTTP/2 in so long is closed."
+    )
+    max_connections: int = Field(10_000, ge=1, description="Most connections to the gRPC port at once.")
+    max_connection_calls: int = Field(
+        1_000, ge=1, description="Most calls at once over one connection; clients let more of them wait."
+    )
+    max_concurrent_calls: int = Field(12_000, ge=1, description="Most calls at once, streams among them.")
+    max_inflight_bytes: int = Field(
+        512 * 2**20, ge=1024, description="Most memory for messages under way; each counts three times its size."
+    )
+    max_connection_inflight_bytes: int = Field(
+        256 * 2**20, ge=1024, description="Most of it that one connection may take."
+    )
     allow_non_finite: bool = Field(False, description="Let NaN and infinity in the input through to the model.")
 
     max_sessions: int = Field(10_000, ge=1, description="Most streams that are open at once.")

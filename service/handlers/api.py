@@ -24,20 +24,28 @@ Request = TypeVar("Request", bound=Message)
 
 @dataclass(frozen=True, kw_only=True)
 class UnaryMethod(Generic[Request]):
-    """A method that answers one message with one message."""
+    """A method that answers one message with one message. `in_drain`: also while the server drains, for machines."""
 
     name: str
     request: type[Request]
     handler: Callable[[Call, Request], Awaitable[Message]]
+    in_drain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamMethod(Generic[Request]):
-    """A method that answers a stream of messages with a stream of messages."""
+    """A method that answers a stream of messages with a stream of messages.
+
+    `bounds_silence`: its handler bounds how long it waits for the next one, else the transport does.
+    `side_by_side`: it reads the next before it is done with one, and says of each when it is (Call.done_with).
+    """
 
     name: str
     request: type[Request]
     handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
+    in_drain: bool = False
+    bounds_silence: bool = False
+    side_by_side: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +55,7 @@ class ServerStreamMethod(Generic[Request]):
     name: str
     request: type[Request]
     handler: Callable[[Call, Request], AsyncGenerator[Message]]
+    in_drain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +65,7 @@ class ClientStreamMethod(Generic[Request]):
     name: str
     request: type[Request]
     handler: Callable[[Call, AsyncIterator[Request]], Awaitable[Message]]
+    in_drain: bool = False
 
 
 Method = UnaryMethod[Any] | ClientStreamMethod[Any] | ServerStreamMethod[Any] | StreamMethod[Any]
@@ -65,7 +75,7 @@ def sequence_inference(serving: Serving) -> list[UnaryMethod[Any] | StreamMethod
     """Bind every method."""
     return [
         UnaryMethod(name="Predict", request=pb.PredictRequest, handler=partial(predict, serving)),
-        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving)),
+        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving), bounds_silence=True),
         UnaryMethod(name="Compare", request=pb.CompareRequest, handler=partial(compare, serving)),
         UnaryMethod(name="ListModels", request=pb.ListModelsRequest, handler=partial(list_models, serving)),
         UnaryMethod(name="GetModel", request=pb.GetModelRequest, handler=partial(get_model, serving)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 # A transport's timer and ours read different clocks: a call that ends this close to its deadline is ended by it.
@@ -25,10 +25,16 @@ class Call:
     deadline: float | None = None
     # True once the caller is gone or has been sent away.
     cancelled: bool = False
+    # Take memory on behalf of a message (so many bytes more), and give back all that it has taken. Only handlers that
+    # read the next message before they are done with one need them.
+    hold: Callable[[object, int], None] = lambda _message, _size: None
+    done_with: Callable[[object], None] = lambda _message: None
 
     model: str = ""
     version: str = ""
     session_id: str = ""
+    # How long the model lets its caller be silent; 0 while the model isn't known.
+    idle_seconds: float = 0.0
     # On the clock of time.perf_counter(), in seconds: when the first frames came, and when the first output left.
     first_frames_at: float | None = None
     first_output_at: float | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
 
     from service.batcher import Answer, Batcher
     from service.comparison import Comparisons
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from service.sessions import Sessions
     from service.shadow import Shadows
     from service.statistics import Statistics
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class InputLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """The parts of a running server. `observers` are told of every answer."""
+    """The parts of a running server. `observers` are told of every answer; `decoder` converts large messages."""
 
     repository: Repository
     sessions: Sessions
@@ -47,6 +51,11 @@ class Serving:
     statistics: Statistics
     limits: InputLimits
     observers: Sequence[Observer] = ()
+    decoder: Executor | None = None
+
+    async def off_loop(self, work: Callable[[], Result]) -> Result:
+        """Convert what is large on a thread of its own: in pieces, for whoever converts holds up the loop as well."""
+        return await asyncio.get_running_loop().run_in_executor(self.decoder, work)
 
     async def infer(
         self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False

@@ -29,7 +29,13 @@ def open_inference(parts: Parts) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
         UnaryMethod(name="ServerMetadata", request=pb.ServerMetadataRequest, handler=partial(server_metadata, parts)),
         UnaryMethod(name="ModelMetadata", request=pb.ModelMetadataRequest, handler=partial(model_metadata, parts)),
         UnaryMethod(name="ModelInfer", request=pb.ModelInferRequest, handler=partial(model_infer, parts)),
-        StreamMethod(name="ModelStreamInfer", request=pb.ModelInferRequest, handler=partial(model_stream_infer, parts)),
+        StreamMethod(
+            name="ModelStreamInfer",
+            request=pb.ModelInferRequest,
+            handler=partial(model_stream_infer, parts),
+            bounds_silence=True,
+            side_by_side=True,
+        ),
         UnaryMethod(name="ModelConfig", request=pb.ModelConfigRequest, handler=partial(model_config, parts)),
         UnaryMethod(
             name="ModelStatistics", request=pb.ModelStatisticsRequest, handler=partial(model_statistics, parts)

@@ -16,6 +16,9 @@ from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Typed elements are converted in pieces of so many: each takes a millisecond, in which no other thread gets on.
+_LONG = 16_384
+
 Input = ModelInferRequest.InferInputTensor
 
 
@@ -43,6 +46,16 @@ def decode(request: ModelInferRequest) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def is_long(request: ModelInferRequest) -> bool:
+    """Tell whether a request holds so many typed elements that reading them takes longer than a millisecond."""
+    return sum(len(value) for tensor in request.inputs for _, value in tensor.contents.ListFields()) > _LONG
+
+
+def is_long_typed(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell the same of writing outputs typed."""
+    return sum(array.size for array in arrays.values()) > _LONG
+
+
 def have_typed_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Tell whether all of them can travel typed."""
     return all(word_of(array.dtype) in CONTENTS_FIELDS for array in arrays.values())
@@ -61,7 +74,9 @@ def encode(response: ModelInferResponse, arrays: Mapping[str, NDArray[Any]], *, 
         if raw:
             response.raw_output_contents.append(array.tobytes())
         else:
-            _field(output.contents, word).extend(array.ravel().tolist())
+            field, flat = _field(output.contents, word), array.ravel()
+            for start in range(0, len(flat), _LONG):
+                field.extend(flat[start : start + _LONG].tolist())
 
 
 def _from_raw(tensor: Input, data: bytes) -> NDArray[Any]:
@@ -78,7 +93,9 @@ def _from_typed(tensor: Input) -> NDArray[Any]:
     if len(elements) != count or len(filled) > 1:
         others = 0 if len(filled) < 2 else sum(len(value) for _, value in tensor.contents.ListFields())
         raise _size_mismatch(tensor, others or len(elements), count, "elements")
-    wide = np.array(elements, dtype if dtype.kind in "fb" or dtype.itemsize == 8 else np.int64)
+    wide = np.empty(count, dtype if dtype.kind in "fb" or dtype.itemsize == 8 else np.int64)
+    for start in range(0, count, _LONG):
+        wide[start : start + _LONG] = elements[start : start + _LONG]
     if wide.dtype != dtype and count:
         limits = np.iinfo(dtype)
         if wide.min() < limits.min or wide.max() > limits.max:

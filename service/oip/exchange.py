@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.engine.beside import WHOLE
@@ -47,6 +48,7 @@ class Exchange:
         self._answers: Sequence[Answer] = ()
         self._encode_seconds = self._decode_seconds = 0.0
         call.model, call.version = servable.name, str(servable.version)
+        call.idle_seconds = servable.idle_seconds(parts.serving.limits.idle_seconds)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -76,7 +78,7 @@ class Exchange:
         call = self._call
         self._parts.serving.batcher.refuse(self.servable, caller=call.peer, deadline=call.deadline)
 
-    def decode(self) -> States | None:
+    async def decode(self) -> States | None:
         """Read and check the tensors; returns the states [B, …] that they bring, None for none.
 
         Raises:
@@ -84,7 +86,7 @@ class Exchange:
 
         """
         began = time.perf_counter()
-        self._arrays, self.row_count = self._view.read(contents.decode(self._request))
+        self._arrays, self.row_count = self._view.read(await self._read())
         self._wanted = self._view.wanted([output.name for output in self._request.outputs])
         states = self._view.states(self._arrays)
         self._decode_seconds = time.perf_counter() - began
@@ -118,7 +120,7 @@ class Exchange:
         self._answers = await self._run_all(rows)
         return self._answers
 
-    def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
+    async def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
         """Encode the answers in the form of the request, with its id and its parameters, and the ids of the answers.
 
         They are whole sequences, the next chunk of a session, or neither: what follows states that the caller brought.
@@ -137,7 +139,11 @@ class Exchange:
         parameters.tell_predictions(response, [prediction.id for prediction in self.predictions])
         results = self._view.results(self._arrays, self.rows, self._answers, self._wanted)
         raw = contents.is_raw(request) if self._asked.raw is None else self._asked.raw
-        contents.encode(response, results, raw=raw or not contents.have_typed_form(results))
+        raw = raw or not contents.have_typed_form(results)
+        if raw or not contents.is_long_typed(results):
+            contents.encode(response, results, raw=raw)
+        else:
+            await self._parts.serving.off_loop(partial(contents.encode, response, results, raw=raw))
         self._encode_seconds = time.perf_counter() - began
         self._call.first_output_at = self._call.first_output_at or time.perf_counter()
         return response
@@ -146,6 +152,11 @@ class Exchange:
         """Count a sequence that was answered to its end."""
         metrics = self._parts.serving.metrics
         metrics.sequence_frames.labels(self._call.model, self._call.version).observe(count)
+
+    async def _read(self) -> Arrays:
+        if contents.is_long(self._request):
+            return await self._parts.serving.off_loop(partial(contents.decode, self._request))
+        return contents.decode(self._request)
 
     async def _run_all(self, rows: Sequence[Row]) -> Sequence[Answer]:
         serving, call, servable = self._parts.serving, self._call, self.servable

@@ -53,13 +53,13 @@ async def model_infer(parts: Parts, call: Call, request: ModelInferRequest) -> M
 async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
     with exchange.counted():
         exchange.refuse()
-        brought = exchange.decode()
+        brought = await exchange.decode()
         before = brought or exchange.servable.runner.initial_states()
         max_rows = parts.max_rows_of(exchange.servable)
         if exchange.row_count > max_rows:
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=exchange.row_count, max_rows=max_rows)
         await exchange.run(before, max_frames=parts.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
-        response = exchange.respond(is_whole=brought is None)
+        response = await exchange.respond(is_whole=brought is None)
     for prediction in exchange.predictions:
         exchange.observe_frames(len(prediction.row.frames))
         if prediction.is_whole:
@@ -70,7 +70,7 @@ async def _whole(parts: Parts, exchange: Exchange) -> ModelInferResponse:
 
 async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: Call) -> ModelInferResponse:
     with exchange.counted():
-        brought = exchange.decode()
+        brought = await exchange.decode()
         if exchange.row_count != 1:
             raise ServiceError(Reason.SEQUENCE_ROWS, rows=exchange.row_count)
         if brought is not None and not step.start:
@@ -87,7 +87,7 @@ async def _step(parts: Parts, exchange: Exchange, turn: Turn, step: Step, call: 
                 frames_before=session.frame_count,
                 position=session.position(ends=step.end, sequence_id=step.sequence_id),
             )
-            response = exchange.respond(session)
+            response = await exchange.respond(session)
             session.carry(answer.states, len(exchange.rows[0].frames))
         except BaseException:
             if step.start:

@@ -16,6 +16,7 @@ from service.errors import Reason, ServiceError
 from service.handlers.call import Call
 from service.oip import parameters
 from service.oip.model_infer import model_infer
+from service.oip.silence import Silence
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _log = structlog.get_logger("soloist.calls")
 # Requests of one stream that are under way, or whose answers weren't taken: the next is read when one is, so that
 # neither a caller who sends much nor one who doesn't read fills the memory.
 _MAX_UNDER_WAY = 256
+_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
 
 
 async def model_stream_infer(
@@ -33,15 +35,17 @@ async def model_stream_infer(
     """Answer requests until the caller has sent its last and all are answered.
 
     Raises:
-        ServiceError: a message can't be read. Everything that came before it is answered first.
+        ServiceError: a message can't be read, or none comes for too long. All that came before it is answered first.
 
     """
-    responses: asyncio.Queue[ModelStreamInferResponse | None] = asyncio.Queue()
+    responses: _Responses = asyncio.Queue()
     under_way = asyncio.Semaphore(_MAX_UNDER_WAY)
     reading = asyncio.ensure_future(_read(parts, call, requests, responses, under_way))
     try:
-        while (response := await responses.get()) is not None:
+        while (told := await responses.get()) is not None:
+            request, response = told
             yield response
+            call.done_with(request)
             under_way.release()
         await reading
     finally:
@@ -53,44 +57,53 @@ async def _read(
     parts: Parts,
     call: Call,
     requests: AsyncIterator[ModelInferRequest],
-    responses: asyncio.Queue[ModelStreamInferResponse | None],
+    responses: _Responses,
     under_way: asyncio.Semaphore,
 ) -> None:
-    failure: ServiceError | None = None
+    failure: Exception | None = None
+    silence = Silence(parts.serving.limits.idle_seconds)
 
     async def answer(request: ModelInferRequest) -> None:
         # No turn of the loop between a sequence's turn and this: answers leave in the order of the turns.
-        responses.put_nowait(await _answer(parts, call, request))
+        response, idle_seconds = await _answer(parts, call, request)
+        responses.put_nowait((request, response))
+        silence.answered(idle_seconds)
 
-    async with asyncio.TaskGroup() as group:
-        try:
-            async for request in requests:
-                await under_way.acquire()
-                group.create_task(answer(request))
-        except ServiceError as error:
-            failure = error
-    responses.put_nowait(None)
+    try:
+        async with asyncio.TaskGroup() as group:
+            try:
+                async with silence.bounded():
+                    async for request in requests:
+                        silence.heard()
+                        await under_way.acquire()
+                        group.create_task(answer(request))
+            except Exception as error:  # whatever it is, the answers to what was read come first
+                failure = error
+    finally:
+        responses.put_nowait(None)  # however reading ends, nobody waits for more
     if failure is not None:
         raise failure
 
 
-async def _answer(parts: Parts, stream: Call, request: ModelInferRequest) -> ModelStreamInferResponse:
+async def _answer(parts: Parts, stream: Call, request: ModelInferRequest) -> tuple[ModelStreamInferResponse, float]:
+    """Answer one request; also tells for how many seconds its model lets a caller be silent, 0 if that isn't known."""
     call = Call(api=stream.api, peer=stream.peer, metadata=stream.metadata, deadline=stream.deadline)
     began = time.perf_counter()
     code = Reason.STREAM_CUT.code
     try:
         response = await model_infer(parts, call, request)
+        stream.hold(request, response.ByteSize())
         code = "OK"
         parameters.tell_final(response)
-        return ModelStreamInferResponse(infer_response=response)
+        return ModelStreamInferResponse(infer_response=response), call.idle_seconds
     except ServiceError as error:
         code = error.reason.code
         _log.info("request refused", reason=error.reason.name, api=call.api, code=code, peer=call.peer)
-        return _refusal(request, error)
+        return _refusal(request, error), call.idle_seconds
     except Exception:
         code = Reason.INTERNAL.code
         _log.exception("request failed", api=call.api, code=code, peer=call.peer)
-        return _refusal(request, ServiceError(Reason.INTERNAL))
+        return _refusal(request, ServiceError(Reason.INTERNAL)), call.idle_seconds
     finally:
         _record(parts, call, code, began)
 

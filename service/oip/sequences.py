@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.errors import Reason, ServiceError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # How many sequences that ended by themselves are remembered, so that a late request hears why.
 _REMEMBERED = 10_000
+_DIGEST_BYTES = 16
 
 
 class Key(NamedTuple):
@@ -82,8 +84,8 @@ class Sequences:
         self._sessions = sessions
         self.idle_seconds = idle_seconds
         self._places: dict[Key, _Place] = {}
-        # Those that ended unused, and after how many seconds.
-        self._evicted: OrderedDict[Key, float] = OrderedDict()
+        # Those that ended unused, and after how many seconds: by their digests, so that nothing of them is kept.
+        self._evicted: OrderedDict[bytes, float] = OrderedDict()
 
     @asynccontextmanager
     async def turn(self, key: Key) -> AsyncIterator[Turn]:
@@ -103,8 +105,9 @@ class Sequences:
     def why_missing(self, key: Key) -> ServiceError:
         """Say why there is no such sequence."""
         facts = {"model": key.model, "sequence": repr(key.sequence_id)}
-        if key in self._evicted:
-            return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=self._evicted[key])
+        idle_seconds = self._evicted.get(_digest(key))
+        if idle_seconds is not None:
+            return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=idle_seconds)
         return ServiceError(Reason.SEQUENCE_NOT_FOUND, **facts)
 
     def begin(self, key: Key, servable: Servable) -> Session:
@@ -115,7 +118,7 @@ class Sequences:
 
         """
         session = self._sessions.begin(servable)
-        self._evicted.pop(key, None)
+        self._evicted.pop(_digest(key), None)
         return session
 
     def free(self, place: _Place, reason: str) -> None:
@@ -136,6 +139,10 @@ class Sequences:
         """End what nobody has used for too long."""
         self.free(place, "idle")
         del self._places[key]
-        self._evicted[key] = place.idle_seconds
+        self._evicted[_digest(key)] = place.idle_seconds
         if len(self._evicted) > _REMEMBERED:
             self._evicted.popitem(last=False)
+
+
+def _digest(key: Key) -> bytes:
+    return blake2b(repr(key).encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()

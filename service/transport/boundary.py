@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import grpc
@@ -15,8 +15,13 @@ from service.errors import Reason, ServiceError
 from service.handlers.call import Call
 from service.metrics import Metrics
 from service.transport.active_calls import ActiveCalls
+from service.transport.call_tasks import drop
 from service.transport.status import to_grpc_status
 
+# How long a caller may take to hear why its call has ended.
+_TELL_SECONDS = 10.0
+# In the words of gRPC's core: an answer before this one isn't taken.
+_STILL_SENDING = "TOO_MANY_OPERATIONS"
 _log = structlog.get_logger("soloist.calls")
 
 
@@ -28,15 +33,22 @@ class Boundary:
         self._metrics = metrics
 
     @asynccontextmanager
-    async def around(self, api: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Call]:
-        """Surround one call to the method `api`; whatever is raised inside is answered, counted once and logged."""
+    async def around(
+        self, api: str, context: grpc.aio.ServicerContext[Any, Any], *, in_drain: bool = False
+    ) -> AsyncIterator[Call]:
+        """Surround one call to the method `api`; whatever is raised inside is answered, counted once and logged.
+
+        `in_drain`: it is answered while the server drains, which doesn't wait for its end.
+        """
         call = _describe(api, context)
         started = time.perf_counter()
         failure: ServiceError | None = None
         # Stands for any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
-            async with self._calls.admit(context.add_done_callback):  # type: ignore[arg-type]  # its stub takes no method
+            # Its stub takes no method.
+            admitted = self._calls.admit(context.add_done_callback)  # type: ignore[arg-type]
+            async with nullcontext() if in_drain else admitted:
                 yield call
             code = "OK"
         except ServiceError as error:
@@ -54,7 +66,9 @@ class Boundary:
             call.cancelled = code != "OK"
             self._record(call, code, failure, started)
         if failure is not None:
-            await _abort(context, failure)
+            status = to_grpc_status(failure)
+            failure = None  # its traceback holds this frame
+            await _abort(context, status)
 
     def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
         ended = time.perf_counter()
@@ -69,13 +83,16 @@ class Boundary:
             _log_failure(call, code, failure, ended - started)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], failure: ServiceError) -> None:
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:
     try:
-        await context.abort_with_status(to_grpc_status(failure))
-    except grpc.aio.AbortError:  # not an RpcError; nothing between here and grpc.aio may catch it
+        async with asyncio.timeout(_TELL_SECONDS):
+            await context.abort_with_status(status)
+    except grpc.aio.AbortError:  # not an RpcError; nothing between here and the handler's end may catch it
         raise
-    except Exception:  # grpc.aio's own kinds are private; each means that the caller left before it was told
+    except Exception as error:  # grpc.aio's own kinds are private; each means that the caller can't be told
         _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
+        if isinstance(error, TimeoutError) or _STILL_SENDING in str(error):  # else it has left by itself
+            drop(asyncio.current_task())
 
 
 def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:

@@ -4,47 +4,66 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from service.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
-from service.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
-from service.transport.health_servicer import HealthServicer
+from service.health import Health
+from service.transport.call_tasks import remembered
 
 _STOP_SECONDS = 1.0
 # gRPC itself refuses what is larger than its limit, without a reason of ours, so ours must be reached first.
 _MESSAGE_HEADROOM = 2
-_PUBLISHED = (
-    API,
-    OPEN_INFERENCE,
-    FEEDBACK,
-    ADMIN,
-    NORM_SKEW,
-    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    reflection.SERVICE_NAME,
-)
+# What a caller's headers may take; gRPC's own usual bound is 16 KiB, and between 8 and 16 it refuses at random.
+_MAX_METADATA_BYTES = 2**14
+_COMPRESSION_OFF = 1  # a set of bits, of which the first stands for messages as they are
 
 
-def _options(max_message_bytes: int, min_ping_interval_seconds: float, max_connections: int) -> list[tuple[str, int]]:
+@dataclass(frozen=True, kw_only=True)
+class ConnectionLimits:
+    """What a connection may do, and how long it may do nothing."""
+
+    max_message_bytes: int
+    min_ping_interval_seconds: float = 0.1
+    keepalive_seconds: float = 60.0
+    keepalive_timeout_seconds: float = 20.0
+    connection_idle_seconds: float = 3600.0
+    handshake_seconds: float = 20.0
+    max_connections: int = 10_000
+    max_connection_calls: int = 1_000
+
+
+def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
     return [
-        ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * max_message_bytes),
+        ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),
+        # gRPC unpacks before it looks at sizes: a message of 1 MiB may take 1 GiB.
+        ("grpc.compression_enabled_algorithms_bitset", _COMPRESSION_OFF),
+        # Else a stream that isn't read takes megabytes of what its caller sends.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         # Without this a second server on the port would start, and take some of the calls.
         ("grpc.so_reuseport", 0),
-        # What it measures makes buffers grow: 9.6 MiB for a stream that isn't read, instead of 1.5.
-        ("grpc.http2.bdp_probe", 0),
-        # Of each address. One more is closed at once.
-        ("grpc.max_allowed_incoming_connections", max_connections),
+        ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        # Calls that are cancelled as soon as they begin count until they are cleaned up; without a bound they pile up.
+        ("grpc.max_concurrent_streams", limits.max_connection_calls),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_seconds)),
+        ("grpc.max_connection_idle_ms", _milliseconds(limits.connection_idle_seconds)),
         # A caller whose machine has vanished says nothing; pings find out.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", _milliseconds(limits.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(limits.keepalive_timeout_seconds)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(limits.keepalive_timeout_seconds)),
         # Callers ping for the same reason. gRPC's own bound, five minutes and two hours without a call, would send away
         # those whose libraries ping more often than that, and their streams with them. The first is for both sides.
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", round(1000 * min_ping_interval_seconds)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(limits.min_ping_interval_seconds)),
     ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)
 
 
 @asynccontextmanager
@@ -53,36 +72,29 @@ async def serving_grpc(
     port: int,
     services: Sequence[grpc.GenericRpcHandler],
     health: Health,
-    *,
-    max_message_bytes: int,
-    min_ping_interval_seconds: float,
-    max_connections: int = 2**31 - 1,
+    limits: ConnectionLimits,
 ) -> AsyncIterator[int]:
-    """Serve the APIs, health and reflection until the block ends; yields the port, chosen by the system for port 0.
+    """Serve until the block ends, and end all watches of `health` then; yields the port, chosen by the system for 0.
 
     It is the same on all `hosts` (service.addresses); 0 where they are Unix domain sockets alone.
-
-    At most `max_connections` are open on each address.
-    Who pings more often than every `min_ping_interval_seconds`, while nothing is sent to it, is sent away.
 
     Raises:
         OSError: the address can't be bound.
 
     """
-    server = grpc.aio.server(options=_options(max_message_bytes, min_ping_interval_seconds, max_connections))
+    server = grpc.aio.server(options=_options(limits))
     server.add_generic_rpc_handlers(tuple(services))
-    health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
-    reflection.enable_server_reflection(_PUBLISHED, server)
     port = free_port(hosts, port)
     for host in hosts:
         bound_port = _bind(server, host, port)
         port = port if is_unix(host) else bound_port
-    await server.start()
-    try:
-        yield 0 if all(map(is_unix, hosts)) else port
-    finally:
-        health.close()
-        await server.stop(_STOP_SECONDS)
+    with remembered():
+        await server.start()
+        try:
+            yield 0 if all(map(is_unix, hosts)) else port
+        finally:
+            health.close()
+            await server.stop(_STOP_SECONDS)
 
 
 def _bind(server: grpc.aio.Server, host: str, port: int) -> int:

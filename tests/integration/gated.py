@@ -36,9 +36,10 @@ from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
 from service.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
+from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
-from service.transport.grpc_server import serving_grpc
+from service.transport.grpc_server import ConnectionLimits, serving_grpc
 from tests.servables import GatedRunner, servable
 from tests.servers import Observed
 
@@ -130,7 +131,9 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     serving = _serving(parts, threads, metrics)
     ready = [Location(name=_READY, version=1, path=Path())]
     await serving.repository.load(ready, threads)
-    adapter = GrpcAdapter(Boundary(ActiveCalls(), metrics), max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
+    adapter = GrpcAdapter(
+        Boundary(ActiveCalls(), metrics), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
+    )
     sequences = Sequences(serving.sessions, idle_seconds=60)
     keeper = Keeper(Path("nowhere"), serving.repository, threads, VersionPolicy())
     parts_of_oip = Parts(serving=serving, sequences=sequences, keeper=keeper, health=Health(), max_rows=8)
@@ -139,7 +142,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
     )
     async with serving_grpc(
-        ["127.0.0.1"], 0, services, Health(), max_message_bytes=_MESSAGE_BYTES, min_ping_interval_seconds=0.1
+        ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
     ) as parts.port:
         loading = asyncio.create_task(
             serving.repository.load([Location(name=_LOADING, version=1, path=Path())], threads)

@@ -1,4 +1,4 @@
-"""Owns an HTTP/2 connection made by hand: PING frames as any client library or proxy may send them, at any rate."""
+"""Owns an HTTP/2 connection made by hand: frames that no client library sends, or not at such a rate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_HEADERS, _SETTINGS, _PING, _GOAWAY = 1, 4, 6, 7
-_ACK, _END_HEADERS = 1, 4
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
+_WINDOW_UPDATE, _CONTINUATION = 8, 9
+_ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
+_INITIAL_WINDOW, _FRAME_BYTES = 65_535, 16_384
+_INITIAL_WINDOW_SETTING = 4
 _HEADER_BYTES = 9
 _TIMEOUT_SECONDS = 30.0
 
@@ -23,23 +26,70 @@ class SentAwayError(Exception):
 class Http2Connection:
     """One connection; its frames are read when they are waited for."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, settings: bytes) -> None:
         self._socket = sock
         self._received = b""
+        self._windows = {0: _INITIAL_WINDOW}
+        self._initial_window = _INITIAL_WINDOW
         self.pings_received = 0
+        self.ended: set[int] = set()  # streams that the server has ended
         sock.sendall(_PREFACE)
-        self._send(_SETTINGS, 0, 0, b"")
+        self._send(_SETTINGS, 0, 0, settings)
 
-    def open_call(self, path: str) -> None:
+    def open_call(self, path: str, stream: int = 1, **more: str) -> None:
         """Send the headers of a call, and nothing else."""
         fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "test", "te": "trailers"}
         fields["content-type"] = "application/grpc"
-        # Literal fields without indexing, of less than 127 octets each (RFC 7541, section 6.2.2).
-        block = b"".join(
-            b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-            for name, value in fields.items()
-        )
-        self._send(_HEADERS, _END_HEADERS, 1, block)
+        fields |= {name.replace("_", "-"): value for name, value in more.items()}
+        # Literal fields without indexing (RFC 7541, section 6.2.2).
+        block = b"".join(b"\x00" + _text(name) + _text(value) for name, value in fields.items())
+        self._windows[stream] = self._initial_window
+        first, *rest = [block[start : start + _FRAME_BYTES] for start in range(0, len(block), _FRAME_BYTES)]
+        self._send(_HEADERS, 0 if rest else _END_HEADERS, stream, first)
+        for index, part in enumerate(rest, 1):
+            self._send(_CONTINUATION, _END_HEADERS if index == len(rest) else 0, stream, part)
+
+    def send_message(
+        self, message: bytes, stream: int = 1, *, announced: int | None = None, more: bool = False, flag: int = 0
+    ) -> int:
+        """Send a message and end this half, as the windows let it; tells how much went before the server ended it.
+
+        If `more` messages follow, or it is `announced` to be longer, this half stays open. `flag` 1: it is compressed.
+        """
+        rest = memoryview(struct.pack(">BI", flag, len(message) if announced is None else announced) + message)
+        size = len(rest)
+        while rest and stream not in self.ended:
+            room = min(self._windows[0], self._windows[stream], _FRAME_BYTES)
+            if room <= 0:
+                if self._read_frame(_TIMEOUT_SECONDS) is None:
+                    raise TimeoutError("the server takes no more")
+                continue
+            self._send(_DATA, 0, stream, bytes(rest[:room]))
+            rest = rest[room:]
+            self._windows[0] -= room
+            self._windows[stream] -= room
+            self.listen(0)
+        if announced is None and not more and stream not in self.ended:
+            self.end_half(stream)
+        return size - len(rest)
+
+    def end_half(self, stream: int = 1) -> None:
+        """Send no more."""
+        self._send(_DATA, _END_STREAM, stream, b"")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def reset(self, stream: int) -> None:
+        """Cancel a call."""
+        self._send(_RESET, 0, stream, struct.pack(">I", 8))
+
+    def await_end(self, stream: int = 1) -> None:
+        """Wait until the server has ended a call."""
+        while stream not in self.ended:
+            if self._read_frame(_TIMEOUT_SECONDS) is None:
+                raise TimeoutError("the server doesn't end the call")
 
     def ping(self) -> None:
         """Send one PING and wait for its answer.
@@ -60,7 +110,7 @@ class Http2Connection:
 
         """
         until = time.monotonic() + seconds
-        while (remaining := until - time.monotonic()) > 0 and self._read_frame(remaining) is not None:
+        while self._read_frame(max(0.0, until - time.monotonic())) is not None:
             pass
 
     def _send(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
@@ -71,16 +121,28 @@ class Http2Connection:
         head = self._read(_HEADER_BYTES, seconds)
         if head is None:
             return None
-        kind, flags, _ = struct.unpack(">BBI", head[3:])
+        kind, flags, stream = struct.unpack(">BBI", head[3:])
         payload = self._read(int.from_bytes(head[:3]), _TIMEOUT_SECONDS) or b""
         if kind == _GOAWAY:
             raise SentAwayError(payload[8:].decode())
         if kind == _SETTINGS and not flags & _ACK:
+            self._adopt(payload)
             self._send(_SETTINGS, _ACK, 0, b"")
+        if kind == _WINDOW_UPDATE:
+            self._windows[stream] = self._windows.get(stream, self._initial_window) + struct.unpack(">I", payload)[0]
+        if kind == _RESET or (kind in (_DATA, _HEADERS) and flags & _END_STREAM):
+            self.ended.add(stream)
         if kind == _PING and not flags & _ACK:
             self.pings_received += 1
             self._send(_PING, _ACK, 0, payload)
         return kind, flags
+
+    def _adopt(self, settings: bytes) -> None:
+        for number, value in struct.iter_unpack(">HI", settings):
+            if number == _INITIAL_WINDOW_SETTING:
+                for stream in self._windows.keys() - {0}:
+                    self._windows[stream] += value - self._initial_window
+                self._initial_window = value
 
     def _read(self, size: int, seconds: float) -> bytes | None:
         until = time.monotonic() + seconds
@@ -95,9 +157,18 @@ class Http2Connection:
         return taken
 
 
+def _text(value: str) -> bytes:
+    """Write a text with its length before it (RFC 7541, section 5)."""
+    rest, size = len(value) - 127, bytes([min(len(value), 127)])
+    while rest >= 128:
+        size += bytes([rest % 128 + 128])
+        rest //= 128
+    return size + (bytes([rest]) if len(value) >= 127 else b"") + value.encode()
+
+
 @contextmanager
-def http2_connection(target: str) -> Iterator[Http2Connection]:
-    """Connect to a server (host:port)."""
+def http2_connection(target: str, *, initial_window: int = _INITIAL_WINDOW) -> Iterator[Http2Connection]:
+    """Connect to a server (host:port); `initial_window` is how much of an answer it may send unasked."""
     host, _, port = target.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=_TIMEOUT_SECONDS) as sock:
-        yield Http2Connection(sock)
+        yield Http2Connection(sock, struct.pack(">HI", _INITIAL_WINDOW_SETTING, initial_window))

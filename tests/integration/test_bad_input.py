@@ -8,12 +8,15 @@ import pytest
 from service.errors import Reason
 from soloist import Client, SoloistError
 from tests.integration import (
+    test_admission,
     test_busy,
     test_compare,
     test_drain,
     test_feedback,
+    test_health,
     test_long_runs,
     test_made_elsewhere,
+    test_names,
     test_norm_skew,
     test_open_inference,
     test_repository_reload,
@@ -54,6 +57,12 @@ PROVOKED_ELSEWHERE = {
     Reason.FEEDBACK_BUSY: test_reports.test_calls_that_wait_for_the_disk_are_bounded,
     Reason.TOO_MANY_PENDING_LABELS: test_reports.test_labels_that_wait_for_answers_are_bounded,
     Reason.LOG_UNAVAILABLE: test_reports.test_a_file_that_fails_is_told_and_nothing_is_taken,
+    Reason.TOO_MANY_CALLS: test_admission.test_calls_at_once_are_bounded_and_machines_have_places_of_their_own,
+    Reason.MEMORY_FULL: test_admission.test_a_message_beyond_the_budget_is_refused_at_once,
+    Reason.MESSAGE_MISSING: test_admission.test_a_call_that_ends_without_its_message_is_told,
+    Reason.NAME_TOO_LONG: test_names.test_a_name_that_is_too_long_is_refused,
+    Reason.TOO_MANY_FIELDS: test_names.test_what_would_take_long_to_parse_is_not_parsed,
+    Reason.SERVICE_UNKNOWN: test_health.test_check_knows_no_others,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import grpc
@@ -27,6 +29,15 @@ class FakeContext:
         self.remaining_seconds = remaining_seconds
         self.error = error or AbortedError()
         self.told: Any = None
+        self._on_end: list[Callable[[Any], None]] = []
+
+    def add_done_callback(self, told: Callable[[Any], None]) -> None:
+        self._on_end.append(told)
+
+    def end(self) -> None:
+        """Let the call be over: its answer, or its status, has left."""
+        for told in self._on_end:
+            told(self)
 
     def time_remaining(self) -> float | None:
         return self.remaining_seconds
@@ -42,6 +53,11 @@ class FakeContext:
         raise self.error
 
 
+class _Ending:
+    def __init__(self, context: FakeContext) -> None:
+        self.close = context.end
+
+
 class Door:
     """A boundary, and what can be seen of it."""
 
@@ -53,7 +69,7 @@ class Door:
 
     async def through(self, context: FakeContext, error: BaseException | None = None) -> Call:
         """Make one call to Predict, which names its model and raises `error`."""
-        with capture_logs() as self.lines:
+        with capture_logs() as self.lines, contextlib.closing(_Ending(context)):
             async with self.boundary.around("Predict", cast("grpc.aio.ServicerContext[Any, Any]", context)) as call:
                 call.model, call.version = "sums", "1"
                 if error is not None:
@@ -146,6 +162,8 @@ async def test_a_call_that_is_cut_is_told_so(door: Door) -> None:
     door.calls.cut()
     with pytest.raises(AbortedError):
         await call
+    assert not await door.calls.idle(0)  # until its caller has been told
+    context.end()
     assert context.told.code is grpc.StatusCode.UNAVAILABLE
     assert await door.calls.idle(0)
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from service.batcher import Batcher, BatchLimits
 from service.comparison import Comparisons
+from service.errors import Reason, ServiceError
 from service.handlers.call import Call
 from service.handlers.serving import InputLimits, Serving
 from service.health import Health
@@ -19,7 +23,7 @@ from service.repository.version_policy import VersionPolicy
 from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
 from service.statistics import Statistics
-from soloist.oip.grpc_service_pb2 import ModelInferRequest
+from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelStreamInferResponse
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import ManualExecutor, turns
@@ -77,3 +81,49 @@ async def test_no_more_is_read_while_answers_are_not_taken(parts: Parts) -> None
         assert caller.sent == _UNDER_WAY + 1
         taken += [answer async for answer in answers]
     assert [each.infer_response.id for each in taken] == [str(index) for index in range(1, caller.count + 1)]
+
+
+async def collect(answers: AsyncGenerator[ModelStreamInferResponse], taken: list[str]) -> None:
+    async for answer in answers:
+        taken.append(answer.infer_response.id)  # noqa: PERF401  # it may end in an error
+
+
+class Broken(Caller):
+    """Fails in a way that nobody expects after so many requests."""
+
+    async def requests(self) -> AsyncGenerator[ModelInferRequest]:
+        async for request in super().requests():
+            yield request
+        raise RuntimeError("unexpected")
+
+
+@pytest.mark.parametrize("count", [0, 3])
+async def test_a_reader_that_fails_unexpectedly_ends_the_stream_behind_the_answers(parts: Parts, count: int) -> None:
+    taken: list[str] = []
+    async with asyncio.timeout(30):
+        with pytest.raises(RuntimeError, match="unexpected"):
+            await collect(model_stream_infer(parts, Call(api="ModelStreamInfer"), Broken(count).requests()), taken)
+    assert taken == [str(index + 1) for index in range(count)]
+
+
+async def test_an_answer_that_fails_unexpectedly_ends_the_stream(parts: Parts) -> None:
+    broken = replace(parts, serving=replace(parts.serving, metrics=cast("Any", None)))  # so that it can't be counted
+    async with asyncio.timeout(30):
+        with pytest.raises(BaseExceptionGroup):
+            await collect(model_stream_infer(broken, Call(api="ModelStreamInfer"), Caller(1).requests()), [])
+
+
+async def test_a_stream_that_falls_silent_is_ended(parts: Parts) -> None:
+    limits = replace(parts.serving.limits, idle_seconds=0.05)
+    impatient = replace(parts, serving=replace(parts.serving, limits=limits))
+    over = asyncio.Event()
+
+    async def requests() -> AsyncGenerator[ModelInferRequest]:
+        yield ModelInferRequest(model_name="nobody", id="1")
+        await over.wait()
+
+    taken: list[str] = []
+    async with asyncio.timeout(30):
+        with pytest.raises(ServiceError) as caught:
+            await collect(model_stream_infer(impatient, Call(api="ModelStreamInfer"), requests()), taken)
+    assert (caught.value.reason, taken) == (Reason.SESSION_IDLE, ["1"])

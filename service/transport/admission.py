@@ -1,0 +1,138 @@
+"""How many calls may be under way, and how many bytes their messages may take, of one connection and of all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Self
+
+from service.errors import Reason, ServiceError
+
+# What a message takes from when it is read until its call ends, by its size: its bytes, the fields parsed from them,
+# and the arrays made of those.
+MESSAGE_FACTOR = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallLimits:
+    """What callers may take of the server, whatever they send."""
+
+    max_message_bytes: int
+    idle_seconds: float
+    max_calls: int = 12_000
+    max_bytes: int = 2**29
+    max_connection_bytes: int = 2**28
+
+
+class Admission:
+    """Counts calls and bytes, and refuses at once what goes beyond. Belongs to the event loop."""
+
+    def __init__(self, limits: CallLimits) -> None:
+        self._limits = limits
+        self._calls = {False: 0, True: 0}
+        self._bytes = 0
+        self._by_connection: dict[str, int] = {}
+
+    def begin(self, *, of_machines: bool) -> None:
+        """Take a place for one call; those of machines that watch the server have places of their own, as many.
+
+        Raises:
+            ServiceError: TOO_MANY_CALLS.
+
+        """
+        calls = self._calls[of_machines]
+        if calls >= self._limits.max_calls:
+            raise ServiceError(Reason.TOO_MANY_CALLS, calls=calls, max_calls=self._limits.max_calls)
+        self._calls[of_machines] = calls + 1
+
+    def end(self, *, of_machines: bool) -> None:
+        """Give the place of a call back."""
+        self._calls[of_machines] -= 1
+
+    def require_room(self, connection: str, size: int, *, of_all: int | None = None) -> None:
+        """Refuse so many bytes more of a connection; `of_all` are those of all connections together, if they are more.
+
+        Raises:
+            ServiceError: MEMORY_FULL.
+
+        """
+        held, most = self._by_connection.get(connection, 0) + size, self._limits.max_connection_bytes
+        if held > most:
+            raise ServiceError(Reason.MEMORY_FULL, scope="the connection", bytes=held, max_bytes=most)
+        held, most = self._bytes + (size if of_all is None else of_all), self._limits.max_bytes
+        if held > most:
+            raise ServiceError(Reason.MEMORY_FULL, scope="the server", bytes=held, max_bytes=most)
+
+    def take(self, connection: str, size: int) -> None:
+        """Take so many bytes until they are given back.
+
+        Raises:
+            ServiceError: MEMORY_FULL.
+
+        """
+        self.require_room(connection, size)
+        self._bytes += size
+        self._by_connection[connection] = self._by_connection.get(connection, 0) + size
+
+    def give_back(self, connection: str, size: int) -> None:
+        """Give back what was taken."""
+        self._bytes -= size
+        left = self._by_connection.pop(connection) - size
+        if left:
+            self._by_connection[connection] = left
+
+
+class Held:
+    """A block around one call, for its place and what it has taken: freed in part, and in the end all of it.
+
+    Raises:
+        ServiceError: TOO_MANY_CALLS, as the block begins.
+
+    """
+
+    def __init__(self, admission: Admission, connection: str, *, of_machines: bool = False) -> None:
+        self._admission = admission
+        self._of_machines = of_machines
+        self.connection = connection
+        self._sizes: dict[int, int] = {}
+        self._total = 0
+        self._freed = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._admission.begin(of_machines=self._of_machines)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._admission.end(of_machines=self._of_machines)
+        self.free_all()
+
+    async def lighter_than(self, size: int) -> None:
+        """Wait until the call holds less than so many bytes."""
+        while self._total >= size:
+            self._freed.clear()
+            await self._freed.wait()
+
+    def hold(self, owner: object, size: int) -> None:
+        """Take bytes on behalf of an object that stays alive until they are freed.
+
+        Raises:
+            ServiceError: MEMORY_FULL.
+
+        """
+        self._admission.take(self.connection, size)
+        self._sizes[id(owner)] = self._sizes.get(id(owner), 0) + size
+        self._total += size
+
+    def free(self, owner: object) -> None:
+        """Give back what an object holds, if anything."""
+        if size := self._sizes.pop(id(owner), 0):
+            self._admission.give_back(self.connection, size)
+            self._total -= size
+            self._freed.set()
+
+    def free_all(self) -> None:
+        """Give back everything."""
+        if self._total:
+            self._admission.give_back(self.connection, self._total)
+        self._total = 0
+        self._sizes.clear()

@@ -1,0 +1,194 @@
+"""Bounds the bytes of messages that are still arriving: gRPC puts a message together before anybody learns its size.
+
+It does so whatever length a caller announces, up to 4 GiB, and looks at `max_receive_message_length` afterwards. So it
+is the kernel that is asked how much a connection has received (Linux's TCP_INFO): what came, and was not handed over,
+is held. Unix domain sockets tell nothing, and aren't bounded here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import unquote
+
+import structlog
+
+from service.errors import ServiceError
+from service.transport.admission import Admission
+
+_log = structlog.get_logger("soloist.calls")
+_INTERVAL_SECONDS = _TURN_SECONDS = 0.02
+# The process's memory is looked at in each interval, and connections only where it has grown by so much since.
+_STEP_BYTES = 16 * 2**20
+# What a message takes on the wire beside its bytes: frames, headers, and what its caller sends for our answers.
+_OVERHEAD_BYTES, _OVERHEAD_SHARE = 256, 64
+# Of struct tcp_info: tcpi_bytes_received, a uint64 (since Linux 4.1).
+_RECEIVED = struct.Struct("=128xQ")
+Address = tuple[str, int]
+
+
+@dataclass(eq=False)
+class _Connection:
+    """One that is being read from: its reads, and how many bytes they handed over."""
+
+    turns: asyncio.Semaphore
+    users: int = 0
+    reads: dict[asyncio.Timeout, None] = field(default_factory=dict)
+    handed_over: int = 0
+    # The least that ever was between what came and what was handed over: what all but messages takes.
+    least: int | None = None
+
+    def held(self, received: int) -> int:
+        """Return how much came that was not handed over."""
+        between = received - self.handed_over
+        self.least = between if self.least is None else min(self.least, between)
+        return between - self.least
+
+
+class Arrivals:
+    """Knows every read that is waited for. Belongs to the event loop."""
+
+    def __init__(self, admission: Admission, *, reads_at_once: int) -> None:
+        """Args: `admission` says how much may be held, together with what it holds itself."""
+        self._admission = admission
+        self._reads_at_once = reads_at_once
+        self._connections: dict[str, _Connection] = {}
+        self._cut: dict[asyncio.Timeout, ServiceError] = {}
+
+    @asynccontextmanager
+    async def turn(self, peer: str) -> AsyncIterator[None]:
+        """Read one call's message when it is its turn, so that not all of a connection arrive at once.
+
+        A turn is short: who is slow goes on beside the next, and holds up nobody.
+        """
+        connection = self._connections.setdefault(peer, _Connection(asyncio.Semaphore(self._reads_at_once)))
+        connection.users += 1
+        try:
+            await connection.turns.acquire()
+            over = [connection.turns.release]
+            timer = asyncio.get_running_loop().call_later(_TURN_SECONDS, lambda: over.pop()())
+            try:
+                yield
+            finally:
+                timer.cancel()
+                if over:
+                    over.pop()()
+        finally:
+            self._leave(peer, connection)
+
+    def is_busy(self, peer: str) -> bool:
+        """Tell whether so many messages of a connection are arriving that the next one should wait for its turn."""
+        connection = self._connections.get(peer)
+        return connection is not None and connection.users >= self._reads_at_once
+
+    def begin(self, peer: str, scope: asyncio.Timeout) -> None:
+        """Take note of a read, which `scope` can end."""
+        connection = self._connections.get(peer)
+        if connection is None:
+            connection = self._connections[peer] = _Connection(asyncio.Semaphore(self._reads_at_once))
+        connection.users += 1
+        connection.reads[scope] = None
+
+    def end(self, peer: str, scope: asyncio.Timeout, size: int) -> ServiceError | None:
+        """Take note that a read has ended, with a message of so many bytes; tells why, if it was ended from here."""
+        connection = self._connections[peer]
+        connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
+        del connection.reads[scope]
+        self._leave(peer, connection)
+        return self._cut.pop(scope, None) if self._cut else None
+
+    def _leave(self, peer: str, connection: _Connection) -> None:
+        connection.users -= 1
+        if not connection.users:
+            del self._connections[peer]
+
+    async def watch(self) -> None:
+        """Look without end whether too much is arriving, and end the reads of those that send it."""
+        if sys.platform != "linux":
+            return
+        seen = _memory_bytes()
+        while True:
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            now = _memory_bytes()
+            if now < seen + _STEP_BYTES:
+                seen = min(seen, now)
+                continue
+            seen = now
+            try:
+                await self._look()
+            except Exception:
+                _log.exception("looking at connections failed")
+
+    async def _look(self) -> None:
+        peers = list(self._connections)
+        received = await asyncio.get_running_loop().run_in_executor(None, _received, peers)
+        held = {
+            peer: self._connections[peer].held(size) for peer, size in received.items() if peer in self._connections
+        }
+        total = sum(held.values())
+        for peer, size in sorted(held.items(), key=lambda each: -each[1]):
+            try:
+                self._admission.require_room(peer, size, of_all=total)
+            except ServiceError as error:
+                self._end(peer, error)
+            total -= size
+
+    def _end(self, peer: str, error: ServiceError) -> None:
+        """End the younger half of a connection's reads: which of them it is can't be known, and old ones come first."""
+        now = asyncio.get_running_loop().time()
+        reads = list(self._connections[peer].reads)
+        for scope in reads[len(reads) // 2 :]:
+            if not scope.expired():
+                self._cut[scope] = error
+                scope.reschedule(now)
+
+
+def _memory_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _received(peers: Iterable[str]) -> Mapping[str, int]:
+    """Ask the kernel how much came from some peers; those that can't be found are left out."""
+    wanted = {address: peer for peer in peers if (address := _address(peer)) is not None}
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        told = _look_at(int(entry.name))
+        if told is not None and told[0] in wanted:
+            found[wanted[told[0]]] = told[1]
+    return found
+
+
+def _look_at(descriptor: int) -> tuple[Address, int] | None:
+    try:
+        borrowed = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        host, port = borrowed.getpeername()[:2]
+        information = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.size)
+        return (_plain(host), port), _RECEIVED.unpack(information)[0]
+    except (OSError, ValueError, struct.error):  # none of TCP, or closed meanwhile
+        return None
+    finally:
+        borrowed.detach()  # it is gRPC's
+
+
+def _address(peer: str) -> Address | None:
+    """Read gRPC's words for an address: "ipv4:127.0.0.1:5", "ipv6:%5B::1%5D:5"."""
+    kind, _, rest = unquote(peer).partition(":")
+    host, _, port = rest.rpartition(":")
+    return (_plain(host.strip("[]")), int(port)) if kind in ("ipv4", "ipv6") else None
+
+
+def _plain(host: str) -> str:
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return str(mapped or address)

@@ -1,0 +1,146 @@
+"""Looks through the bytes of a message before it is parsed: how long its names are, and how much there is to parse.
+
+Parsing holds the event loop, on whatever thread it runs: a message of many small fields takes a hundred times as long
+as a tensor of the same size. So what a message may consist of is bounded here, in one walk over its fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from service.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.message import Message
+
+# Of every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
+MAX_NAME_BYTES = 256
+# In all depths together; a walk over so many takes several milliseconds.
+MAX_FIELDS = 10_000
+# Of integers and truths that travel one by one, and not as raw bytes; parsing so many takes 10 ms.
+MAX_ELEMENT_BYTES = 2**20
+
+# Bounded where they are read, which tells more: labels of answers, and what may be the contents of a file.
+_BOUNDED_ELSEWHERE = {
+    "soloist.v1.GroundTruth.prediction_id",
+    "soloist.v1.GroundTruth.label",
+    "inference.ModelRepositoryParameter.string_param",
+}
+_VARINT, _DELIMITED = 0, 2
+_FIXED_BYTES = {1: 8, 5: 4}
+_GROUPS = (3, 4)
+_MAX_VARINT_BYTES = 10
+_FIXED_TYPES = {
+    FieldDescriptor.TYPE_FLOAT,
+    FieldDescriptor.TYPE_DOUBLE,
+    FieldDescriptor.TYPE_FIXED32,
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED32,
+    FieldDescriptor.TYPE_SFIXED64,
+}
+
+
+class _MalformedError(Exception):
+    """The bytes are no message; the parser will say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One that is looked at: a name, a message, or else packed integers."""
+
+    path: str
+    message: Descriptor | None = None
+    is_name: bool = False
+
+
+@dataclass(slots=True)
+class _Left:
+    """What the rest of the message may still hold."""
+
+    fields: int = MAX_FIELDS
+    element_bytes: int = MAX_ELEMENT_BYTES
+
+
+def check(raw: bytes, kind: type[Message]) -> None:
+    """Look through the bytes of one kind of message. What can't be read is left to the parser.
+
+    Raises:
+        ServiceError: NAME_TOO_LONG or TOO_MANY_FIELDS.
+
+    """
+    if len(raw) <= MAX_NAME_BYTES:
+        return
+    try:
+        _walk(raw, 0, len(raw), cast("Descriptor", kind.DESCRIPTOR), _Left())
+    except (IndexError, _MalformedError):
+        return
+
+
+def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) -> None:
+    fields = _fields(descriptor)
+    while at < end:
+        tag, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
+        left.fields -= 1
+        if left.fields < 0:
+            raise ServiceError(Reason.TOO_MANY_FIELDS, limit=MAX_FIELDS, unit="fields")
+        kind = tag & 7
+        if kind == _DELIMITED:
+            size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
+            field = fields.get(tag)
+            if field is not None and (not field.is_name or size > MAX_NAME_BYTES):
+                _look_at(raw, at, size, field, left)
+            at += size
+        elif kind == _VARINT:
+            at = at + 1 if raw[at] < 0x80 else _varint(raw, at)[1]
+        elif kind in _FIXED_BYTES:
+            at += _FIXED_BYTES[kind]
+        elif kind not in _GROUPS:  # no message of ours has any; what is in them counts like all else
+            raise _MalformedError
+
+
+def _look_at(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
+    if field.is_name:
+        raise ServiceError(Reason.NAME_TOO_LONG, field=field.path, bytes=size, max_bytes=MAX_NAME_BYTES)
+    if field.message is not None:
+        if at + size > len(raw):
+            raise _MalformedError
+        _walk(raw, at, at + size, field.message, left)
+    else:
+        left.element_bytes -= size
+        if left.element_bytes < 0:
+            raise ServiceError(Reason.TOO_MANY_FIELDS, limit=MAX_ELEMENT_BYTES, unit="bytes of integers one by one")
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for place in range(_MAX_VARINT_BYTES):
+        byte = raw[at + place]
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value, at + place + 1
+    raise _MalformedError
+
+
+@cache
+def _fields(descriptor: Descriptor) -> dict[int, _Field]:
+    """Give the fields that are looked at, by their tags on the wire."""
+    found = {}
+    for field in descriptor.fields:
+        tag = field.number << 3 | _DELIMITED
+        if field.type == FieldDescriptor.TYPE_STRING:
+            if field.full_name not in _BOUNDED_ELSEWHERE:
+                found[tag] = _Field(_path(field), is_name=True)
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            found[tag] = _Field(_path(field), message=field.message_type)
+        elif field.is_repeated and field.type not in {*_FIXED_TYPES, FieldDescriptor.TYPE_BYTES}:
+            found[tag] = _Field(_path(field))
+    return found
+
+
+def _path(field: FieldDescriptor) -> str:
+    return ".".join(field.full_name.split(".")[-2:])

@@ -1,0 +1,204 @@
+"""What callers may take of the server: calls at once, bytes under way, time without a word. Beyond, it refuses."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from soloist import Client, SoloistError
+from soloist.v1 import sequence_inference_pb2 as pb
+from tests.graphs import Sums
+from tests.integration.asking import CLOSE, asking, chunk, ones, opening, tensor
+from tests.integration.http2 import http2_connection
+from tests.integration.infer_requests import converse, request
+from tests.servers import RunningServer, eventually, running_server
+
+MIB = 2**20
+PREDICT = "/soloist.v1.SequenceInference/Predict"
+UNARY = (
+    PREDICT,
+    "/soloist.v1.SequenceInference/GetModel",
+    "/inference.GRPCInferenceService/ModelInfer",
+    "/soloist.v1.Admin/LoadModel",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+)
+STREAMS = (
+    "/soloist.v1.SequenceInference/Stream",
+    "/inference.GRPCInferenceService/ModelStreamInfer",
+    "/soloist.v1.Feedback/ReportStream",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+)
+
+
+@contextmanager
+def serving(folder: Path, *, features: int = 2, **settings: Any) -> Iterator[RunningServer]:
+    Sums(name="sums", features=features).write(folder / "repository")
+    with running_server(
+        folder / "repository", folder, prediction_log=folder / "log.db", skew_probe_ratio=0, **settings
+    ) as server:
+        yield server
+
+
+def peak_bytes(server: RunningServer) -> int:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{server.process.pid}/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def refusal(asked: Any) -> SoloistError:
+    with pytest.raises(SoloistError) as caught:
+        asked()
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serving(tmp_path_factory.mktemp("impatient"), idle_seconds=0.3) as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", [*UNARY, *STREAMS])
+def test_a_call_that_never_says_anything_is_ended(impatient: RunningServer, path: str) -> None:
+    api = path.rpartition("/")[2]
+    before = impatient.total("soloist_requests_total", api=api, code="ABORTED")
+    calls = range(1, 200, 2)
+    with http2_connection(impatient.grpc) as connection:
+        for stream in calls:
+            connection.open_call(path, stream)
+        for stream in calls:
+            connection.await_end(stream)
+    assert impatient.total("soloist_requests_total", api=api, code="ABORTED") == before + len(calls)
+
+
+@pytest.mark.parametrize("path", UNARY)
+def test_a_call_that_ends_without_its_message_is_told(impatient: RunningServer, path: str) -> None:
+    api = path.rpartition("/")[2]
+    before = impatient.total("soloist_requests_total", api=api, code="INVALID_ARGUMENT")
+    with http2_connection(impatient.grpc) as connection:
+        connection.open_call(path)
+        connection.end_half()
+        connection.await_end()
+    assert impatient.total("soloist_requests_total", api=api, code="INVALID_ARGUMENT") == before + 1
+
+
+def test_half_a_message_is_waited_for_no_longer(impatient: RunningServer) -> None:
+    with http2_connection(impatient.grpc) as connection:
+        connection.open_call(PREDICT)
+        connection.send_message(bytes(1000), announced=2000)
+        connection.await_end()
+
+
+def test_an_answer_that_nobody_takes_is_given_up(impatient: RunningServer) -> None:
+    asked = pb.PredictRequest(
+        model="sums", frames=ones(50_000), output_selection=pb.OUTPUT_SELECTION_EVERY_FRAME
+    ).SerializeToString()
+    with http2_connection(impatient.grpc, initial_window=0) as connection, asking(impatient.grpc) as asker:
+        connection.open_call(PREDICT)
+        connection.send_message(asked)
+
+        def given_up() -> bool:
+            asker.predict(ones(3))  # gRPC keeps the last call that came until another comes
+            connection.listen(0.1)
+            return 1 in connection.ended
+
+        assert eventually(given_up)
+
+
+def test_a_stream_whose_answers_nobody_takes_is_given_up(impatient: RunningServer) -> None:
+    with http2_connection(impatient.grpc, initial_window=0) as connection, asking(impatient.grpc) as asker:
+        connection.open_call(STREAMS[0])
+        connection.send_message(opening().SerializeToString(), more=True)
+
+        def given_up() -> bool:
+            asker.predict(ones(3))
+            connection.listen(0.1)
+            return 1 in connection.ended
+
+        assert eventually(given_up)
+        assert impatient.total("soloist_sessions_open") == 0
+
+
+def test_calls_at_once_are_bounded_and_machines_have_places_of_their_own(tmp_path: Path) -> None:
+    with serving(tmp_path, max_concurrent_calls=3) as server, Client(server.grpc) as client, ExitStack() as stack:
+        client.predict("sums", [[1.0, 2.0]])
+        streams = [stack.enter_context(client.stream("sums")) for _ in range(3)]
+        with asking(server.grpc) as asker:
+            for asked in (lambda: asker.predict(ones(3)), lambda: asker.converse(opening(), CLOSE)):
+                error = refusal(asked)
+                assert (error.code.name, error.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+                assert error.facts == {"calls": "3", "max_calls": "3"}
+            health = health_pb2_grpc.HealthStub(asker.channel)
+            assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+            streams[0].close()
+            assert eventually(lambda: server.total("soloist_requests_total", api="Stream", code="OK") == 1)
+            assert asker.predict(ones(3)).frame_count == 3
+
+
+def test_a_message_beyond_the_budget_is_refused_at_once(tmp_path: Path) -> None:
+    large, small = ones(60_000), ones(3)  # 480,000 bytes, which count three times
+    with serving(tmp_path, max_inflight_bytes=MIB) as server, asking(server.grpc) as asker:
+        for asked in (
+            lambda: asker.predict(large),
+            lambda: asker.converse(opening(), chunk(0, large), CLOSE),
+            lambda: converse(asker, request(np.ones((1, 60_000, 2), np.float32))),
+        ):
+            error = refusal(asked)
+            assert (error.code.name, error.reason) == ("RESOURCE_EXHAUSTED", "MEMORY_FULL")
+            assert error.facts["max_bytes"] == str(MIB)
+            assert asker.predict(small).frame_count == 3
+    with (
+        serving(tmp_path / "other", max_connection_inflight_bytes=MIB) as server,
+        asking(server.grpc) as asker,
+    ):
+        assert "connection" in refusal(lambda: asker.predict(large)).message
+
+
+def test_many_large_requests_in_flight_stay_within_the_budget(tmp_path: Path) -> None:
+    frames = tensor(np.ones((100_000, 12)))  # 4.6 MiB
+    callers, each = 6, 20
+
+    def ask(server: RunningServer) -> Counter[str]:
+        with asking(server.grpc) as asker:
+            calls = [asker.stub.Predict.future(pb.PredictRequest(model="sums", frames=frames)) for _ in range(each)]
+            return Counter(call.code().name for call in calls)
+
+    with (
+        serving(tmp_path, features=12, max_inflight_bytes=64 * MIB, max_connection_inflight_bytes=32 * MIB) as server,
+        asking(server.grpc) as asker,
+    ):
+        before = peak_bytes(server)
+        with ThreadPoolExecutor(callers) as threads:
+            found = sum(threads.map(ask, [server] * callers), Counter())
+        assert found.keys() <= {"OK", "RESOURCE_EXHAUSTED"}
+        assert found["OK"]
+        assert asker.predict(tensor(np.ones((3, 12)))).frame_count == 3
+        # Without a budget it is 1,400 MiB.
+        assert peak_bytes(server) - before < 800 * MIB
+
+
+@pytest.mark.parametrize("path", [PREDICT, *STREAMS])
+def test_a_message_that_is_announced_to_be_huge_is_cut_while_it_arrives(tmp_path: Path, path: str) -> None:
+    with serving(tmp_path, max_inflight_bytes=32 * MIB) as server:
+        before = peak_bytes(server)
+        with http2_connection(server.grpc) as connection, asking(server.grpc) as asker:
+            connection.open_call(path)
+            sent = connection.send_message(bytes(1000 * MIB), announced=2**30)
+            connection.await_end()
+            assert sent < 800 * MIB
+            assert asker.predict(ones(3)).frame_count == 3
+            # The connection itself goes on.
+            connection.open_call(PREDICT, 3)
+            connection.send_message(pb.PredictRequest(model="sums", frames=ones(3)).SerializeToString(), 3)
+            connection.await_end(3)
+        assert peak_bytes(server) - before < 800 * MIB
+        assert server.total("soloist_requests_total", api=path.rpartition("/")[2], code="RESOURCE_EXHAUSTED") == 1
