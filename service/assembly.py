@@ -43,7 +43,8 @@ def make_serving(
     observers: Sequence[Observer],
 ) -> Serving:
     """Put together what handlers of our own API work with."""
-    statistics = Statistics()
+    statistics = Statistics(loading.repository.is_listed)
+    loading.on_forgotten = lambda entry: statistics.forget(entry.name, entry.version)
     limits = BatchLimits(
         workers=settings.workers,
         max_batch_size=settings.max_batch_size,

@@ -60,17 +60,16 @@ async def _serve(settings: Settings) -> int:
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
     metrics.workers.set(settings.workers)
-    engine_name, comparison_name, loader_name = EXECUTORS
+    engine_name, comparison_name, _ = EXECUTORS
     async with AsyncExitStack() as stack:
         engine = stack.enter_context(_executor(settings.workers, engine_name))
         comparer = stack.enter_context(_executor(1, comparison_name))
-        loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals())
         check = stack.enter_context(
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics)
         )
         uses = Uses()
-        loading = Loading(settings, loader, health, metrics, uses)
+        loading = Loading(settings, health, metrics, uses)
         feedback = stack.enter_context(make_feedback(settings, metrics))
         skew = stack.enter_context(make_skew(settings, metrics))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
@@ -108,16 +107,18 @@ async def _serve(settings: Settings) -> int:
         await stop.drain.wait()
         for task in tasks:
             task.cancel()
+        loading.stop()
         in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
     return 0 if in_time else _FAILED
 
 
 async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
+    following = asyncio.create_task(loading.follow())
     try:
         await loading.start()
     finally:
         _announce(hosts, grpc_port, http_port)
-    await loading.follow()
+    await following
 
 
 def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
