@@ -130,7 +130,8 @@ class Batcher:
         if deadline is None:
             return
         now = time.monotonic()
-        expected_seconds = lane.pace.expected_seconds(lane.ahead_of(caller)) if lane.jobs else 0.0
+        max_rows = self._limits.max_batch_size if lane.servable.batched else 1
+        expected_seconds = lane.pace.expected_seconds(lane.ahead_of(caller), max_rows) if lane.jobs else 0.0
         if now >= deadline:
             raise ServiceError(Reason.DEADLINE_EXCEEDED)
         if now + _HEADROOM * expected_seconds > deadline:
@@ -181,7 +182,7 @@ class Batcher:
             jobs, parts = iter(run.jobs), done.result()
             answers = sum(self._take_in(lane, list(islice(jobs, len(part.rows))), part) for part in parts)
             if len(parts) == 1 and parts[0].error is None:
-                lane.pace.ran(parts[0].seconds, answers, more_wait=bool(lane.jobs))
+                lane.pace.ran(parts[0].seconds, len(run.jobs), answers, more_wait=bool(lane.jobs))
             self._turns.ran(lane, sum(part.seconds for part in parts) - expected_seconds)
         except (Exception, asyncio.CancelledError) as error:  # nobody may wait for ever, whatever it was
             _log.exception("answers were not taken in", model=lane.servable.name, version=lane.servable.version)

@@ -10,17 +10,19 @@ _MOST = 4.0
 
 
 class Pace:
-    """Moving averages, in seconds: of a run, and of the time between two answers while more wait."""
+    """Moving averages: seconds of a run and rows in it, and seconds between two answers while more wait."""
 
     def __init__(self) -> None:
         self.run_seconds = 0.0
+        self._rows = 0.0
         self._answer_seconds = 0.0
         self._answers = 0
         self._since: float | None = None
 
-    def ran(self, seconds: float, answers: int, *, more_wait: bool) -> None:
+    def ran(self, seconds: float, rows: int, answers: int, *, more_wait: bool) -> None:
         """Take in a run that has ended, which gave so many answers; time in which nothing waits tells nothing."""
         self.run_seconds = _averaged(self.run_seconds, seconds)
+        self._rows = _averaged(self._rows, rows)
         now = time.monotonic()
         self._answers += answers
         if self._since is not None and self._answers:
@@ -29,10 +31,10 @@ class Pace:
             self._since = now if more_wait else None
             self._answers = 0
 
-    def expected_seconds(self, ahead: int) -> float:
-        """Tell how long an answer takes behind so many others."""
-        return ahead * self._answer_seconds + self.run_seconds
+    def expected_seconds(self, ahead: int, max_rows: int) -> float:
+        """Tell how long an answer takes behind so many others, if they fill runs of `max_rows`."""
+        return ahead * self._answer_seconds * min(1.0, self._rows / max_rows) + self.run_seconds
 
 
-def _averaged(before: float, seconds: float) -> float:
-    return before + _WEIGHT * (min(seconds, _MOST * before) - before) if before else seconds
+def _averaged(before: float, now: float) -> float:
+    return before + _WEIGHT * (min(now, _MOST * before) - before) if before else now

@@ -159,6 +159,20 @@ async def test_a_caller_with_little_is_not_refused_for_one_with_much(bench: Benc
     await asyncio.gather(*waiting)
 
 
+async def test_a_burst_that_can_share_a_run_is_not_refused(bench: Bench) -> None:
+    target = servable(_SlowRunner(), batched=True)
+    known = await bench.asked(target, *[1] * 3)
+    for _ in range(3):
+        await bench.executor.finish_all()
+        known += await bench.asked(target, 1)
+        known += await bench.asked(target, 1)
+    burst = [bench.ask(target, 1, deadline=time.monotonic() + 0.5) for _ in range(8)]
+    await turns()
+    assert not any(each.done() for each in burst)
+    await bench.executor.finish_all()
+    await asyncio.gather(*known, *burst)
+
+
 async def test_a_full_queue_takes_what_may_wait(meter: Meter) -> None:
     bench = Bench(meter, max_queued=1)
     target = servable(bench.runner)
