@@ -16,22 +16,17 @@ FORBIDDEN = {"torch", "onnx", "onnxscript", "rich", "matplotlib", "jinja2", "hdr
 
 
 class Absent:
-    tried = []
-
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in FORBIDDEN:
-            self.tried.append(name)
+            if name != "rich":
+                sys.stderr.write(f"tried: {name}\\n")
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 sys.meta_path.insert(0, Absent())
 from soloist.cli.main import main
 
-try:
-    main(prog_name="soloist")
-except SystemExit as end:
-    sys.stderr.write(f"tried: {sorted(set(Absent.tried) - {'rich'})}\\n")
-    sys.exit(end.code)
+main(prog_name="soloist")
 """
 
 
@@ -49,4 +44,4 @@ def test_a_server_runs_from_a_base_install_and_imports_nothing_else(tmp_path: Pa
         assert eventually(lambda: server.total("soloist_sessions_open") == 0)
         server.ask_to_stop()
         assert server.exit_code() == 0
-    assert server.stderr.read_text().splitlines()[-1] == "tried: []"
+    assert "tried: " not in server.stderr.read_text()
