@@ -26,7 +26,8 @@ class Sums:
     """A model whose output at a frame is the sum of the frames so far, by feature.
 
     `token_count` > 0 makes frames tokens, and counts the even and the odd ones. `ballast` is the number of floats of a
-    second state that nothing reads. `gain` is a factor on the outputs, not on the state.
+    second state that nothing reads. `gain` is a factor on the outputs, not on the state. `classes` > 0 gives so many
+    outputs, those of the first features.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Sums:
     max_frames: int = 0
     ballast: int = 0
     gain: float = 1.0
+    classes: int = 0
 
     @property
     def manifest(self) -> model_pb2.Model:
@@ -47,7 +49,9 @@ class Sums:
         signature = model_pb2.Signature(
             frames=tensor_pb2.TensorSpec(name="frames", data_type=int64 if tokens else float32, shape=shape),
             length=tensor_pb2.TensorSpec(name="length", data_type=int64, shape=[-1]),
-            outputs=tensor_pb2.TensorSpec(name="outputs", data_type=float32, shape=[-1, -1, self.features]),
+            outputs=tensor_pb2.TensorSpec(
+                name="outputs", data_type=float32, shape=[-1, -1, self.classes or self.features]
+            ),
             states=[
                 model_pb2.StateSpec(
                     name=name, input=f"state.{name}", output=f"next.{name}", data_type=float32, shape=[width]
@@ -85,7 +89,8 @@ class Sums:
             node("Unsqueeze", ["state.sum", "one"], ["before"]),
             node("CumSum", ["x", "axis"], ["sums"]),
             node("Add", ["sums", "before"], ["total"]),
-            node("Mul", ["total", "gain"], ["outputs"]),
+            node("Mul", ["total", "gain"], ["louder"]),
+            node("Gather", ["louder", "classes"], ["outputs"], axis=2),
             node("Sub", ["length", "one"], ["last"]),
             node("Unsqueeze", ["last", "one"], ["last_B1"]),
             node("GatherND", ["total", "last_B1"], ["next.sum"], batch_dims=1),
@@ -95,6 +100,7 @@ class Sums:
             "one": np.array([1], np.int64),
             "axis": np.array(1, np.int64),
             "gain": np.array(self.gain, np.float32),
+            "classes": np.arange(self.classes or self.features),
             "two": np.array([2], np.int64),
             "off_on": np.array([0, 1], np.float32),
         }
@@ -113,7 +119,7 @@ class Sums:
                 *(value(f"state.{name}", float32, ["batch", size]) for name, size in states),
             ],
             [
-                value("outputs", float32, ["batch", "time", width]),
+                value("outputs", float32, ["batch", "time", self.classes or width]),
                 *(value(f"next.{name}", float32, ["batch", size]) for name, size in states),
             ],
             [numpy_helper.from_array(array, name) for name, array in constants.items()],

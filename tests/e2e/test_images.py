@@ -18,6 +18,7 @@ import pytest
 from models import zoo
 from models.data import load
 from soloist.cli.main import COMMANDS
+from tests.graphs import Sums
 from tests.servers import running_server
 
 ROOT = Path(__file__).parents[2]
@@ -179,21 +180,16 @@ assert all(_read(name) for name in ("report.html.j2", "style.css", "report.schem
     assert done.returncode == 0, done.stderr
 
 
-def test_the_server_image_simulates_and_serves(installed: Path, repository: Path, tmp_path: Path) -> None:
+def test_the_server_image_simulates_and_serves(installed: Path, tmp_path: Path) -> None:
+    labels = load("vowels").spec.labels
+    sums = Sums(name="sums", features=12, classes=len(labels))
+    manifest = sums.manifest
+    manifest.labels.extend(labels)
+    sums.write(tmp_path / "repository", manifest=manifest)
     libraries = ":".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     program = (sys.executable, "-S", "-c", _ALONE + _COMMAND, str(installed), libraries, TRAINING, "soloist", "serve")
-    with running_server(repository, tmp_path, program=program) as server:
-        asked = (
-            "--server",
-            server.grpc,
-            "--model",
-            "vowels-tcn-layer",
-            "--task",
-            "vowels",
-            "--seconds",
-            "0.3",
-            "--no-labels",
-        )
+    with running_server(tmp_path / "repository", tmp_path, program=program) as server:
+        asked = ("--server", server.grpc, "--model", "sums", "--task", "vowels", "--seconds", "0.3", "--no-labels")
         done = _run(installed, _COMMAND, "simulate", *asked, "--json", absent=TRAINING)
         assert done.returncode == 0, done.stderr
         assert '"refused": {}' in done.stdout
