@@ -77,7 +77,8 @@ def make_serving(
     observers: Sequence[Observer],
 ) -> Serving:
     """Put together what handlers of our own API work with; `observers` don't raise (Failures.guard)."""
-    statistics = Statistics()
+    statistics = Statistics(loading.repository.is_listed)
+    loading.on_forgotten = lambda entry: statistics.forget(entry.name, entry.version)
     # The batcher sees only what doesn't raise: an answer that is there isn't lost to those who watch it.
     summon, on_run = _guarded(check.witness, failures), failures.guard("statistics", statistics.ran)
     limits = BatchLimits(

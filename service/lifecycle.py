@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from service.transport.active_calls import ActiveCalls
 
 _log = structlog.get_logger("soloist.server")
-# How the names of threads begin on which models are loaded and run.
-EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-loader", "soloist-decoder")
+# How the names of threads begin on which models run and messages are read.
+EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-decoder")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 # `nohup` ignores the first, shells both for what they start in the background: they stay ignored then.
 _MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)

@@ -83,14 +83,13 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         metrics.background_failures, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why)
     )
     metrics.workers.set(settings.workers)
-    engine_name, comparison_name, loader_name, decoder_name = EXECUTORS
+    engine_name, comparison_name, decoder_name = EXECUTORS
     registry.register(LeftOut(logs))
     async with AsyncExitStack() as stack:
         # What has to end well does so on a thread: calls that come too late are told so meanwhile.
         ender, ending = stack.enter_context(_executor(1, "soloist-ender")), stack.enter_context(ExitStack())
         engine = stack.enter_context(_executor(settings.workers, engine_name))
         comparer = stack.enter_context(_executor(1, comparison_name))
-        loader = stack.enter_context(_executor(settings.workers, loader_name))
         stop = stack.enter_context(stop_signals(settings.drain_seconds, logs))
         stack.enter_context(run_time_limited(settings.max_run_seconds, failures))
         decoder = stack.enter_context(_executor(1, decoder_name))
@@ -98,7 +97,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
             live_check(settings.live_check_ratio, settings.capsule_dir, settings.max_batch_frames, metrics, failures)
         )
         uses = Uses()
-        loading = Loading(settings, loader, health, metrics, uses)
+        loading = Loading(settings, health, metrics, uses)
         feedback = ending.enter_context(make_feedback(settings, metrics, failures))
         skew = ending.enter_context(make_skew(settings, metrics, failures))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
@@ -147,6 +146,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         await stop.drain.wait()
         for task in tasks:
             task.cancel()
+        loading.stop()
         in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
         health.close()
         if feedback is not None:
@@ -159,11 +159,12 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
 
 
 async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
+    following = asyncio.create_task(loading.follow())
     try:
         await loading.start()
     finally:
         _announce(hosts, grpc_port, http_port)
-    await loading.follow()
+    await following
 
 
 def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:

@@ -70,6 +70,14 @@ class Settings(BaseSettings):
     )
     shadow_core_ratio: float = Field(0.5, gt=0, le=1, description="Share of one core that shadow versions may take.")
 
+    load_seconds: float = Field(
+        120.0, gt=0, allow_inf_nan=False, description="Time that a model may take to load; then it is given up."
+    )
+    ready_when: str = Field(
+        "any",
+        min_length=1,
+        description='Models that calls must reach before the server is ready: "any" of them, "all", or names: "a,b".',
+    )
     certify_seconds: float = Field(
         3.0, ge=0, description="Time to prove a model's bits again, at load, on another machine than its export's."
     )

@@ -6,7 +6,7 @@ Kept beside the metrics, because the Open Inference Protocol asks for sums over 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,12 +56,24 @@ class VersionStatistics:
 class Statistics:
     """By name and version. Belongs to the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_listed: Callable[[str, int], bool] = lambda _name, _version: True) -> None:
+        """Args: `is_listed` tells whether a version is in the repository; nothing is kept of others."""
         self._versions: dict[tuple[str, int], VersionStatistics] = {}
+        self._is_listed = is_listed
 
     def of(self, servable: Servable) -> VersionStatistics:
         """Return the counts of one version, all zero at first."""
-        return self._versions.setdefault((servable.name, servable.version), VersionStatistics())
+        key = (servable.name, servable.version)
+        found = self._versions.get(key)
+        if found is None:
+            found = VersionStatistics()
+            if self._is_listed(*key):  # its last answer may come after it has gone
+                self._versions[key] = found
+        return found
+
+    def forget(self, name: str, version: int) -> None:
+        """Forget a version that has left the repository."""
+        self._versions.pop((name, version), None)
 
     def ran(self, servable: Servable, rows: int, seconds: RunSeconds) -> None:
         """Count one run of the graph."""

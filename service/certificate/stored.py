@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from google.protobuf import json_format
 
 from service.certificate.scope import why_unproved
+from service.regular_file import read_text
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ def read(path: Path, sha256: str, model: Model) -> Certificate | None:
 
     """
     try:
-        text = path.with_name(FILE).read_text()
+        text = read_text(path.with_name(FILE))
         stored = json_format.Parse(text, StoredCertificate(), ignore_unknown_fields=True)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoredCertificateError(f"{FILE}: {error.strerror}") from error
-    except (json_format.ParseError, UnicodeDecodeError) as error:
+    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise StoredCertificateError(f"{FILE} can't be parsed: {error}") from error
     if stored.model_sha256 != sha256:
         raise StoredCertificateError(f"{FILE} is of another model.onnx, or of other weights: the SHA-256 differs")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from service.regular_file import IrregularFileError, read_regular
+
 # What tells one content of a file from another without reading it.
 _Identity = tuple[int, int, int, int]
 
@@ -68,16 +70,16 @@ def read_model_file(path: Path) -> ModelFile:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a regular file: a pipe may never end.
+    """Read a regular file.
 
     Raises:
         ModelFileError: it is missing, can't be read, or is no regular file.
 
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ModelFileError(f"{path.name} is no regular file")
-        return path.read_bytes()
+        return read_regular(path)
+    except (IrregularFileError, IsADirectoryError) as error:
+        raise ModelFileError(f"{path.name} is no regular file") from error
     except OSError as error:
         raise ModelFileError(f"{path.name}: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from service.engine.session import open_session
 from service.engine.untimed import UntimedRunner, warm_up_untimed
 from service.engine.warm_up import warm_up
 from service.errors import Reason, ServiceError
-from service.manifest import has_manifest, read_manifest
+from service.manifest import ManifestError, has_manifest, read_manifest
 from service.model_config import FILE as CONFIG_FILE
 from service.model_config import describe
 from soloist.v1 import certificate_pb2 as pb
@@ -123,7 +123,8 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     if description is not None and description.untimed is not None:
         return _untimed(path, file.sha256, description, description.untimed, session)
     graph = open_graph(path, manifest, session)
-    is_aligned, warm_up_fault = warm_up(graph, made_elsewhere=description is not None)
+    first_runs = warm_up(graph, made_elsewhere=description is not None)
+    _require_labels(manifest, first_runs.width)
     certificate_fault = ""
     if description is None:
         proof.renew(graph, manifest, policy.certify_seconds)
@@ -138,18 +139,24 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         manifest=manifest,
         runner=Runner(graph, made_elsewhere=description is not None),
         certificate=proof.word(manifest),
-        batched=graph.takes_ragged_batches and is_aligned and shares_runs,
+        batched=graph.takes_ragged_batches and first_runs.is_aligned and shares_runs,
         # A graph that takes so many frames a run is cut into runs anyway.
         sliced=proof.holds(manifest, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
         path=path,
         sha256=file.sha256,
         description=description,
-        aligned=is_aligned,
+        aligned=first_runs.is_aligned,
         probe=probe,
         probe_fault=probe_fault,
         certificate_fault=certificate_fault,
-        warm_up_fault=warm_up_fault,
+        warm_up_fault=first_runs.fault,
     )
+
+
+def _require_labels(manifest: Model, width: int) -> None:
+    """Refuse labels that aren't one an output: an answer's class could not be named."""
+    if manifest.labels and width and len(manifest.labels) != width:
+        raise ManifestError(f"it has {len(manifest.labels)} labels for {width} outputs")
 
 
 def _untimed(

@@ -5,6 +5,7 @@ Shapes: T frames.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,20 @@ _LONGER_LENGTHS = (100, 512, 1600, 16_000)
 _VARYING = (1, 64)
 
 
-def warm_up(graph: Graph, *, made_elsewhere: bool) -> tuple[bool, str]:
-    """Run zeros of several lengths; tell whether there is one output for every frame, and why no run succeeded.
+@dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """What first runs showed: whether there is one output for every frame, and how wide one is, 0 where it isn't known.
+
+    `fault` says why no run succeeded.
+    """
+
+    is_aligned: bool = False
+    width: int = 0
+    fault: str = ""
+
+
+def warm_up(graph: Graph, *, made_elsewhere: bool) -> WarmUp:
+    """Run zeros of several lengths.
 
     A graph `made_elsewhere` may refuse some lengths, or all: only its callers know what it takes.
 
@@ -51,12 +64,15 @@ def warm_up(graph: Graph, *, made_elsewhere: bool) -> tuple[bool, str]:
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
             failure = error
     if made_elsewhere and not results:
-        return False, f"a first run with made-up inputs failed: {in_words(failure)}"
+        return WarmUp(fault=f"a first run with made-up inputs failed: {in_words(failure)}")
     if not made_elsewhere and len(results) < len(_LENGTHS):
         raise ModelFileError(f"a first run failed: {in_words(failure)}") from failure
     for _, result in results:
         _same_shapes(runner, result)
-    return all(len(outputs) == frames for frames, result in results for outputs in _all_outputs(result)), ""
+    return WarmUp(
+        is_aligned=all(len(outputs) == frames for frames, result in results for outputs in _all_outputs(result)),
+        width=max(result.outputs.shape[1] if result.outputs.ndim == 2 else 0 for _, result in results),
+    )
 
 
 def _sizes(*, made_elsewhere: bool) -> list[tuple[int, int]]:

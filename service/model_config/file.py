@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf import text_format
 
 from service.manifest import ManifestError
+from service.regular_file import read_text
 from soloist.oip import model_config_pb2 as oip
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def parse(path: Path) -> oip.ModelConfig:
 
     """
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8-sig"), oip.ModelConfig())
+        return text_format.Parse(read_text(path), oip.ModelConfig())
     except OSError as error:
         raise ManifestError(f"{path.name}: {error.strerror}") from error
     except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.manifest import ManifestError
 from service.model_config.file import FILE, is_file_name
+from service.regular_file import MOST_TEXT_BYTES, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file!r}, which is no file beside it")
     try:
-        lines = lines_of((folder / file).read_bytes())
+        lines = lines_of(read_regular(folder / file, most_bytes=MOST_TEXT_BYTES))
     except OSError as error:
         raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file}: {error.strerror}") from error
     except UndecodableError as error:

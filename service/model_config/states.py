@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from service.manifest import ManifestError
 from service.model_config.file import FILE, is_file_name
 from service.model_config.told import TimeAxisUnknownError, Told, resolve
+from service.regular_file import read_regular
 from service.tensors import DTYPES
 from soloist.v1.model_pb2 import StateSpec
 from soloist.v1.tensor_pb2 import Tensor as TensorMessage
@@ -133,11 +134,11 @@ def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Pat
 def _file(name: str, tensor: Tensor, folder: Path | None, file: str) -> bytes:
     if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: state {name!r} begins from {file!r}, which is no file of {FOLDER}/")
+    expected = math.prod(tensor.outside) * DTYPES[tensor.data_type].itemsize
     try:
-        content = (folder / file).read_bytes()
+        content = read_regular(folder / file)
     except OSError as error:
         raise ManifestError(f"{FILE}: state {name!r} begins from {FOLDER}/{file}: {error.strerror}") from error
-    expected = math.prod(tensor.outside) * DTYPES[tensor.data_type].itemsize
     if len(content) != expected:
         raise ManifestError(f"{FOLDER}/{file} has {len(content)} bytes, state {name!r} takes {expected}")
     return content

@@ -13,6 +13,7 @@ from service.model_config.controls import control_specs
 from service.model_config.datatypes import data_type_of
 from service.model_config.file import FILE, is_file_name
 from service.model_config.told import held_against
+from service.regular_file import read_regular
 from service.tensors import DTYPES, encode
 from soloist.v1.model_pb2 import InputSpec, Signature, StateSpec
 from soloist.v1.tensor_pb2 import TensorSpec
@@ -151,7 +152,7 @@ def _from_file(name: str, file: str, like: NDArray[Any], folder: Path | None) ->
     if folder is None or not is_file_name(file):
         raise ManifestError(f"{FILE}: state {name!r} begins from {file!r}, which is no file of initial_state/")
     try:
-        content = (folder / file).read_bytes()
+        content = read_regular(folder / file)
     except OSError as error:
         raise ManifestError(f"{FILE}: state {name!r} begins from {file}: {error.strerror}") from error
     if len(content) != like.nbytes:

@@ -1,12 +1,11 @@
-"""Which versions there are, and what answers a call for one. Belongs to the event loop; files load on the executor."""
+"""Which versions there are, and what answers a call for one. Belongs to the event loop; files load on threads."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,8 +21,18 @@ from soloist.v1 import sequence_inference_pb2 as pb
 if TYPE_CHECKING:
     from service.engine.servable import Servable
     from service.repository.layout import Location
+    from service.repository.threads import Threads
 
 _log = structlog.get_logger("soloist.repository")
+
+
+@dataclass(kw_only=True)
+class _Load:
+    """One that is under way, and why nobody waits for it any more."""
+
+    location: Location
+    task: asyncio.Task[tuple[Servable | None, str]]
+    given_up: str = ""
 
 
 class Repository:
@@ -46,11 +55,26 @@ class Repository:
         self._draw = draw
         self._models: dict[str, dict[int, Entry]] = {}
         self._rollouts: dict[str, Rollout] = {}
+        self._loads: dict[tuple[str, int], _Load] = {}
+        self._stopped = ""
 
     def entries(self, name: str = "") -> list[Entry]:
         """Every version, of one model or of all, sorted by name and version."""
         names = [name] if name else sorted(self._models)
         return [entry for each in names for _, entry in sorted(self._models.get(each, {}).items())]
+
+    def names(self) -> set[str]:
+        """Every model of which anything is known."""
+        return self._models.keys() | self._rollouts.keys()
+
+    def is_listed(self, name: str, version: int) -> bool:
+        """Tell whether a version is there, ready or not."""
+        return version in self._models.get(name, ())
+
+    def forget(self, name: str) -> None:
+        """Forget how sequences of a model that isn't listed were spread."""
+        if name not in self._models:
+            self._rollouts.pop(name, None)
 
     def rollout(self, name: str) -> Rollout:
         """How new sequences of a model are spread."""
@@ -125,7 +149,7 @@ class Repository:
         entry = self._models.get(servable.name, {}).get(self.rollout(servable.name).shadow)
         return entry.servable if entry is not None and entry.servable is not servable else None
 
-    async def load(self, locations: Iterable[Location], executor: Executor) -> None:
+    async def load(self, locations: Iterable[Location], threads: Threads) -> None:
         """Load versions side by side; returns when each is ready or known to be unavailable.
 
         One that is ready already answers on until its successor is ready, and stays when that fails.
@@ -136,7 +160,24 @@ class Repository:
                 self._put(self._fresh(location, pb.MODEL_STATE_LOADING))
         async with asyncio.TaskGroup() as group:
             for location in locations:
-                group.create_task(self._load_one(location, executor))
+                group.create_task(self._load_one(location, threads))
+
+    def is_loading(self, location: Location) -> bool:
+        """Tell whether a version is being loaded from these files."""
+        load = self._loads.get((location.name, location.version))
+        return load is not None and load.location == location
+
+    def give_up(self, which: Callable[[Location], bool], cause: str) -> None:
+        """Wait no longer for loads that are under way: those versions count as unloaded."""
+        for load in self._loads.values():
+            if not load.given_up and which(load.location):
+                load.given_up = cause
+                load.task.cancel()
+
+    def stop_loading(self, cause: str) -> None:
+        """Give up every load, and begin no other."""
+        self._stopped = cause
+        self.give_up(lambda _: True, cause)
 
     def unload(self, name: str, version: int, cause: str) -> None:
         """Let a version take no new sequences; those that run on it end on it, then its memory is freed."""
@@ -179,11 +220,25 @@ class Repository:
             del self._models[name][version]
             if not self._models[name]:
                 del self._models[name]
-                self._rollouts.pop(name, None)
+                self.forget(name)
             self._on_change(replace(entry, state=pb.MODEL_STATE_UNSPECIFIED))
 
-    async def _load_one(self, location: Location, executor: Executor) -> None:
-        servable, cause = await loaded(self._load, location, executor)
+    async def _load_one(self, location: Location, threads: Threads) -> None:
+        if self._stopped:
+            self._given_up(location, self._stopped)
+            return
+        task = asyncio.create_task(loaded(self._load, location, threads))
+        load = self._loads[location.name, location.version] = _Load(location=location, task=task)
+        try:
+            servable, cause = await task
+        except asyncio.CancelledError:
+            if not load.given_up:
+                raise
+            self._given_up(location, load.given_up)
+            return
+        finally:
+            task.cancel()
+            del self._loads[location.name, location.version]
         if servable is None:
             self._failed(location, cause)
             return
@@ -199,6 +254,11 @@ class Repository:
             self._put(replace(entry, failed_stamp=location.stamp, cause=cause))
         else:
             self._put(self._fresh(location, pb.MODEL_STATE_UNAVAILABLE, cause))
+
+    def _given_up(self, location: Location, cause: str) -> None:
+        _log.info("model not loaded", model=location.name, version=location.version, cause=cause)
+        if self._entry(location.name, location.version).servable is None:
+            self._put(self._fresh(location, pb.MODEL_STATE_UNLOADED, cause))
 
     def _left(self, servable: Servable, cause: str) -> None:
         entry = self._entry(servable.name, servable.version)

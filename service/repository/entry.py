@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from service.engine.servable import Servable
     from service.repository.layout import Stamp
 
+UNLOADED = "unloaded by an operator"
 _REASONS = {
     pb.MODEL_STATE_LOADING: Reason.MODEL_LOADING,
     pb.MODEL_STATE_UNAVAILABLE: Reason.MODEL_UNAVAILABLE,

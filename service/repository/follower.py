@@ -6,20 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.repository.entry import UNLOADED
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from collections.abc import Set as AbstractSet
 
     from service.repository.catalogue import Repository
     from service.repository.entry import Entry
     from service.repository.layout import Location
     from service.repository.shelf import Shelf
+    from service.repository.threads import Threads
     from service.repository.version_policy import VersionPolicy
     from service.repository.wishes import Wishes
 
 _CHANGED = "one of its files has changed since it was loaded: put them into a new version, or load it again"
-_UNLOADED = "unloaded by an operator"
 _NOT_CHOSEN = "the version policy leaves it out"
 _GONE = "its folder is gone"
 
@@ -28,16 +29,18 @@ _GONE = "its folder is gone"
 class Follower:
     """Used once, for one look at one model.
 
-    `versions` are those on disk that may be loaded; `again` loads also what has failed before, or has changed.
+    `versions` are those on disk that may be loaded; `again` loads also what has failed before, or has changed, but for
+    those that were `joined`: their load was under way when that was asked.
     """
 
     repository: Repository
-    executor: Executor
+    threads: Threads
     shelf: Shelf
     versions: dict[int, Location]
     policy: VersionPolicy
     wishes: Wishes
     again: bool
+    joined: AbstractSet[int] = frozenset()
 
     async def follow(self) -> None:
         """Load, let go, and list the rest with the reason."""
@@ -53,7 +56,7 @@ class Follower:
         # What fails makes room for another, so there may be several rounds.
         while missing := self._missing(tried):
             tried |= missing
-            await self.repository.load([self.versions[version] for version in sorted(missing)], self.executor)
+            await self.repository.load([self.versions[version] for version in sorted(missing)], self.threads)
         self._let_go()
         self._list()
 
@@ -62,7 +65,7 @@ class Follower:
         name, fault = self.shelf.name, self.shelf.fault
         for entry in self.repository.entries(name):
             if self.wishes.forbid(entry.version):
-                self.repository.unload(name, entry.version, _UNLOADED)
+                self.repository.unload(name, entry.version, UNLOADED)
             elif entry.servable is not None:
                 self.repository.warn(name, entry.version, fault)
             elif entry.version and entry.version not in self.shelf.versions:
@@ -85,8 +88,11 @@ class Follower:
             for entry in self.repository.entries(self.shelf.name)
             if entry.state == pb.MODEL_STATE_UNAVAILABLE
             and (location := self.versions.get(entry.version)) is not None
-            and (entry.version in tried or (entry.is_of(location.stamp) and not self.again))
+            and (entry.version in tried or (entry.is_of(location.stamp) and not self._again(entry.version)))
         }
+
+    def _again(self, version: int) -> bool:
+        return self.again and version not in self.joined
 
     def _missing(self, tried: set[int]) -> set[int]:
         ready = {each.version: each for each in self.repository.entries(self.shelf.name) if each.servable}
@@ -94,7 +100,7 @@ class Follower:
         return {
             version
             for version in wanted
-            if version not in ready or (self.again and not ready[version].is_of(self.versions[version].stamp))
+            if version not in ready or (self._again(version) and not ready[version].is_of(self.versions[version].stamp))
         }
 
     def _let_go(self) -> None:
@@ -134,5 +140,5 @@ class Follower:
 
     def _why_not(self, version: int) -> str:
         if self.wishes.forbid(version):
-            return _UNLOADED
+            return UNLOADED
         return _NOT_CHOSEN if version in self.versions else _GONE

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-_LARGEST_VERSION = 2**63 - 1  # what a message can tell
-_DEEPEST = 16  # folders in folders; a link may lead back
+LARGEST_VERSION = 2**63 - 1  # what a message can tell
+_DEEPEST = 16  # folders in folders
+_MOST_FILES = 10_000  # of a version, or beside the versions: a link may lead to the whole disk
 # A file: its path in its folder, and what tells one content from another without reading it: inode, times of change of
 # content and of anything in ns, size. An editor may set the first time back, but not the second.
 _File = tuple[str, int, int, int, int]
@@ -50,7 +52,10 @@ def model_folders(repository: Path) -> dict[str, Path]:
         found = [path for path in repository.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         raise RepositoryError(f"{repository}: {error.strerror}") from error
-    return {_text(path.name): path for path in sorted(found) if path.is_symlink() or _is_folder(path)}
+    folders = [path for path in sorted(found) if path.is_symlink() or _is_folder(path)]
+    # Names that aren't UTF-8 are first: where one looks like another's, the good one stands.
+    folders.sort(key=lambda path: _text(path.name) == path.name)
+    return dict(sorted((_text(path.name), path) for path in folders))
 
 
 def why_no_model(name: str, folder: Path) -> str:
@@ -79,8 +84,8 @@ def version_folders(model: Path) -> tuple[dict[int, Path], str]:
         # One name for one version: "01" would be a second 1.
         if not _is_version(path.name) or not (path.is_symlink() or _is_folder(path)):
             continue
-        if (version := int(path.name)) > _LARGEST_VERSION:
-            fault = f"version {path.name} is larger than {_LARGEST_VERSION}"
+        if (version := int(path.name)) > LARGEST_VERSION:
+            fault = f"version {path.name} is larger than {LARGEST_VERSION}"
         else:
             found[version] = path
     return found, fault
@@ -88,36 +93,50 @@ def version_folders(model: Path) -> tuple[dict[int, Path], str]:
 
 def shared_files(model: Path, leave_out: str) -> Files:
     """Return what is in a model's folder beside its versions, without the file `leave_out`."""
-    return tuple(sorted(_files(model, lambda name: name == leave_out or _is_version(name))))
+    return _all_files(model, lambda name: name == leave_out or _is_version(name))
 
 
 def stamp(file: Path, shared: Files) -> Stamp | None:
     """Return the stamp of the version whose graph is `file`; None while there is no such file."""
     if not os.path.lexists(file):
         return None
-    return Stamp(own=tuple(sorted(_files(file.parent, lambda _: False))), shared=shared)
+    return Stamp(own=_all_files(file.parent, lambda _: False), shared=shared)
 
 
-def _files(folder: Path, is_left_out: Callable[[str], bool], *, below: str = "", seen: int = 0) -> Iterator[_File]:
-    """Walk through all files that aren't hidden. What can't be looked at is a file too: it may be mended."""
+def _all_files(folder: Path, is_left_out: Callable[[str], bool]) -> Files:
+    return tuple(sorted(islice(_files(folder, is_left_out, walked=set()), _MOST_FILES)))
+
+
+def _files(
+    folder: Path, is_left_out: Callable[[str], bool], *, walked: set[tuple[int, int]], below: str = "", depth: int = 0
+) -> Iterator[_File]:
+    """Walk through all files that aren't hidden. What can't be looked at is a file too: it may be mended.
+
+    A folder is walked once, however many links lead to it: with a few that lead back the walk would never end.
+    """
     try:
-        entries = list(os.scandir(folder))
+        found = folder.stat()
+        if (identity := (found.st_dev, found.st_ino)) in walked or len(walked) == _MOST_FILES:
+            return
+        walked.add(identity)
+        entries = os.scandir(folder)
     except OSError as error:
         yield below, error.errno or 0, 0, 0, 0
         return
-    for entry in entries:
-        if entry.name.startswith(".") or is_left_out(entry.name):
-            continue
-        name = f"{below}{entry.name}"
-        if seen < _DEEPEST and _is_folder(Path(entry)):
-            yield from _files(Path(entry), lambda _: False, below=f"{name}/", seen=seen + 1)
-            continue
-        try:
-            found = entry.stat()
-        except OSError as error:
-            yield name, error.errno or 0, 0, 0, 0
-        else:
-            yield name, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+    with entries:
+        for entry in entries:
+            if entry.name.startswith(".") or is_left_out(entry.name):
+                continue
+            name = f"{below}{entry.name}"
+            if depth < _DEEPEST and _is_folder(Path(entry)):
+                yield from _files(Path(entry), lambda _: False, walked=walked, below=f"{name}/", depth=depth + 1)
+                continue
+            try:
+                found = entry.stat()
+            except OSError as error:
+                yield name, error.errno or 0, 0, 0, 0
+            else:
+                yield name, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def _is_version(name: str) -> bool:

@@ -30,13 +30,13 @@ class Polling:
         """Look for ever, with a pause in between."""
         while True:
             await asyncio.sleep(poll_seconds)
-            await self.look()
+            await self.look(patience_seconds=poll_seconds)
 
-    async def look(self) -> None:
-        """Look once. A repository that can't be read is looked at again next time."""
+    async def look(self, *, patience_seconds: float | None = None) -> None:
+        """Look once. A repository that can't be read is looked at again next time; slow models aren't awaited."""
         self._before, self._now = self._now, set()
         try:
-            await self._keeper.look(is_settled=self._is_settled)
+            await self._keeper.look(is_settled=self._is_settled, patience_seconds=patience_seconds)
         except RepositoryError as error:
             _log.warning("repository unreadable", cause=str(error))
         except Exception as error:

@@ -11,12 +11,17 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.regular_file import read_text
+from service.repository.layout import LARGEST_VERSION
+
 FILE = "labels.json"
+_LOCK_SECONDS, _LOCK_AGAIN_SECONDS = 10.0, 0.02
 _KEYS = ("labels", "canary_percent", "shadow")
 STABLE, CANARY = "stable", "canary"
 # It begins with a letter, so that no label looks like a version.
@@ -60,7 +65,7 @@ def read(model: Path) -> Rollout:
 
     """
     try:
-        text = (model / FILE).read_text(encoding="utf-8-sig")
+        text = read_text(model / FILE)
     except FileNotFoundError:
         if not (model / FILE).is_symlink():
             return NO_ROLLOUT
@@ -87,13 +92,15 @@ def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
         told = {"labels": dict(new.labels), "canary_percent": new.canary_percent, "shadow": new.shadow}
         written = model / f".{FILE}.new"
         try:
-            with written.open("w") as file:
+            written.unlink(missing_ok=True)  # whatever was left there
+            with written.open("x") as file:
                 json.dump(told, file)
                 file.flush()
                 os.fsync(file.fileno())
             written.replace(model / FILE)
         except OSError as error:
-            written.unlink(missing_ok=True)
+            with suppress(OSError):
+                written.unlink()
             raise RolloutError(f"{FILE}: {error.strerror}") from error
         return new
 
@@ -122,7 +129,7 @@ def _checked(told: object) -> Rollout:
 
 
 def _is_version(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_VERSION
 
 
 @contextmanager
@@ -133,7 +140,23 @@ def _alone(model: Path) -> Iterator[None]:
     except OSError as error:
         raise RolloutError(f"{model.name}: {error.strerror}") from error
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        _lock(folder)
         yield
     finally:
         os.close(folder)
+
+
+def _lock(folder: int) -> None:
+    """Wait for a lock, but not for ever: another server that hangs may hold it."""
+    give_up = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise RolloutError(f"{FILE}: another program has held its lock for {_LOCK_SECONDS:g} s") from None
+            time.sleep(_LOCK_AGAIN_SECONDS)
+        except OSError as error:  # some file systems have no locks
+            raise RolloutError(f"{FILE}: {error.strerror}") from error
+        else:
+            return

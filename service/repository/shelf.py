@@ -28,7 +28,7 @@ class Shelf:
     """One model; `policy` and `rollout` are None where nothing is said.
 
     `fault` says why it can't be told what to serve: then nothing new is. `stray` is about something in the folder that
-    can't be served, and that touches no version.
+    can't be served, and that touches no version. `error` is what went wrong unforeseen, for the log.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Shelf:
     rollout: Rollout | None = None
     fault: str = ""
     stray: str = ""
+    error: Exception | None = None
 
 
 def read_shelves(repository: Path) -> dict[str, Shelf]:
@@ -46,8 +47,27 @@ def read_shelves(repository: Path) -> dict[str, Shelf]:
         RepositoryError: it can't be read. What is wrong with one model is that model's fault.
 
     """
-    shelves = {name: _shelf(name, folder) for name, folder in layout.model_folders(repository).items()}
+    shelves = {name: _guarded(name, folder) for name, folder in layout.model_folders(repository).items()}
     return {name: shelf for name, shelf in shelves.items() if shelf.versions or shelf.fault or shelf.stray}
+
+
+def read_shelf(repository: Path, name: str) -> Shelf:
+    """Read one model; no versions where there is none. Blocks.
+
+    Raises:
+        RepositoryError: the repository can't be read. What is wrong with the model is its fault.
+
+    """
+    folder = layout.model_folders(repository).get(name)
+    return _guarded(name, folder) if folder is not None else Shelf(name=name)
+
+
+def _guarded(name: str, folder: Path) -> Shelf:
+    """Read one model, whose oddities touch no other."""
+    try:
+        return _shelf(name, folder)
+    except Exception as error:
+        return Shelf(name=name, fault="internal error while it was looked at", error=error)
 
 
 def _shelf(name: str, folder: Path) -> Shelf:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from service.repository.rollout import Rollout
     from service.repository.version_policy import VersionPolicy
 
@@ -47,3 +49,8 @@ class Wishes:
     def forbid(self, version: int) -> bool:
         """Tell whether an operator wanted this version gone."""
         return version in self.unloaded_versions or (self.unloaded and version not in self.loaded_versions)
+
+    def forget_all_but(self, versions: AbstractSet[int]) -> None:
+        """Forget requests for versions that are gone."""
+        self.loaded_versions &= versions
+        self.unloaded_versions &= versions

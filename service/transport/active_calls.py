@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from service.errors import Reason, ServiceError
 
@@ -26,10 +25,10 @@ class ActiveCalls:
         return self._under_way
 
     @asynccontextmanager
-    async def admit(self, on_end: Callable[[Callable[[Any], None]], None]) -> AsyncIterator[None]:
+    async def admit(self) -> AsyncIterator[None]:
         """Hold one call: cut it off where it takes too long, and count it until its caller has been told.
 
-        Args: `on_end` takes what is to be called when that is so.
+        That is so when the task ends which the call is answered in.
 
         Raises:
             ServiceError: SERVER_DRAINING, when the call comes too late or has been cut.
@@ -41,7 +40,9 @@ class ActiveCalls:
         self._scopes.add(scope)
         self._under_way += 1
         self._idle.clear()
-        on_end(self._ended)
+        if (task := asyncio.current_task()) is not None:
+            # Not the call's own callbacks: with one, grpc.aio keeps a call in memory until the next garbage collection.
+            task.add_done_callback(self._ended)
         try:
             async with scope:
                 yield
@@ -52,7 +53,7 @@ class ActiveCalls:
         finally:
             self._scopes.discard(scope)
 
-    def _ended(self, _context: Any) -> None:
+    def _ended(self, _call: object) -> None:
         self._under_way -= 1
         if not self._under_way:
             self._idle.set()

@@ -46,9 +46,7 @@ class Boundary:
         # Stands for any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
-            # Its stub takes no method.
-            admitted = self._calls.admit(context.add_done_callback)  # type: ignore[arg-type]
-            async with nullcontext() if in_drain else admitted:
+            async with nullcontext() if in_drain else self._calls.admit():
                 yield call
             code = "OK"
         except ServiceError as error:

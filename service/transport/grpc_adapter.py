@@ -216,7 +216,9 @@ class GrpcAdapter:
             waiting.free_all()
             timer.cancel()
 
-        context.add_done_callback(gone)  # type: ignore[arg-type]  # the stubs have a class where any function will do
+        # Not the call's own callbacks: with one, it would stay in memory until the next garbage collection.
+        if task is not None:
+            task.add_done_callback(gone)
 
     def _parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
         limits = self._limits

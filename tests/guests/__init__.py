@@ -2,7 +2,7 @@
 
 from tests.guests.contents import BEGUN, BYTES, FURTHER, LOOPED, MASKED, UNTOLD
 from tests.guests.guest import Guest, time_first
-from tests.guests.harmful import LOOPING, STUCK, WIDTHS
+from tests.guests.harmful import ENDLESS, LOOPING, STUCK, WIDTHS
 from tests.guests.layouts import BATCH_SECOND, NO_BATCH, RESHAPED, STEADY_WINDOW, WINDOW
 from tests.guests.odd import BLOCKS, HALVED, HOLLOW, LOOKED_UP, POOLED, SHARED, SIFTED, SIFTED_BLOCKS, TOLD
 
@@ -16,6 +16,7 @@ __all__ = [
     "BEGUN",
     "BLOCKS",
     "BYTES",
+    "ENDLESS",
     "FURTHER",
     "GUESTS",
     "HALVED",

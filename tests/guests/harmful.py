@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.guests.guest import Guest, parameter
@@ -31,6 +33,15 @@ LOOPING = Guest(
     frames=lambda rng, count: rng.integers(0, 3, (count, 1)).astype(np.float32),
     feed=lambda chunk: {"x": chunk[None]},
     outputs={"y": 1},
+)
+
+# Turns without end, whatever the frames say: not even a first run comes to an end.
+ENDLESS = replace(
+    LOOPING,
+    name="endless",
+    graph=LOOPING.graph.replace(
+        "count = Cast <to = 7> (largest)", "count = Constant <value = int64 {9223372036854775807}> ()"
+    ),
 )
 
 # So many boxes, none of which overlap, in one operator, which nothing ends: 300,000 take the better part of a minute.

@@ -31,6 +31,7 @@ from service.oip.parts import Parts
 from service.oip.sequences import Sequences
 from service.repository import Entry, Keeper, Repository
 from service.repository.layout import Location
+from service.repository.threads import Threads
 from service.repository.version_policy import VersionPolicy
 from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
@@ -130,12 +131,13 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     metrics = parts.metrics
     serving = _serving(parts, threads, metrics)
     ready = [Location(name=_READY, version=1, path=Path())]
-    await serving.repository.load(ready, threads)
+    loads = Threads("loads", at_once=2, seconds=60)
+    await serving.repository.load(ready, loads)
     adapter = GrpcAdapter(
         Boundary(ActiveCalls(), metrics), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
     )
     sequences = Sequences(serving.sessions, idle_seconds=60)
-    keeper = Keeper(Path("nowhere"), serving.repository, threads, VersionPolicy())
+    keeper = Keeper(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
     parts_of_oip = Parts(serving=serving, sequences=sequences, keeper=keeper, health=Health(), max_rows=8)
     services = (
         adapter.service(API, sequence_inference(serving)),
@@ -144,9 +146,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     async with serving_grpc(
         ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
     ) as parts.port:
-        loading = asyncio.create_task(
-            serving.repository.load([Location(name=_LOADING, version=1, path=Path())], threads)
-        )
+        loading = asyncio.create_task(serving.repository.load([Location(name=_LOADING, version=1, path=Path())], loads))
         await asyncio.sleep(0)  # one turn: the model is known, and not loaded
         parts.started.set()
         await parts.stop.wait()

@@ -36,5 +36,41 @@ def test_one_line_a_failed_call(tmp_path: Path) -> None:
     assert (calls[1]["first_frame"], calls[1]["expected_first_frame"]) == (4, 0)
 
 
+def test_what_callers_choose_moves_no_cursor(tmp_path: Path) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    evil = "\x1b[2J\x9b31m\r\n2026-01-01 [error] forged \u202egnp.exe\x7f"
+    with running_server(tmp_path / "repository", tmp_path, log_format="console") as server:
+        with asking(server.grpc) as asker, pytest.raises(SoloistError):
+            asker.predict(ones(3), model=evil)
+        server.ask_to_stop()
+        assert server.exit_code() == 0
+        text = server.stderr.read_text()
+    (line,) = [line for line in text.splitlines() if "MODEL_NOT_FOUND" in line]
+    assert all(char.isprintable() for char in line)
+    assert r"\x1b[2J" in line
+    assert r"\u202e" in line
+
+
+def test_refusals_of_one_kind_are_written_up_to_a_number_and_the_rest_is_counted(tmp_path: Path) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    with running_server(tmp_path / "repository", tmp_path, log_format="json") as server:
+        with asking(server.grpc) as asker:
+            for number in range(50):
+                with pytest.raises(SoloistError):
+                    asker.predict(ones(3), model=f"nobody-{number}")
+            with pytest.raises(SoloistError):
+                asker.predict(ones(3, 7))
+            left_out = server.total("soloist_log_lines_left_out_total", why="repeated")
+        server.ask_to_stop()
+        assert server.exit_code() == 0
+        lines = server.log()
+    written = [line for line in lines if line.get("reason") == "MODEL_NOT_FOUND" and line["event"] == "call refused"]
+    told = [line for line in lines if line["event"] == "lines left out"]
+    assert len(written) < 50
+    assert len(written) + left_out == 50
+    assert sum(line["lines"] for line in told) == left_out
+    assert [line["reason"] for line in lines if line["event"] == "call refused"][-1] == "FEATURE_COUNT_MISMATCH"
+
+
 def _said(line: dict[str, Any]) -> tuple[str, str, str, str]:
     return line["api"], line["code"], line["reason"], line["model"]

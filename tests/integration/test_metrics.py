@@ -40,7 +40,9 @@ CODES = (
     "OK INVALID_ARGUMENT NOT_FOUND FAILED_PRECONDITION RESOURCE_EXHAUSTED CANCELLED ABORTED DEADLINE_EXCEEDED "
     "UNAVAILABLE UNIMPLEMENTED INTERNAL"
 )
-WORKERS = "prediction-log accuracy shadow skew live-check statistics repository metrics http"
+WORKERS = (
+    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http"
+)
 ENDS = "complete cancelled deadline idle drained error"
 
 

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable
 from typing import Any, cast
 
 import grpc
@@ -29,15 +27,6 @@ class FakeContext:
         self.remaining_seconds = remaining_seconds
         self.error = error or AbortedError()
         self.told: Any = None
-        self._on_end: list[Callable[[Any], None]] = []
-
-    def add_done_callback(self, told: Callable[[Any], None]) -> None:
-        self._on_end.append(told)
-
-    def end(self) -> None:
-        """Let the call be over: its answer, or its status, has left."""
-        for told in self._on_end:
-            told(self)
 
     def time_remaining(self) -> float | None:
         return self.remaining_seconds
@@ -53,11 +42,6 @@ class FakeContext:
         raise self.error
 
 
-class _Ending:
-    def __init__(self, context: FakeContext) -> None:
-        self.close = context.end
-
-
 class Door:
     """A boundary, and what can be seen of it."""
 
@@ -69,11 +53,17 @@ class Door:
 
     async def through(self, context: FakeContext, error: BaseException | None = None) -> Call:
         """Make one call to Predict, which names its model and raises `error`."""
-        with capture_logs() as self.lines, contextlib.closing(_Ending(context)):
-            async with self.boundary.around("Predict", cast("grpc.aio.ServicerContext[Any, Any]", context)) as call:
-                call.model, call.version = "sums", "1"
-                if error is not None:
-                    raise error
+        with capture_logs() as self.lines:
+            # In a task of its own, as gRPC answers calls: when it ends, its caller has been told.
+            call = await asyncio.create_task(self._answer(context, error))
+        await turns()
+        return call
+
+    async def _answer(self, context: FakeContext, error: BaseException | None) -> Call:
+        async with self.boundary.around("Predict", cast("grpc.aio.ServicerContext[Any, Any]", context)) as call:
+            call.model, call.version = "sums", "1"
+            if error is not None:
+                raise error
         return call
 
     def counted(self, code: str, model: str = "sums") -> float | None:
@@ -162,8 +152,6 @@ async def test_a_call_that_is_cut_is_told_so(door: Door) -> None:
     door.calls.cut()
     with pytest.raises(AbortedError):
         await call
-    assert not await door.calls.idle(0)  # until its caller has been told
-    context.end()
     assert context.told.code is grpc.StatusCode.UNAVAILABLE
     assert await door.calls.idle(0)
 

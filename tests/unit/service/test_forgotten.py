@@ -6,6 +6,7 @@ import gc
 import weakref
 
 from service.sessions import Sessions
+from service.statistics import Statistics
 from service.uses import Uses
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
@@ -41,3 +42,15 @@ def test_the_end_of_the_last_session_is_told_once(meter: Meter) -> None:
     sessions.end(sessions.begin(old), "complete")
     uses.when_free(new, lambda: told.append("new"))
     assert told == ["old", "new"]
+
+
+def test_counts_of_a_version_go_with_it() -> None:
+    listed = {("gated", 1)}
+    statistics = Statistics(lambda name, version: (name, version) in listed)
+    old = servable(GatedRunner())
+    statistics.failed(old, seconds=1.0)
+    assert statistics.of(old).fail.count == 1
+    listed.clear()
+    statistics.forget("gated", 1)
+    statistics.failed(old, seconds=1.0)  # its last answer, late
+    assert statistics.of(old).fail.count == 0

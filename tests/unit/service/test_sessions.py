@@ -56,6 +56,19 @@ def test_a_chunk_counts_once_however_often_it_is_sent(sessions: Sessions) -> Non
         assert session.frame_count == 6
 
 
+def test_what_is_held_for_a_repeat_counts_and_is_bounded(sessions: Sessions, meter: Meter) -> None:
+    with sessions.open(TARGET, in_time) as session:
+        result = ChunkResult(prediction_id="a" * 100, frame_count=2)
+        session.advance(_chunk(0), {}, result)
+        assert session.state_bytes == STATE_BYTES + result.ByteSize()
+        assert meter.value("soloist_session_state_bytes", model="gated") == session.state_bytes
+        with pytest.raises(ServiceError) as caught:
+            session.advance(_chunk(2), {}, ChunkResult(prediction_id="b" * 200, frame_count=2))
+        assert caught.value.reason is Reason.SESSION_STATE_FULL
+        assert session.answered(_chunk(0)) == result
+    assert meter.value("soloist_session_state_bytes", model="gated") == 0
+
+
 @pytest.mark.parametrize(
     ("chunk", "reason"),
     [

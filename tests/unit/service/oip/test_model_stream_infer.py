@@ -19,6 +19,7 @@ from service.oip.model_stream_infer import model_stream_infer
 from service.oip.parts import Parts
 from service.oip.sequences import Sequences
 from service.repository import Keeper, Repository
+from service.repository.threads import Threads
 from service.repository.version_policy import VersionPolicy
 from service.sessions import Sessions
 from service.shadow import ShadowPolicy, Shadows
@@ -36,6 +37,7 @@ def parts(meter: Meter) -> Parts:
     """Give the protocol a server that has no model: every request is answered with a refusal at once."""
     executor = ManualExecutor()
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
+    threads = Threads("unused", at_once=1, seconds=1)
     repository = Repository(lambda _: servable(GatedRunner()), lambda _: None)
     sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics)
     serving = Serving(
@@ -51,7 +53,7 @@ def parts(meter: Meter) -> Parts:
     return Parts(
         serving=serving,
         sequences=Sequences(sessions, idle_seconds=60),
-        keeper=Keeper(Path("nowhere"), repository, executor, VersionPolicy()),
+        keeper=Keeper(Path("nowhere"), repository, VersionPolicy(), loads=threads, looks=threads),
         health=Health(),
         max_rows=8,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Executor
 from pathlib import Path
 
 from service.engine.model_file import ModelFileError
@@ -12,6 +11,7 @@ from service.engine.servable import Servable
 from service.repository import Entry, Keeper, Repository
 from service.repository.layout import Location
 from service.repository.polling import Polling
+from service.repository.threads import Threads
 from service.repository.version_policy import in_words
 from service.uses import Uses
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -23,7 +23,7 @@ BAD = "bad"
 class Shop:
     """A file that says BAD fails to be loaded; the others load when `gate` is open."""
 
-    def __init__(self, folder: Path, executor: Executor, *, policy: str = "latest:1") -> None:
+    def __init__(self, folder: Path, *, policy: str = "latest:1", load_seconds: float = 30) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.uses = Uses()
@@ -38,7 +38,13 @@ class Shop:
         self.repository = Repository(
             self._load, self._note, uses=self.uses, on_gone=self.gone.append, draw=lambda: self.place
         )
-        self.keeper = Keeper(folder, self.repository, executor, in_words(policy))
+        self.keeper = Keeper(
+            folder,
+            self.repository,
+            in_words(policy),
+            loads=Threads("loader", at_once=2, seconds=load_seconds),
+            looks=Threads("looker", at_once=2, seconds=30),
+        )
         self.polling = Polling(self.keeper, self.failed.append)
 
     def write(self, version: int, text: str = "good", *, name: str = "m") -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import weakref
 from pathlib import Path
 
@@ -336,3 +337,29 @@ async def test_the_memory_of_a_version_that_has_left_is_freed(shop: Shop) -> Non
     del old
     gc.collect()
     assert gone() is None
+
+
+async def test_what_was_asked_for_a_model_goes_with_it(shop: Shop) -> None:
+    folder = shop.write(1).parent.parent
+    await shop.keeper.look()
+    await shop.keeper.unload("m")
+    assert shop.states() == {1: "unloaded"}
+    shutil.rmtree(folder)
+    await shop.keeper.look()
+    assert shop.states() == {}
+    shop.write(1)
+    await shop.keeper.look()
+    assert shop.states() == {1: "ready"}  # nobody has asked for anything of this one
+
+
+async def test_a_model_that_hangs_keeps_nobody_from_another(shop: Shop) -> None:
+    shop.write(1)
+    shop.write(1, name="other")
+    shop.gate.clear()
+    hanging = asyncio.create_task(shop.keeper.load("m"))
+    await shop.until({1: "loading"})
+    with pytest.raises(ServiceError):
+        shop.keeper.require("nobody")
+    shop.gate.set()
+    await asyncio.gather(hanging, shop.keeper.load("other"))
+    assert shop.states("other") == {1: "ready"}

@@ -1,0 +1,56 @@
+"""How a file of the repository is read: a regular one only, since a pipe or a device may never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What people write by hand, or what a tool writes about a model: names, labels, settings, certificates.
+MOST_TEXT_BYTES = 16 * 2**20
+
+
+class IrregularFileError(OSError):
+    """It is a pipe, a socket or a device."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINVAL, "no regular file")
+
+
+def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
+    """Read all of a file. Never waits for somebody who writes to it.
+
+    Raises:
+        OSError: it is missing, can't be read, is no regular file, or has more than `most_bytes`.
+
+    """
+    # Before it is opened, since to open a device may do something; and after, since it may have been replaced.
+    _require_regular(path.stat())
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        _require_regular(found)
+        if most_bytes is not None and found.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and may have {most_bytes}")
+        return file.read()
+
+
+def read_text(path: Path) -> str:
+    """Read a text in UTF-8, without the byte order mark that it may begin with.
+
+    Raises:
+        OSError: as `read_regular`, of at most MOST_TEXT_BYTES.
+        UnicodeDecodeError: it is no UTF-8.
+
+    """
+    return read_regular(path, most_bytes=MOST_TEXT_BYTES).decode("utf-8-sig")
+
+
+def _require_regular(found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise IrregularFileError

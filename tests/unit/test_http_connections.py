@@ -1,0 +1,88 @@
+"""HTTP callers that idle, reset, send nonsense, or come in crowds: none prints a traceback, and others are answered."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from structlog.testing import capture_logs
+
+from service.background import Failures
+from service.http_listener import MAX_CONNECTIONS
+from service.http_server import make_app, serving_http
+from service.metrics_page import MetricsPage
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    registry = CollectorRegistry()
+    failures = Failures(Counter("failures", "Failures", ["worker"], registry=CollectorRegistry()))
+    app = make_app(MetricsPage(registry, failures, kept_seconds=0), lambda: "")
+    with serving_http(["127.0.0.1"], 0, app, failures) as port:
+        yield port
+
+
+def _reset(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(b"GET /metrics HTTP/1.1\r\n")
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _nonsense(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(b"\x00\xff" * 1000 + b"\r\n\r\n")
+        assert _all(caller)
+
+
+def _endless_line(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(b"GET /" + b"a" * 2**20)
+        assert b" 414 " in _all(caller)
+
+
+def _large_body(port: int) -> None:
+    head = b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 2097152\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(head + b"x" * 2**21)
+        assert b" 405 " in _all(caller)
+
+
+@pytest.mark.parametrize("call", [_reset, _nonsense, _endless_line, _large_body])
+def test_what_callers_break_is_not_the_servers_trouble(
+    port: int, call: Callable[[int], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with capture_logs() as lines:
+        for _ in range(3):
+            call(port)
+        assert b" 200 " in _get(port, "/healthz")
+    assert capfd.readouterr().err == ""
+    assert [line for line in lines if line["log_level"] != "debug"] == []
+
+
+def test_callers_who_say_nothing_keep_nobody_out(port: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS + 20):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert b" 200 " in _get(port, "/healthz")
+        assert b" 200 " in _get(port, "/metrics")
+
+
+def _get(port: int, path: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+        caller.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        return _all(caller)
+
+
+def _all(caller: socket.socket) -> bytes:
+    caller.settimeout(10)
+    found = b""
+    try:
+        while some := caller.recv(65536):
+            found += some
+    except ConnectionResetError:
+        pass
+    return found
