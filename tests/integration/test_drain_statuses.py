@@ -1,4 +1,4 @@
-"""What callers hear who call on while a server stops: an answer, SERVER_DRAINING, or that nobody is there any more."""
+"""Calls that stay open until a server stops: they are answered or told SERVER_DRAINING, and then nobody is there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from soloist.client.errors import from_rpc_error
-from soloist.oip import grpc_service_pb2_grpc
 from soloist.v1 import feedback_pb2, feedback_pb2_grpc, sequence_inference_pb2_grpc
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
-from tests.integration.asking import CLOSE, chunk, ones, opening
-from tests.integration.infer_requests import request
+from tests.integration.asking import chunk, ones, opening
 from tests.servers import running_server
 
 Outcome = tuple[str, str]
@@ -31,18 +29,17 @@ _CALLERS_OF_A_KIND = 6
 
 @pytest.mark.parametrize("drain_seconds", [0, 0.3])
 def test_every_call_ends_for_a_reason(tmp_path: Path, drain_seconds: float) -> None:
-    """Before, each caller who called on had one CANCELLED without a reason."""
     Sums(name="sums").write(tmp_path / "repository")
     settings = {"drain_seconds": drain_seconds, "prediction_log": tmp_path / "log.db"}
     outcomes: Counter[Outcome] = Counter()
     with running_server(tmp_path / "repository", tmp_path, **settings) as server:
         called = threading.Semaphore(0)
         over = threading.Event()
-        callers = [partial(kind, over) for kind in (_predict, _infer, _stream, _held, _infer_stream, _report, _watch)]
+        callers = [partial(kind, over) for kind in (_predict, _held, _report, _watch)]
         callers *= _CALLERS_OF_A_KIND
         with ThreadPoolExecutor(len(callers)) as threads:
             futures = [threads.submit(_call_on, server.grpc, caller, called) for caller in callers]
-            for _ in range(4 * len(callers)):
+            for _ in range(len(callers)):
                 assert called.acquire(timeout=30)
             server.ask_to_stop()
             assert server.exit_code() == 0
@@ -51,7 +48,7 @@ def test_every_call_ends_for_a_reason(tmp_path: Path, drain_seconds: float) -> N
                 outcomes.update(future.result(timeout=30))
     assert set(outcomes) <= {_OK, _TOLD, _GONE}, outcomes
     assert outcomes[_OK]
-    assert outcomes[_TOLD] >= _CALLERS_OF_A_KIND  # the streams that were held, at least
+    assert outcomes[_TOLD] >= 2 * _CALLERS_OF_A_KIND  # streams and reports
 
 
 def _call_on(target: str, call: Callable[[grpc.Channel], object], called: threading.Semaphore) -> Counter[Outcome]:
@@ -60,7 +57,7 @@ def _call_on(target: str, call: Callable[[grpc.Channel], object], called: thread
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
     with grpc.insecure_channel(target, options) as channel:
         while not outcomes[_GONE]:
-            called.release(4 if call.func in (_held, _report, _watch) else 1)  # type: ignore[attr-defined]
+            called.release()
             outcomes[_outcome(channel, call)] += 1
     return outcomes
 
@@ -79,26 +76,12 @@ def _predict(_over: threading.Event, channel: grpc.Channel) -> None:
     stub.Predict(pb.PredictRequest(model="sums", frames=ones(3)), timeout=30)
 
 
-def _infer(_over: threading.Event, channel: grpc.Channel) -> None:
-    grpc_service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request(), timeout=30)
-
-
-def _stream(_over: threading.Event, channel: grpc.Channel) -> None:
-    stub = sequence_inference_pb2_grpc.SequenceInferenceStub(channel)
-    list(stub.Stream(iter([opening(), chunk(0, ones(3)), chunk(3, ones(3)), CLOSE]), timeout=30))
-
-
 def _held(over: threading.Event, channel: grpc.Channel) -> None:
     def messages() -> Iterator[pb.StreamRequest]:
         yield from (opening(), chunk(0, ones(3)))
         over.wait(timeout=30)
 
     list(sequence_inference_pb2_grpc.SequenceInferenceStub(channel).Stream(messages(), timeout=30))
-
-
-def _infer_stream(_over: threading.Event, channel: grpc.Channel) -> None:
-    stub = grpc_service_pb2_grpc.GRPCInferenceServiceStub(channel)
-    list(stub.ModelStreamInfer(iter([request(), request()]), timeout=30))
 
 
 def _report(over: threading.Event, channel: grpc.Channel) -> None:

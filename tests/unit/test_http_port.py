@@ -151,9 +151,8 @@ def talk(address: str, said: bytes, *, half_close: bool = False) -> bytes:
         return told
 
 
-@pytest.mark.parametrize("size", [2_000_000, 20_000_000])
-def test_who_sends_a_body_gets_the_answer(address: str, size: int) -> None:
-    status, headers, _ = ask(address, "POST", "/metrics", b"x" * size)
+def test_who_sends_a_large_body_gets_the_answer(address: str) -> None:
+    status, headers, _ = ask(address, "POST", "/metrics", b"x" * 20_000_000)
     assert (status, headers["allow"]) == (405, "GET, HEAD")
 
 
