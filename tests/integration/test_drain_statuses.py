@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -30,7 +31,7 @@ _CALLERS_OF_A_KIND = 6
 @pytest.mark.parametrize("drain_seconds", [0, 0.3])
 def test_every_call_ends_for_a_reason(tmp_path: Path, drain_seconds: float) -> None:
     Sums(name="sums").write(tmp_path / "repository")
-    settings = {"drain_seconds": drain_seconds, "prediction_log": tmp_path / "log.db"}
+    settings: dict[str, Any] = {"drain_seconds": drain_seconds, "prediction_log": tmp_path / "log.db"}
     outcomes: Counter[Outcome] = Counter()
     with running_server(tmp_path / "repository", tmp_path, **settings) as server:
         called = threading.Semaphore(0)

@@ -10,7 +10,9 @@ import subprocess
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from soloist import Client, SoloistError
@@ -48,7 +50,7 @@ def test_a_terminal_that_closes_cuts_nothing(sums: Path, tmp_path: Path) -> None
 
 def test_answers_are_in_the_log_after_a_hangup(tmp_path: Path) -> None:
     write_classifier(tmp_path / "repository")
-    settings = {"prediction_log": tmp_path / "log.db", "prediction_log_flush_seconds": 60}
+    settings: dict[str, Any] = {"prediction_log": tmp_path / "log.db", "prediction_log_flush_seconds": 60}
     with running_server(tmp_path / "repository", tmp_path, **settings) as server:
         with Client(server.grpc) as client:
             for _ in range(5):
@@ -60,7 +62,7 @@ def test_answers_are_in_the_log_after_a_hangup(tmp_path: Path) -> None:
 
 def test_a_log_that_another_program_locks_holds_up_nothing(tmp_path: Path) -> None:
     write_classifier(tmp_path / "repository")
-    settings = {"prediction_log": tmp_path / "log.db", "drain_seconds": 0}
+    settings: dict[str, Any] = {"prediction_log": tmp_path / "log.db", "drain_seconds": 0}
     with (
         running_server(tmp_path / "repository", tmp_path, **settings) as server,
         closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other,
@@ -76,7 +78,12 @@ def test_a_log_that_another_program_locks_holds_up_nothing(tmp_path: Path) -> No
 
 def test_a_log_that_is_unlocked_in_time_has_the_answers(tmp_path: Path) -> None:
     write_classifier(tmp_path / "repository")
-    settings = {"prediction_log": tmp_path / "log.db", "prediction_log_flush_seconds": 60, "drain_seconds": 1}
+    waiting = {"prediction_log_flush_seconds": 60, "drain_seconds": 1}
+    settings: dict[str, Any] = {"prediction_log": tmp_path / "log.db", **waiting}
+        "prediction_log": tmp_path / "log.db",
+        "prediction_log_flush_seconds": 60,
+        "drain_seconds": 1,
+    }
     with running_server(tmp_path / "repository", tmp_path, **settings) as server:
         with Client(server.grpc) as client:
             client.predict("sums", [[1.0, 2.0]])
@@ -92,7 +99,7 @@ def test_a_log_that_is_unlocked_in_time_has_the_answers(tmp_path: Path) -> None:
 def test_a_pipe_that_nobody_reads_holds_up_nothing(sums: Path, signals: int) -> None:
     """A supervisor that stopped reading: calls are answered, and the process ends."""
     command = [*SERVE, "--repository", str(sums), "--grpc-port", "0", "--http-port", "0"]
-    settings = {"drain_seconds": 0.5, "log_level": "debug", "log_format": "json"}
+    settings: dict[str, Any] = {"drain_seconds": 0.5, "log_level": "debug", "log_format": "json"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(settings)
     ) as process:
@@ -137,7 +144,7 @@ def test_a_terminal_that_has_gone_does_not_end_the_drain(sums: Path) -> None:
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_run_that_nothing_ends_holds_up_nothing(tmp_path: Path, signals: int) -> None:
     STUCK.write(tmp_path / "repository")
-    settings = {"drain_seconds": 0.5 if signals == 1 else 3600, "workers": 1}
+    settings: dict[str, Any] = {"drain_seconds": 0.5 if signals == 1 else 3600, "workers": 1}
     with running_server(tmp_path / "repository", tmp_path, **settings) as server, asking(server.grpc) as asker:
         left = asker.stub.Predict.future(pb.PredictRequest(model="stuck", frames=tensor([[300_000]])))
         assert eventually(lambda: _cpu_seconds(server) > 3)
@@ -145,8 +152,13 @@ def test_a_run_that_nothing_ends_holds_up_nothing(tmp_path: Path, signals: int) 
             server.ask_to_stop()
             assert eventually(lambda: "draining" in server.stderr.read_text())
         assert server.process.wait(timeout=_PATIENCE_SECONDS) == (0 if signals == 1 else 1)
-        assert from_rpc_error(left.exception()).reason == "SERVER_DRAINING"
+        assert _reason(left.exception()) == "SERVER_DRAINING"
     assert "stopped" in server.stderr.read_text()
+
+
+def _reason(error: BaseException | None) -> str:
+    assert isinstance(error, grpc.RpcError)
+    return from_rpc_error(error).reason
 
 
 def _cpu_seconds(server: RunningServer) -> float:
