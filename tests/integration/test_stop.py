@@ -80,10 +80,6 @@ def test_a_log_that_is_unlocked_in_time_has_the_answers(tmp_path: Path) -> None:
     write_classifier(tmp_path / "repository")
     waiting = {"prediction_log_flush_seconds": 60, "drain_seconds": 1}
     settings: dict[str, Any] = {"prediction_log": tmp_path / "log.db", **waiting}
-        "prediction_log": tmp_path / "log.db",
-        "prediction_log_flush_seconds": 60,
-        "drain_seconds": 1,
-    }
     with running_server(tmp_path / "repository", tmp_path, **settings) as server:
         with Client(server.grpc) as client:
             client.predict("sums", [[1.0, 2.0]])
