@@ -24,6 +24,7 @@ from bench.metrics_page import read_metrics
 from bench.server_process import ServerError, serving
 from bench.workload import Array, WorkloadError, synthetic_sequences
 from soloist import AsyncClient, SoloistError
+from soloist.client.errors import from_rpc_error
 from soloist.json_text import json_text
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
@@ -36,6 +37,7 @@ _STREAMS_A_CONNECTION = 100
 _OPENED_AT_ONCE = 50
 _SETTLED_SECONDS, _MAX_SECONDS = 2.0, 20.0
 _UNREAD_CHUNKS = 64
+_CANCELLED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,47 +73,66 @@ def situations(model: str, frames: Array, *, idle: int, spoken: int, unread: int
 def _answered(
     model: str, frames: Array | None, *, every_frame: bool = False
 ) -> Callable[[str, int], AsyncIterator[None]]:
+    selection = pb.OUTPUT_SELECTION_EVERY_FRAME if every_frame else pb.OUTPUT_SELECTION_LAST
+    begin = pb.StreamRequest(open=pb.Open(model=model, output_selection=selection))
+    said = [begin] if frames is None else [begin, _chunk(0, frames)]
+
     async def hold(server: str, count: int) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            connections = -(-count // _STREAMS_A_CONNECTION)
-            clients = [await stack.enter_async_context(AsyncClient(server)) for _ in range(connections)]
+            connections = [
+                await stack.enter_async_context(_connection(server)) for _ in range(-(-count // _STREAMS_A_CONNECTION))
+            ]
             gate = asyncio.Semaphore(_OPENED_AT_ONCE)
+            calls: list[grpc.aio.StreamStreamCall[pb.StreamRequest, pb.StreamResponse]] = []
 
-            async def begin(index: int) -> None:
+            async def talk(index: int) -> None:
                 async with gate:
-                    stream = clients[index % connections].stream(model, every_frame=every_frame)
-                    await stream.__aenter__()
-                    stack.callback(stream.cancel)
-                    if frames is not None:
-                        await stream.send(frames)
+                    call = SequenceInferenceStub(connections[index % len(connections)]).Stream()
+                    calls.append(call)
+                    for message in said:
+                        await call.write(message)
+                        await call.read()
 
-            await asyncio.gather(*(begin(index) for index in range(count)))
+            await asyncio.gather(*(talk(index) for index in range(count)))
             yield
+            for call in calls:
+                call.cancel()
+            # grpc.aio stops for ever when it is ended while it still has so much to tell.
+            await asyncio.gather(*(call.code() for call in calls))
+            await asyncio.sleep(_CANCELLED_SECONDS)
 
     return hold
 
 
 def _unread(model: str, frames: Array) -> Callable[[str, int], AsyncIterator[None]]:
-    data_type = tensor_pb2.DATA_TYPE_INT64 if frames.dtype.kind == "i" else tensor_pb2.DATA_TYPE_FLOAT32
-    tensor = tensor_pb2.Tensor(data_type=data_type, shape=frames.shape, data=frames.tobytes())
-    begin = pb.Open(model=model, output_selection=pb.OUTPUT_SELECTION_EVERY_FRAME)
+    begin = pb.StreamRequest(open=pb.Open(model=model, output_selection=pb.OUTPUT_SELECTION_EVERY_FRAME))
+    chunks = [_chunk(number * len(frames), frames) for number in range(_UNREAD_CHUNKS)]
 
     async def send(call: grpc.aio.StreamStreamCall[pb.StreamRequest, pb.StreamResponse]) -> None:
-        await call.write(pb.StreamRequest(open=begin))
-        for number in range(_UNREAD_CHUNKS):
-            chunk = pb.Chunk(first_frame=number * len(frames), frames=tensor)
-            await call.write(pb.StreamRequest(chunk=chunk))
+        for message in (begin, *chunks):
+            await call.write(message)
 
     async def hold(server: str, count: int) -> AsyncIterator[None]:
-        options = [("grpc.use_local_subchannel_pool", 1)]  # a connection each: they share no window
         async with AsyncExitStack() as stack:
-            for _ in range(count):
-                channel = await stack.enter_async_context(grpc.aio.insecure_channel(server, options=options))
+            for _ in range(count):  # a connection each: they share no window
+                channel = await stack.enter_async_context(_connection(server))
                 sending = asyncio.ensure_future(send(SequenceInferenceStub(channel).Stream()))
                 stack.callback(sending.cancel)
             yield
+            await asyncio.sleep(_CANCELLED_SECONDS)
 
     return hold
+
+
+def _connection(server: str) -> grpc.aio.Channel:
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+    return grpc.aio.insecure_channel(server, options=options)
+
+
+def _chunk(first_frame: int, frames: Array) -> pb.StreamRequest:
+    data_type = tensor_pb2.DATA_TYPE_INT64 if frames.dtype.kind == "i" else tensor_pb2.DATA_TYPE_FLOAT32
+    tensor = tensor_pb2.Tensor(data_type=data_type, shape=frames.shape, data=frames.tobytes())
+    return pb.StreamRequest(chunk=pb.Chunk(first_frame=first_frame, frames=tensor))
 
 
 async def measure(situation: Situation, server: str, http: str) -> Held:
@@ -184,6 +205,8 @@ def main(repository: Path, model: str, idle: int, spoken: int, unread: int, chun
                 with serving(repository, settings) as server:
                     found.append(asyncio.run(measure(situation, server.grpc, server.http)))
                 progress.advance(task)
+    except grpc.RpcError as error:
+        raise click.ClickException(str(from_rpc_error(error))) from error
     except (ServerError, SoloistError, WorkloadError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:

@@ -81,7 +81,10 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.session_state_bytes = Gauge(
-            "soloist_session_state_bytes", "Memory that the states of open streams take.", ("model",), registry=registry
+            "soloist_session_state_bytes",
+            "Memory that open streams hold: their states, and answers kept for repeats.",
+            ("model",),
+            registry=registry,
         )
         self.predictions = Counter(
             "soloist_predictions_total", "Answers given, by the model's normaliser.", (*_MODEL, "norm"),

@@ -124,7 +124,6 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
             adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
         )
         limits, most = connection_limits(settings), max_connections(descriptors)
-        _log.info("open files", limit=descriptors, max_connections=most)
         grpc_port = await stack.enter_async_context(
             serving_grpc(
                 settings.host,
@@ -134,6 +133,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
                 replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host)))),
             )
         )
+        _log.info("open files", limit=descriptors, max_connections=most)
         loaded = _load(loading, settings.host, grpc_port, http_port)
         tasks = [
             asyncio.create_task(failures.supervise("repository", loaded)),

@@ -163,7 +163,9 @@ class Settings(BaseSettings):
     allow_non_finite: bool = Field(False, description="Let NaN and infinity in the input through to the model.")
 
     max_sessions: int = Field(10_000, ge=1, description="Most streams that are open at once.")
-    max_state_bytes: int = Field(2**30, ge=1, description="Most memory that the states of open streams take.")
+    max_state_bytes: int = Field(
+        2**30, ge=1, description="Most memory that the states of open streams take, with answers kept for repeats."
+    )
     idle_seconds: float = Field(
         300.0, gt=0, description="A stream that says nothing, or takes no answer, for so long is ended."
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -72,23 +71,6 @@ def test_every_call_in_a_drain_is_answered_or_told(sums: Path, tmp_path: Path, d
         told: Counter[str] = sum((caller.result() for caller in callers), Counter())
     assert set(told) <= {"OK", "SERVER_DRAINING", "UNREACHABLE"}
     assert told["OK"] >= 10 * _CALLERS
-
-
-def test_a_reader_of_the_log_that_has_stopped_holds_up_nothing(sums: Path) -> None:
-    command = [*SERVE, "--repository", str(sums), "--grpc-port", "0", "--http-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            where = dict(part.split("=", 1) for part in process.stdout.readline().split()[2:])
-            with asking(where["grpc"]) as asker:
-                for number in range(600):  # more lines than a pipe takes, each of another kind
-                    with pytest.raises(Exception, match="no model"):
-                        asker.predict(ones(1), model=f"{number:03}" * 80)
-                assert asker.predict(ones(3)).frame_count == 3
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
-        finally:
-            process.kill()
 
 
 def _keep_asking(server: RunningServer, number: int, busy: threading.Semaphore, over: threading.Event) -> Counter[str]:

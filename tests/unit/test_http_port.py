@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -12,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from service.background import Failures
 from service.http_server import make_app, serving_http
 from service.metrics_page import MetricsPage
+from tests.servers import eventually
 
 
 class Readiness:
@@ -132,3 +136,75 @@ def test_a_taken_port_is_an_error(address: str) -> None:
     app = make_app(MetricsPage(CollectorRegistry(), failures(), kept_seconds=0), str)
     with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, app, failures()):
         pass
+
+
+def talk(address: str, said: bytes, *, half_close: bool = False) -> bytes:
+    """Send bytes as they are and read until the server has closed."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=15) as connection:
+        connection.sendall(said)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        told = b""
+        while some := connection.recv(65536):
+            told += some
+        return told
+
+
+def test_who_sends_a_large_body_gets_the_answer(address: str) -> None:
+    status, headers, _ = ask(address, "POST", "/metrics", b"x" * 20_000_000)
+    assert (status, headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_what_follows_a_request_is_dropped(address: str) -> None:
+    told = talk(
+        address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00\xff garbage\r\n" * 50_000, half_close=True
+    )
+    assert told.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert told.endswith(b"alive\n")
+
+
+@pytest.mark.parametrize(
+    "said", [b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.1\r\n" + b"A: b\r\n" * 200]
+)
+def test_a_request_that_is_too_long_is_refused(address: str, said: bytes) -> None:
+    assert talk(address, said, half_close=True).split()[1].startswith(b"4")
+    assert fetch(f"{address}/healthz") == (200, "alive\n")
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /metrics", b"GET /metrics HTTP/1.1\r\nX-Slow: ", b"\x16\x03\x01 no HTTP"])
+@pytest.mark.parametrize("reset", [True, False])
+def test_who_leaves_is_not_written_about(
+    address: str, said: bytes, reset: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(said)
+    if reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    for _ in range(3):
+        assert fetch(f"{address}/healthz") == (200, "alive\n")
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_many_who_say_nothing_hold_up_nobody(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(300)]
+        for connection in silent:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+        for _ in range(20):
+            assert fetch(f"{address}/healthz") == (200, "alive\n")
+        silent[0].settimeout(10)
+        with suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""  # the oldest had to make room
+
+
+def test_who_does_not_read_is_let_go(address: str) -> None:
+    threads = threading.active_count()
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert fetch(f"{address}/metrics")[0] == 200
+        assert eventually(lambda: threading.active_count() <= threads)
