@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from soloist import Client, SoloistError
@@ -24,7 +25,8 @@ def test_a_model_that_is_still_being_loaded(gated: GatedServer, gated_asker: Ask
     assert caught.value.facts["model"] == "loading"
     gated.loaded.set()
     with Client(gated.grpc) as client:  # it tries again by itself
-        assert client.predict("loading", [[1.0], [2.0]]).outputs.tolist() == [3.0]
+        frames = np.array([[1.0], [2.0]], np.float32)  # what the model takes can't be asked while it loads
+        assert client.predict("loading", frames).outputs.tolist() == [3.0]
 
 
 def test_a_full_queue_refuses_at_once(gated: GatedServer, gated_asker: Asker) -> None:
