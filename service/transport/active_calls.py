@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from service.errors import Reason, ServiceError
 
+# How often a call that was sending when it was to be cut is looked at again.
+_CUT_AGAIN_SECONDS = 0.005
+
 
 class ActiveCalls:
-    """Admits calls until draining begins. Belongs to the event loop."""
+    """Admits calls until draining begins. Belongs to the event loop.
+
+    `sending` are the tasks of calls that are sending a message. They are cut behind it: gRPC takes no status while a
+    message is under way, and would reset the call instead, without a reason. Once `is_cutting`, none is to begin.
+    """
 
     def __init__(self) -> None:
+        self.is_cutting = False
+        self.sending: set[asyncio.Task[Any] | None] = set()
         # One scope a call that is being answered. It never expires by itself; `cut` makes it expire.
-        self._scopes: set[asyncio.Timeout] = set()
+        self._scopes: dict[asyncio.Timeout, asyncio.Task[Any] | None] = {}
         # Those whose answer or status may still be on its way, too.
         self._under_way = 0
         self._draining = False
@@ -36,11 +46,11 @@ class ActiveCalls:
         """
         if self._draining:
             raise ServiceError(Reason.SERVER_DRAINING)
-        scope = asyncio.timeout(None)
-        self._scopes.add(scope)
+        scope, task = asyncio.timeout(None), asyncio.current_task()
+        self._scopes[scope] = task
         self._under_way += 1
         self._idle.clear()
-        if (task := asyncio.current_task()) is not None:
+        if task is not None:
             # Not the call's own callbacks: with one, grpc.aio keeps a call in memory until the next garbage collection.
             task.add_done_callback(self._ended)
         try:
@@ -51,7 +61,7 @@ class ActiveCalls:
                 raise ServiceError(Reason.SERVER_DRAINING) from None
             raise
         finally:
-            self._scopes.discard(scope)
+            del self._scopes[scope]
 
     def _ended(self, _call: object) -> None:
         self._under_way -= 1
@@ -73,7 +83,10 @@ class ActiveCalls:
 
     def cut(self) -> None:
         """End every call under way with SERVER_DRAINING."""
-        now = asyncio.get_running_loop().time()
-        for scope in self._scopes:
-            if not scope.expired():
-                scope.reschedule(now)
+        self.is_cutting = True
+        loop = asyncio.get_running_loop()
+        for scope, task in self._scopes.items():
+            if task not in self.sending and not scope.expired():
+                scope.reschedule(loop.time())
+        if self.sending:
+            loop.call_later(_CUT_AGAIN_SECONDS, self.cut)

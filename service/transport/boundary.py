@@ -29,7 +29,7 @@ class Boundary:
     """Surrounds each call."""
 
     def __init__(self, calls: ActiveCalls, metrics: Metrics) -> None:
-        self._calls = calls
+        self.calls = calls
         self._metrics = metrics
 
     @asynccontextmanager
@@ -46,7 +46,7 @@ class Boundary:
         # Stands for any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
-            async with nullcontext() if in_drain else self._calls.admit():
+            async with nullcontext() if in_drain else self.calls.admit():
                 yield call
             code = "OK"
         except ServiceError as error:

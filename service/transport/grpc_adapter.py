@@ -192,7 +192,12 @@ class GrpcAdapter:
 
     async def _write(self, context: Context, raw: bytes, held: Held) -> None:
         # Waits while the caller's window is full: for ever, if it never reads.
+        calls = self._boundary.calls
+        if calls.is_cutting:
+            raise ServiceError(Reason.SERVER_DRAINING)
         held.hold(raw, len(raw))
+        task, sending = asyncio.current_task(), calls.sending
+        sending.add(task)
         try:
             async with asyncio.timeout(self._limits.idle_seconds):
                 await context.write(raw)
@@ -201,6 +206,7 @@ class GrpcAdapter:
         except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
             raise ServiceError(Reason.STREAM_CUT) from error
         finally:
+            sending.discard(task)
             held.free(raw)
 
     def _see_off(self, context: Context, raw: bytes) -> None:
