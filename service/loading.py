@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.uses import Uses
 
 _log = structlog.get_logger("soloist.repository")
-# How the names of the threads begin; lifecycle.EXECUTORS has the first, since a process can't end well while one loads.
+# How the names of the threads begin.
 _LOADER, _LOOKER = "soloist-loader", "soloist-looker"
 _LOOKS = 2
 

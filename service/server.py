@@ -56,7 +56,7 @@ _PUBLISHED = (API, OPEN_INFERENCE, FEEDBACK, ADMIN, NORM_SKEW, HEALTH, REFLECTIO
 _FAILED = 1
 _WRONG_USAGE = 2
 # A worker needs the interpreter before and after each run. While the event loop is busy it gets it after so long, and
-# 5 ms, the usual time, left workers idle for a third of the time under overload (`python -m bench.overload`).
+# with 5 ms, the usual time, workers are idle under overload while requests wait (`python -m bench.overload`).
 _SWITCH_SECONDS = 0.0001
 
 
