@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from demo.result import Environment
-from service.processors import usable_processors
+from service.app.process_resources import usable_processors
 
 _PACKAGES = ("soloist", "onnxruntime", "grpcio", "numpy", "torch", "onnx")
 _CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere the platform module knows

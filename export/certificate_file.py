@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 
 from export.errors import ExportError
-from service.certificate import stored
 from service.engine.model_file import ModelFileError, read_model_file
-from service.manifest import METADATA_KEY
+from service.loading import certificate_check
+from service.loading.manifest import METADATA_KEY
 from soloist.v1.certificate_pb2 import Certificate
 from soloist.v1.model_pb2 import Model
 
@@ -24,8 +24,8 @@ def refuse_to_store(path: Path) -> None:
 def store(path: Path, model: Model, certificate: Certificate) -> None:
     """Write it beside `path`. Raises ExportError when that fails."""
     try:
-        stored.write(path, read_model_file(path).sha256, model, certificate)
+        certificate_check.write(path, read_model_file(path).sha256, model, certificate)
     except ModelFileError as error:
         raise ExportError(f"{path}: {error}") from error
     except OSError as error:
-        raise ExportError(f"{path.with_name(stored.FILE)}: {error.strerror}") from error
+        raise ExportError(f"{path.with_name(certificate_check.FILE)}: {error.strerror}") from error

@@ -11,14 +11,14 @@ import numpy.typing as npt
 from export.divergence import first_diverging_node
 from export.errors import ExportError
 from service.certificate import Budget, certify
-from service.certificate.case import Case
-from service.certificate.material import Material
+from service.certificate.cases import Case
 from service.certificate.scope import why_unproved
+from service.certificate.sequence_generator import SequenceGenerator
 from service.engine.model_file import ModelFileError
 from service.engine.one_step import open_graph
 from service.engine.session import open_session
-from service.manifest import ManifestError, has_manifest, read_manifest
-from service.model_config import FILE, describe
+from service.loading.manifest import ManifestError, has_manifest, read_manifest
+from service.loading.model_config import FILE, describe
 from soloist.v1.certificate_pb2 import Certificate
 from soloist.v1.model_pb2 import Model
 
@@ -44,7 +44,7 @@ def certify_model(
             # Between runs of a graph there is no node that could be named.
             if verdict.HasField("failing_case") and not model.signature.frames_per_run:
                 case = Case.from_message(verdict.failing_case)
-                found = first_diverging_node(path, model.signature, Material(model.signature, samples), case)
+                found = first_diverging_node(path, model.signature, SequenceGenerator(model.signature, samples), case)
                 verdict.failing_case.node, verdict.failing_case.operator = found or ("", "")
     except ModelFileError as error:
         raise ExportError(f"{path}: {error}") from error

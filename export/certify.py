@@ -94,7 +94,7 @@ def sentence(case: pb.FailingCase) -> str:
     """Say a case for people."""
     parts = [f"{case.tensor} of {case.length} frames"]
     if case.batch_size > 1:
-        parts.append(f"in a batch of {case.batch_size}, mates ×{case.mate_scale:g}")
+        parts.append(f"in a batch of {case.batch_size}, neighbours ×{case.neighbour_scale:g}")
     if case.padding:
         parts.append(f"padded to {case.padded_length} with {case.padding}")
     if case.chunks:

@@ -18,19 +18,21 @@ import numpy.typing as npt
 import onnx
 
 from export.constants import names_read
-from service.certificate.case import Case
+from service.certificate.cases import Case
 from service.certificate.difference import difference
-from service.certificate.material import Material
+from service.certificate.sequence_generator import SequenceGenerator
 from service.certificate.trial import Run, runs
 from service.engine.graph import Graph
+from service.engine.onnx_runtime import ort
 from service.engine.session import session_options
-from service.onnx_runtime import ort
 from soloist.v1.model_pb2 import Signature
 
 Array = npt.NDArray[Any]
 
 
-def first_diverging_node(path: Path, signature: Signature, material: Material, case: Case) -> tuple[str, str] | None:
+def first_diverging_node(
+    path: Path, signature: Signature, material: SequenceGenerator, case: Case
+) -> tuple[str, str] | None:
     """Return (name, operator) of the first node whose values differ; None when none is found."""
     with tempfile.TemporaryDirectory() as folder:
         graph = onnx.load(_optimised(path, Path(folder) / "optimised.onnx"))

@@ -11,7 +11,7 @@ from export.norm_layers import norm_layers
 from export.signature import signature
 from models.config import config_to_json
 from models.training import Checkpoint
-from service.manifest import METADATA_KEY
+from service.loading.manifest import METADATA_KEY
 from soloist.v1.model_pb2 import Accuracy, Model, Parity, Provenance, Recalibration, Training
 
 # Normalisers that stand for a mistake, or for what cannot be streamed or batched.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import service.onnx_runtime  # noqa: F401  # before any test imports it: telemetry is off
+import service.engine.onnx_runtime  # noqa: F401  # before any test imports it: telemetry is off
 from tests.servers import RunningServer, running_server
 
 __all__ = ["RunningServer"]

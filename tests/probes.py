@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.probe import Probe
-from service.engine.servable import Servable
+from service.loading.servable import Servable
 from soloist.v1 import model_pb2 as pb
 from tests.servables import GatedRunner, servable
 

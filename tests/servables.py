@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from service.engine.runner import Row, RowResult, Runner
-from service.engine.servable import Servable
+from service.loading.servable import Servable
 from tests.graphs import Sums
 
 POISON = -1.0

@@ -66,18 +66,18 @@ def compare(model: KnownModel, known: Known, rng: Random) -> pb.CompareRequest:
     """Vary little, so that it ends soon."""
     frames = rng.randint(2, _MOST_FRAMES)
     conditions = [
-        pb.Condition(mates=pb.BatchMates(count=rng.randint(1, 3))),
+        pb.Condition(neighbours=pb.BatchNeighbours(count=rng.randint(1, 3))),
         pb.Condition(padded_frames=frames + 1),
         pb.Condition(chunk_frames=1),
     ]
-    mates = [_frames(model, rng.randint(1, _MOST_FRAMES), rng)] * 3 if rng.random() < 0.3 else []
+    neighbours = [_frames(model, rng.randint(1, _MOST_FRAMES), rng)] * 3 if rng.random() < 0.3 else []
     siblings = [known.draw_own(rng).name]
     return pb.CompareRequest(
         model=model.name,
         frames=_frames(model, frames, rng),
         conditions=rng.sample(conditions, 2),
         siblings=siblings,
-        mates=mates,
+        neighbours=neighbours,
         seed=rng.getrandbits(32),
     )
 

@@ -12,7 +12,7 @@ from demo.elsewhere.guest import Guest
 from demo.elsewhere.oip import OpenInference, RefusedError
 from demo.elsewhere.own_api import OwnApi
 from demo.elsewhere.sequences import Outputs, Sequence, at_random, joined, numbers_that_differ, singly
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 from soloist import Client, SoloistError
 
 _SEED = 4

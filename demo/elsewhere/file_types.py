@@ -11,7 +11,7 @@ from demo.elsewhere.guest import Guest, as_they_are
 from demo.elsewhere.loops import Chunks, frames_of
 from demo.elsewhere.parts import FILE_TYPE, SPEECH
 from demo.elsewhere.sequences import Array, Outputs, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 _EITHER_END = 1024  # bytes of the beginning and of the end that the model reads
 _FILES = 12  # of a folder

@@ -14,7 +14,7 @@ from demo.elsewhere.guest import Guest, as_they_are
 from demo.elsewhere.loops import Chunks, Loop
 from demo.elsewhere.parts import OCR_LINE, OCR_PAGE, TABLE
 from demo.elsewhere.sequences import Array, Outputs, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 from soloist.cli.plotting import Bbox, Figure
 
 _DOTS_AN_INCH = 100

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from demo.elsewhere.sequences import Array, Outputs, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 Chunks = list[Sequence]
 Loop = Callable[[ort.InferenceSession, Chunks], Outputs]

@@ -10,7 +10,7 @@ from demo.elsewhere import brain, sound, texts
 from demo.elsewhere.fetching import where
 from demo.elsewhere.parts import RAWI_LETTERS, SPEECH, TASHKEEL_LETTERS, VOICE_EMBEDDER
 from demo.elsewhere.sequences import Array, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 _BEGINS = (0.0, 4.0)  # seconds, where the two are taken from the recording
 _SECONDS = (1.6, 1.1)

@@ -12,7 +12,7 @@ from demo.elsewhere.guest import Guest, as_they_are, one_row
 from demo.elsewhere.loops import Chunks
 from demo.elsewhere.parts import NAME_DECODER, NAME_ENCODER, NAME_LETTERS
 from demo.elsewhere.sequences import Array, Outputs, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 _NAMES = ("عبدالرحمن", "فاطمة")
 _PADDED = 2  # letters of padding after the second name, which the mask leaves out

@@ -43,4 +43,4 @@ class OwnApi:
         return manifest.signature.outputs.name if manifest else ""
 
     def _outputs(self, answer: Prediction | ChunkResult) -> Outputs:
-        return {self._first_output: answer.outputs, **answer.more_outputs}
+        return {self._first_output: answer.outputs, **answer.extra_outputs}

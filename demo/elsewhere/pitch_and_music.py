@@ -12,7 +12,7 @@ from demo.elsewhere.guest import Guest, as_they_are, the_number
 from demo.elsewhere.loops import Chunks, frames_of
 from demo.elsewhere.parts import BASIC_PITCH, SPEECH, SWIFT_F0
 from demo.elsewhere.sequences import Outputs, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 _VOICES = ((46.875, 2093.75), (60.0, 500.0))  # Hz, between which pitch is looked for
 _MUSIC_RATE, _MUSIC_WINDOW = 22_050, 43_844  # samples a second, and those that the model takes in a run

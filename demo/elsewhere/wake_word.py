@@ -12,7 +12,7 @@ from demo.elsewhere.guest import Guest, as_they_are, one_row, the_only_one
 from demo.elsewhere.loops import Chunks, frames_of
 from demo.elsewhere.parts import SPEECH, WAKE_EMBEDDING, WAKE_MEL, WAKE_WORD
 from demo.elsewhere.sequences import Array, Outputs, Sequence
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 _LOUDNESS = np.float32(32767)  # samples are as large as 16-bit integers here
 _SECONDS = (2.6, 2.2)

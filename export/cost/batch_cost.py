@@ -21,14 +21,14 @@ from export.cost.case import draw_frames, ragged_lengths
 from export.cost.forms import Forms
 from export.cost.stopwatch import Ratio, ratio
 from models.config import TaskSpec
-from service.batcher import Batcher, BatchLimits
-from service.batcher.composition import Compose, compose
+from service.app.settings import Settings
+from service.core.metrics import Metrics
 from service.engine.graph import Graph
-from service.engine.proof import UNCERTIFIED
 from service.engine.runner import Row, Runner
-from service.engine.servable import Servable
-from service.metrics import Metrics
-from service.settings import Settings
+from service.loading.certificate_check import UNCERTIFIED
+from service.loading.servable import Servable
+from service.serving.batcher import Batcher, BatchLimits
+from service.serving.batcher.batch_selection import SelectBatch, select_batch
 from soloist.v1.model_pb2 import Model
 
 
@@ -47,7 +47,7 @@ class Policy:
     name: str
     strict: bool
     batched: bool
-    compose: Compose
+    select_batch: SelectBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +80,14 @@ def first_come(lengths: Sequence[int], /, *, max_size: int, max_frames: int) -> 
     return list(range(size))
 
 
-BASE = Policy(name="naive, first come", strict=False, batched=True, compose=first_come)
+BASE = Policy(name="naive, first come", strict=False, batched=True, select_batch=first_come)
 POLICIES = (
     BASE,
-    Policy(name="with the promise", strict=True, batched=True, compose=compose),
-    Policy(name="strict, first come", strict=True, batched=True, compose=first_come),
-    Policy(name="naive, by length", strict=False, batched=True, compose=compose),
-    Policy(name="naive, alone", strict=False, batched=False, compose=first_come),
-    Policy(name="strict, alone", strict=True, batched=False, compose=first_come),
+    Policy(name="with the promise", strict=True, batched=True, select_batch=select_batch),
+    Policy(name="strict, first come", strict=True, batched=True, select_batch=first_come),
+    Policy(name="naive, by length", strict=False, batched=True, select_batch=select_batch),
+    Policy(name="naive, alone", strict=False, batched=False, select_batch=first_come),
+    Policy(name="strict, alone", strict=True, batched=False, select_batch=first_come),
 )
 
 
@@ -136,7 +136,7 @@ async def _serve(
     executor: Executor, policy: Policy, servable: Servable, rows: Sequence[Row], clients: int, seconds: _Seconds
 ) -> None:
     """Answer all rows, `clients` at a time."""
-    batcher = Batcher(executor, _limits(clients), Metrics(CollectorRegistry()), compose=policy.compose)
+    batcher = Batcher(executor, _limits(clients), Metrics(CollectorRegistry()), select_batch=policy.select_batch)
     left = iter(rows)
 
     async def client() -> None:

@@ -40,7 +40,7 @@ def _product(node: NodeView) -> Iterator[Finding]:
     if inner.size == 1:
         return  # nothing is added up
     if Role.BATCH in inner.role and Role.TIME not in inner.role:
-        why = "it adds up over the batch, so an answer depends on its mates"
+        why = "it adds up over the batch, so an answer depends on its neighbours"
         yield node.finding("product-over-batch", "danger", BATCH, why, "products within one sequence")
         return
     yield from _rows(node, rows)

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import onnx
 
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 _EXTERNAL_BYTES = "1024"  # larger weights aren't written into the graph, so that a big model stays quick to read
 

@@ -15,13 +15,15 @@ _STEPS = 6  # between a quantiser and its product: reshapes and transposes
 def check(node: NodeView) -> Iterator[Finding]:
     """Judge one node."""
     if node.op in _DYNAMIC or (node.op in _INTEGER and _is_fed_by_dynamic(node)):
-        why = "one scale is taken over the whole call, so louder mates change the answer"
+        why = "one scale is taken over the whole call, so louder neighbours change the answer"
         instead = "static QDQ int8 with calibrated scales, or MatMulNBits with bits=8 and accuracy_level=4"
         yield node.finding("dynamic-quantisation", "danger", ALL, why, instead)
     elif node.op == "MatMulNBits":
         bits, level = node.attribute("bits", 4), node.attribute("accuracy_level", 0)
         if bits != 8 or level != 4:
-            why = f"with bits={bits} and accuracy_level={level} sums are of floats, and mates change their last bits"
+            why = (
+                f"with bits={bits} and accuracy_level={level} sums are of floats, and neighbours change their last bits"
+            )
             yield node.finding("weight-only-rounding", "danger", BATCH, why, "bits=8 and accuracy_level=4")
     elif node.op == "MatMulBnb4":
         why = "4-bit weights in blocks: the likes of it (MatMulNBits with bits=4) change with the batch"

@@ -58,7 +58,7 @@ def _over(node: NodeView, role: Role | None) -> Iterator[Finding]:
 
 
 def _batch(node: NodeView) -> Finding:
-    why = "it combines the sequences of a batch, so an answer depends on its mates"
+    why = "it combines the sequences of a batch, so an answer depends on its neighbours"
     return node.finding("reduction-over-batch", "danger", BATCH, why, "statistics of one sequence, or fixed ones")
 
 

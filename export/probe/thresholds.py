@@ -13,7 +13,7 @@ import numpy as np
 from models.data import Split
 from service.engine.graph import Graph
 from service.engine.probe import Probe
-from service.skew import Moments, PooledSums, measure
+from service.observers.skew import Moments, PooledSums, measure
 from soloist.v1.model_pb2 import ProbedLayer, SkewThresholds
 
 QUANTILE = 0.99

@@ -1,4 +1,4 @@
-"""Owns what the table measures beside the manifest: latency side by side, and what loud mates do to an answer.
+"""Owns what the table measures beside the manifest: latency side by side, and what loud neighbours do to an answer.
 
 Shapes: B rows, T frames, K classes.
 """
@@ -90,9 +90,9 @@ def drift(graph: Graph, split: Split) -> Drift:
     return Drift(largest=largest, flipped=flipped, asked=asked)
 
 
-def _batch(frames: Array, mates: list[Array]) -> tuple[Array, list[int]]:
+def _batch(frames: Array, neighbours: list[Array]) -> tuple[Array, list[int]]:
     scale = MATE_SCALE if frames.dtype.kind == "f" else 1
-    rows = [frames, *((scale * mate).astype(frames.dtype) for mate in mates)]
+    rows = [frames, *((scale * neighbour).astype(frames.dtype) for neighbour in neighbours)]
     lengths = [len(row) for row in rows]
     batch = np.zeros((len(rows), max(lengths), *frames.shape[1:]), frames.dtype)
     for row, filled in zip(rows, batch, strict=True):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.skew import Moments, PooledSums, measure
+from service.observers.skew import Moments, PooledSums, measure
 
 _Z = 1.959964  # of a normal distribution, 95 % within
 _RESAMPLES = 1000

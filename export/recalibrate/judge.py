@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from export.errors import ExportError
 from export.recalibrate.improvement import LayerSample
 from service.engine.runner import Row
-from service.engine.servable import LoadPolicy, Servable, load_servable
-from service.skew import Moments
+from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.observers.skew import Moments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,9 +19,9 @@ from export.recalibrate.sample import Halves, halves, labelled, read_labels
 from export.recalibrate.version import propose
 from models.data import load
 from models.training import Checkpoint
-from service.engine.servable import Servable
 from service.engine.session import open_session
-from service.manifest import read_manifest
+from service.loading.manifest import read_manifest
+from service.loading.servable import Servable
 from soloist.v1.model_pb2 import Model
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from export.recalibrate.sample import newest
 from models.data import DataError
 from models.training import CheckpointError
 from service.engine.model_file import ModelFileError
-from service.manifest import ManifestError
+from service.loading.manifest import ManifestError
 
 if TYPE_CHECKING:
     from soloist.client import SampledSequence

@@ -10,11 +10,10 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from service.certificate.case import Case
+from service.certificate.cases import Case, Scope, cases
 from service.certificate.fingerprint import fingerprint_here
-from service.certificate.in_turn import try_in_turn
-from service.certificate.material import Material
-from service.certificate.schedule import Scope, cases
+from service.certificate.fixed_window import try_fixed_windows
+from service.certificate.sequence_generator import SequenceGenerator
 from service.certificate.tally import Tally, count, verdict_on
 from service.certificate.trial import try_case
 from service.engine.runner import Runner
@@ -63,7 +62,7 @@ def certify(
     """
     started = time.perf_counter()
     unit, scope = _scope(graph, model)
-    attempt = _attempt(graph, Material(graph.signature, samples))
+    attempt = _attempt(graph, SequenceGenerator(graph.signature, samples))
     tallies = {dimension: Tally() for dimension in _dimensions(scope)}
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="soloist-certify") as pool:
         remaining = islice((case.times(unit) for case in cases(scope, seed)), budget.max_cases)
@@ -101,10 +100,10 @@ def _scope(graph: Graph, model: Model) -> tuple[int, Scope]:
     )
 
 
-def _attempt(graph: Graph, material: Material) -> Callable[[Case], Difference | None]:
+def _attempt(graph: Graph, generator: SequenceGenerator) -> Callable[[Case], Difference | None]:
     if graph.signature.frames_per_run:
-        return partial(try_in_turn, Runner(graph), material)
-    return partial(try_case, graph, material)
+        return partial(try_fixed_windows, Runner(graph), generator)
+    return partial(try_case, graph, generator)
 
 
 def _dimensions(scope: Scope) -> list[pb.Dimension.ValueType]:

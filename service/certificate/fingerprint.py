@@ -6,8 +6,8 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from service.engine.onnx_runtime import ort
 from service.engine.session import numerics_options
-from service.onnx_runtime import ort
 from soloist.v1.certificate_pb2 import Fingerprint
 
 _CPU_INFO = Path("/proc/cpuinfo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.tensors import DTYPES
+from service.core.tensors import DTYPES
 
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model, Signature

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.certificate.difference import Difference, difference, worst
-from service.certificate.material import Material, misaligned
+from service.certificate.sequence_generator import SequenceGenerator, misaligned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.certificate.case import Case
+    from service.certificate.cases import Case
     from service.engine.graph import Graph, States
 
-_MAX_MATE_PREFIX = 9
+_MAX_NEIGHBOUR_PREFIX = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,13 @@ class Run:
     results: dict[str, NDArray[Any]]
 
 
-def try_case(graph: Graph, material: Material, case: Case) -> Difference | None:
+def try_case(graph: Graph, generator: SequenceGenerator, case: Case) -> Difference | None:
     """Return the largest difference of any output or state; None when all bits are equal."""
-    reference, *varied = runs(graph, material, case)
+    reference, *varied = runs(graph, generator, case)
     name, last = graph.signature.outputs.name, varied[-1]
     outputs = np.concatenate([run.results[name][run.row, : run.valid] for run in varied])
     differences = [difference(name, reference.results[name][0], outputs)]
-    for more in graph.more_outputs:
+    for more in graph.extra_outputs:
         given = np.concatenate([run.results[more][run.row, : run.valid] for run in varied])
         differences.append(difference(more, reference.results[more][0], given))
     expected, found = graph.following(reference.results), graph.following(last.results)
@@ -49,19 +49,19 @@ def try_case(graph: Graph, material: Material, case: Case) -> Difference | None:
     return worst(differences)
 
 
-def runs(graph: Graph, material: Material, case: Case) -> Iterator[Run]:
+def runs(graph: Graph, generator: SequenceGenerator, case: Case) -> Iterator[Run]:
     """Yield the reference, then the run of every chunk."""
     rng = np.random.default_rng(case.seed)
-    sequence = material.sequence(rng, case.length)
+    sequence = generator.sequence(rng, case.length)
     alone = graph.evaluate(sequence[None], [case.length], graph.zero_states(1))
     yield Run(rows=1, row=0, frames=case.length, first=0, valid=case.length, results=alone)
     row = int(rng.integers(case.batch_size))
-    states = _states_before(graph, material, case, rng)
+    states = _states_before(graph, generator, case, rng)
     for name, zero in graph.zero_states(1).items():
         states[name][row] = zero[0]
     first = 0
     for chunk in case.chunks:
-        frames, lengths = batch_of(material, case, rng, sequence[first : first + chunk], row)
+        frames, lengths = batch_of(generator, case, rng, sequence[first : first + chunk], row)
         fed = {name: misaligned(state) for name, state in states.items()} if case.misaligned else states
         results = graph.evaluate(misaligned(frames) if case.misaligned else frames, lengths, fed)
         yield Run(rows=case.batch_size, row=row, frames=frames.shape[1], first=first, valid=chunk, results=results)
@@ -70,15 +70,15 @@ def runs(graph: Graph, material: Material, case: Case) -> Iterator[Run]:
 
 
 def batch_of(
-    material: Material, case: Case, rng: np.random.Generator, chunk: NDArray[Any], row: int
+    generator: SequenceGenerator, case: Case, rng: np.random.Generator, chunk: NDArray[Any], row: int
 ) -> tuple[NDArray[Any], list[int]]:
-    """Put a chunk [T, …] at `row` of a batch [B, P, …] with mates and padding; returns it and the rows' lengths."""
+    """Put a chunk [T, …] at `row` of a batch [B, P, …] with neighbours and padding; returns it and the rows' lengths."""
     padded = len(chunk) + case.padding_frames
-    frames = material.rows(rng, case.batch_size, padded, case.mate_scale)
+    frames = generator.rows(rng, case.batch_size, padded, case.neighbour_scale)
     lengths = [padded] * case.batch_size
     if case.padding_frames:
         lengths = [int(length) for length in rng.integers(1, padded + 1, size=case.batch_size)]
-        filled = material.padding(rng, (case.batch_size, padded), case.padding)
+        filled = generator.padding(rng, (case.batch_size, padded), case.padding)
         for index, length in enumerate(lengths):
             frames[index, length:] = filled[index, length:]
         frames[row, len(chunk) :] = filled[row, len(chunk) :]
@@ -87,12 +87,12 @@ def batch_of(
     return frames, lengths
 
 
-def _states_before(graph: Graph, material: Material, case: Case, rng: np.random.Generator) -> States:
-    """Give states of all rows: mates are anywhere in their sequences."""
+def _states_before(graph: Graph, generator: SequenceGenerator, case: Case, rng: np.random.Generator) -> States:
+    """Give states of all rows: neighbours are anywhere in their sequences."""
     states = graph.zero_states(case.batch_size)
-    prefix = int(rng.integers(_MAX_MATE_PREFIX))
+    prefix = int(rng.integers(_MAX_NEIGHBOUR_PREFIX))
     if case.batch_size == 1 or not states or not prefix:
         return states
-    frames = material.rows(rng, case.batch_size, prefix, case.mate_scale)
+    frames = generator.rows(rng, case.batch_size, prefix, case.neighbour_scale)
     _, behind = graph.run(frames, [prefix] * case.batch_size, states)
     return {name: state.copy() for name, state in behind.items()}

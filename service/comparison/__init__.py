@@ -1,18 +1,17 @@
-"""What an answer depends on: one sequence run alone, beside mates, padded and cut, and how far the answers are apart.
+"""What an answer depends on: one sequence run alone, beside neighbours, padded and cut, and how far the answers are apart.
 
 Shapes, in all of this package: B rows, T frames, P padded frames, C features of a frame, K outputs a frame.
 """
 
-from service.comparison.bounds import check
-from service.comparison.condition import BatchMates, Chunked, Condition, Padded, default_conditions, read
+from service.comparison.comparisons import Comparisons
+from service.comparison.conditions import BatchNeighbours, Chunked, Condition, Padded, check, default_conditions, read
 from service.comparison.deviation import Deviation, deviation
-from service.comparison.mates import draw
+from service.comparison.neighbours import draw
 from service.comparison.siblings import named_siblings, require_comparable, siblings, twin
 from service.comparison.trial import Stopped, Trial
-from service.comparison.turns import Comparisons
 
 __all__ = [
-    "BatchMates",
+    "BatchNeighbours",
     "Chunked",
     "Comparisons",
     "Condition",

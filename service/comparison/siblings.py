@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.certificate.scope import why_not
-from service.comparison.bounds import MAX_SIBLINGS
-from service.errors import Reason, ServiceError
+from service.comparison.conditions import MAX_SIBLINGS
+from service.core.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from service.engine.servable import Servable
+    from service.loading.servable import Servable
     from service.repository import Repository
     from soloist.v1.model_pb2 import Model
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.comparison.condition import BatchMates, Chunked, Condition, Padded
-from service.comparison.mates import scaled
+from service.comparison.conditions import BatchNeighbours, Chunked, Condition, Padded
+from service.comparison.neighbours import scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,17 +23,17 @@ class Stopped(Exception):  # noqa: N818  # not an error: nobody waits for the an
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A sample [T, C] or [T] and its mates; `is_over` is asked between runs, from another thread than the caller's."""
+    """A sample [T, C] or [T] and its neighbours; `is_over` is asked between runs, from another thread than the caller's."""
 
     sample: NDArray[Any]
-    mates: Sequence[NDArray[Any]]
+    neighbours: Sequence[NDArray[Any]]
     is_over: Callable[[], bool]
 
     def why_not(self, graph: Graph, condition: Condition) -> str:
         """Say why a graph can't be run so, in words; empty when it can."""
         match condition:
-            case BatchMates(count=count):
-                ragged = any(len(mate) != len(self.sample) for mate in self.mates[:count])
+            case BatchNeighbours(count=count):
+                ragged = any(len(neighbour) != len(self.sample) for neighbour in self.neighbours[:count])
                 return "it takes no lengths, so all rows have to be equally long" if self._lost(graph, ragged) else ""
             case Padded(frames=frames):
                 padded = frames > len(self.sample)
@@ -54,8 +54,8 @@ class Trial:
 
         """
         match condition:
-            case BatchMates(count=count, scale=scale):
-                rows = [scaled(mate, scale) for mate in self.mates[:count]]
+            case BatchNeighbours(count=count, scale=scale):
+                rows = [scaled(neighbour, scale) for neighbour in self.neighbours[:count]]
                 rows.insert(count // 2, self.sample)
                 return self._batch(graph, rows, row=count // 2, padded=max(map(len, rows)))
             case Padded(frames=frames):

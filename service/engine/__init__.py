@@ -1,1 +1,1 @@
-"""ONNX Runtime: how a file becomes a session, and how rows of different length share a run. Knows no transport."""
+"""ONNX Runtime: sessions, graphs, and rows of different length that share a run."""

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from service.background import Failures
-    from service.onnx_runtime import ort
+    from service.core.failures import Failures
+    from service.engine.onnx_runtime import ort
 
 _WATCH_SECONDS = 0.1
 # A run that goes on for so long after it was told to end is inside one operator.

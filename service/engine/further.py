@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.errors import Reason, ServiceError
-from service.tensors import DTYPES, decode
+from service.core.errors import Reason, ServiceError
+from service.core.tensors import DTYPES, decode
 from soloist.v1 import model_pb2 as pb
 
 if TYPE_CHECKING:

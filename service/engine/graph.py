@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.core.tensors import DTYPES, decode
 from service.engine.further import FurtherInputs
 from service.engine.layout import Layouts, axes_of
 from service.engine.session import run
-from service.tensors import DTYPES, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,11 +45,11 @@ class Graph:
         """
         self.signature = signature
         self.further = FurtherInputs(signature)
-        self.more_outputs = [spec.name for spec in signature.more_outputs]
+        self.extra_outputs = [spec.name for spec in signature.extra_outputs]
         self._session = session
         self._one_step = one_step or session
         self._states = [(state.name, state.input, state.output) for state in signature.states]
-        named = [signature.outputs.name, *(output for _, _, output in self._states), *self.more_outputs]
+        named = [signature.outputs.name, *(output for _, _, output in self._states), *self.extra_outputs]
         self._wanted = named + [name for name in results if name not in named]
         self._layouts = Layouts(axes_of(signature))
 

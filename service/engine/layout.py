@@ -116,7 +116,7 @@ def _reshaped(array: NDArray[Any], leading: int, sizes: tuple[int, ...]) -> NDAr
 def axes_of(signature: Signature) -> dict[str, Axes]:
     """Tell the axes of every tensor of which a signature says where they are."""
     specs = [(spec.name, spec.shape, spec, True) for spec in (signature.frames, signature.outputs)]
-    specs += [(spec.name, spec.shape, spec, True) for spec in signature.more_outputs]
+    specs += [(spec.name, spec.shape, spec, True) for spec in signature.extra_outputs]
     specs += [(each.tensor.name, each.tensor.shape, each.tensor, each.per_frame) for each in signature.inputs]
     specs += [(each.tensor.name, each.tensor.shape, each.tensor, False) for each in signature.controls]
     specs += [(signature.length.name, signature.length.shape, signature.length, False)]

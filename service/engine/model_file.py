@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from service.regular_file import IrregularFileError, read_regular
+from service.core.files import IrregularFileError, read_regular
 
 # What tells one content of a file from another without reading it.
 _Identity = tuple[int, int, int, int]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.core.tensors import DTYPES
 from service.engine.model_file import ModelFileError
 from service.engine.session import open_session, read_companion, run
-from service.tensors import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

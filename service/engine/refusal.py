@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 
 # "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : ", and where in the runtime's sources it was found.
 _NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?:[\w:]+ [\w:]+\([^)]*\) (?:const )?)?")
@@ -16,7 +16,7 @@ _ITS_INPUT = "InvalidArgument"
 
 
 @contextmanager
-def told(shape: Sequence[int], *, made_elsewhere: bool = True) -> Iterator[None]:
+def told(shape: Sequence[int], *, third_party: bool = True) -> Iterator[None]:
     """Turn ONNX Runtime's errors into a reason; `shape` is that of the frames.
 
     A graph of our own takes all frames that were let through to it. Where it names its input as the cause it is one of
@@ -29,14 +29,14 @@ def told(shape: Sequence[int], *, made_elsewhere: bool = True) -> Iterator[None]
     try:
         yield
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
-        if _is_refusal(error, made_elsewhere=made_elsewhere):
+        if _is_refusal(error, third_party=third_party):
             raise ServiceError(Reason.GRAPH_REFUSED, shape=list(shape), cause=in_words(error)) from error
         raise
 
 
-def _is_refusal(error: Exception, *, made_elsewhere: bool) -> bool:
+def _is_refusal(error: Exception, *, third_party: bool) -> bool:
     is_of_the_runtime = type(error).__module__.startswith("onnxruntime")
-    if not made_elsewhere:
+    if not third_party:
         return is_of_the_runtime and type(error).__name__ == _ITS_INPUT
     # Arrays that can't be stacked or cut, too: a shape that changes from run to run.
     return is_of_the_runtime or isinstance(error, ValueError)

@@ -29,10 +29,10 @@ __all__ = ["Row", "RowResult", "RunSeconds", "Runner"]
 class Runner:
     """Runs rows on one graph. May run on several threads at once."""
 
-    def __init__(self, graph: Graph, *, made_elsewhere: bool = False) -> None:
-        """Args: `made_elsewhere` tells that only the graph knows which frames it can take."""
+    def __init__(self, graph: Graph, *, third_party: bool = False) -> None:
+        """Args: `third_party` tells that only the graph knows which frames it can take."""
         self.graph = graph
-        self._made_elsewhere = made_elsewhere
+        self._third_party = third_party
         self._frames_per_run = graph.signature.frames_per_run
         self._outputs = graph.signature.outputs.name
         self._zero = graph.zero_states(1)
@@ -54,13 +54,13 @@ class Runner:
             ServiceError: GRAPH_REFUSED, by a graph made elsewhere, or for states that a caller brought.
 
         """
-        answer = self._in_turn if self._frames_per_run else self._together
-        with told(rows[0].frames.shape, made_elsewhere=self._made_elsewhere):
+        answer = self._fixed_windows if self._frames_per_run else self._together
+        with told(rows[0].frames.shape, third_party=self._third_party):
             return answer(rows)
 
-    def _in_turn(self, rows: Sequence[Row]) -> list[RowResult]:
+    def _fixed_windows(self, rows: Sequence[Row]) -> list[RowResult]:
         if len(rows) > 1 and not self.graph.takes_batches:
-            return [result for row in rows for result in self._in_turn([row])]
+            return [result for row in rows for result in self._fixed_windows([row])]
         states = [row.states for row in rows]
         results: list[list[RowResult]] = [[] for _ in rows]
         took = RunSeconds()
@@ -110,7 +110,7 @@ class Runner:
         graph = self.graph
         further = graph.further.of(rows, frames.shape[1]) if graph.further else None
         results = graph.evaluate(frames, lengths, states, further)
-        more = {name: results[name] for name in graph.more_outputs} if graph.more_outputs else NOTHING
+        more = {name: results[name] for name in graph.extra_outputs} if graph.extra_outputs else NOTHING
         return results[self._outputs], graph.following(results), more
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.engine.cancel_scope import endable
 from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.core.errors import Reason, ServiceError
 from service.engine.beside import WHOLE, Beside
 from service.engine.further import value_of
 from service.engine.refusal import in_words
 from service.engine.row import Row, RowResult, RunSeconds
 from service.engine.session import run
-from service.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -190,5 +190,5 @@ def _invented_shape(shape: tuple[int, ...], varying: int, *, batched: bool) -> l
 
 def _filled(wanted: tuple[int, ...], template: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
     """Say `wanted` with the sizes that `shape` has where `template` leaves them open, in order."""
-    open_sizes = iter([size for told, size in zip(template, shape, strict=True) if told == -1])
+    open_sizes = iter([size for declared, size in zip(template, shape, strict=True) if declared == -1])
     return [next(open_sizes, -1) if size == -1 else size for size in wanted]

@@ -2,6 +2,6 @@
 
 from service.repository.catalogue import Repository
 from service.repository.entry import Entry
-from service.repository.keeper import Keeper
+from service.repository.manager import RepositoryManager
 
-__all__ = ["Entry", "Keeper", "Repository"]
+__all__ = ["Entry", "Repository", "RepositoryManager"]

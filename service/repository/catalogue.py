@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.errors import Reason, ServiceError
-from service.repository import routing
+from service.core.errors import Reason, ServiceError
 from service.repository.entry import Entry
-from service.repository.loader import loaded
-from service.repository.rollout import NO_ROLLOUT, STABLE, Rollout
-from service.uses import Uses
+from service.repository.loading_threads import loaded
+from service.repository.refcounts import Refcounts
+from service.repository.rollout import NO_ROLLOUT, STABLE, Rollout, canary_version, default_version, place_of
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
-    from service.engine.servable import Servable
+    from service.loading.servable import Servable
     from service.repository.layout import Location
-    from service.repository.threads import Threads
+    from service.repository.loading_threads import Threads
 
 _log = structlog.get_logger("soloist.repository")
 
@@ -43,14 +42,14 @@ class Repository:
         load: Callable[[Location], Servable],
         on_change: Callable[[Entry], None],
         *,
-        uses: Uses | None = None,
+        refcounts: Refcounts | None = None,
         on_gone: Callable[[Servable], None] = lambda _: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """Args: `on_gone` hears of a version whose last sequence has ended; `draw` gives a number in [0, 1)."""
         self._load = load
         self._on_change = on_change
-        self._uses = uses or Uses()
+        self._refcounts = refcounts or Refcounts()
         self._on_gone = on_gone
         self._draw = draw
         self._models: dict[str, dict[int, Entry]] = {}
@@ -89,7 +88,7 @@ class Repository:
     def answers(self, name: str) -> bool:
         """Tell whether a call that names no version is answered."""
         versions = self._models.get(name)
-        entry = routing.default(versions, self.rollout(name)) if versions else None
+        entry = default_version(versions, self.rollout(name)) if versions else None
         return entry is not None and entry.servable is not None
 
     def find(self, name: str, version: int, label: str = "") -> Entry:
@@ -111,7 +110,7 @@ class Repository:
         if version or label:
             entry = versions.get(version or rollout.labels.get(label, 0))
         else:
-            entry = routing.default(versions, rollout)
+            entry = default_version(versions, rollout)
         if entry is None:
             raise ServiceError(Reason.MODEL_VERSION_NOT_FOUND, model=name, version=label or version or STABLE)
         return entry
@@ -138,8 +137,8 @@ class Repository:
 
         """
         if not (version or label) and (rollout := self.rollout(name)).canary_percent:
-            place = routing.place_of(name, key) if key else self._draw()
-            canary = routing.canary(self._models.get(name, {}), rollout, place)
+            place = place_of(name, key) if key else self._draw()
+            canary = canary_version(self._models.get(name, {}), rollout, place)
             if canary is not None:
                 return canary
         return self.resolve(name, version, label)
@@ -189,7 +188,7 @@ class Repository:
         self._put(
             replace(entry, state=pb.MODEL_STATE_UNLOADING, servable=None, leaving=leaving, cause=cause, stamp=None)
         )
-        self._uses.when_free(leaving, lambda: self._left(leaving, cause))
+        self._refcounts.when_unused(leaving, lambda: self._left(leaving, cause))
 
     def note(self, location: Location, cause: str) -> None:
         """List a version that isn't loaded, and say why."""
@@ -245,7 +244,7 @@ class Repository:
         before = self._entry(location.name, location.version).servable
         self._put(replace(self._fresh(location, pb.MODEL_STATE_READY), servable=servable))
         if before is not None:
-            self._uses.when_free(before, lambda: self._on_gone(before))
+            self._refcounts.when_unused(before, lambda: self._on_gone(before))
 
     def _failed(self, location: Location, cause: str) -> None:
         entry = self._entry(location.name, location.version)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
-    from service.engine.servable import Servable
+    from service.loading.servable import Servable
     from service.repository.layout import Stamp
 
 UNLOADED = "unloaded by an operator"

@@ -1,9 +1,4 @@
-"""How new sequences of a model are spread over its versions: labels, a canary's share, a shadow.
-
-Kept in <model>/labels.json, so that it outlives the server and several servers agree:
-
-    {"labels": {"stable": 3, "canary": 4}, "canary_percent": 5.0, "shadow": 0}
-"""
+"""How new sequences of a model are spread over its versions: labels, a canary, a shadow; and which one a sequence gets."""
 
 from __future__ import annotations
 
@@ -15,10 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from service.regular_file import read_text
+from service.core.files import read_text
 from service.repository.layout import LARGEST_VERSION
+
+if TYPE_CHECKING:
+    from service.loading.servable import Servable
+    from service.repository.entry import Entry
 
 FILE = "labels.json"
 _LOCK_SECONDS, _LOCK_AGAIN_SECONDS = 10.0, 0.02
@@ -89,12 +90,12 @@ def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
     """
     with _alone(model):
         new = how(read(model))
-        told = {"labels": dict(new.labels), "canary_percent": new.canary_percent, "shadow": new.shadow}
+        content = {"labels": dict(new.labels), "canary_percent": new.canary_percent, "shadow": new.shadow}
         written = model / f".{FILE}.new"
         try:
             written.unlink(missing_ok=True)  # whatever was left there
             with written.open("x") as file:
-                json.dump(told, file)
+                json.dump(content, file)
                 file.flush()
                 os.fsync(file.fileno())
             written.replace(model / FILE)
@@ -106,19 +107,19 @@ def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         raise ValueError("a name is there twice")
-    return told
+    return content
 
 
-def _checked(told: object) -> Rollout:
-    if not isinstance(told, dict):
+def _checked(content: object) -> Rollout:
+    if not isinstance(content, dict):
         raise ValueError("it has to be an object")
     # What is misspelt would say nothing, and others would get the traffic.
-    if unknown := sorted(told.keys() - _KEYS):
+    if unknown := sorted(content.keys() - _KEYS):
         raise ValueError(f"{unknown[0]!r} is none of {', '.join(_KEYS)}")
-    labels, percent, shadow = told.get("labels", {}), told.get("canary_percent", 0.0), told.get("shadow", 0)
+    labels, percent, shadow = content.get("labels", {}), content.get("canary_percent", 0.0), content.get("shadow", 0)
     if not isinstance(labels, dict) or not all(LABEL.fullmatch(name) and _is_version(v) for name, v in labels.items()):
         raise ValueError("labels has to name versions")
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
@@ -160,3 +161,31 @@ def _lock(folder: int) -> None:
             raise RolloutError(f"{FILE}: {error.strerror}") from error
         else:
             return
+
+
+def default_version(versions: Mapping[int, Entry], rollout: Rollout) -> Entry | None:
+    """Return the one labelled stable, ready or not; None where there is no such version.
+
+    Without that label: the newest, ready ones first, those on trial last. With it no other is taken, since nobody chose
+    another.
+    """
+    if STABLE in rollout.labels:
+        return versions.get(rollout.labels[STABLE])
+    return max(
+        versions.values(),
+        key=lambda each: (each.servable is not None, each.version not in rollout.on_trial, each.version),
+    )
+
+
+def canary_version(versions: Mapping[int, Entry], rollout: Rollout, place: float) -> Servable | None:
+    """Give the canary, if it is ready and a sequence at `place`, in [0, 1), is one of its share."""
+    if place * 100 >= rollout.canary_percent:
+        return None
+    entry = versions.get(rollout.labels.get(CANARY, 0))
+    return entry.servable if entry is not None else None
+
+
+def place_of(name: str, key: str) -> float:
+    """Map a sequence's key to [0, 1), the same on every server."""
+    text = f"{name}\n{key}".encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=6).digest()) / 2**48

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 
 # How often a call that was sending when it was to be cut is looked at again.
 _CUT_AGAIN_SECONDS = 0.005
@@ -90,3 +91,35 @@ class ActiveCalls:
                 scope.reschedule(loop.time())
         if self.sending:
             loop.call_later(_CUT_AGAIN_SECONDS, self.cut)
+
+
+# As grpc.aio calls what it runs a call's handler in.
+_CALL = "_handle_exceptions"
+_Task = asyncio.Task[Any]
+_beside: WeakKeyDictionary[_Task, _Task] = WeakKeyDictionary()
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Remember the tasks of calls that begin on this event loop within the block."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_task_factory()
+    loop.set_task_factory(_begin)
+    try:
+        yield
+    finally:
+        loop.set_task_factory(before)
+
+
+def drop(call: _Task | None) -> None:
+    """End a call without a word; nothing happens where the task isn't a call's, or was dropped before."""
+    if call is not None and (other := _beside.pop(call, None)) is not None:
+        call.cancel()
+        other.cancel()
+
+
+def _begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> _Task:
+    task: _Task = asyncio.Task(work, loop=loop, **options)
+    if getattr(work, "__name__", "") == _CALL and (beside := asyncio.current_task(loop)) is not None:
+        _beside[task] = beside
+    return task

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 
 # What a message takes from when it is read until its call ends, by its size: its bytes, the fields parsed from them,
 # and the arrays made of those.

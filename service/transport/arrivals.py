@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 import structlog
 
-from service.errors import ServiceError
+from service.core.errors import ServiceError
 from service.transport.admission import Admission
 
 _log = structlog.get_logger("soloist.calls")
@@ -160,9 +160,9 @@ def _received(peers: Iterable[str]) -> Mapping[str, int]:
     wanted = {address: peer for peer in peers if (address := _address(peer)) is not None}
     found = {}
     for entry in Path("/proc/self/fd").iterdir():
-        told = _look_at(int(entry.name))
-        if told is not None and told[0] in wanted:
-            found[wanted[told[0]]] = told[1]
+        seen = _look_at(int(entry.name))
+        if seen is not None and seen[0] in wanted:
+            found[wanted[seen[0]]] = seen[1]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where handlers meet gRPC: every call's error becomes a status, a count and one log line, here and nowhere else."""
+"""The boundary of every call: its error becomes a status, a count and one log line, here and nowhere else."""
 
 from __future__ import annotations
 
@@ -10,13 +10,29 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
-from service.errors import Reason, ServiceError
-from service.handlers.call import Call
-from service.metrics import Metrics
-from service.transport.active_calls import ActiveCalls
-from service.transport.call_tasks import drop
-from service.transport.status import to_grpc_status
+from service.core.errors import Reason, ServiceError
+from service.core.metrics import Metrics
+from service.serving.call import Call
+from service.transport.active_calls import ActiveCalls, drop
+
+DOMAIN = "soloist"
+
+
+def to_grpc_status(error: ServiceError) -> grpc.Status:
+    """Turn an error into what `abort_with_status` takes: code, message for people, reason and facts for programs."""
+    info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason.name)
+    for name, value in error.facts.items():
+        info.metadata[name] = str(value)
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    code = grpc.StatusCode[error.reason.code]
+    status = status_pb2.Status(code=code.value[0], message=str(error), details=[detail])
+    return rpc_status.to_status(status)  # type: ignore[no-any-return]  # the package has no types
+
 
 # How long a caller may take to hear why its call has ended.
 _TELL_SECONDS = 10.0

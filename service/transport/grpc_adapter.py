@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from service.errors import Reason, ServiceError
-from service.handlers.api import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
-from service.handlers.call import Call
+from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
+from service.core.errors import Reason, ServiceError
+from service.serving.call import Call
 from service.transport import wire
+from service.transport.active_calls import drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
 from service.transport.arrivals import Arrivals
 from service.transport.boundary import Boundary
-from service.transport.call_tasks import drop
 
 Request = TypeVar("Request", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -63,32 +63,32 @@ class GrpcAdapter:
 
     def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
-            told = b""
+            payload = b""
             with _ABORTED:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         request = await self._one(method.request, context, held)
                         response = await method.handler(call, request)
                         del request
-                        told = response.SerializeToString()
+                        payload = response.SerializeToString()
                         del response
-                        await _pause(told)
-                        self._see_off(context, told)
-            return told  # the boundary may have aborted the call; then this is never sent
+                        await _pause(payload)
+                        self._see_off(context, payload)
+            return payload  # the boundary may have aborted the call; then this is never sent
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
     def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
-            told = b""
+            payload = b""
             with _ABORTED:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         async with aclosing(
                             self._requests(method.request, context, held, self._limits.idle_seconds)
                         ) as requests:
-                            told = (await method.handler(call, requests)).SerializeToString()
-            return told
+                            payload = (await method.handler(call, requests)).SerializeToString()
+            return payload
 
         return grpc.stream_unary_rpc_method_handler(answer)
 

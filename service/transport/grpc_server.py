@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import grpc
 
-from service.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
-from service.health import Health
-from service.transport.call_tasks import remembered
+from service.core.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
+from service.core.health import Health
+from service.transport.active_calls import remembered
 
 _STOP_SECONDS = 1.0
 # gRPC itself refuses what is larger than its limit, without a reason of ours, so ours must be reached first.
@@ -76,7 +76,7 @@ async def serving_grpc(
 ) -> AsyncIterator[int]:
     """Serve until the block ends, and end all watches of `health` then; yields the port, chosen by the system for 0.
 
-    It is the same on all `hosts` (service.addresses); 0 where they are Unix domain sockets alone.
+    It is the same on all `hosts` (service.core.addresses); 0 where they are Unix domain sockets alone.
 
     Raises:
         OSError: the address can't be bound.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor

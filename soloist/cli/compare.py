@@ -33,8 +33,8 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 @click.option("--scales", type=floats, metavar="X,X", help="Factors on the mates' values, as 1,10,100.")
 @click.option("--padded", type=ints, metavar="N,N", help="Pad with zeros to so many frames, as 50,100.")
 @click.option("--chunks", type=ints, metavar="N,N", help="Cut into chunks of so many frames, as 1,7.")
-@click.option("--mate", "mates", type=click.File("rb"), multiple=True, help="File of a mate; default: drawn ones.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the mates that are drawn.")
+@click.option("--mate", "neighbours", type=click.File("rb"), multiple=True, help="File of a mate; default: drawn ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the neighbours that are drawn.")
 @click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), callback=_plot_file, help="Draw: .svg, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -48,7 +48,7 @@ def compare(
     scales: tuple[float, ...] | None,
     padded: tuple[int, ...] | None,
     chunks: tuple[int, ...] | None,
-    mates: tuple[BinaryIO, ...],
+    neighbours: tuple[BinaryIO, ...],
     seed: int,
     form: str | None,
     plot: Path | None,
@@ -65,13 +65,15 @@ def compare(
     from soloist.cli.inputs import form_of, read_whole
 
     draw = load("soloist.cli.comparison_plot", "draw") if plot is not None else None  # missing extras show at once
-    conditions = _conditions(counts, scales, padded, chunks, supplied=len(mates))
+    conditions = _conditions(counts, scales, padded, chunks, supplied=len(neighbours))
     with connected(server, timeout_seconds) as client:
         manifest = client.model(model, version).manifest
         signature = manifest.signature if manifest is not None else None
-        frames, *others = [read_whole(each, form_of(each, form, signature), signature) for each in (source, *mates)]
+        frames, *others = [
+            read_whole(each, form_of(each, form, signature), signature) for each in (source, *neighbours)
+        ]
         comparison = client.compare(
-            model, frames, version=version, siblings=siblings, conditions=conditions, mates=others, seed=seed
+            model, frames, version=version, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
         )
     if as_json:
         click.echo(as_object(comparison))
@@ -90,11 +92,11 @@ def _conditions(
     supplied: int,
 ) -> list[Condition]:
     """Say what was chosen; nothing when nothing was, and the server chooses."""
-    from soloist.client import BatchMates, Chunked, Padded
+    from soloist.client import BatchNeighbours, Chunked, Padded
 
     if counts is None and scales is not None:
         counts = (supplied,) if supplied else _COUNTS
     if scales is None:
         scales = (1.0,) if supplied else _SCALES
-    company = [BatchMates(count, scale) for scale in scales for count in counts or ()]
+    company = [BatchNeighbours(count, scale) for scale in scales for count in counts or ()]
     return [*company, *map(Padded, padded or ()), *map(Chunked, chunks or ())]

@@ -1,4 +1,4 @@
-"""Which conditions of a comparison stand side by side in a picture: a panel a scale of mates, one for all else."""
+"""Which conditions of a comparison stand side by side in a picture: a panel a scale of neighbours, one for all else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from soloist.client.comparison import BatchMates, Chunked, Padded
+from soloist.client.comparison import BatchNeighbours, Chunked, Padded
 
 if TYPE_CHECKING:
     from soloist.client import Comparison, Condition, Deviation, ModelComparison
@@ -30,7 +30,7 @@ def panels_of(comparison: Comparison) -> list[Panel]:
     by_scale: dict[float, list[int]] = {}
     others: list[int] = []
     for index, condition in enumerate(comparison.conditions):
-        if isinstance(condition, BatchMates):
+        if isinstance(condition, BatchNeighbours):
             by_scale.setdefault(condition.scale, []).append(index)
         else:
             others.append(index)
@@ -47,7 +47,7 @@ def panels_of(comparison: Comparison) -> list[Panel]:
 
 
 def _company(comparison: Comparison, scale: float, indices: list[int]) -> Panel:
-    title = "mates of zeros" if scale == 0 else "ordinary mates (×1)" if scale == 1 else f"mates ×{scale:g}"
+    title = "mates of zeros" if scale == 0 else "ordinary neighbours (×1)" if scale == 1 else f"mates ×{scale:g}"
     return Panel(
         title=title,
         label="mates in the batch",
@@ -63,7 +63,7 @@ def _pick(index: int) -> Pick:
 
 def _tick(condition: Condition) -> str:
     match condition:
-        case BatchMates(count=count):
+        case BatchNeighbours(count=count):
             return str(count)
         case Padded(frames=frames):
             return f"padded\nto {frames}"

@@ -1,4 +1,4 @@
-"""A comparison as a picture: how far each answer is from the one alone, by mates and their scale, padding, cuts.
+"""A comparison as a picture: how far each answer is from the one alone, by neighbours and their scale, padding, cuts.
 
 Differences stand on a logarithmic axis, which has no zero: answers with the same bits have a band of their own below.
 """

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from soloist.client.comparison import BatchMates, Chunked, Padded
+from soloist.client.comparison import BatchNeighbours, Chunked, Padded
 from soloist.json_text import json_text
 
 if TYPE_CHECKING:
     from soloist.client import Comparison, Condition, Deviation, ModelComparison, Outcome
 
 _SAME = "same bits"
-_KINDS: dict[type, str] = {BatchMates: "mates", Padded: "padded", Chunked: "chunked"}
+_KINDS: dict[type, str] = {BatchNeighbours: "neighbours", Padded: "padded", Chunked: "chunked"}
 
 
 def show(comparison: Comparison) -> None:
@@ -43,7 +43,7 @@ def as_object(comparison: Comparison) -> str:
 def describe(condition: Condition) -> str:
     """Say a condition in a few words."""
     match condition:
-        case BatchMates(count=count, scale=scale):
+        case BatchNeighbours(count=count, scale=scale):
             return f"{count} mate{'s' if count > 1 else ''} ×{scale:g}"
         case Padded(frames=frames):
             return f"padded to {frames}"

@@ -36,7 +36,7 @@ def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None
 
 
 def _fields(answer: Prediction | ChunkResult) -> dict[str, object]:
-    more = {name: array.tolist() for name, array in answer.more_outputs.items()}
+    more = {name: array.tolist() for name, array in answer.extra_outputs.items()}
     return {
         "model": answer.model,
         "version": answer.version,
@@ -46,7 +46,7 @@ def _fields(answer: Prediction | ChunkResult) -> dict[str, object]:
         "index": answer.index,
         "confidence": answer.confidence,
         "outputs": answer.outputs.tolist(),
-        **({"more_outputs": more} if more else {}),
+        **({"extra_outputs": more} if more else {}),
     }
 
 

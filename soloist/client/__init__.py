@@ -8,7 +8,7 @@ from soloist.client.aio_stream import AsyncStream
 from soloist.client.blocking import Client
 from soloist.client.channel import TLS
 from soloist.client.comparison import (
-    BatchMates,
+    BatchNeighbours,
     Chunked,
     Comparison,
     Condition,
@@ -45,7 +45,7 @@ __all__ = [
     "AsyncClient",
     "AsyncMonitor",
     "AsyncStream",
-    "BatchMates",
+    "BatchNeighbours",
     "ChunkResult",
     "Chunked",
     "Client",

@@ -117,15 +117,17 @@ class AsyncClient(AsyncConnected):
         version: requests.Version | None = None,
         siblings: Sequence[str] = (),
         conditions: Sequence[Condition] = (),
-        mates: Sequence[Frames] = (),
+        neighbours: Sequence[Frames] = (),
         seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Comparison:
         """As Client.compare."""
         attempts = self._connection.attempts(timeout_seconds)
-        array, *others = [await self._catalogue.convert(each, model, version, attempts) for each in (frames, *mates)]
+        array, *others = [
+            await self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)
+        ]
         request = compare_request(
-            model, version, array, siblings=siblings, conditions=conditions, mates=others, seed=seed
+            model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
         )
         return comparison(await self._connection.call(self._connection.stub.Compare, request, attempts))
 

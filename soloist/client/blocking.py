@@ -90,20 +90,20 @@ class Client(Connected):
         version: requests.Version | None = None,
         siblings: Sequence[str] = (),
         conditions: Sequence[Condition] = (),
-        mates: Sequence[Frames] = (),
+        neighbours: Sequence[Frames] = (),
         seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Comparison:
         """Tell what the answer to one sequence depends on: alone against in a batch, padded and cut.
 
         Without `siblings` the server takes the models that differ in the normaliser alone, and the controls; without
-        `conditions` the usual ones. `mates` share the batch instead of those that the server draws from `seed`.
+        `conditions` the usual ones. `neighbours` share the batch instead of those that the server draws from `seed`.
         `version` as for predict.
         """
         attempts = self._connection.attempts(timeout_seconds)
-        array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *mates)]
+        array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)]
         request = compare_request(
-            model, version, array, siblings=siblings, conditions=conditions, mates=others, seed=seed
+            model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
         )
         return comparison(self._connection.call(self._connection.stub.Compare, request, attempts))
 

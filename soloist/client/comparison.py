@@ -9,7 +9,7 @@ from soloist.client.tensors import Array
 
 
 @dataclass(frozen=True)
-class BatchMates:
+class BatchNeighbours:
     """`count` (1 to 64) other sequences share the batch, their values `scale` times ordinary ones; 0: all zeros."""
 
     count: int
@@ -30,7 +30,7 @@ class Chunked:
     frames: int
 
 
-Condition: TypeAlias = BatchMates | Padded | Chunked
+Condition: TypeAlias = BatchNeighbours | Padded | Chunked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soloist.client.comparison import (
-    BatchMates,
+    BatchNeighbours,
     Chunked,
     Comparison,
     Condition,
@@ -27,7 +27,7 @@ def compare_request(
     *,
     siblings: Sequence[str],
     conditions: Sequence[Condition],
-    mates: Sequence[Array],
+    neighbours: Sequence[Array],
     seed: int,
 ) -> pb.CompareRequest:
     """Ask what the answer to one sequence depends on."""
@@ -38,7 +38,7 @@ def compare_request(
         frames=to_tensor(frames),
         conditions=[_to_message(condition) for condition in conditions],
         seed=seed,
-        mates=[to_tensor(mate) for mate in mates],
+        neighbours=[to_tensor(neighbour) for neighbour in neighbours],
     )
 
 
@@ -51,8 +51,8 @@ def comparison(response: pb.CompareResponse) -> Comparison:
 
 def _to_message(condition: Condition) -> pb.Condition:
     match condition:
-        case BatchMates(count=count, scale=scale):
-            return pb.Condition(mates=pb.BatchMates(count=count, scale=scale))
+        case BatchNeighbours(count=count, scale=scale):
+            return pb.Condition(neighbours=pb.BatchNeighbours(count=count, scale=scale))
         case Padded(frames=frames):
             return pb.Condition(padded_frames=frames)
         case Chunked(frames=frames):
@@ -66,7 +66,7 @@ def _condition(message: pb.Condition) -> Condition:
         case "chunk_frames":
             return Chunked(message.chunk_frames)
         case _:
-            return BatchMates(message.mates.count, message.mates.scale)
+            return BatchNeighbours(message.neighbours.count, message.neighbours.scale)
 
 
 def _model(message: pb.ModelComparison, conditions: Sequence[Condition]) -> ModelComparison:

@@ -12,7 +12,7 @@ from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
 
-class Exchange:
+class InferRequest:
     """The call begins with the object and ends with `finish` or `cancel`, or when `ask` raises."""
 
     def __init__(self, stub: SequenceInferenceStub, timeout_seconds: float | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soloist.client.catalogue import Catalogue
 from soloist.client.connection import Connection
-from soloist.client.exchange import Exchange
+from soloist.client.exchange import InferRequest
 from soloist.client.frames import Frames
 from soloist.client.tensors import Array
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -17,14 +17,14 @@ class Opener:
         self._connection = connection
         self._catalogue = catalogue
 
-    def open(self, request: pb.StreamRequest, timeout_seconds: float | None) -> tuple[Exchange, pb.Opened]:
+    def open(self, request: pb.StreamRequest, timeout_seconds: float | None) -> tuple[InferRequest, pb.Opened]:
         """Begin the call and wait until the server has opened the sequence; raises SoloistError.
 
         `timeout_seconds` bounds the whole stream; without it the connection's own bound holds for the tries to open it.
         """
 
-        def once(_remaining_seconds: float | None) -> tuple[Exchange, pb.Opened]:
-            exchange = Exchange(self._connection.stub, timeout_seconds)
+        def once(_remaining_seconds: float | None) -> tuple[InferRequest, pb.Opened]:
+            exchange = InferRequest(self._connection.stub, timeout_seconds)
             return exchange, exchange.ask(request).opened
 
         return self._connection.attempts(timeout_seconds).run(once)

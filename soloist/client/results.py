@@ -15,7 +15,7 @@ class Prediction:
     """The answer to a whole sequence.
 
     `outputs` is [class] at the last frame, or [time, class] with every_frame. `index`, `label` and `confidence`
-    (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier. `more_outputs`
+    (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier. `extra_outputs`
     are what the model gives beside, by name, selected alike. `batch_size` sequences shared a run with it, itself
     included (the most, where it took several runs); `padded_frames` were computed for it, padding counted.
     """
@@ -28,7 +28,7 @@ class Prediction:
     model: str
     version: int
     frame_count: int
-    more_outputs: Mapping[str, Array] = field(default_factory=dict)
+    extra_outputs: Mapping[str, Array] = field(default_factory=dict)
     batch_size: int = 0  # by a server that doesn't tell
     padded_frames: int = 0
 
@@ -46,7 +46,7 @@ class ChunkResult:
     version: int
     first_frame: int
     frame_count: int
-    more_outputs: Mapping[str, Array] = field(default_factory=dict)
+    extra_outputs: Mapping[str, Array] = field(default_factory=dict)
     batch_size: int = 0  # by a server that doesn't tell
     padded_frames: int = 0
 
@@ -101,7 +101,7 @@ def prediction(response: sequence_inference_pb2.PredictResponse) -> Prediction:
         model=response.model,
         version=response.version,
         frame_count=response.frame_count,
-        more_outputs={named.name: to_array(named.tensor) for named in response.more_outputs},
+        extra_outputs={named.name: to_array(named.tensor) for named in response.extra_outputs},
         batch_size=response.batch_size,
         padded_frames=response.padded_frames,
     )
@@ -120,7 +120,7 @@ def chunk_result(result: sequence_inference_pb2.ChunkResult, opened: sequence_in
         version=opened.version,
         first_frame=result.first_frame,
         frame_count=result.frame_count,
-        more_outputs={named.name: to_array(named.tensor) for named in result.more_outputs},
+        extra_outputs={named.name: to_array(named.tensor) for named in result.extra_outputs},
         batch_size=result.batch_size,
         padded_frames=result.padded_frames,
     )

@@ -8,7 +8,7 @@ from typing import Self
 
 from soloist.client import requests
 from soloist.client.errors import not_open
-from soloist.client.exchange import Exchange
+from soloist.client.exchange import InferRequest
 from soloist.client.frames import Frames
 from soloist.client.results import ChunkResult, chunk_result
 from soloist.client.tensors import Array
@@ -23,11 +23,11 @@ class Stream:
     """
 
     def __init__(
-        self, begin: Callable[[], tuple[Exchange, pb.Opened]], convert: Callable[[Frames, pb.Opened], Array]
+        self, begin: Callable[[], tuple[InferRequest, pb.Opened]], convert: Callable[[Frames, pb.Opened], Array]
     ) -> None:
         self._begin = begin
         self._convert = convert
-        self._exchange: Exchange | None = None
+        self._exchange: InferRequest | None = None
         self._opened = pb.Opened()
         self._frame_count = 0
 
@@ -90,12 +90,12 @@ class Stream:
         elif self._exchange is not None:
             self.close()
 
-    def _live_exchange(self) -> Exchange:
+    def _live_exchange(self) -> InferRequest:
         if self._exchange is None:
             raise not_open()
         return self._exchange
 
-    def _ask(self, exchange: Exchange, request: pb.StreamRequest) -> pb.StreamResponse:
+    def _ask(self, exchange: InferRequest, request: pb.StreamRequest) -> pb.StreamResponse:
         try:
             return exchange.ask(request)
         except BaseException:

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csoloist/v1/certificate.proto\x12\nsoloist.v1\"y\n\x0b\x43\x65rtificate\x12,\n\x0b\x66ingerprint\x18\x01 \x01(\x0b\x32\x17.soloist.v1.Fingerprint\x12.\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1c.soloist.v1.DimensionVerdict\x12\x0c\n\x04seed\x18\x03 \x01(\x03\"\x7f\n\x0b\x46ingerprint\x12\x11\n\tcpu_model\x18\x01 \x01(\t\x12\x14\n\x0c\x63pu_features\x18\x02 \x03(\t\x12\x17\n\x0fruntime_version\x18\x03 \x01(\t\x12\x15\n\rruntime_build\x18\x04 \x01(\t\x12\x17\n\x0fsession_options\x18\x05 \x03(\t\"\xcd\x01\n\x10\x44imensionVerdict\x12(\n\tdimension\x18\x01 \x01(\x0e\x32\x15.soloist.v1.Dimension\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.soloist.v1.Verdict\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x03\x12\x0f\n\x07max_ulp\x18\x04 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x05 \x01(\x01\x12-\n\x0c\x66\x61iling_case\x18\x06 \x01(\x0b\x32\x17.soloist.v1.FailingCase\"\xcf\x01\n\x0b\x46\x61ilingCase\x12\x12\n\nbatch_size\x18\x01 \x01(\x03\x12\x0e\n\x06length\x18\x02 \x01(\x03\x12\x15\n\rpadded_length\x18\x03 \x01(\x03\x12\x0e\n\x06\x63hunks\x18\x04 \x03(\x03\x12\x0f\n\x07padding\x18\x05 \x01(\t\x12\x12\n\nmate_scale\x18\x06 \x01(\x01\x12\x0e\n\x06tensor\x18\x07 \x01(\t\x12\x0c\n\x04node\x18\x08 \x01(\t\x12\x10\n\x08operator\x18\t \x01(\t\x12\x0c\n\x04seed\x18\n \x01(\x03\x12\x12\n\nmisaligned\x18\x0b \x01(\x08*j\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IMENSION_BATCH\x10\x01\x12\x15\n\x11\x44IMENSION_PADDING\x10\x02\x12\x16\n\x12\x44IMENSION_CHUNKING\x10\x03*Z\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_BITWISE\x10\x01\x12\x0f\n\x0bVERDICT_ULP\x10\x02\x12\x10\n\x0cVERDICT_NONE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csoloist/v1/certificate.proto\x12\nsoloist.v1\"y\n\x0b\x43\x65rtificate\x12,\n\x0b\x66ingerprint\x18\x01 \x01(\x0b\x32\x17.soloist.v1.Fingerprint\x12.\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1c.soloist.v1.DimensionVerdict\x12\x0c\n\x04seed\x18\x03 \x01(\x03\"\x7f\n\x0b\x46ingerprint\x12\x11\n\tcpu_model\x18\x01 \x01(\t\x12\x14\n\x0c\x63pu_features\x18\x02 \x03(\t\x12\x17\n\x0fruntime_version\x18\x03 \x01(\t\x12\x15\n\rruntime_build\x18\x04 \x01(\t\x12\x17\n\x0fsession_options\x18\x05 \x03(\t\"\xcd\x01\n\x10\x44imensionVerdict\x12(\n\tdimension\x18\x01 \x01(\x0e\x32\x15.soloist.v1.Dimension\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.soloist.v1.Verdict\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x03\x12\x0f\n\x07max_ulp\x18\x04 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x05 \x01(\x01\x12-\n\x0c\x66\x61iling_case\x18\x06 \x01(\x0b\x32\x17.soloist.v1.FailingCase\"\xd4\x01\n\x0b\x46\x61ilingCase\x12\x12\n\nbatch_size\x18\x01 \x01(\x03\x12\x0e\n\x06length\x18\x02 \x01(\x03\x12\x15\n\rpadded_length\x18\x03 \x01(\x03\x12\x0e\n\x06\x63hunks\x18\x04 \x03(\x03\x12\x0f\n\x07padding\x18\x05 \x01(\t\x12\x17\n\x0fneighbour_scale\x18\x06 \x01(\x01\x12\x0e\n\x06tensor\x18\x07 \x01(\t\x12\x0c\n\x04node\x18\x08 \x01(\t\x12\x10\n\x08operator\x18\t \x01(\t\x12\x0c\n\x04seed\x18\n \x01(\x03\x12\x12\n\nmisaligned\x18\x0b \x01(\x08*j\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IMENSION_BATCH\x10\x01\x12\x15\n\x11\x44IMENSION_PADDING\x10\x02\x12\x16\n\x12\x44IMENSION_CHUNKING\x10\x03*Z\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_BITWISE\x10\x01\x12\x0f\n\x0bVERDICT_ULP\x10\x02\x12\x10\n\x0cVERDICT_NONE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'soloist.v1.certificate_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIMENSION']._serialized_start=714
-  _globals['_DIMENSION']._serialized_end=820
-  _globals['_VERDICT']._serialized_start=822
-  _globals['_VERDICT']._serialized_end=912
+  _globals['_DIMENSION']._serialized_start=719
+  _globals['_DIMENSION']._serialized_end=825
+  _globals['_VERDICT']._serialized_start=827
+  _globals['_VERDICT']._serialized_end=917
   _globals['_CERTIFICATE']._serialized_start=44
   _globals['_CERTIFICATE']._serialized_end=165
   _globals['_FINGERPRINT']._serialized_start=167
@@ -42,5 +42,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIMENSIONVERDICT']._serialized_start=297
   _globals['_DIMENSIONVERDICT']._serialized_end=502
   _globals['_FAILINGCASE']._serialized_start=505
-  _globals['_FAILINGCASE']._serialized_end=712
+  _globals['_FAILINGCASE']._serialized_end=717
 # @@protoc_insertion_point(module_scope)

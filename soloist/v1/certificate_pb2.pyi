@@ -206,7 +206,7 @@ class FailingCase(_message.Message):
     PADDED_LENGTH_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     PADDING_FIELD_NUMBER: _builtins.int
-    MATE_SCALE_FIELD_NUMBER: _builtins.int
+    NEIGHBOUR_SCALE_FIELD_NUMBER: _builtins.int
     TENSOR_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
@@ -220,8 +220,8 @@ class FailingCase(_message.Message):
     """Frames of the padded batch."""
     padding: _builtins.str
     """What filled the padding: "zeros", "garbage" or "nan"; empty when there was none."""
-    mate_scale: _builtins.float
-    """Factor on the values of the batch mates; 1 when ordinary."""
+    neighbour_scale: _builtins.float
+    """Factor on the values of the batch neighbours; 1 when ordinary."""
     tensor: _builtins.str
     """Output or state that differed."""
     node: _builtins.str
@@ -244,7 +244,7 @@ class FailingCase(_message.Message):
         padded_length: _builtins.int = ...,
         chunks: _abc.Iterable[_builtins.int] | None = ...,
         padding: _builtins.str = ...,
-        mate_scale: _builtins.float = ...,
+        neighbour_scale: _builtins.float = ...,
         tensor: _builtins.str = ...,
         node: _builtins.str = ...,
         operator: _builtins.str = ...,
@@ -253,7 +253,7 @@ class FailingCase(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "chunks", b"chunks", "length", b"length", "mate_scale", b"mate_scale", "misaligned", b"misaligned", "node", b"node", "operator", b"operator", "padded_length", b"padded_length", "padding", b"padding", "seed", b"seed", "tensor", b"tensor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "chunks", b"chunks", "length", b"length", "misaligned", b"misaligned", "neighbour_scale", b"neighbour_scale", "node", b"node", "operator", b"operator", "padded_length", b"padded_length", "padding", b"padding", "seed", b"seed", "tensor", b"tensor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -194,7 +194,7 @@ class Signature(_message.Message):
     TEXT_ENCODING_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
-    MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
+    EXTRA_OUTPUTS_FIELD_NUMBER: _builtins.int
     CONTROLS_FIELD_NUMBER: _builtins.int
     FRAMES_PER_RUN_FIELD_NUMBER: _builtins.int
     text_encoding: _builtins.str
@@ -226,7 +226,7 @@ class Signature(_message.Message):
         """What the graph reads beside the frames."""
 
     @_builtins.property
-    def more_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TensorSpec]:
+    def extra_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TensorSpec]:
         """What the graph gives beside the outputs: [batch, time, …]."""
 
     @_builtins.property
@@ -243,13 +243,13 @@ class Signature(_message.Message):
         text_encoding: _builtins.str = ...,
         token_count: _builtins.int = ...,
         inputs: _abc.Iterable[Global___InputSpec] | None = ...,
-        more_outputs: _abc.Iterable[_tensor_pb2.TensorSpec] | None = ...,
+        extra_outputs: _abc.Iterable[_tensor_pb2.TensorSpec] | None = ...,
         controls: _abc.Iterable[Global___ControlSpec] | None = ...,
         frames_per_run: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "length", b"length", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["controls", b"controls", "frames", b"frames", "frames_per_run", b"frames_per_run", "inputs", b"inputs", "length", b"length", "more_outputs", b"more_outputs", "outputs", b"outputs", "states", b"states", "text_encoding", b"text_encoding", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controls", b"controls", "extra_outputs", b"extra_outputs", "frames", b"frames", "frames_per_run", b"frames_per_run", "inputs", b"inputs", "length", b"length", "outputs", b"outputs", "states", b"states", "text_encoding", b"text_encoding", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

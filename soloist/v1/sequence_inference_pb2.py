@@ -26,63 +26,63 @@ from soloist.v1 import model_pb2 as soloist_dot_v1_dot_model__pb2
 from soloist.v1 import tensor_pb2 as soloist_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soloist/v1/sequence_inference.proto\x12\nsoloist.v1\x1a\x16soloist/v1/model.proto\x1a\x17soloist/v1/tensor.proto\"\xcb\x01\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\"\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x35\n\x10output_selection\x18\x04 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x05 \x01(\t\x12\'\n\x06inputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x90\x02\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rprediction_id\x18\x03 \x01(\t\x12\x13\n\x0b\x66rame_count\x18\x04 \x01(\x03\x12#\n\x07outputs\x18\x05 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x06 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12-\n\x0cmore_outputs\x18\x07 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x08 \x01(\x05\x12\x15\n\rpadded_frames\x18\t \x01(\x03\"B\n\x0e\x43lassification\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x02\"\x84\x01\n\rStreamRequest\x12 \n\x04open\x18\x01 \x01(\x0b\x32\x10.soloist.v1.OpenH\x00\x12\"\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.soloist.v1.ChunkH\x00\x12\"\n\x05\x63lose\x18\x03 \x01(\x0b\x32\x11.soloist.v1.CloseH\x00\x42\t\n\x07message\"t\n\x04Open\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x35\n\x10output_selection\x18\x03 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x04 \x01(\t\"i\n\x05\x43hunk\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\"\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\'\n\x06inputs\x18\x03 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x07\n\x05\x43lose\"\x92\x01\n\x0eStreamResponse\x12$\n\x06opened\x18\x01 \x01(\x0b\x32\x12.soloist.v1.OpenedH\x00\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x17.soloist.v1.ChunkResultH\x00\x12$\n\x06\x63losed\x18\x03 \x01(\x0b\x32\x12.soloist.v1.ClosedH\x00\x42\t\n\x07message\"<\n\x06Opened\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x81\x02\n\x0b\x43hunkResult\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_frame\x18\x02 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x05 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12-\n\x0cmore_outputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\x12\x15\n\rpadded_frames\x18\x08 \x01(\x03\"\x1d\n\x06\x43losed\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"t\n\x0bModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.soloist.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x05 \x01(\x08\"H\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rversion_label\x18\x03 \x01(\t\"]\n\x10GetModelResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.soloist.v1.ModelStatus\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.soloist.v1.Model\"\xd9\x01\n\x0e\x43ompareRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08siblings\x18\x03 \x03(\t\x12\"\n\x06\x66rames\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12)\n\nconditions\x18\x05 \x03(\x0b\x32\x15.soloist.v1.Condition\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12!\n\x05mates\x18\x07 \x03(\x0b\x32\x12.soloist.v1.Tensor\x12\x15\n\rversion_label\x18\x08 \x01(\t\"r\n\tCondition\x12\'\n\x05mates\x18\x01 \x01(\x0b\x32\x16.soloist.v1.BatchMatesH\x00\x12\x17\n\rpadded_frames\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x63hunk_frames\x18\x03 \x01(\x03H\x00\x42\x0b\n\tcondition\"9\n\nBatchMates\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x12\n\x05scale\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_scale\"~\n\x0f\x43ompareResponse\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\x12)\n\nconditions\x18\x02 \x03(\x0b\x32\x15.soloist.v1.Condition\x12+\n\x06models\x18\x03 \x03(\x0b\x32\x1b.soloist.v1.ModelComparison\"\xdd\x01\n\x0fModelComparison\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04norm\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x04 \x01(\x08\x12\"\n\x05\x61lone\x18\x05 \x01(\x0b\x32\x13.soloist.v1.Outcome\x12%\n\x08outcomes\x18\x06 \x03(\x0b\x32\x13.soloist.v1.Outcome\x12\x0c\n\x04twin\x18\x07 \x01(\t\x12\x32\n\x13\x64\x65viation_from_twin\x18\x08 \x01(\x0b\x32\x15.soloist.v1.Deviation\"\x9d\x01\n\x07Outcome\x12#\n\x07outputs\x18\x01 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12(\n\tdeviation\x18\x03 \x01(\x0b\x32\x15.soloist.v1.Deviation\x12\x0f\n\x07not_run\x18\x04 \x01(\t\"\x84\x01\n\tDeviation\x12\x19\n\x11\x64iffering_outputs\x18\x01 \x01(\x03\x12\x18\n\x10\x63ompared_outputs\x18\x02 \x01(\x03\x12\x0f\n\x07max_ulp\x18\x03 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x04 \x01(\x01\x12\x15\n\rclass_changed\x18\x05 \x01(\x08*p\n\x0fOutputSelection\x12 \n\x1cOUTPUT_SELECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15OUTPUT_SELECTION_LAST\x10\x01\x12 \n\x1cOUTPUT_SELECTION_EVERY_FRAME\x10\x02*\xab\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x05\x32\xf4\x02\n\x11SequenceInference\x12\x42\n\x07Predict\x12\x1a.soloist.v1.PredictRequest\x1a\x1b.soloist.v1.PredictResponse\x12\x43\n\x06Stream\x12\x19.soloist.v1.StreamRequest\x1a\x1a.soloist.v1.StreamResponse(\x01\x30\x01\x12\x42\n\x07\x43ompare\x12\x1a.soloist.v1.CompareRequest\x1a\x1b.soloist.v1.CompareResponse\x12K\n\nListModels\x12\x1d.soloist.v1.ListModelsRequest\x1a\x1e.soloist.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.soloist.v1.GetModelRequest\x1a\x1c.soloist.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soloist/v1/sequence_inference.proto\x12\nsoloist.v1\x1a\x16soloist/v1/model.proto\x1a\x17soloist/v1/tensor.proto\"\xcb\x01\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\"\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x35\n\x10output_selection\x18\x04 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x05 \x01(\t\x12\'\n\x06inputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x91\x02\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rprediction_id\x18\x03 \x01(\t\x12\x13\n\x0b\x66rame_count\x18\x04 \x01(\x03\x12#\n\x07outputs\x18\x05 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x06 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12.\n\rextra_outputs\x18\x07 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x08 \x01(\x05\x12\x15\n\rpadded_frames\x18\t \x01(\x03\"B\n\x0e\x43lassification\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x02\"\x84\x01\n\rStreamRequest\x12 \n\x04open\x18\x01 \x01(\x0b\x32\x10.soloist.v1.OpenH\x00\x12\"\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.soloist.v1.ChunkH\x00\x12\"\n\x05\x63lose\x18\x03 \x01(\x0b\x32\x11.soloist.v1.CloseH\x00\x42\t\n\x07message\"t\n\x04Open\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x35\n\x10output_selection\x18\x03 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x04 \x01(\t\"i\n\x05\x43hunk\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\"\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\'\n\x06inputs\x18\x03 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x07\n\x05\x43lose\"\x92\x01\n\x0eStreamResponse\x12$\n\x06opened\x18\x01 \x01(\x0b\x32\x12.soloist.v1.OpenedH\x00\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x17.soloist.v1.ChunkResultH\x00\x12$\n\x06\x63losed\x18\x03 \x01(\x0b\x32\x12.soloist.v1.ClosedH\x00\x42\t\n\x07message\"<\n\x06Opened\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x82\x02\n\x0b\x43hunkResult\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_frame\x18\x02 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x05 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12.\n\rextra_outputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\x12\x15\n\rpadded_frames\x18\x08 \x01(\x03\"\x1d\n\x06\x43losed\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"t\n\x0bModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.soloist.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x05 \x01(\x08\"H\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rversion_label\x18\x03 \x01(\t\"]\n\x10GetModelResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.soloist.v1.ModelStatus\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.soloist.v1.Model\"\xde\x01\n\x0e\x43ompareRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08siblings\x18\x03 \x03(\t\x12\"\n\x06\x66rames\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12)\n\nconditions\x18\x05 \x03(\x0b\x32\x15.soloist.v1.Condition\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12&\n\nneighbours\x18\x07 \x03(\x0b\x32\x12.soloist.v1.Tensor\x12\x15\n\rversion_label\x18\x08 \x01(\t\"|\n\tCondition\x12\x31\n\nneighbours\x18\x01 \x01(\x0b\x32\x1b.soloist.v1.BatchNeighboursH\x00\x12\x17\n\rpadded_frames\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x63hunk_frames\x18\x03 \x01(\x03H\x00\x42\x0b\n\tcondition\">\n\x0f\x42\x61tchNeighbours\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x12\n\x05scale\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_scale\"~\n\x0f\x43ompareResponse\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\x12)\n\nconditions\x18\x02 \x03(\x0b\x32\x15.soloist.v1.Condition\x12+\n\x06models\x18\x03 \x03(\x0b\x32\x1b.soloist.v1.ModelComparison\"\xdd\x01\n\x0fModelComparison\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04norm\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x04 \x01(\x08\x12\"\n\x05\x61lone\x18\x05 \x01(\x0b\x32\x13.soloist.v1.Outcome\x12%\n\x08outcomes\x18\x06 \x03(\x0b\x32\x13.soloist.v1.Outcome\x12\x0c\n\x04twin\x18\x07 \x01(\t\x12\x32\n\x13\x64\x65viation_from_twin\x18\x08 \x01(\x0b\x32\x15.soloist.v1.Deviation\"\x9d\x01\n\x07Outcome\x12#\n\x07outputs\x18\x01 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12(\n\tdeviation\x18\x03 \x01(\x0b\x32\x15.soloist.v1.Deviation\x12\x0f\n\x07not_run\x18\x04 \x01(\t\"\x84\x01\n\tDeviation\x12\x19\n\x11\x64iffering_outputs\x18\x01 \x01(\x03\x12\x18\n\x10\x63ompared_outputs\x18\x02 \x01(\x03\x12\x0f\n\x07max_ulp\x18\x03 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x04 \x01(\x01\x12\x15\n\rclass_changed\x18\x05 \x01(\x08*p\n\x0fOutputSelection\x12 \n\x1cOUTPUT_SELECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15OUTPUT_SELECTION_LAST\x10\x01\x12 \n\x1cOUTPUT_SELECTION_EVERY_FRAME\x10\x02*\xab\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x05\x32\xf4\x02\n\x11SequenceInference\x12\x42\n\x07Predict\x12\x1a.soloist.v1.PredictRequest\x1a\x1b.soloist.v1.PredictResponse\x12\x43\n\x06Stream\x12\x19.soloist.v1.StreamRequest\x1a\x1a.soloist.v1.StreamResponse(\x01\x30\x01\x12\x42\n\x07\x43ompare\x12\x1a.soloist.v1.CompareRequest\x1a\x1b.soloist.v1.CompareResponse\x12K\n\nListModels\x12\x1d.soloist.v1.ListModelsRequest\x1a\x1e.soloist.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.soloist.v1.GetModelRequest\x1a\x1c.soloist.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'soloist.v1.sequence_inference_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTPUTSELECTION']._serialized_start=2933
-  _globals['_OUTPUTSELECTION']._serialized_end=3045
-  _globals['_MODELSTATE']._serialized_start=3048
-  _globals['_MODELSTATE']._serialized_end=3219
+  _globals['_OUTPUTSELECTION']._serialized_start=2955
+  _globals['_OUTPUTSELECTION']._serialized_end=3067
+  _globals['_MODELSTATE']._serialized_start=3070
+  _globals['_MODELSTATE']._serialized_end=3241
   _globals['_PREDICTREQUEST']._serialized_start=101
   _globals['_PREDICTREQUEST']._serialized_end=304
   _globals['_PREDICTRESPONSE']._serialized_start=307
-  _globals['_PREDICTRESPONSE']._serialized_end=579
-  _globals['_CLASSIFICATION']._serialized_start=581
-  _globals['_CLASSIFICATION']._serialized_end=647
-  _globals['_STREAMREQUEST']._serialized_start=650
-  _globals['_STREAMREQUEST']._serialized_end=782
-  _globals['_OPEN']._serialized_start=784
-  _globals['_OPEN']._serialized_end=900
-  _globals['_CHUNK']._serialized_start=902
-  _globals['_CHUNK']._serialized_end=1007
-  _globals['_CLOSE']._serialized_start=1009
-  _globals['_CLOSE']._serialized_end=1016
-  _globals['_STREAMRESPONSE']._serialized_start=1019
-  _globals['_STREAMRESPONSE']._serialized_end=1165
-  _globals['_OPENED']._serialized_start=1167
-  _globals['_OPENED']._serialized_end=1227
-  _globals['_CHUNKRESULT']._serialized_start=1230
-  _globals['_CHUNKRESULT']._serialized_end=1487
-  _globals['_CLOSED']._serialized_start=1489
-  _globals['_CLOSED']._serialized_end=1518
-  _globals['_LISTMODELSREQUEST']._serialized_start=1520
-  _globals['_LISTMODELSREQUEST']._serialized_end=1539
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1541
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1602
-  _globals['_MODELSTATUS']._serialized_start=1604
-  _globals['_MODELSTATUS']._serialized_end=1720
-  _globals['_GETMODELREQUEST']._serialized_start=1722
-  _globals['_GETMODELREQUEST']._serialized_end=1794
-  _globals['_GETMODELRESPONSE']._serialized_start=1796
-  _globals['_GETMODELRESPONSE']._serialized_end=1889
-  _globals['_COMPAREREQUEST']._serialized_start=1892
-  _globals['_COMPAREREQUEST']._serialized_end=2109
-  _globals['_CONDITION']._serialized_start=2111
-  _globals['_CONDITION']._serialized_end=2225
-  _globals['_BATCHMATES']._serialized_start=2227
-  _globals['_BATCHMATES']._serialized_end=2284
-  _globals['_COMPARERESPONSE']._serialized_start=2286
-  _globals['_COMPARERESPONSE']._serialized_end=2412
-  _globals['_MODELCOMPARISON']._serialized_start=2415
-  _globals['_MODELCOMPARISON']._serialized_end=2636
-  _globals['_OUTCOME']._serialized_start=2639
-  _globals['_OUTCOME']._serialized_end=2796
-  _globals['_DEVIATION']._serialized_start=2799
-  _globals['_DEVIATION']._serialized_end=2931
-  _globals['_SEQUENCEINFERENCE']._serialized_start=3222
-  _globals['_SEQUENCEINFERENCE']._serialized_end=3594
+  _globals['_PREDICTRESPONSE']._serialized_end=580
+  _globals['_CLASSIFICATION']._serialized_start=582
+  _globals['_CLASSIFICATION']._serialized_end=648
+  _globals['_STREAMREQUEST']._serialized_start=651
+  _globals['_STREAMREQUEST']._serialized_end=783
+  _globals['_OPEN']._serialized_start=785
+  _globals['_OPEN']._serialized_end=901
+  _globals['_CHUNK']._serialized_start=903
+  _globals['_CHUNK']._serialized_end=1008
+  _globals['_CLOSE']._serialized_start=1010
+  _globals['_CLOSE']._serialized_end=1017
+  _globals['_STREAMRESPONSE']._serialized_start=1020
+  _globals['_STREAMRESPONSE']._serialized_end=1166
+  _globals['_OPENED']._serialized_start=1168
+  _globals['_OPENED']._serialized_end=1228
+  _globals['_CHUNKRESULT']._serialized_start=1231
+  _globals['_CHUNKRESULT']._serialized_end=1489
+  _globals['_CLOSED']._serialized_start=1491
+  _globals['_CLOSED']._serialized_end=1520
+  _globals['_LISTMODELSREQUEST']._serialized_start=1522
+  _globals['_LISTMODELSREQUEST']._serialized_end=1541
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1543
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1604
+  _globals['_MODELSTATUS']._serialized_start=1606
+  _globals['_MODELSTATUS']._serialized_end=1722
+  _globals['_GETMODELREQUEST']._serialized_start=1724
+  _globals['_GETMODELREQUEST']._serialized_end=1796
+  _globals['_GETMODELRESPONSE']._serialized_start=1798
+  _globals['_GETMODELRESPONSE']._serialized_end=1891
+  _globals['_COMPAREREQUEST']._serialized_start=1894
+  _globals['_COMPAREREQUEST']._serialized_end=2116
+  _globals['_CONDITION']._serialized_start=2118
+  _globals['_CONDITION']._serialized_end=2242
+  _globals['_BATCHNEIGHBOURS']._serialized_start=2244
+  _globals['_BATCHNEIGHBOURS']._serialized_end=2306
+  _globals['_COMPARERESPONSE']._serialized_start=2308
+  _globals['_COMPARERESPONSE']._serialized_end=2434
+  _globals['_MODELCOMPARISON']._serialized_start=2437
+  _globals['_MODELCOMPARISON']._serialized_end=2658
+  _globals['_OUTCOME']._serialized_start=2661
+  _globals['_OUTCOME']._serialized_end=2818
+  _globals['_DEVIATION']._serialized_start=2821
+  _globals['_DEVIATION']._serialized_end=2953
+  _globals['_SEQUENCEINFERENCE']._serialized_start=3244
+  _globals['_SEQUENCEINFERENCE']._serialized_end=3616
 # @@protoc_insertion_point(module_scope)

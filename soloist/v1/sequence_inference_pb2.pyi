@@ -139,7 +139,7 @@ class PredictResponse(_message.Message):
     FRAME_COUNT_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CLASSIFICATION_FIELD_NUMBER: _builtins.int
-    MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
+    EXTRA_OUTPUTS_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     PADDED_FRAMES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
@@ -165,7 +165,7 @@ class PredictResponse(_message.Message):
         """What the output at the last frame says. Not set when the model is no classifier."""
 
     @_builtins.property
-    def more_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
+    def extra_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
         """What the model gives beside the outputs, selected alike."""
 
     def __init__(
@@ -177,13 +177,13 @@ class PredictResponse(_message.Message):
         frame_count: _builtins.int = ...,
         outputs: _tensor_pb2.Tensor | None = ...,
         classification: Global___Classification | None = ...,
-        more_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
+        extra_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
         batch_size: _builtins.int = ...,
         padded_frames: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "frame_count", b"frame_count", "model", b"model", "more_outputs", b"more_outputs", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "extra_outputs", b"extra_outputs", "frame_count", b"frame_count", "model", b"model", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,7 +423,7 @@ class ChunkResult(_message.Message):
     FRAME_COUNT_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CLASSIFICATION_FIELD_NUMBER: _builtins.int
-    MORE_OUTPUTS_FIELD_NUMBER: _builtins.int
+    EXTRA_OUTPUTS_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     PADDED_FRAMES_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
@@ -445,7 +445,7 @@ class ChunkResult(_message.Message):
         """What the output at the last frame of the chunk says. Not set when the model is no classifier."""
 
     @_builtins.property
-    def more_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
+    def extra_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
         """What the model gives beside the outputs, selected alike."""
 
     def __init__(
@@ -456,13 +456,13 @@ class ChunkResult(_message.Message):
         frame_count: _builtins.int = ...,
         outputs: _tensor_pb2.Tensor | None = ...,
         classification: Global___Classification | None = ...,
-        more_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
+        extra_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
         batch_size: _builtins.int = ...,
         padded_frames: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "first_frame", b"first_frame", "frame_count", b"frame_count", "more_outputs", b"more_outputs", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "extra_outputs", b"extra_outputs", "first_frame", b"first_frame", "frame_count", b"frame_count", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -641,14 +641,14 @@ class CompareRequest(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    MATES_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
     """Version of the model; 0 means the one that Predict would take, but for the canary's share."""
     seed: _builtins.int
-    """Seed of the mates: any number."""
+    """Seed of the neighbours: any number."""
     version_label: _builtins.str
     """Label of the version, like "canary"; only without version."""
     @_builtins.property
@@ -663,12 +663,12 @@ class CompareRequest(_message.Message):
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """What to vary, one thing at a time, at most 32. Empty: 1, 7 and 31 mates of scale 1, 10 and 100; padded to twice the
+        """What to vary, one thing at a time, at most 32. Empty: 1, 7 and 31 neighbours of scale 1, 10 and 100; padded to twice the
         length; cut into single frames and into chunks of 7; as far as that stays within the bounds.
         """
 
     @_builtins.property
-    def mates(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.Tensor]:
+    def neighbours(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.Tensor]:
         """Mates to use instead of drawn ones, at most 64, of any length; a condition takes the first so many. Without
         conditions all of them are taken, at scale 1.
         """
@@ -682,12 +682,12 @@ class CompareRequest(_message.Message):
         frames: _tensor_pb2.Tensor | None = ...,
         conditions: _abc.Iterable[Global___Condition] | None = ...,
         seed: _builtins.int = ...,
-        mates: _abc.Iterable[_tensor_pb2.Tensor] | None = ...,
+        neighbours: _abc.Iterable[_tensor_pb2.Tensor] | None = ...,
         version_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "frames", b"frames", "mates", b"mates", "model", b"model", "seed", b"seed", "siblings", b"siblings", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "frames", b"frames", "model", b"model", "neighbours", b"neighbours", "seed", b"seed", "siblings", b"siblings", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -699,7 +699,7 @@ class Condition(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MATES_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
     PADDED_FRAMES_FIELD_NUMBER: _builtins.int
     CHUNK_FRAMES_FIELD_NUMBER: _builtins.int
     padded_frames: _builtins.int
@@ -707,28 +707,28 @@ class Condition(_message.Message):
     chunk_frames: _builtins.int
     """The sequence is cut into chunks of so many frames, the last may be shorter."""
     @_builtins.property
-    def mates(self) -> Global___BatchMates:
+    def neighbours(self) -> Global___BatchNeighbours:
         """Other sequences are in the batch."""
 
     def __init__(
         self,
         *,
-        mates: Global___BatchMates | None = ...,
+        neighbours: Global___BatchNeighbours | None = ...,
         padded_frames: _builtins.int = ...,
         chunk_frames: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk_frames", b"chunk_frames", "condition", b"condition", "mates", b"mates", "padded_frames", b"padded_frames"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk_frames", b"chunk_frames", "condition", b"condition", "neighbours", b"neighbours", "padded_frames", b"padded_frames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_frames", b"chunk_frames", "condition", b"condition", "mates", b"mates", "padded_frames", b"padded_frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_frames", b"chunk_frames", "condition", b"condition", "neighbours", b"neighbours", "padded_frames", b"padded_frames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["mates", "padded_frames", "chunk_frames"]  # noqa: Y015
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["neighbours", "padded_frames", "chunk_frames"]  # noqa: Y015
     _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
 
 Global___Condition: _TypeAlias = Condition  # noqa: Y015
 
 @_typing.final
-class BatchMates(_message.Message):
+class BatchNeighbours(_message.Message):
     """Sequences that share the batch. Drawn ones are as long as the sequence compared: normal numbers with its own mean and
     standard deviation of each feature (1 where it does not vary), or tokens drawn from its own.
     """
@@ -755,7 +755,7 @@ class BatchMates(_message.Message):
     _WhichOneofArgType__scale: _TypeAlias = _typing.Literal["_scale", b"_scale"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__scale) -> _WhichOneofReturnType__scale | None: ...
 
-Global___BatchMates: _TypeAlias = BatchMates  # noqa: Y015
+Global___BatchNeighbours: _TypeAlias = BatchNeighbours  # noqa: Y015
 
 @_typing.final
 class CompareResponse(_message.Message):

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from export.certification import certify_model, read_model
 from service.certificate import Budget, is_bitwise
-from service.certificate.case import Case
-from service.certificate.material import Material
+from service.certificate.cases import Case
+from service.certificate.sequence_generator import SequenceGenerator
 from service.certificate.trial import try_case
 from service.engine.graph import Graph
 from service.engine.session import open_session
@@ -50,7 +50,7 @@ def test_the_smallest_failing_case_is_small_and_fails_again(tmp_path: Path) -> N
     assert failing.batch_size == 1
     assert not failing.padding
     graph = Graph(open_session(path), model.signature)
-    assert try_case(graph, Material(model.signature), Case.from_message(failing)) is not None
+    assert try_case(graph, SequenceGenerator(model.signature), Case.from_message(failing)) is not None
 
 
 def test_the_same_seed_gives_the_same_certificate(tmp_path: Path) -> None:

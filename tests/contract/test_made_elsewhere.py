@@ -13,8 +13,8 @@ import grpc
 import numpy as np
 import pytest
 
-from service.oip.contents import decode
-from service.oip.datatypes import word_of
+from service.api.oip.contents import decode
+from service.api.oip.datatypes import word_of
 from soloist import Client
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
@@ -52,10 +52,10 @@ def test_a_whole_sequence(server: RunningServer, guest: Guest) -> None:
     first, *others = expected
     _assert_same(found.outputs, expected[first])
     _assert_same(last.outputs, expected[first][-1])
-    assert set(found.more_outputs) == set(others)
+    assert set(found.extra_outputs) == set(others)
     for name in others:
-        _assert_same(found.more_outputs[name], expected[name])
-        _assert_same(last.more_outputs[name], expected[name][-1])
+        _assert_same(found.extra_outputs[name], expected[name])
+        _assert_same(last.extra_outputs[name], expected[name][-1])
 
 
 @pytest.mark.parametrize("cuts", CUTS, ids=str)
@@ -68,7 +68,7 @@ def test_a_stream(server: RunningServer, guest: Guest, cuts: tuple[int, ...]) ->
     first, *others = expected
     _assert_same(np.concatenate([each.outputs for each in found]), expected[first])
     for name in others:
-        _assert_same(np.concatenate([each.more_outputs[name] for each in found]), expected[name])
+        _assert_same(np.concatenate([each.extra_outputs[name] for each in found]), expected[name])
     assert {name: array.tobytes() for name, array in whole.items()} == {
         name: array.tobytes() for name, array in expected.items()
     }

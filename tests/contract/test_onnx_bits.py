@@ -158,9 +158,9 @@ def test_mates_do_not_matter(any_graph: Graph, frames: int) -> None:
     sequence = numbers(frames)
     whole = alone(any_graph, sequence)
     for batch, scale, row in ((2, 100.0, 1), (3, 0.0, 0), (8, 100.0, 5), (17, 1.0, 16)):
-        mates = [numbers(frames, seed + 1, scale) for seed in range(batch)]
-        mates[row] = sequence
-        found = together(any_graph, mates, any_graph.zero_states(batch), 0, 0.0)
+        neighbours = [numbers(frames, seed + 1, scale) for seed in range(batch)]
+        neighbours[row] = sequence
+        found = together(any_graph, neighbours, any_graph.zero_states(batch), 0, 0.0)
         assert_same_bits(whole, found[row])
 
 
@@ -207,8 +207,8 @@ def test_tokens(name: str) -> None:
     whole = alone(graph, sequence)
     for chunks in cuts(31):
         assert_same_bits(whole, streamed(graph, sequence, chunks))
-    mates = [np.random.default_rng(1).integers(0, 11, 40), sequence]
-    assert_same_bits(whole, together(graph, mates, graph.zero_states(2), 3, 5)[1])
+    neighbours = [np.random.default_rng(1).integers(0, 11, 40), sequence]
+    assert_same_bits(whole, together(graph, neighbours, graph.zero_states(2), 3, 5)[1])
 
 
 def test_a_token_out_of_range_is_clipped_into_it() -> None:

@@ -17,7 +17,7 @@ from models.training import Checkpoint, parts, train
 from service.certificate import is_bitwise
 from service.engine.graph import Graph
 from service.engine.session import open_session
-from service.manifest import read_manifest
+from service.loading.manifest import read_manifest
 from soloist.v1 import certificate_pb2
 from soloist.v1.model_pb2 import Model
 

@@ -19,9 +19,9 @@ from models import zoo
 from models.config import EncoderConfig, LSTMConfig, ModelConfig, TCNConfig, TransformerConfig
 from models.data import load
 from service.engine.probe import FILE, LayerSums, Probe
-from service.engine.servable import LoadPolicy, Servable, load_servable
 from service.engine.session import open_session
-from service.skew import Moments, PooledSums, measure, thresholds_for
+from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.observers.skew import Moments, PooledSums, measure, thresholds_for
 from soloist.v1.model_pb2 import Model, ProbedLayer
 from tests.contract.test_onnx_bits import NUMBERS, untrained
 

@@ -16,8 +16,8 @@ from models.data import Dataset, load
 from models.training import Checkpoint, recalibrated, train
 from service.certificate import is_bitwise
 from service.engine.session import open_session
-from service.manifest import read_manifest
-from service.skew import Moments, measure
+from service.loading.manifest import read_manifest
+from service.observers.skew import Moments, measure
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
 from tests.contract.recalibrating import Command

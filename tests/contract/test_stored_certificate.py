@@ -18,9 +18,9 @@ from export.certification import certify_model, read_model
 from export.certify import run
 from export.errors import ExportError
 from service.certificate import Budget, fingerprint_here
-from service.certificate.stored import FILE, read
 from service.engine.model_file import read_model_file
-from service.engine.servable import LoadPolicy, Servable, load_servable
+from service.loading.certificate_check import FILE, read
+from service.loading.servable import LoadPolicy, Servable, load_servable
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
 from tests.graphs import Sums

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 Array = npt.NDArray[Any]
 _HEAD = '<ir_version: 10, opset_import: ["" : 20]>\n'

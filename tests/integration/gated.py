@@ -16,26 +16,26 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from service.background import Failures
-from service.batcher import Answer, Batcher, BatchLimits
+from service.api.methods import sequence_inference
+from service.api.oip.api import open_inference
+from service.api.oip.context import OipContext
+from service.api.oip.sequences import Sequences
+from service.app.http_server import make_app, serving_http
+from service.app.metrics_page import MetricsPage
 from service.comparison import Comparisons
-from service.engine.servable import Servable
-from service.handlers.api import sequence_inference
-from service.handlers.serving import InputLimits, Serving
-from service.health import API, OPEN_INFERENCE, Health
-from service.http_server import make_app, serving_http
-from service.metrics import Metrics
-from service.metrics_page import MetricsPage
-from service.oip.api import open_inference
-from service.oip.parts import Parts
-from service.oip.sequences import Sequences
-from service.repository import Entry, Keeper, Repository
+from service.core.failures import Failures
+from service.core.health import API, OPEN_INFERENCE, Health
+from service.core.metrics import Metrics
+from service.loading.servable import Servable
+from service.observers.shadow import ShadowPolicy, Shadows
+from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location
-from service.repository.threads import Threads
-from service.repository.version_policy import VersionPolicy
-from service.sessions import Sessions
-from service.shadow import ShadowPolicy, Shadows
-from service.statistics import Statistics
+from service.repository.loading_threads import Threads
+from service.repository.model_folder import VersionPolicy
+from service.serving.batcher import Answer, Batcher, BatchLimits
+from service.serving.inference import InputLimits, Serving
+from service.serving.sessions import Sessions
+from service.serving.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
@@ -137,8 +137,8 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
         Boundary(ActiveCalls(), metrics), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
     )
     sequences = Sequences(serving.sessions, idle_seconds=60)
-    keeper = Keeper(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
-    parts_of_oip = Parts(serving=serving, sequences=sequences, keeper=keeper, health=Health(), max_rows=8)
+    manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
+    parts_of_oip = OipContext(serving=serving, sequences=sequences, manager=manager, health=Health(), max_rows=8)
     services = (
         adapter.service(API, sequence_inference(serving)),
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist import Admin, AsyncAdmin, ModelState, Rollout, SoloistError
 from tests.graphs import Sums
 from tests.integration.publishing import publish

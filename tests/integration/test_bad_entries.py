@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist import Admin, Client, ModelState, SoloistError
 from soloist.oip import grpc_service_pb2 as oip
 from tests.graphs import Sums

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist import Client, SoloistError
 from tests.integration import (
     test_admission,

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from soloist import BatchMates, Chunked, Client, Condition, DeadlineExceededError, Padded, ResourceExhaustedError
+from soloist import BatchNeighbours, Chunked, Client, Condition, DeadlineExceededError, Padded, ResourceExhaustedError
 from soloist.cli.main import main
 from tests.batch_statistics import BatchStatistics
 from tests.graphs import METADATA_KEY
@@ -66,7 +66,7 @@ def test_other_architectures_keep_every_bit_and_are_compared_alone(client: Clien
 
 
 def test_statistics_of_the_batch_change_the_answer(client: Client) -> None:
-    conditions: list[Condition] = [BatchMates(1), BatchMates(31, 100.0), Padded(60), Chunked(1)]
+    conditions: list[Condition] = [BatchNeighbours(1), BatchNeighbours(31, 100.0), Padded(60), Chunked(1)]
     control = client.compare(LAYER, FRAMES, conditions=conditions).models[-1]
     assert (control.norm, control.control, control.twin) == ("batch_current", True, BATCH)
     one, loud, padded, cut = control.outcomes
@@ -91,7 +91,7 @@ def test_the_answer_alone_is_what_predict_says(client: Client) -> None:
 @pytest.mark.parametrize("seed", [-1, -(2**63), 2**63 - 1])
 def test_every_number_is_a_seed(client: Client, seed: int) -> None:
     once, again = (
-        client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchMates(2)], seed=seed) for _ in range(2)
+        client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchNeighbours(2)], seed=seed) for _ in range(2)
     )
     deviations = [each.models[1].outcomes[0].deviation for each in (once, again)]
     assert deviations[0] is not None
@@ -100,7 +100,7 @@ def test_every_number_is_a_seed(client: Client, seed: int) -> None:
 
 def test_the_seed_chooses_the_mates(client: Client) -> None:
     found = [
-        client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchMates(2)], seed=seed).models[1]
+        client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchNeighbours(2)], seed=seed).models[1]
         for seed in (1, 1, 2)
     ]
     first, again, other = (np.asarray(each.outcomes[0].outputs).tolist() for each in found)
@@ -110,12 +110,12 @@ def test_the_seed_chooses_the_mates(client: Client) -> None:
 
 def test_mates_may_be_sent(client: Client) -> None:
     copies = [FRAMES, FRAMES, FRAMES]
-    found = client.compare(LAYER, FRAMES, siblings=[CONTROL], mates=copies)
-    assert found.conditions[0] == BatchMates(3)
+    found = client.compare(LAYER, FRAMES, siblings=[CONTROL], neighbours=copies)
+    assert found.conditions[0] == BatchNeighbours(3)
     mine = found.models[1].outcomes[0].deviation
     assert mine is not None
     assert mine.max_abs_difference < 1e-3  # a batch of copies has the statistics of one
-    longer = client.compare(LAYER, FRAMES, mates=[np.repeat(FRAMES, 3, axis=0)]).models
+    longer = client.compare(LAYER, FRAMES, neighbours=[np.repeat(FRAMES, 3, axis=0)]).models
     assert [each.same_bits for each in longer] == [True, True, False]
 
 

@@ -144,8 +144,8 @@ def test_a_loaded_version_does_not_follow_its_files(shop: Shop, file: str, spoil
         second = stream.send(FRAMES[2:])
     assert after.outputs.tobytes() == before.outputs.tobytes() == (FRAMES + np.float32(1)).tobytes()
     assert (after.label, after.confidence) == (before.label, before.confidence)
-    for key, extra in before.more_outputs.items():
-        assert after.more_outputs[key].tobytes() == extra.tobytes()
+    for key, extra in before.extra_outputs.items():
+        assert after.extra_outputs[key].tobytes() == extra.tobytes()
     assert np.concatenate([first.outputs, second.outputs]).tobytes() == before.outputs.tobytes()
     assert shop.server.process.poll() is None
 

@@ -62,7 +62,7 @@ def test_onnx_runtime_by_itself_writes_there(fresh: Fresh) -> None:
 def test_telemetry_is_on_only_for_who_asks_for_it(fresh: Fresh, choice: str | None) -> None:
     if choice is not None:
         fresh.choices["ORT_DISABLE_TELEMETRY"] = choice
-    fresh.python("from service.engine.servable import load_servable")
+    fresh.python("from service.loading.servable import load_servable")
     assert bool(fresh.left()) == (choice == "0")
 
 
@@ -73,7 +73,7 @@ def test_telemetry_is_on_only_for_who_asks_for_it(fresh: Fresh, choice: str | No
         "import export.quantise.dynamic",
         "import export.lint.report",
         "import demo.elsewhere.loops",
-        "import service.live_check.replay_report",
+        "import service.observers.live_check.replay_command",
         "from demo.svg import svg; svg(lambda panels: panels[0].set_title('x'), panels=1)",
     ],
 )
@@ -123,7 +123,7 @@ def test_lint_and_certify(fresh: Fresh, tmp_path: Path) -> None:
 
 def test_only_one_module_imports_it() -> None:
     """The contract of pyproject.toml looks at packages; this at tests, scripts and whatever else is Python here."""
-    allowed = {"service/onnx_runtime.py", "export/quantise/dynamic.py"}
+    allowed = {"service/engine/onnx_runtime.py", "export/quantise/dynamic.py"}
     files = [
         path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in {".venv", "build", "out"}
     ]

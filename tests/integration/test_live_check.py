@@ -74,10 +74,10 @@ def replay(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hold what a server left behind whose model quantises all that shares a run alike: capsules, log, counts."""
+    """Hold what a server left behind whose model quantises all that shares a run alike: repro bundles, log, counts."""
     folder = tmp_path_factory.mktemp("broken")
     FAULTS["dynamic-quantised"][0](artifact(folder))
-    with serving(folder, capsule_dir=folder / "capsules") as server:
+    with serving(folder, repro_bundle_dir=folder / "repro bundles") as server:
         counts = checked(server)
         server.ask_to_stop()
         assert server.exit_code() == 0
@@ -98,7 +98,7 @@ def test_a_model_that_breaks_the_promise_is_found(broken: Path) -> None:
 
 
 def test_its_capsules_are_bounded_and_private(broken: Path) -> None:
-    files = list((broken / "capsules").iterdir())
+    files = list((broken / "repro bundles").iterdir())
     assert 0 < len(files) <= 20
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     told = {line["capsule"] for line in json.loads((broken / "errors.json").read_text())}
@@ -106,8 +106,8 @@ def test_its_capsules_are_bounded_and_private(broken: Path) -> None:
 
 
 def test_a_capsule_is_reproduced_on_its_model(broken: Path) -> None:
-    for capsule in sorted((broken / "capsules").iterdir())[:3]:
-        done = replay(capsule, "--repository", broken / "repository", "--json")
+    for bundle in sorted((broken / "repro bundles").iterdir())[:3]:
+        done = replay(bundle, "--repository", broken / "repository", "--json")
         told = json.loads(done.stdout)
         assert (done.returncode, done.stderr) == (0, "")
         assert told["reproduced"]
@@ -115,26 +115,26 @@ def test_a_capsule_is_reproduced_on_its_model(broken: Path) -> None:
         assert told["same_fingerprint"]
         assert told["then"]["tensor"] in {"y", "s"}
         assert told["alone_then_and_now"] is None
-        assert {trial["mate_scale"] for trial in told["trials"]} == {1.0, 100.0, 0.0}
+        assert {trial["neighbour_scale"] for trial in told["trials"]} == {1.0, 100.0, 0.0}
 
 
 def test_a_sound_model_does_not_reproduce_it(broken: Path, tmp_path: Path) -> None:
-    capsule = next((broken / "capsules").iterdir())
-    done = replay(capsule, "--model", sound(artifact(tmp_path)))
+    bundle = next((broken / "repro bundles").iterdir())
+    done = replay(bundle, "--model", sound(artifact(tmp_path)))
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "not reproduced"
     assert "another than then" in done.stdout
 
 
 def test_what_can_not_be_read_is_told_apart(broken: Path, tmp_path: Path) -> None:
-    capsule = next((broken / "capsules").iterdir())
+    bundle = next((broken / "repro bundles").iterdir())
     no_capsule = tmp_path / "no.npz"
     no_capsule.write_bytes(b"text")
     for arguments in (
         (no_capsule, "--repository", broken / "repository"),
-        (capsule, "--repository", tmp_path),
-        (capsule, "--model", no_capsule),
-        (capsule,),
+        (bundle, "--repository", tmp_path),
+        (bundle, "--model", no_capsule),
+        (bundle,),
     ):
         done = replay(*arguments)
         assert done.returncode == 2
@@ -143,11 +143,11 @@ def test_what_can_not_be_read_is_told_apart(broken: Path, tmp_path: Path) -> Non
 
 def test_a_sound_model_counts_only_equal(tmp_path: Path) -> None:
     sound(artifact(tmp_path))
-    with serving(tmp_path, capsule_dir=tmp_path / "capsules") as server:
+    with serving(tmp_path, repro_bundle_dir=tmp_path / "repro bundles") as server:
         counts = checked(server)
     assert counts["equal"] >= 10
     assert (counts["different"], counts["failed"]) == (0, 0)
-    assert list((tmp_path / "capsules").iterdir()) == []
+    assert list((tmp_path / "repro bundles").iterdir()) == []
 
 
 def test_without_a_share_nothing_is_checked(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_folder_that_can_not_be_made_is_told_at_the_start(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(tmp_path / "repository")]
     settings = tmp_path / "settings.toml"
-    settings.write_text(f'capsule_dir = "{tmp_path / "file"}"\ngrpc_port = 0\nhttp_port = 0\n')
+    settings.write_text(f'repro_bundle_dir = "{tmp_path / "file"}"\ngrpc_port = 0\nhttp_port = 0\n')
     done = subprocess.run(
         [*command, "--config", str(settings)], capture_output=True, text=True, check=False, timeout=60
     )

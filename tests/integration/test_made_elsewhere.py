@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from service.certificate import fingerprint_here, stored
+from service.certificate import fingerprint_here
 from service.engine.model_file import read_model_file
 from service.engine.session import open_session
-from service.model_config import describe
+from service.loading import certificate_check
+from service.loading.model_config import describe
 from soloist import AsyncClient, Client, ModelState, SoloistError
 from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as pb
@@ -86,11 +87,11 @@ def _certified(repository: Path) -> None:
     path = STEADY_WINDOW.write(repository)
     model = describe(path.parents[1] / "config.pbtxt", open_session(path)).model
     verdict = DimensionVerdict(dimension=DIMENSION_BATCH, verdict=VERDICT_BITWISE, cases=9)
-    stored.write(
+    certificate_check.write(
         path, read_model_file(path).sha256, model, Certificate(fingerprint=fingerprint_here(), verdicts=[verdict])
     )
     path = LOOKED_UP.write(repository)
-    path.with_name(stored.FILE).write_text('{"model_sha')
+    path.with_name(certificate_check.FILE).write_text('{"model_sha')
     config = path.parents[1] / "config.pbtxt"
     config.write_text(config.read_text().replace("dims: [ 2 ] }", 'dims: [ 2 ] label_filename: "classes.txt" }', 1))
     config.with_name("classes.txt").write_bytes(" \n\u2028right\r\n".encode())
@@ -125,7 +126,7 @@ def test_a_graph_without_configuration_is_shown_as_it_is_served(client: Client, 
     manifest = client.model("untold").manifest
     assert manifest is not None
     assert list(manifest.signature.frames.shape) == [-1, -1, 2]
-    assert [spec.name for spec in manifest.signature.more_outputs] == ["top"]
+    assert [spec.name for spec in manifest.signature.extra_outputs] == ["top"]
     stub = stub_of(guest_asker)
     told = stub.ModelMetadata(pb.ModelMetadataRequest(name="untold"))
     assert [(each.name, list(each.shape)) for each in told.outputs] == [("y", [-1, -1, 2]), ("top", [-1, -1])]
@@ -155,11 +156,11 @@ def test_a_model_is_told_where_in_its_sequence_it_is(client: Client) -> None:
     frames = np.zeros((2, 1), np.float32)
     whole = client.predict("told", frames, every_frame=True)
     assert whole.outputs.ravel().tolist() == [110, 110]
-    assert (whole.more_outputs["who"].item(), whole.more_outputs["there"].item()) == (0, True)
+    assert (whole.extra_outputs["who"].item(), whole.extra_outputs["there"].item()) == (0, True)
     with client.stream("told") as stream:
         found = [stream.send(frames) for _ in range(3)]
     assert [each.outputs.item() for each in found] == [10, 0, 0]  # close comes after the last chunk
-    numbers = {each.more_outputs["who"].item() for each in found}
+    numbers = {each.extra_outputs["who"].item() for each in found}
     assert len(numbers) == 1
     assert numbers != {0}
 
@@ -237,7 +238,7 @@ def test_inputs_from_files_on_the_command_line(hotel: RunningServer, client: Cli
     expected = client.predict("further", arrays["x"], inputs={"gain": GAIN, "mask": arrays["mask"]})
     printed = json.loads(found.stdout)
     assert printed["outputs"] == expected.outputs.tolist()
-    assert printed["more_outputs"] == {name: array.tolist() for name, array in expected.more_outputs.items()} != {}
+    assert printed["extra_outputs"] == {name: array.tolist() for name, array in expected.extra_outputs.items()} != {}
     for wrong in ("gain", f"={tmp_path}/x.npy", f"gain={tmp_path}/none.npy", f"gain={__file__}"):
         assert CliRunner().invoke(main, [*asked, "--input", wrong]).exit_code == 2
 

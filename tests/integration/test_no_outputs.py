@@ -62,7 +62,7 @@ NO_CLASS = ((0, 2), None, None, None)
 def test_a_sequence_that_is_too_short_has_no_class(client: Client, every_frame: bool) -> None:
     answer = client.predict("halved", X[:1], every_frame=every_frame)
     assert told(answer) == NO_CLASS
-    assert answer.more_outputs["top"].shape == (0,)
+    assert answer.extra_outputs["top"].shape == (0,)
     assert answer.frame_count == 1
     longer = client.predict("halved", X[:3], every_frame=every_frame)
     assert longer.label == "right"

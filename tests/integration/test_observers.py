@@ -25,11 +25,11 @@ sys.argv = ["soloist", *sys.argv[3:]]
 import_module("soloist.cli.main").main()
 """
 EVERYBODY = {
-    "service.feedback.prediction_log PredictionLog answered": "prediction-log",
-    "service.skew.watch SkewWatch observe": "skew",
-    "service.live_check LiveCheck witness": "live-check",
-    "service.statistics Statistics ran": "statistics",
-    "service.shadow.sequence ShadowSequence __init__": "shadow",
+    "service.observers.feedback.prediction_log PredictionLog answered": "prediction-log",
+    "service.observers.skew.watch SkewWatch observe": "skew",
+    "service.observers.live_check LiveCheck witness": "live-check",
+    "service.serving.statistics Statistics ran": "statistics",
+    "service.observers.shadow ShadowSequence __init__": "shadow",
 }
 
 
@@ -38,7 +38,7 @@ LOOKING = """
 import sys
 from importlib import import_module
 
-keeper = import_module("service.repository.keeper")
+keeper = import_module("service.repository.manager")
 looked, looks = keeper.read_shelves, iter(range(1000000))
 
 def read_shelves(*args, **named):
@@ -86,7 +86,10 @@ def test_an_answer_does_not_depend_on_who_watches_it(repository: Path, tmp_path:
 
 
 def test_threads_beside_the_answers_outlive_what_fails_on_them(repository: Path, tmp_path: Path) -> None:
-    places = ("service.feedback.prediction_log PredictionLog shadowed", "service.skew.watch SkewWatch observe")
+    places = (
+        "service.observers.feedback.prediction_log PredictionLog shadowed",
+        "service.observers.skew.watch SkewWatch observe",
+    )
     with running_server(repository, tmp_path, program=failing(*places), prediction_log=tmp_path / "log.db") as server:
         with Client(server.grpc) as client:
             for _ in range(10):
@@ -96,7 +99,7 @@ def test_threads_beside_the_answers_outlive_what_fails_on_them(repository: Path,
 
 
 def test_a_page_shows_what_can_be_shown(repository: Path, tmp_path: Path) -> None:
-    places = ("prometheus_client ProcessCollector collect", "service.feedback.gauges AccuracyGauges collect")
+    places = ("prometheus_client ProcessCollector collect", "service.observers.feedback.metrics AccuracyGauges collect")
     with running_server(repository, tmp_path, program=failing(*places), prediction_log=tmp_path / "log.db") as server:
         for _ in range(3):
             samples = server.samples()

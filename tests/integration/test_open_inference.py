@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist import SoloistError
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip import grpc_service_pb2_grpc

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from service.errors import Reason
-from service.repository.routing import place_of
+from service.core.errors import Reason
+from service.repository.rollout import place_of
 from soloist import Admin, Client, ModelState, SoloistError
 from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as oip

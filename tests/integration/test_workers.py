@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.processors import cpu_quota
+from service.app.process_resources import cpu_quota
 from tests.graphs import Sums
 from tests.servers import SERVE, RunningServer, running_server
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-from service.health import API, OPEN_INFERENCE, SERVER, Health
+from service.core.health import API, OPEN_INFERENCE, SERVER, Health
 
 READY = ""
 

@@ -11,10 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
-from service.background import Failures
-from service.http_listener import MAX_CONNECTIONS
-from service.http_server import make_app, serving_http
-from service.metrics_page import MetricsPage
+from service.app.http_listener import MAX_CONNECTIONS
+from service.app.http_server import make_app, serving_http
+from service.app.metrics_page import MetricsPage
+from service.core.failures import Failures
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from contextlib import ExitStack, suppress
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from service.background import Failures
-from service.http_server import make_app, serving_http
-from service.metrics_page import MetricsPage
+from service.app.http_server import make_app, serving_http
+from service.app.metrics_page import MetricsPage
+from service.core.failures import Failures
 from tests.servers import eventually
 
 

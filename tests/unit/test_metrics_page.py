@@ -16,9 +16,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from service.background import Failures
-from service.http_server import make_app, serving_http
-from service.metrics_page import MetricsPage
+from service.app.http_server import make_app, serving_http
+from service.app.metrics_page import MetricsPage
+from service.core.failures import Failures
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from service.errors import Reason
+from service.core.errors import Reason
 from tests.integration.asking import Asker
 
 

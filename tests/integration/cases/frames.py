@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist.v1 import tensor_pb2
 from tests.integration.asking import chunk, ones, opening, tensor
 from tests.integration.cases.case import Case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist.v1 import feedback_pb2 as pb
 from soloist.v1 import feedback_pb2_grpc
 from tests.integration.asking import Asker, translated

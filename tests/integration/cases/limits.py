@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist import Client
 from tests.integration.asking import Asker, chunk, opening, tensor
 from tests.integration.cases.case import Case

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist.v1 import norm_skew_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.norm_skew_pb2_grpc import NormSkewStub

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist import SoloistError
 from soloist.oip import grpc_service_pb2 as pb
 from tests.integration.asking import Asker, translated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.errors import Reason
+from service.core.errors import Reason
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.integration.asking import CLOSE, NOTHING, chunk, ones, opening, tensor
 from tests.integration.cases.case import Case

@@ -8,8 +8,8 @@ from soloist.v1 import model_pb2, tensor_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
 USUAL = [
-    pb.Condition(mates=pb.BatchMates(count=1, scale=1)),
-    pb.Condition(mates=pb.BatchMates(count=7, scale=100)),
+    pb.Condition(neighbours=pb.BatchNeighbours(count=1, scale=1)),
+    pb.Condition(neighbours=pb.BatchNeighbours(count=7, scale=100)),
     pb.Condition(padded_frames=6),
     pb.Condition(chunk_frames=1),
 ]
@@ -23,7 +23,7 @@ _FLIPPED = pb.Deviation(
 def answer(
     model: model_pb2.Model, outputs: tensor_pb2.Tensor, frame_count: int, conditions: Sequence[pb.Condition]
 ) -> pb.CompareResponse:
-    """Answer for `model` and its "control": other bits beside mates, another class beside loud ones, never cut."""
+    """Answer for `model` and its "control": other bits beside neighbours, another class beside loud ones, never cut."""
     conditions = conditions or USUAL
     right = pb.Classification(index=1, label="right", confidence=0.75)
     alone = pb.Outcome(outputs=outputs, classification=right)
@@ -38,7 +38,7 @@ def answer(
             return pb.Outcome(not_run="it carries nothing from chunk to chunk")
         if condition.HasField("padded_frames"):
             return outcome(_KEPT)
-        return outcome(_FLIPPED if condition.mates.scale > 1 else _MOVED)
+        return outcome(_FLIPPED if condition.neighbours.scale > 1 else _MOVED)
 
     kept = pb.ModelComparison(
         model=model.name,

@@ -32,7 +32,7 @@ def test_is_a_table_with_a_column_a_model(fake: FakeServer) -> None:
         ["batch", "batch_current, control"],
         ["alone", "right  0.7500", "right  0.7500"],
         ["1 mate ×1", "same bits", "2.5e-01, 1.0e+03 ULP"],
-        ["7 mates ×100", "same bits", "inf, 2.1e+09 ULP  → left"],
+        ["7 neighbours ×100", "same bits", "inf, 2.1e+09 ULP  → left"],
         ["padded to 6", "same bits", "same bits"],
         ["chunks of 1", "same bits", "not run"],
         [""],
@@ -47,7 +47,10 @@ def test_is_a_table_with_a_column_a_model(fake: FakeServer) -> None:
 
 def test_prints_one_object_that_every_reader_can_parse(fake: FakeServer) -> None:
     found = json.loads(compare(fake, "--json").stdout, parse_constant=pytest.fail)
-    assert found["conditions"][1:3] == [{"kind": "mates", "count": 7, "scale": 100.0}, {"kind": "padded", "frames": 6}]
+    assert found["conditions"][1:3] == [
+        {"kind": "neighbours", "count": 7, "scale": 100.0},
+        {"kind": "padded", "frames": 6},
+    ]
     control = found["models"][1]
     assert control["outcomes"][0]["deviation"]["max_ulp"] == 1000
     assert control["outcomes"][1]["deviation"]["max_abs_difference"] is None  # it was infinite
@@ -56,19 +59,21 @@ def test_prints_one_object_that_every_reader_can_parse(fake: FakeServer) -> None
 
 
 def test_options_become_conditions(fake: FakeServer, tmp_path: Path) -> None:
-    mate = tmp_path / "mate.csv"
-    mate.write_text("5,6\n")
+    neighbour = tmp_path / "mate.csv"
+    neighbour.write_text("5,6\n")
     options = shlex.split(
         "--mates 1,2 --scales 1,50.5 --padded 4,8 --chunks 2 --sibling a --sibling b --seed 9 --version 3"
     )
-    assert compare(fake, *options, "--mate", str(mate)).exit_code == 0
+    assert compare(fake, *options, "--mate", str(neighbour)).exit_code == 0
     request = fake.requests[-1]
-    mates = [(each.mates.count, each.mates.scale) for each in request.conditions if each.HasField("mates")]
-    assert mates == [(1, 1), (2, 1), (1, 50.5), (2, 50.5)]
+    neighbours = [
+        (each.neighbours.count, each.neighbours.scale) for each in request.conditions if each.HasField("neighbours")
+    ]
+    assert neighbours == [(1, 1), (2, 1), (1, 50.5), (2, 50.5)]
     assert [each.padded_frames for each in request.conditions if each.HasField("padded_frames")] == [4, 8]
     assert [each.chunk_frames for each in request.conditions if each.HasField("chunk_frames")] == [2]
     assert (list(request.siblings), request.seed, request.version) == (["a", "b"], 9, 3)
-    assert [list(tensor.shape) for tensor in request.mates] == [[1, 2]]
+    assert [list(tensor.shape) for tensor in request.neighbours] == [[1, 2]]
 
 
 def test_a_version_may_be_a_label(fake: FakeServer) -> None:
@@ -86,7 +91,7 @@ def test_draws_a_picture(fake: FakeServer, tmp_path: Path, suffix: str) -> None:
         assert content.startswith(b"\x89PNG")
         return
     text = content.decode()
-    for words in ("ordinary mates (×1)", "mates ×100", "0: same bits", "statistics", "the class is another"):
+    for words in ("ordinary neighbours (×1)", "mates ×100", "0: same bits", "statistics", "the class is another"):
         assert words in text
     assert "control (batch_current, control): same bits 1 of 3" in text
 

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from soloist import AsyncClient, BatchMates, Chunked, Client, InvalidInputError, Padded, ResourceExhaustedError
+from soloist import AsyncClient, BatchNeighbours, Chunked, Client, InvalidInputError, Padded, ResourceExhaustedError
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ def test_without_a_word_the_server_chooses(fake: FakeServer) -> None:
     with Client(fake.target) as client:
         found = client.compare("sums", FRAMES)
     (request,) = fake.requests
-    assert (list(request.siblings), list(request.conditions), list(request.mates)) == ([], [], [])
+    assert (list(request.siblings), list(request.conditions), list(request.neighbours)) == ([], [], [])
     assert found.frame_count == 3
-    assert found.conditions == [BatchMates(1), BatchMates(7, 100.0), Padded(6), Chunked(1)]
+    assert found.conditions == [BatchNeighbours(1), BatchNeighbours(7, 100.0), Padded(6), Chunked(1)]
 
 
 def test_tells_who_keeps_the_bits(fake: FakeServer) -> None:
@@ -59,8 +59,8 @@ def test_tells_how_far_each_answer_is_from_the_one_alone(fake: FakeServer) -> No
 ASKED: dict[str, Any] = {
     "version": 3,
     "siblings": ["a", "b"],
-    "conditions": [BatchMates(2, scale=0.0), Padded(9), Chunked(2)],
-    "mates": [FRAMES, FRAMES[:1]],
+    "conditions": [BatchNeighbours(2, scale=0.0), Padded(9), Chunked(2)],
+    "neighbours": [FRAMES, FRAMES[:1]],
     "seed": 7,
 }
 
@@ -89,16 +89,16 @@ async def test_a_version_may_be_a_label(fake: FakeServer) -> None:
 def _assert_passed_on(request: pb.CompareRequest) -> None:
     assert (request.model, request.version, list(request.siblings), request.seed) == ("sums", 3, ["a", "b"], 7)
     zeros, padded, cut = request.conditions
-    assert (zeros.mates.count, zeros.mates.HasField("scale"), zeros.mates.scale) == (2, True, 0)
+    assert (zeros.neighbours.count, zeros.neighbours.HasField("scale"), zeros.neighbours.scale) == (2, True, 0)
     assert (padded.padded_frames, cut.chunk_frames) == (9, 2)
-    assert [list(mate.shape) for mate in request.mates] == [[3, 2], [1, 2]]
+    assert [list(neighbour.shape) for neighbour in request.neighbours] == [[3, 2], [1, 2]]
 
 
 def test_text_is_compared_with_text(fake: FakeServer) -> None:
     with Client(fake.target) as client:
-        found = client.compare("letters", "abc", mates=["de"])
+        found = client.compare("letters", "abc", neighbours=["de"])
     assert found.frame_count == 3
-    assert [list(mate.shape) for mate in fake.requests[-1].mates] == [[2]]
+    assert [list(neighbour.shape) for neighbour in fake.requests[-1].neighbours] == [[2]]
 
 
 def test_refusals_come_out(fake: FakeServer) -> None:
@@ -106,7 +106,7 @@ def test_refusals_come_out(fake: FakeServer) -> None:
     fake.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_COMPARISONS")
     with Client(fake.target) as client:
         with pytest.raises(InvalidInputError) as caught:
-            client.compare("sums", FRAMES, conditions=[BatchMates(100)])
+            client.compare("sums", FRAMES, conditions=[BatchNeighbours(100)])
         with pytest.raises(ResourceExhaustedError):
             client.compare("sums", FRAMES)
     assert caught.value.facts == {"field": "mates.count"}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
 
 Array = npt.NDArray[Any]
 FEATURES, HIDDEN = 3, 5

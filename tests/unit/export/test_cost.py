@@ -16,8 +16,8 @@ from export.cost.report import tables
 from export.cost.run import Plan, run
 from export.cost.stopwatch import in_turns, ratio
 from models.config import TaskSpec
-from service.batcher.composition import compose
 from service.engine.graph import Graph
+from service.serving.batcher.batch_selection import select_batch
 
 NUMBERS = TaskSpec(name="vowels", frames="features", feature_count=5, labels=("a", "b", "c"))
 TOKENS = TaskSpec(name="languages", frames="tokens", token_count=11, labels=("a", "b"), text_encoding="utf8")
@@ -67,7 +67,7 @@ def test_first_come_takes_the_oldest_within_the_limits() -> None:
     assert first_come([9, 1, 1, 9], max_size=3, max_frames=100) == [0, 1, 2]
     assert first_come([2, 2, 9, 2], max_size=4, max_frames=26) == [0, 1]
     assert first_come([50], max_size=4, max_frames=26) == [0]
-    assert sorted(compose([2, 9, 2, 2], max_size=3, max_frames=26)) == [0, 2, 3]
+    assert sorted(select_batch([2, 9, 2, 2], max_size=3, max_frames=26)) == [0, 2, 3]
 
 
 def test_everything_is_called_in_every_round_and_compared_within_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from export.recalibrate import gates, independence
 from export.recalibrate.improvement import LayerSample, accuracy_change, mcnemar
-from service.skew import Moments
+from service.observers.skew import Moments
 
 BOUNDS = gates.Bounds(sequences=100, span_seconds=60)
 

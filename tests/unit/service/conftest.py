@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.background import Failures
-from service.metrics import Metrics
+from service.core.failures import Failures
+from service.core.metrics import Metrics
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from service.engine.runner import Row, RowResult
-from service.live_check.capsule_folder import CapsuleFolder
-from service.live_check.inspector import Inspector
-from service.live_check.worker import LiveCheck, LiveCheckPolicy
+from service.observers.live_check.check import Inspector, LiveCheck, LiveCheckPolicy
+from service.observers.live_check.repro_bundle import ReproBundleFolder
 from tests.servables import GatedRunner
 from tests.unit.service.conftest import Meter
 
@@ -91,10 +90,10 @@ NAME = "soloist_invariance_checks_total"
 
 @contextmanager
 def watched(
-    meter: Meter, *, draws: Sequence[float] = (), capsules: Path | None = None, piece_frames: int = 1000, **policy: Any
+    meter: Meter, *, draws: Sequence[float] = (), bundles: Path | None = None, piece_frames: int = 1000, **policy: Any
 ) -> Iterator[Watched]:
     """Run a live check of every answer; `draws` instead of zeros, and `policy` instead of its bounds."""
-    folder = None if capsules is None else CapsuleFolder(path=capsules)
+    folder = None if bundles is None else ReproBundleFolder(path=bundles)
     if folder is not None:
         folder.prepare()
     drawn = iter(draws)

@@ -9,10 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from service.batcher import Answer, Batcher, BatchLimits
-from service.batcher.composition import compose
 from service.engine.runner import Row
-from service.engine.servable import Servable
+from service.loading.servable import Servable
+from service.serving.batcher import Answer, Batcher, BatchLimits
+from service.serving.batcher.batch_selection import select_batch
 from tests.servables import GatedRunner
 from tests.unit.service.conftest import Meter
 
@@ -100,7 +100,7 @@ class Bench:
         def called(*args: Any, **named: Any) -> Any:
             if not self._is_mended:
                 return hook(*args, **named)
-            return compose(*args, **named) if "max_size" in named else None
+            return select_batch(*args, **named) if "max_size" in named else None
 
         return called
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service.background import Failures, start_threads
-from service.health import API, SERVER, Health
-from service.sideline import Sideline
+from service.core.failures import Failures, start_threads
+from service.core.health import API, SERVER, Health
+from service.observers.background_worker import BackgroundWorker
 from tests.unit.service.conftest import Meter
 
 
@@ -118,7 +118,7 @@ def test_a_sideline_goes_on_after_work_that_raised(meter: Meter) -> None:
             raise KeyError(item)
         done.append(item)
 
-    with Sideline("skew", work, fail, meter.failures, max_queued=8, core_ratio=1.0) as sideline:
+    with BackgroundWorker("skew", work, fail, meter.failures, max_queued=8, core_ratio=1.0) as sideline:
         assert all(sideline.offer(item) for item in range(5))
         sideline.settle()
     assert (done, counted(meter)) == ([3, 4], 3)
@@ -126,7 +126,7 @@ def test_a_sideline_goes_on_after_work_that_raised(meter: Meter) -> None:
 
 
 def test_a_sideline_ends_though_what_waits_cannot_be_dropped(meter: Meter) -> None:
-    sideline = Sideline("skew", fail, fail, meter.failures, max_queued=2, core_ratio=1.0)
+    sideline = BackgroundWorker("skew", fail, fail, meter.failures, max_queued=2, core_ratio=1.0)
     assert [sideline.offer(item) for item in range(3)] == [True, True, False]
     sideline.__exit__(None, None, None)  # never started: all that waits is dropped
     sideline.offer(4)

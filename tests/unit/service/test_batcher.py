@@ -7,9 +7,9 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from service.batcher import Answer
-from service.engine.servable import Servable
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
+from service.loading.servable import Servable
+from service.serving.batcher import Answer
 from tests.servables import POISON, GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import SLICE, Bench, turns
@@ -173,10 +173,10 @@ async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(meter: Me
 
 async def test_a_row_that_fails_fails_nobody_else(bench: Bench, meter: Meter) -> None:
     target = servable(bench.runner, batched=True)
-    poisoned, *mates = bench.ask(target, 2, value=POISON), bench.ask(target, 2), bench.ask(target, 3)
+    poisoned, *neighbours = bench.ask(target, 2, value=POISON), bench.ask(target, 2), bench.ask(target, 3)
     await turns()
     await bench.executor.finish_all()
-    answers = await asyncio.gather(*mates)
+    answers = await asyncio.gather(*neighbours)
     with pytest.raises(RuntimeError):
         await poisoned
     assert [(answer.outputs.tolist(), answer.batch_size) for answer in answers] == [([[2.0]], 1), ([[3.0]], 1)]

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from service.core.errors import Reason, ServiceError
 from service.engine.runner import Row, RowResult
-from service.errors import Reason, ServiceError
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import SLICE, Bench, ManualExecutor, turns

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from service.errors import Reason, ServiceError
-from service.handlers.call import Call
+from service.core.errors import Reason, ServiceError
+from service.serving.call import Call
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from tests.unit.service.conftest import Meter

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.certificate import fingerprint_here
-from service.certificate.case import GARBAGE, NAN, ZEROS, Case
+from service.certificate.cases import GARBAGE, NAN, ZEROS, Case, Scope, cases
 from service.certificate.difference import difference, max_ulp
-from service.certificate.material import Material, misaligned
-from service.certificate.schedule import Scope, cases
-from service.certificate.shrink import shrink
+from service.certificate.sequence_generator import SequenceGenerator, misaligned
+from service.certificate.tally import shrink
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1 import tensor_pb2
 from soloist.v1.model_pb2 import Signature
@@ -77,7 +76,7 @@ def test_a_misaligned_copy_holds_the_same_numbers_at_an_odd_address() -> None:
 
 
 def test_numbers_are_scaled_and_padding_is_what_it_says() -> None:
-    material, rng = Material(NUMBERS), np.random.default_rng(0)
+    material, rng = SequenceGenerator(NUMBERS), np.random.default_rng(0)
     assert material.rows(rng, 2, 3, 0.0).tolist() == np.zeros((2, 3, 5)).tolist()
     assert np.abs(material.rows(rng, 2, 300, 100.0)).mean() > 50
     assert np.isnan(material.padding(rng, (2, 3), NAN)).all()
@@ -86,14 +85,14 @@ def test_numbers_are_scaled_and_padding_is_what_it_says() -> None:
 
 
 def test_tokens_stay_within_those_the_model_knows() -> None:
-    material, rng = Material(TOKENS), np.random.default_rng(0)
+    material, rng = SequenceGenerator(TOKENS), np.random.default_rng(0)
     drawn = [material.sequence(rng, 50), material.padding(rng, (4, 9), NAN).ravel()]
     assert all(tokens.min() >= 0 and tokens.max() < 7 for tokens in drawn)
 
 
 def test_samples_are_tested_too_and_repeated_where_they_are_short() -> None:
     sample = np.arange(10, dtype=np.float32).reshape(2, 5)
-    material, rng = Material(NUMBERS, [sample]), np.random.default_rng(0)
+    material, rng = SequenceGenerator(NUMBERS, [sample]), np.random.default_rng(0)
     drawn = [material.sequence(rng, 3) for _ in range(50)]
     assert any(np.array_equal(sequence, sample[[0, 1, 0]]) for sequence in drawn)
     assert not all(np.array_equal(sequence, sample[[0, 1, 0]]) for sequence in drawn)
@@ -104,7 +103,7 @@ def test_the_schedule_covers_what_is_known_to_break() -> None:
     assert {1, 3, 7, 11, 15} <= {case.length for case in tried}
     assert any(case.chunks == (1,) * case.length and case.length > 20 for case in tried)
     assert {case.padding for case in tried if case.padding_frames} == {ZEROS, GARBAGE, NAN}
-    assert {case.mate_scale for case in tried if case.batch_size > 1} == {1.0, 100.0, 0.0}
+    assert {case.neighbour_scale for case in tried if case.batch_size > 1} == {1.0, 100.0, 0.0}
     assert {2, 64} <= {case.batch_size for case in tried}
     assert any(case.misaligned for case in tried)
     assert any(len(case.dimensions()) == 3 for case in tried)

@@ -1,4 +1,4 @@
-"""The parts of a comparison: what is varied, who the mates are, what is run, how far apart answers are, and of whom."""
+"""The parts of a comparison: what is varied, who the neighbours are, what is run, how far apart answers are, and of whom."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from service.comparison import (
-    BatchMates,
+    BatchNeighbours,
     Chunked,
     Condition,
     Padded,
@@ -24,14 +24,14 @@ from service.comparison import (
     siblings,
     twin,
 )
-from service.comparison.bounds import MAX_CONDITIONS, MAX_MATES, MAX_RUN_FRAMES
-from service.comparison.mates import scaled
+from service.comparison.conditions import MAX_CONDITIONS, MAX_NEIGHBOURS, MAX_RUN_FRAMES
+from service.comparison.neighbours import scaled
+from service.core.errors import Reason, ServiceError
 from service.engine.graph import Graph
 from service.engine.runner import Runner
-from service.engine.servable import Servable
 from service.engine.session import open_session
-from service.errors import Reason, ServiceError
-from service.manifest import read_manifest
+from service.loading.manifest import read_manifest
+from service.loading.servable import Servable
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.model_pb2 import Model, Provenance
 from tests.batch_statistics import BatchStatistics
@@ -41,7 +41,7 @@ Numbers = npt.NDArray[Any]
 SAMPLE = np.random.default_rng(3).normal(2, 5, size=(11, 2)).astype(np.float32)
 # Sums of these are exact in every order.
 WHOLE = np.arange(22, dtype=np.float32).reshape(11, 2)
-EVERY_KIND: list[Condition] = [BatchMates(count=3, scale=10.0), Padded(frames=20), Chunked(frames=4)]
+EVERY_KIND: list[Condition] = [BatchNeighbours(count=3, scale=10.0), Padded(frames=20), Chunked(frames=4)]
 
 
 def graph(path: Path) -> Graph:
@@ -49,8 +49,8 @@ def graph(path: Path) -> Graph:
     return Graph(session, read_manifest(session).signature)
 
 
-def trial(sample: Numbers = SAMPLE, mates: int = 3, *, over: bool = False) -> Trial:
-    return Trial(sample=sample, mates=draw(sample, mates, seed=0), is_over=lambda: over)
+def trial(sample: Numbers = SAMPLE, neighbours: int = 3, *, over: bool = False) -> Trial:
+    return Trial(sample=sample, neighbours=draw(sample, neighbours, seed=0), is_over=lambda: over)
 
 
 def entry(name: str, *, version: int = 1, **changes: object) -> Servable:
@@ -71,37 +71,41 @@ def test_conditions_survive_their_messages() -> None:
 
 
 def test_a_scale_that_is_not_said_is_one() -> None:
-    assert read([pb.Condition(mates=pb.BatchMates(count=2))]) == [BatchMates(count=2, scale=1.0)]
-    assert read([pb.Condition(mates=pb.BatchMates(count=2, scale=0))]) == [BatchMates(count=2, scale=0.0)]
+    assert read([pb.Condition(neighbours=pb.BatchNeighbours(count=2))]) == [BatchNeighbours(count=2, scale=1.0)]
+    assert read([pb.Condition(neighbours=pb.BatchNeighbours(count=2, scale=0))]) == [
+        BatchNeighbours(count=2, scale=0.0)
+    ]
 
 
 def test_the_usual_conditions_vary_everything() -> None:
-    usual = default_conditions(20, has_scale=True, mate_lengths=[], max_frames=100, max_run_frames=10_000)
-    assert len([each for each in usual if isinstance(each, BatchMates)]) == 9
+    usual = default_conditions(20, has_scale=True, neighbour_lengths=[], max_frames=100, max_run_frames=10_000)
+    assert len([each for each in usual if isinstance(each, BatchNeighbours)]) == 9
     assert usual[-3:] == [Padded(frames=40), Chunked(frames=1), Chunked(frames=7)]
 
 
 def test_the_usual_conditions_keep_within_bounds() -> None:
-    usual = default_conditions(1000, has_scale=True, mate_lengths=[], max_frames=1500, max_run_frames=10_000)
-    assert {each.count for each in usual if isinstance(each, BatchMates)} == {1, 7}
+    usual = default_conditions(1000, has_scale=True, neighbour_lengths=[], max_frames=1500, max_run_frames=10_000)
+    assert {each.count for each in usual if isinstance(each, BatchNeighbours)} == {1, 7}
     assert not any(isinstance(each, Padded) for each in usual)
 
 
 def test_tokens_and_mates_that_were_sent_have_one_scale() -> None:
-    tokens = default_conditions(20, has_scale=False, mate_lengths=[], max_frames=100, max_run_frames=10_000)
-    sent = default_conditions(20, has_scale=True, mate_lengths=[5, 9], max_frames=100, max_run_frames=10_000)
-    assert [each for each in tokens if isinstance(each, BatchMates)] == [BatchMates(count=n) for n in (1, 7, 31)]
-    assert [each for each in sent if isinstance(each, BatchMates)] == [BatchMates(count=2)]
+    tokens = default_conditions(20, has_scale=False, neighbour_lengths=[], max_frames=100, max_run_frames=10_000)
+    sent = default_conditions(20, has_scale=True, neighbour_lengths=[5, 9], max_frames=100, max_run_frames=10_000)
+    assert [each for each in tokens if isinstance(each, BatchNeighbours)] == [
+        BatchNeighbours(count=n) for n in (1, 7, 31)
+    ]
+    assert [each for each in sent if isinstance(each, BatchNeighbours)] == [BatchNeighbours(count=2)]
 
 
 @pytest.mark.parametrize(
     ("conditions", "reason", "field"),
     [
-        ([BatchMates(count=0)], Reason.COMPARISON_OUT_OF_RANGE, "mates.count"),
-        ([BatchMates(count=MAX_MATES + 1)], Reason.COMPARISON_OUT_OF_RANGE, "mates.count"),
-        ([BatchMates(count=1, scale=-1.0)], Reason.COMPARISON_OUT_OF_RANGE, "mates.scale"),
-        ([BatchMates(count=1, scale=float("nan"))], Reason.COMPARISON_OUT_OF_RANGE, "mates.scale"),
-        ([BatchMates(count=1, scale=float("inf"))], Reason.COMPARISON_OUT_OF_RANGE, "mates.scale"),
+        ([BatchNeighbours(count=0)], Reason.COMPARISON_OUT_OF_RANGE, "mates.count"),
+        ([BatchNeighbours(count=MAX_NEIGHBOURS + 1)], Reason.COMPARISON_OUT_OF_RANGE, "mates.count"),
+        ([BatchNeighbours(count=1, scale=-1.0)], Reason.COMPARISON_OUT_OF_RANGE, "mates.scale"),
+        ([BatchNeighbours(count=1, scale=float("nan"))], Reason.COMPARISON_OUT_OF_RANGE, "mates.scale"),
+        ([BatchNeighbours(count=1, scale=float("inf"))], Reason.COMPARISON_OUT_OF_RANGE, "mates.scale"),
         ([Padded(frames=10)], Reason.COMPARISON_OUT_OF_RANGE, "padded_frames"),
         ([Padded(frames=MAX_RUN_FRAMES + 1)], Reason.COMPARISON_OUT_OF_RANGE, "padded_frames"),
         ([Chunked(frames=0)], Reason.COMPARISON_OUT_OF_RANGE, "chunk_frames"),
@@ -111,27 +115,27 @@ def test_tokens_and_mates_that_were_sent_have_one_scale() -> None:
 )
 def test_a_number_out_of_range_is_named(conditions: list[Condition], reason: Reason, field: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        check(conditions, length=11, mate_lengths=[], max_frames=MAX_RUN_FRAMES, has_scale=True, models=1)
+        check(conditions, length=11, neighbour_lengths=[], max_frames=MAX_RUN_FRAMES, has_scale=True, models=1)
     assert (caught.value.reason, caught.value.facts["field"]) == (reason, field)
 
 
 def test_tokens_have_no_scale_and_sent_mates_are_counted() -> None:
-    for condition, mate_lengths in ((BatchMates(count=1, scale=2.0), []), (BatchMates(count=3), [5, 5])):
+    for condition, neighbour_lengths in ((BatchNeighbours(count=1, scale=2.0), []), (BatchNeighbours(count=3), [5, 5])):
         with pytest.raises(ServiceError) as caught:
-            check([condition], length=5, mate_lengths=mate_lengths, max_frames=9, has_scale=False, models=1)
+            check([condition], length=5, neighbour_lengths=neighbour_lengths, max_frames=9, has_scale=False, models=1)
         assert caught.value.reason is Reason.COMPARISON_OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(
     ("length", "conditions", "models", "scope"),
     [
-        (2000, [BatchMates(count=40)], 1, "one run"),
+        (2000, [BatchNeighbours(count=40)], 1, "one run"),
         (60_000, [Chunked(frames=10)] * 10, 4, "the comparison"),
     ],
 )
 def test_too_much_is_refused(length: int, conditions: list[Condition], models: int, scope: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        check(conditions, length=length, mate_lengths=[], max_frames=100_000, has_scale=True, models=models)
+        check(conditions, length=length, neighbour_lengths=[], max_frames=100_000, has_scale=True, models=models)
     assert (caught.value.reason, caught.value.facts["scope"]) == (Reason.COMPARISON_TOO_LARGE, scope)
 
 
@@ -140,35 +144,35 @@ def test_too_much_is_refused(length: int, conditions: list[Condition], models: i
 
 def test_mates_are_ordinary_beside_the_sample() -> None:
     sample = np.random.default_rng(0).normal([100, -3], [2, 50], size=(400, 2)).astype(np.float32)
-    (mate,) = draw(sample, 1, seed=1)
-    assert (mate.shape, mate.dtype) == (sample.shape, sample.dtype)
-    np.testing.assert_allclose(mate.std(axis=0), sample.std(axis=0), rtol=0.2)
-    np.testing.assert_allclose(mate.mean(axis=0), sample.mean(axis=0), atol=10)
+    (neighbour,) = draw(sample, 1, seed=1)
+    assert (neighbour.shape, neighbour.dtype) == (sample.shape, sample.dtype)
+    np.testing.assert_allclose(neighbour.std(axis=0), sample.std(axis=0), rtol=0.2)
+    np.testing.assert_allclose(neighbour.mean(axis=0), sample.mean(axis=0), atol=10)
 
 
 def test_the_first_mates_are_the_same_however_many_there_are() -> None:
     few, many, other = draw(SAMPLE, 2, seed=5), draw(SAMPLE, 9, seed=5), draw(SAMPLE, 2, seed=6)
-    assert [mate.tobytes() for mate in few] == [mate.tobytes() for mate in many[:2]]
+    assert [neighbour.tobytes() for neighbour in few] == [neighbour.tobytes() for neighbour in many[:2]]
     assert few[0].tobytes() != other[0].tobytes()
 
 
 def test_a_mate_differs_from_a_sample_that_does_not_vary() -> None:
-    (mate,) = draw(np.ones((1, 2), np.float32), 1, seed=0)
-    assert (mate != 1).all()
+    (neighbour,) = draw(np.ones((1, 2), np.float32), 1, seed=0)
+    assert (neighbour != 1).all()
 
 
 def test_tokens_are_drawn_from_the_sample() -> None:
     tokens = np.array([7, 250, 7, 3])
-    mates = draw(tokens, 20, seed=0)
-    assert {int(token) for mate in mates for token in mate} == {3, 7, 250}
-    assert all(mate.shape == (4,) for mate in mates)
+    neighbours = draw(tokens, 20, seed=0)
+    assert {int(token) for neighbour in neighbours for token in neighbour} == {3, 7, 250}
+    assert all(neighbour.shape == (4,) for neighbour in neighbours)
 
 
 def test_a_loud_mate_stays_finite() -> None:
-    mate = np.full((2, 2), 1e38, np.float32)
-    assert scaled(mate, 1) is mate
-    assert np.isfinite(scaled(mate, 1e6)).all()
-    assert not scaled(mate, 0).any()
+    neighbour = np.full((2, 2), 1e38, np.float32)
+    assert scaled(neighbour, 1) is neighbour
+    assert np.isfinite(scaled(neighbour, 1e6)).all()
+    assert not scaled(neighbour, 0).any()
 
 
 # Runs
@@ -193,11 +197,11 @@ def test_statistics_of_the_batch_depend_on_mates_and_not_on_padding(tmp_path: Pa
     control, one = graph(BatchStatistics(name="control").write(tmp_path)), trial()
     alone = one.alone(control)
     for scale in (1.0, 100.0):
-        assert deviation(alone, one.run(control, BatchMates(count=3, scale=scale))).max_ulp > 1000  # no rounding
+        assert deviation(alone, one.run(control, BatchNeighbours(count=3, scale=scale))).max_ulp > 1000  # no rounding
     assert deviation(alone, one.run(control, Padded(frames=40))).max_abs < 1e-4
 
 
-@pytest.mark.parametrize("condition", [BatchMates(count=3), Padded(frames=20), Chunked(frames=4)], ids=repr)
+@pytest.mark.parametrize("condition", [BatchNeighbours(count=3), Padded(frames=20), Chunked(frames=4)], ids=repr)
 def test_tokens_are_run_too(tmp_path: Path, condition: Condition) -> None:
     letters = graph(Sums(name="letters", token_count=256).write(tmp_path))
     one = trial(np.frombuffer(b"as it is said", np.uint8).astype(np.int64))
@@ -206,9 +210,9 @@ def test_tokens_are_run_too(tmp_path: Path, condition: Condition) -> None:
 
 def test_mates_of_other_lengths_share_the_batch(tmp_path: Path) -> None:
     sums = graph(Sums(name="sums").write(tmp_path))
-    mates = [np.ones((length, 2), np.float32) for length in (3, 30)]
-    one = Trial(sample=SAMPLE, mates=mates, is_over=lambda: False)
-    assert deviation(one.alone(sums), one.run(sums, BatchMates(count=2))).differing == 0
+    neighbours = [np.ones((length, 2), np.float32) for length in (3, 30)]
+    one = Trial(sample=SAMPLE, neighbours=neighbours, is_over=lambda: False)
+    assert deviation(one.alone(sums), one.run(sums, BatchNeighbours(count=2))).differing == 0
 
 
 def test_a_model_without_states_is_not_cut(tmp_path: Path) -> None:
@@ -220,10 +224,10 @@ def test_a_model_without_states_is_not_cut(tmp_path: Path) -> None:
 def test_a_model_without_lengths_is_not_padded(tmp_path: Path) -> None:
     sums = graph(Sums(name="sums").write(tmp_path))
     sums.signature.ClearField("length")
-    ragged = Trial(sample=SAMPLE, mates=[np.ones((3, 2), np.float32)], is_over=lambda: False)
+    ragged = Trial(sample=SAMPLE, neighbours=[np.ones((3, 2), np.float32)], is_over=lambda: False)
     assert "lengths" in trial().why_not(sums, Padded(frames=20))
-    assert "lengths" in ragged.why_not(sums, BatchMates(count=1))
-    assert trial().why_not(sums, BatchMates(count=1)) == ""
+    assert "lengths" in ragged.why_not(sums, BatchNeighbours(count=1))
+    assert trial().why_not(sums, BatchNeighbours(count=1)) == ""
 
 
 @pytest.mark.parametrize("condition", EVERY_KIND, ids=repr)

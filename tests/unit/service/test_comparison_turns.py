@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from service.comparison import Comparisons
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 from tests.unit.service.manual import ManualExecutor, turns
 
 

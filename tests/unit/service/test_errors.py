@@ -7,8 +7,8 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from service.errors import Reason, ServiceError
-from service.transport.status import DOMAIN, to_grpc_status
+from service.core.errors import Reason, ServiceError
+from service.transport.boundary import DOMAIN, to_grpc_status
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from service.core.errors import Reason, ServiceError
 from service.engine.runner import Row, RowResult
-from service.errors import Reason, ServiceError
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench, turns

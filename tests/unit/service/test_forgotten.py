@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import weakref
 
-from service.sessions import Sessions
-from service.statistics import Statistics
-from service.uses import Uses
+from service.repository.refcounts import Refcounts
+from service.serving.sessions import Sessions
+from service.serving.statistics import Statistics
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench
@@ -29,18 +29,18 @@ async def test_the_batcher_lets_go_once_what_is_under_way_is_answered(meter: Met
 
 
 def test_the_end_of_the_last_session_is_told_once(meter: Meter) -> None:
-    uses, told = Uses(), list[str]()
-    sessions = Sessions(max_sessions=9, max_state_bytes=900, metrics=meter.metrics, uses=uses)
+    refcounts, told = Refcounts(), list[str]()
+    sessions = Sessions(max_sessions=9, max_state_bytes=900, metrics=meter.metrics, refcounts=refcounts)
     old, new = servable(GatedRunner()), servable(GatedRunner(), version=2)
     first, second, other = sessions.begin(old), sessions.begin(old), sessions.begin(new)
-    uses.when_free(old, lambda: told.append("old"))
+    refcounts.when_unused(old, lambda: told.append("old"))
     sessions.end(first, "complete")
     sessions.end(other, "complete")
     assert told == []
     sessions.end(second, "cancelled")
     assert told == ["old"]
     sessions.end(sessions.begin(old), "complete")
-    uses.when_free(new, lambda: told.append("new"))
+    refcounts.when_unused(new, lambda: told.append("new"))
     assert told == ["old", "new"]
 
 

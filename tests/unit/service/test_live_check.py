@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from service.batcher import Answer, Batcher, BatchLimits
+from service.core.metric_labels import CHECK_OUTCOMES
 from service.engine.runner import Row
-from service.engine.servable import LoadPolicy, Servable, load_servable
-from service.live_check.capsule import read
-from service.live_check.evidence import RunShape
-from service.metric_labels import CHECK_OUTCOMES
+from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.observers.live_check.repro_bundle import read
+from service.observers.live_check.run_trace import RunShape
+from service.serving.batcher import Answer, Batcher, BatchLimits
 from tests.graphs import Sums
 from tests.guests import STEADY_WINDOW
 from tests.servables import GatedRunner, servable
@@ -45,7 +45,7 @@ async def answered(check: Watched, target: Servable, *frames: Any) -> list[Answe
     check.loaded.append(target)
     executor = ManualExecutor()
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=SLICE, max_queued=50)
-    batcher = Batcher(executor, limits, check.meter.metrics, summon=check.check.witness)
+    batcher = Batcher(executor, limits, check.meter.metrics, observe_runs=check.check.observe)
     states = target.runner.initial_states()
     rows = [np.ones((each, 1), np.float32) if isinstance(each, int) else each for each in frames]
     tasks = [
@@ -135,7 +135,7 @@ async def test_only_the_chosen_share_is_checked(meter: Meter) -> None:
 async def test_what_can_share_nothing_is_not_followed(meter: Meter) -> None:
     with watched(meter) as check:
         target = servable(GatedRunner())
-        assert check.check.witness(target, Row(frames=np.ones((1, 1), np.float32), states={})) is None
+        assert check.check.observe(target, Row(frames=np.ones((1, 1), np.float32), states={})) is None
 
 
 async def test_nothing_waits_for_a_check_and_what_finds_no_room_is_dropped(meter: Meter) -> None:
@@ -195,20 +195,20 @@ async def test_a_check_that_fails_is_counted_and_the_next_is_made(meter: Meter) 
 
 async def test_a_difference_is_one_line_of_the_log_and_a_capsule(meter: Meter, tmp_path: Path) -> None:
     secret = np.full((3, 1), 123.0, np.float32)
-    with watched(meter, capsules=tmp_path / "capsules", draws=[0.0, 1.0]) as check, capture_logs() as logs:
+    with watched(meter, bundles=tmp_path / "repro bundles", draws=[0.0, 1.0]) as check, capture_logs() as logs:
         answer, _ = await answered(check, both(LeakyRunner()), 2, secret)
         assert check.counts() == {"different": 1}
     (line,) = logs
-    (path,) = (tmp_path / "capsules").iterdir()
+    (path,) = (tmp_path / "repro bundles").iterdir()
     assert (line["log_level"], line["model"], line["tensor"], line["batch_sizes"]) == ("error", "gated", "outputs", [2])
     assert line["capsule"] == str(path)
-    capsule = read(path)
-    assert capsule.header.runs == [RunShape(lengths=(2, 3), row=0)]
-    assert (capsule.header.model, capsule.header.version, capsule.header.states) == ("gated", 1, ["sum"])
-    assert capsule.row.frames.tolist() == [[1.0], [1.0]]
-    assert capsule.row.states["sum"].tolist() == [[0.0]]
-    assert capsule.alone.outputs.tolist() == [[1.0], [2.0]]
-    assert capsule.given.outputs[-1:].tobytes() == answer.outputs.tobytes()
+    bundle = read(path)
+    assert bundle.header.runs == [RunShape(lengths=(2, 3), row=0)]
+    assert (bundle.header.model, bundle.header.version, bundle.header.states) == ("gated", 1, ["sum"])
+    assert bundle.row.frames.tolist() == [[1.0], [1.0]]
+    assert bundle.row.states["sum"].tolist() == [[0.0]]
+    assert bundle.alone.outputs.tolist() == [[1.0], [2.0]]
+    assert bundle.given.outputs[-1:].tobytes() == answer.outputs.tobytes()
     assert secret.tobytes() not in path.read_bytes()
 
 
@@ -216,7 +216,7 @@ async def test_without_a_folder_the_log_says_so(every: Watched) -> None:
     with capture_logs() as logs:
         await answered(every, both(LeakyRunner()), 1, 1)
         every.check.settle()
-    assert {line["capsule"] for line in logs} == {"none: capsule_dir is not set"}
+    assert {line["capsule"] for line in logs} == {"none: repro_bundle_dir is not set"}
 
 
 def test_every_outcome_is_there_from_the_start(meter: Meter) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.engine.model_file import ModelFileError
 from service.engine.session import open_session
-from service.manifest import ManifestError, read_manifest
+from service.loading.manifest import ManifestError, read_manifest
 from soloist.v1 import tensor_pb2
 from soloist.v1.model_pb2 import Model
 from tests.graphs import METADATA_KEY, Sums

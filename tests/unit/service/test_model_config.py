@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.servable import LoadPolicy, load_servable
-from service.engine.warm_up import zeros
-from service.manifest import ManifestError
-from service.model_config import Description, describe
-from service.onnx_runtime import ort
+from service.engine.onnx_runtime import ort
+from service.loading.manifest import ManifestError
+from service.loading.model_config import Description, describe
+from service.loading.servable import LoadPolicy, load_servable
+from service.loading.warm_up import zeros
 from tests.guests import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, Guest
 from tests.guests.guest import parameter
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.processors import cpu_quota, usable_processors
+from service.app.process_resources import cpu_quota, usable_processors
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = (

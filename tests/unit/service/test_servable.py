@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.certificate import fingerprint_here, is_bitwise
-from service.engine.servable import LoadPolicy, Servable, load_servable
+from service.loading.servable import LoadPolicy, Servable, load_servable
 from soloist.v1 import certificate_pb2 as pb
 from tests.graphs import Sums
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from service.errors import Reason, ServiceError
-from service.sessions import Session, Sessions
+from service.core.errors import Reason, ServiceError
+from service.serving.sessions import Session, Sessions
 from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
 from tests.integration.asking import ones
 from tests.servables import GatedRunner, servable

@@ -11,10 +11,9 @@ import pytest
 
 from service.engine.beside import Beside
 from service.engine.runner import Row
-from service.engine.servable import Servable
-from service.prediction import Prediction
-from service.shadow import ShadowPolicy, Shadows
-from service.shadow.sequence import compare
+from service.loading.servable import Servable
+from service.observers.shadow import ShadowPolicy, Shadows, compare
+from service.serving.prediction import Prediction
 from tests.servables import POISON, GatedRunner, servable
 from tests.unit.service.conftest import Meter
 

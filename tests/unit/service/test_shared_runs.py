@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.batcher.execution import execute
+from service.core.errors import Reason, ServiceError
 from service.engine.beside import WHOLE, Beside, Position
 from service.engine.row import Row, RowResult
-from service.engine.servable import LoadPolicy, Servable, load_servable
-from service.errors import Reason, ServiceError
+from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.serving.batcher.runs import execute
 from tests.guests import (
     BATCH_SECOND,
     BEGUN,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from service.skew import Moments, PooledSums, measure, thresholds_for
+from service.observers.skew import Moments, PooledSums, measure, thresholds_for
 from soloist.v1.model_pb2 import Moments as Message
 from soloist.v1.model_pb2 import ProbedLayer, SkewThresholds
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.skew.pool import Pool
-from service.skew.weights import SequenceWeights
+from service.observers.skew.pool import Pool, SequenceWeights
 from tests.probes import EPS, WINDOW, FramesProbe, manifest
 
 HALF_LIFE_SECONDS = 10.0

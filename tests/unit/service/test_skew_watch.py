@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from service.engine.runner import Row
-from service.engine.servable import Servable
-from service.prediction import Prediction
-from service.skew.kept import PIECE_BYTES
-from service.skew.sampling import is_sampled
-from service.skew.watch import SkewPolicy, SkewWatch
+from service.loading.servable import Servable
+from service.observers.skew.sample_buffer import PIECE_BYTES
+from service.observers.skew.watch import SkewPolicy, SkewWatch, is_sampled
+from service.serving.prediction import Prediction
 from tests.probes import POISON, WINDOW, FramesProbe, probed
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from service.errors import Reason, ServiceError
-from service.tensors import DTYPES, decode_frames, encode
+from service.core.errors import Reason, ServiceError
+from service.core.tensors import DTYPES, decode_frames, encode
 from soloist.v1.model_pb2 import Signature
 from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_INT64, Tensor, TensorSpec
 

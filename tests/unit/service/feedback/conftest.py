@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from service.engine.runner import Row
-from service.engine.servable import Servable
-from service.feedback.accuracy import Tally, VersionTally
-from service.feedback.counting import Counting, Identity
-from service.feedback.database import connect, transaction
-from service.feedback.joining import Joiner
-from service.feedback.label import Label, Verdict
-from service.feedback.log_file import LogFile
-from service.feedback.policy import LogPolicy, Window
-from service.feedback.record import Record
-from service.feedback.writing import LogWriter
-from service.prediction import Prediction
+from service.loading.servable import Servable
+from service.observers.feedback.accuracy import Tally, VersionTally
+from service.observers.feedback.accuracy_queries import AccuracyQueries, Identity
+from service.observers.feedback.answer_record import Record
+from service.observers.feedback.answer_writer import LogWriter
+from service.observers.feedback.database import connect, transaction
+from service.observers.feedback.label import Label, Verdict
+from service.observers.feedback.label_joiner import Joiner
+from service.observers.feedback.log_file import LogFile
+from service.observers.feedback.policy import LogPolicy, Window
+from service.serving.prediction import Prediction
 from tests.servables import GatedRunner, servable
 
 NOW_SECONDS = 1_800_000_000.0
@@ -118,7 +118,7 @@ class Log:
 
     def count(self, seconds: float = 300) -> dict[Identity, VersionTally]:
         """Count a window."""
-        return Counting(self.db).count(round((self.now_seconds - seconds) * 1000))
+        return AccuracyQueries(self.db).count(round((self.now_seconds - seconds) * 1000))
 
     def tally(self, slice_name: str = "all", bucket: str = "all", *, version: int = 1, norm: str = "layer") -> Tally:
         """Count one bucket of one version."""

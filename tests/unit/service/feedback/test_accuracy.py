@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.feedback.accuracy import Tally, wilson
-from service.feedback.buckets import BATCH, LENGTH, SLICES
-from service.feedback.label import Outcome
-from service.feedback.record import judge
-from service.prediction import Prediction
+from service.observers.feedback.accuracy import BATCH, LENGTH, SLICES, Tally, wilson
+from service.observers.feedback.answer_record import judge
+from service.observers.feedback.label import Outcome
+from service.serving.prediction import Prediction
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, classifier, prediction
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from service.feedback.gauges import AccuracyGauges
-from service.feedback.policy import Window
+from service.observers.feedback.metrics import AccuracyGauges
+from service.observers.feedback.policy import Window
 from tests.unit.service.feedback.conftest import Log, classifier
 
 WINDOW = Window("5m", 300)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from service.feedback.joining import TooManyPendingError
-from service.feedback.label import Outcome
-from service.feedback.policy import LogPolicy
+from service.observers.feedback.label import Outcome
+from service.observers.feedback.label_joiner import TooManyPendingError
+from service.observers.feedback.policy import LogPolicy
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, classifier, new_id, prediction
 
 

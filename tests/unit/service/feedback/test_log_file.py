@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Reason, ServiceError
-from service.feedback import Feedback, feedback
-from service.feedback.label import Label, Outcome
-from service.feedback.policy import LogPolicy
+from service.core.errors import Reason, ServiceError
+from service.observers.feedback import Feedback, feedback
+from service.observers.feedback.label import Label, Outcome
+from service.observers.feedback.policy import LogPolicy
 from tests.servers import eventually
 from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import Log, classifier, prediction

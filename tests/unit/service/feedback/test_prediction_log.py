@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from service.feedback import feedback
-from service.feedback.database import LogFileError, connect, prepare
-from service.feedback.label import Label, Outcome
-from service.feedback.log_file import LogFile
-from service.feedback.policy import LogPolicy, Window, parse_windows
-from service.feedback.prediction_log import PredictionLog
-from service.feedback.record import Record
+from service.observers.feedback import feedback
+from service.observers.feedback.answer_record import Record
+from service.observers.feedback.database import LogFileError, connect, prepare
+from service.observers.feedback.label import Label, Outcome
+from service.observers.feedback.log_file import LogFile
+from service.observers.feedback.policy import LogPolicy, Window, parse_windows
+from service.observers.feedback.prediction_log import PredictionLog
 from tests.servables import GatedRunner, servable
 from tests.servers import eventually
 from tests.unit.service.conftest import Meter
@@ -197,7 +197,7 @@ def test_what_is_too_much_goes_the_oldest_first(policy: LogPolicy) -> None:
 
 
 def test_retention_deletes_more_than_one_transaction_takes(policy: LogPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.feedback.writing._DELETED_AT_ONCE", 7)
+    monkeypatch.setattr("service.observers.feedback.answer_writer._DELETED_AT_ONCE", 7)
     with closing(Log(replace(policy, max_rows=1))) as log:
         log.write(*(prediction(log.by, 0, at_seconds=NOW_SECONDS - number) for number in range(30)))
         log.writer.prune(log.now_ms)

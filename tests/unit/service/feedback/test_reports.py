@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from service.errors import Reason, ServiceError
-from service.feedback.label import Label, Outcome, Verdict
-from service.feedback.log_file import LogFile
-from service.feedback.policy import LogPolicy, Window
-from service.feedback.reports import Reports
-from service.feedback.watch import AccuracyWatch
+from service.core.errors import Reason, ServiceError
+from service.observers.feedback.accuracy_watch import AccuracyWatch
+from service.observers.feedback.label import Label, Outcome, Verdict
+from service.observers.feedback.label_reports import Reports
+from service.observers.feedback.log_file import LogFile
+from service.observers.feedback.policy import LogPolicy, Window
 from tests.servers import eventually
 from tests.unit.service.conftest import Meter
 from tests.unit.service.feedback.conftest import NOW_SECONDS, Log, new_id

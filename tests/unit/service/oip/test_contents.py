@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import Reason, ServiceError
-from service.oip.contents import decode, encode, is_raw
-from service.oip.datatypes import CONTENTS_FIELDS, DTYPES
+from service.api.oip.contents import decode, encode, is_raw
+from service.api.oip.datatypes import CONTENTS_FIELDS, DTYPES
+from service.core.errors import Reason, ServiceError
 from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
 TYPED = sorted(CONTENTS_FIELDS)

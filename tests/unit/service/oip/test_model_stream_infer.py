@@ -9,21 +9,21 @@ from typing import Any, cast
 
 import pytest
 
-from service.batcher import Batcher, BatchLimits
+from service.api.oip.context import OipContext
+from service.api.oip.model_stream_infer import model_stream_infer
+from service.api.oip.sequences import Sequences
 from service.comparison import Comparisons
-from service.errors import Reason, ServiceError
-from service.handlers.call import Call
-from service.handlers.serving import InputLimits, Serving
-from service.health import Health
-from service.oip.model_stream_infer import model_stream_infer
-from service.oip.parts import Parts
-from service.oip.sequences import Sequences
-from service.repository import Keeper, Repository
-from service.repository.threads import Threads
-from service.repository.version_policy import VersionPolicy
-from service.sessions import Sessions
-from service.shadow import ShadowPolicy, Shadows
-from service.statistics import Statistics
+from service.core.errors import Reason, ServiceError
+from service.core.health import Health
+from service.observers.shadow import ShadowPolicy, Shadows
+from service.repository import Repository, RepositoryManager
+from service.repository.loading_threads import Threads
+from service.repository.model_folder import VersionPolicy
+from service.serving.batcher import Batcher, BatchLimits
+from service.serving.call import Call
+from service.serving.inference import InputLimits, Serving
+from service.serving.sessions import Sessions
+from service.serving.statistics import Statistics
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelStreamInferResponse
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
@@ -33,7 +33,7 @@ _UNDER_WAY = 256
 
 
 @pytest.fixture
-def parts(meter: Meter) -> Parts:
+def parts(meter: Meter) -> OipContext:
     """Give the protocol a server that has no model: every request is answered with a refusal at once."""
     executor = ManualExecutor()
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
@@ -50,10 +50,10 @@ def parts(meter: Meter) -> Parts:
         statistics=Statistics(),
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
     )
-    return Parts(
+    return OipContext(
         serving=serving,
         sequences=Sequences(sessions, idle_seconds=60),
-        keeper=Keeper(Path("nowhere"), repository, VersionPolicy(), loads=threads, looks=threads),
+        manager=RepositoryManager(Path("nowhere"), repository, VersionPolicy(), loads=threads, looks=threads),
         health=Health(),
         max_rows=8,
     )
@@ -72,7 +72,7 @@ class Caller:
             yield ModelInferRequest(model_name="nobody", id=str(self.sent))
 
 
-async def test_no_more_is_read_while_answers_are_not_taken(parts: Parts) -> None:
+async def test_no_more_is_read_while_answers_are_not_taken(parts: OipContext) -> None:
     caller = Caller(4 * _UNDER_WAY)
     call = Call(api="ModelStreamInfer")
     async with aclosing(model_stream_infer(parts, call, caller.requests())) as answers:
@@ -100,7 +100,9 @@ class Broken(Caller):
 
 
 @pytest.mark.parametrize("count", [0, 3])
-async def test_a_reader_that_fails_unexpectedly_ends_the_stream_behind_the_answers(parts: Parts, count: int) -> None:
+async def test_a_reader_that_fails_unexpectedly_ends_the_stream_behind_the_answers(
+    parts: OipContext, count: int
+) -> None:
     taken: list[str] = []
     async with asyncio.timeout(30):
         with pytest.raises(RuntimeError, match="unexpected"):
@@ -108,14 +110,14 @@ async def test_a_reader_that_fails_unexpectedly_ends_the_stream_behind_the_answe
     assert taken == [str(index + 1) for index in range(count)]
 
 
-async def test_an_answer_that_fails_unexpectedly_ends_the_stream(parts: Parts) -> None:
+async def test_an_answer_that_fails_unexpectedly_ends_the_stream(parts: OipContext) -> None:
     broken = replace(parts, serving=replace(parts.serving, metrics=cast("Any", None)))  # so that it can't be counted
     async with asyncio.timeout(30):
         with pytest.raises(BaseExceptionGroup):
             await collect(model_stream_infer(broken, Call(api="ModelStreamInfer"), Caller(1).requests()), [])
 
 
-async def test_a_stream_that_falls_silent_is_ended(parts: Parts) -> None:
+async def test_a_stream_that_falls_silent_is_ended(parts: OipContext) -> None:
     limits = replace(parts.serving.limits, idle_seconds=0.05)
     impatient = replace(parts, serving=replace(parts.serving, limits=limits))
     over = asyncio.Event()

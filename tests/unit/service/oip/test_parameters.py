@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import Reason, ServiceError
-from service.oip.parameters import Step, read
+from service.api.oip.parameters import Step, read
+from service.core.errors import Reason, ServiceError
 from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest
 
 _FIELDS: dict[type, str] = {bool: "bool_param", int: "int64_param", str: "string_param", float: "double_param"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.errors import Reason, ServiceError
-from service.oip.sequences import Key, Sequences
-from service.sessions import Session, Sessions
+from service.api.oip.sequences import Key, Sequences
+from service.core.errors import Reason, ServiceError
+from service.serving.sessions import Session, Sessions
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import turns
@@ -36,24 +36,24 @@ def sessions(meter: Meter) -> WatchedSessions:
 
 
 async def _begun(sequences: Sequences, key: Key) -> None:
-    async with sequences.turn(key) as turn:
-        turn.begin(TARGET)
+    async with sequences.lease(key) as lease:
+        lease.begin(TARGET)
 
 
 async def _missing(sequences: Sequences, key: Key) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
-        async with sequences.turn(key) as turn:
-            assert turn.session
+        async with sequences.lease(key) as lease:
+            assert lease.session
     return caught.value
 
 
 async def test_a_session_lives_from_turn_to_turn(sessions: Sessions) -> None:
     sequences = Sequences(sessions, idle_seconds=LONG)
-    async with sequences.turn(KEY) as turn:
-        session = turn.begin(TARGET)
-    async with sequences.turn(KEY) as turn:
-        assert turn.session is session
-        turn.end("complete")
+    async with sequences.lease(KEY) as lease:
+        session = lease.begin(TARGET)
+    async with sequences.lease(KEY) as lease:
+        assert lease.session is session
+        lease.end("complete")
     assert (await _missing(sequences, KEY)).reason is Reason.SEQUENCE_NOT_FOUND
     assert len(sessions) == 0
 
@@ -70,16 +70,16 @@ async def test_turns_are_taken_in_the_order_of_the_requests_and_others_do_not_wa
     order: list[int] = []
 
     async def take(number: int) -> None:
-        async with sequences.turn(KEY):
+        async with sequences.lease(KEY):
             order.append(number)
             await turns()
 
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(sequences.turn(KEY))
+        await stack.enter_async_context(sequences.lease(KEY))
         waiting = [asyncio.ensure_future(take(number)) for number in range(3)]
         await turns()
         assert order == []
-        async with sequences.turn(Key("gated", "", 8)):
+        async with sequences.lease(Key("gated", "", 8)):
             order.append(-1)
         waiting[1].cancel()
     await asyncio.wait(waiting)
@@ -91,16 +91,16 @@ async def test_a_sequence_that_is_idle_is_ended_and_a_late_request_is_told_why(
 ) -> None:
     sequences = Sequences(sessions, idle_seconds=SHORT)
     await _begun(sequences, KEY)
-    async with sequences.turn(Key("gated", "", 8)) as turn:  # one that is in use isn't idle, however long it takes
-        turn.begin(TARGET)
+    async with sequences.lease(Key("gated", "", 8)) as lease:  # one that is in use isn't idle, however long it takes
+        lease.begin(TARGET)
         await sessions.ended.wait()
         assert len(sessions) == 1
         error = await _missing(sequences, KEY)
         assert (error.reason, error.facts["idle_seconds"]) == (Reason.SEQUENCE_EVICTED, SHORT)
     assert meter.value("soloist_sessions_ended_total", model="gated", reason="idle") == 1
-    async with sequences.turn(KEY) as turn:
-        turn.begin(TARGET)
-        turn.end("complete")
+    async with sequences.lease(KEY) as lease:
+        lease.begin(TARGET)
+        lease.end("complete")
     assert (await _missing(sequences, KEY)).reason is Reason.SEQUENCE_NOT_FOUND
 
 

@@ -6,14 +6,14 @@ import asyncio
 import threading
 from pathlib import Path
 
+from service.app.model_repository import Polling
 from service.engine.model_file import ModelFileError
-from service.engine.servable import Servable
-from service.repository import Entry, Keeper, Repository
+from service.loading.servable import Servable
+from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location
-from service.repository.polling import Polling
-from service.repository.threads import Threads
-from service.repository.version_policy import in_words
-from service.uses import Uses
+from service.repository.loading_threads import Threads
+from service.repository.model_folder import in_words
+from service.repository.refcounts import Refcounts
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.servables import GatedRunner, servable
 
@@ -26,7 +26,7 @@ class Shop:
     def __init__(self, folder: Path, *, policy: str = "latest:1", load_seconds: float = 30) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.uses = Uses()
+        self.refcounts = Refcounts()
         self.gate = threading.Event()
         self.gate.set()
         self.loads: list[int] = []
@@ -36,9 +36,9 @@ class Shop:
         self.place = 0.0
         self._changed = asyncio.Event()
         self.repository = Repository(
-            self._load, self._note, uses=self.uses, on_gone=self.gone.append, draw=lambda: self.place
+            self._load, self._note, refcounts=self.refcounts, on_gone=self.gone.append, draw=lambda: self.place
         )
-        self.keeper = Keeper(
+        self.keeper = RepositoryManager(
             folder,
             self.repository,
             in_words(policy),

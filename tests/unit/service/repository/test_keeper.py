@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 from service.repository.rollout import Rollout
 from tests.unit.service.repository.shop import BAD, Shop
 
@@ -109,17 +109,17 @@ async def test_the_old_version_stays_until_its_last_sequence_ends(shop: Shop) ->
     shop.write(1)
     await shop.keeper.look()
     old = shop.repository.resolve("m", 0)
-    shop.uses.begin(old)
-    shop.uses.begin(old)
+    shop.refcounts.begin(old)
+    shop.refcounts.begin(old)
     shop.write(2)
     await shop.keeper.look()
     assert shop.states() == {1: "unloading", 2: "ready"}
     with pytest.raises(ServiceError) as caught:
         shop.answers(1)
     assert caught.value.reason is Reason.MODEL_NOT_LOADED
-    shop.uses.end(old)
+    shop.refcounts.end(old)
     assert (shop.states()[1], shop.gone) == ("unloading", [])
-    shop.uses.end(old)
+    shop.refcounts.end(old)
     assert (shop.states()[1], shop.gone) == ("unloaded", [old])
 
 
@@ -329,10 +329,10 @@ async def test_the_memory_of_a_version_that_has_left_is_freed(shop: Shop) -> Non
     await shop.keeper.look()
     old = shop.repository.resolve("m", 0)
     gone = weakref.ref(old)
-    shop.uses.begin(old)
+    shop.refcounts.begin(old)
     shop.write(2)
     await shop.keeper.look()
-    shop.uses.end(old)
+    shop.refcounts.end(old)
     shop.gone.clear()
     del old
     gc.collect()

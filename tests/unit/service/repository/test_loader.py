@@ -8,8 +8,7 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from service.repository.layout import Location
-from service.repository.loader import loaded
-from service.repository.threads import Threads
+from service.repository.loading_threads import Threads, loaded
 from tests.servables import GatedRunner, servable
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Reason, ServiceError
+from service.core.errors import Reason, ServiceError
 from service.repository import rollout
 from service.repository.rollout import NO_ROLLOUT, Rollout, RolloutError
 from tests.unit.service.repository.shop import BAD, Shop

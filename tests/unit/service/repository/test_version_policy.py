@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.repository.version_policy import VersionPolicy, in_words
+from service.repository.model_folder import VersionPolicy, in_words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The handlers of the Open Inference Protocol, for clients of other servers."""

@@ -1,0 +1,142 @@
+"""Tensors of the protocol to arrays and back, raw or typed. What they mean is the model's business."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.api.oip.datatypes import CONTENTS_FIELDS, DTYPES, word_of
+from service.core.errors import Reason, ServiceError
+from service.core.request_limits import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
+from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Typed elements are converted in pieces of so many: each takes a millisecond, in which no other thread gets on.
+_LONG = 16_384
+
+Input = ModelInferRequest.InferInputTensor
+
+
+def is_raw(request: ModelInferRequest) -> bool:
+    """Tell whether the tensors of a request travel raw; one without any counts as raw."""
+    return bool(request.raw_input_contents) or not any(tensor.HasField("contents") for tensor in request.inputs)
+
+
+def decode(request: ModelInferRequest) -> dict[str, NDArray[Any]]:
+    """Give every input by name, read-only.
+
+    Raises:
+        ServiceError: an input is given twice, of an unknown type, or its elements don't fit its shape and type.
+
+    """
+    raw = request.raw_input_contents
+    typed = sum(tensor.HasField("contents") for tensor in request.inputs)
+    if raw and (typed or len(raw) != len(request.inputs)):
+        raise ServiceError(Reason.CONTENTS_MISMATCH, raw=len(raw), inputs=len(request.inputs), typed=typed)
+    arrays: dict[str, NDArray[Any]] = {}
+    for index, tensor in enumerate(request.inputs):
+        if tensor.name in arrays:
+            raise ServiceError(Reason.INPUT_UNKNOWN, input=tensor.name)
+        arrays[tensor.name] = _from_raw(tensor, raw[index]) if raw else _from_typed(tensor)
+    return arrays
+
+
+def is_long(request: ModelInferRequest) -> bool:
+    """Tell whether a request holds so many typed elements that reading them takes longer than a millisecond."""
+    return sum(len(value) for tensor in request.inputs for _, value in tensor.contents.ListFields()) > _LONG
+
+
+def is_long_typed(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell the same of writing outputs typed."""
+    return sum(array.size for array in arrays.values()) > _LONG
+
+
+def have_typed_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell whether all of them can travel typed."""
+    return all(word_of(array.dtype) in CONTENTS_FIELDS for array in arrays.values())
+
+
+def encode(response: ModelInferResponse, arrays: Mapping[str, NDArray[Any]], *, raw: bool) -> None:
+    """Append outputs to a response, all raw or all typed.
+
+    Raises:
+        ServiceError: CONTENTS_RAW_ONLY, where a type has no typed form.
+
+    """
+    for name, array in arrays.items():
+        word = word_of(array.dtype)
+        output = response.outputs.add(name=name, datatype=word, shape=array.shape)
+        if raw:
+            response.raw_output_contents.append(array.tobytes())
+        else:
+            field, flat = _field(output.contents, word), array.ravel()
+            for start in range(0, len(flat), _LONG):
+                field.extend(flat[start : start + _LONG].tolist())
+
+
+def _from_raw(tensor: Input, data: bytes) -> NDArray[Any]:
+    dtype, count = _dtype(tensor), _count(tensor)
+    if len(data) != count * dtype.itemsize:
+        raise _size_mismatch(tensor, len(data), count * dtype.itemsize, "bytes")
+    return np.frombuffer(data, dtype).reshape(tensor.shape)
+
+
+def _from_typed(tensor: Input) -> NDArray[Any]:
+    dtype, count = _dtype(tensor), _count(tensor)
+    elements = _field(tensor.contents, tensor.datatype)
+    filled = [field.name for field, _ in tensor.contents.ListFields()]
+    if len(elements) != count or len(filled) > 1:
+        others = 0 if len(filled) < 2 else sum(len(value) for _, value in tensor.contents.ListFields())
+        raise _size_mismatch(tensor, others or len(elements), count, "elements")
+    wide = np.empty(count, dtype if dtype.kind in "fb" or dtype.itemsize == 8 else np.int64)
+    for start in range(0, count, _LONG):
+        wide[start : start + _LONG] = elements[start : start + _LONG]
+    if wide.dtype != dtype and count:
+        limits = np.iinfo(dtype)
+        if wide.min() < limits.min or wide.max() > limits.max:
+            bad = wide[(wide < limits.min) | (wide > limits.max)][0]
+            raise ServiceError(
+                Reason.INPUT_VALUE_OUT_OF_RANGE,
+                input=tensor.name,
+                value=int(bad),
+                minimum=limits.min,
+                maximum=limits.max,
+            )
+    array = wide.astype(dtype).reshape(tensor.shape)
+    array.setflags(write=False)
+    return array
+
+
+def _field(contents: InferTensorContents, word: str) -> Any:
+    if word not in CONTENTS_FIELDS:
+        raise ServiceError(Reason.CONTENTS_RAW_ONLY, data_type=word)
+    return getattr(contents, CONTENTS_FIELDS[word])
+
+
+def _dtype(tensor: Input) -> np.dtype[Any]:
+    if tensor.datatype not in DTYPES:
+        raise ServiceError(
+            Reason.INPUT_TYPE_MISMATCH, input=tensor.name, data_type=tensor.datatype, expected="a type of numbers"
+        )
+    return DTYPES[tensor.datatype]
+
+
+def _count(tensor: Input) -> int:
+    at_most(MAX_AXES, tensor.shape, "inputs.shape")
+    if any(size < 0 for size in tensor.shape) or is_hollow(tensor.shape):
+        raise ServiceError(
+            Reason.INPUT_SHAPE_MISMATCH,
+            input=tensor.name,
+            shape=list(tensor.shape),
+            expected=f"no axis below 0, and at most {MAX_EMPTY_ELEMENTS} as the product of what isn't 0",
+        )
+    return math.prod(tensor.shape)
+
+
+def _size_mismatch(tensor: Input, size: int, expected: int, unit: str) -> ServiceError:
+    return ServiceError(Reason.INPUT_SIZE_MISMATCH, input=tensor.name, size=size, unit=unit, expected=expected)

@@ -1,0 +1,171 @@
+"""One request and its answer, by a version that is known: decode, run every row, encode, and count it once.
+
+Shapes: B rows, T frames, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from service.api.oip import contents, parameters
+from service.core.errors import Reason, ServiceError
+from service.engine.beside import WHOLE
+from service.serving.prediction import Prediction
+from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
+
+if TYPE_CHECKING:
+    from service.api.oip.context import OipContext
+    from service.api.oip.model_view import Arrays
+    from service.api.oip.parameters import Parameters
+    from service.engine.beside import Position
+    from service.engine.graph import States
+    from service.engine.runner import Row
+    from service.loading.servable import Servable
+    from service.serving.batcher import Answer
+    from service.serving.call import Call
+    from service.serving.sessions import Session
+
+
+class InferRequest:
+    """Used once: `counted` around `decode`, `run` and `respond`."""
+
+    def __init__(
+        self, context: OipContext, call: Call, request: ModelInferRequest, servable: Servable, asked: Parameters
+    ) -> None:
+        self.servable = servable
+        self.row_count = 0
+        self.rows: Sequence[Row] = ()
+        self.predictions: Sequence[Prediction] = ()
+        self._context, self._call, self._request, self._asked = context, call, request, asked
+        self._view = context.view(servable)
+        self._arrays: Arrays = {}
+        self._wanted: Collection[str] = ()
+        self._answers: Sequence[Answer] = ()
+        self._encode_seconds = self._decode_seconds = 0.0
+        call.model, call.version = servable.name, str(servable.version)
+        call.idle_seconds = servable.idle_seconds(context.serving.limits.idle_seconds)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the request when the block ends, by how it ends."""
+        began = time.perf_counter()
+        statistics = self._context.serving.statistics
+        try:
+            yield
+        except BaseException:
+            statistics.failed(self.servable, seconds=time.perf_counter() - began)
+            raise
+        statistics.succeeded(
+            self.servable,
+            self._answers,
+            seconds=time.perf_counter() - began,
+            decode_seconds=self._decode_seconds,
+            encode_seconds=self._encode_seconds,
+        )
+
+    def refuse(self) -> None:
+        """Refuse a request that there is no room or no time for, before anything is made of it.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        call = self._call
+        self._context.serving.batcher.refuse(self.servable, caller=call.peer, deadline=call.deadline)
+
+    async def decode(self) -> States | None:
+        """Read and check the tensors; returns the states [B, …] that they bring, None for none.
+
+        Raises:
+            ServiceError: they aren't what the model takes, or an output is asked for that it doesn't give.
+
+        """
+        began = time.perf_counter()
+        self._arrays, self.row_count = self._view.read(await self._read())
+        self._wanted = self._view.wanted([output.name for output in self._request.outputs])
+        states = self._view.states(self._arrays)
+        self._decode_seconds = time.perf_counter() - began
+        return states
+
+    async def run(
+        self,
+        before: States,
+        *,
+        max_frames: int,
+        too_long: Reason,
+        frames_before: int = 0,
+        position: Position = WHOLE,
+    ) -> Sequence[Answer]:
+        """Run every row behind `before`, side by side.
+
+        Raises:
+            ServiceError: a row is too long or holds what the model can't take, the queue is full, or time is up.
+
+        """
+        began = time.perf_counter()
+        serving, bound = self._context.serving, self.servable.manifest.max_frames
+        allow_non_finite = serving.limits.allow_non_finite
+        rows = self.rows = self._view.rows(self._arrays, before, position, allow_non_finite=allow_non_finite)
+        longest = max(len(row.frames) for row in rows)
+        if longest > max_frames:
+            raise ServiceError(too_long, frame_count=longest, max_frames=max_frames)
+        if bound and frames_before + longest > bound:
+            raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frames_before + longest, max_frames=bound)
+        self._decode_seconds += time.perf_counter() - began
+        self._answers = await self._run_all(rows)
+        return self._answers
+
+    async def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
+        """Encode the answers in the form of the request, with its id and its parameters, and the ids of the answers.
+
+        They are whole sequences, the next chunk of a session, or neither: what follows states that the caller brought.
+        """
+        began = time.perf_counter()
+        self.predictions = [
+            Prediction.of(self.servable, row, answer, session=session, is_whole=is_whole)
+            for row, answer in zip(self.rows, self._answers, strict=True)
+        ]
+        request = self._request
+        response = ModelInferResponse(
+            model_name=self.servable.name, model_version=str(self.servable.version), id=request.id
+        )
+        for name, parameter in request.parameters.items():
+            response.parameters[name].CopyFrom(parameter)
+        parameters.write_prediction_ids(response, [prediction.id for prediction in self.predictions])
+        results = self._view.results(self._arrays, self.rows, self._answers, self._wanted)
+        raw = contents.is_raw(request) if self._asked.raw is None else self._asked.raw
+        raw = raw or not contents.have_typed_form(results)
+        if raw or not contents.is_long_typed(results):
+            contents.encode(response, results, raw=raw)
+        else:
+            await self._context.serving.off_loop(partial(contents.encode, response, results, raw=raw))
+        self._encode_seconds = time.perf_counter() - began
+        self._call.first_output_at = self._call.first_output_at or time.perf_counter()
+        return response
+
+    def observe_frames(self, count: int) -> None:
+        """Count a sequence that was answered to its end."""
+        metrics = self._context.serving.metrics
+        metrics.sequence_frames.labels(self._call.model, self._call.version).observe(count)
+
+    async def _read(self) -> Arrays:
+        if contents.is_long(self._request):
+            return await self._context.serving.off_loop(partial(contents.decode, self._request))
+        return contents.decode(self._request)
+
+    async def _run_all(self, rows: Sequence[Row]) -> Sequence[Answer]:
+        serving, call, servable = self._context.serving, self._call, self.servable
+        if len(rows) == 1:
+            return [await serving.run(call, servable, rows[0], every_frame=True)]
+        tasks = [asyncio.ensure_future(serving.run(call, servable, row, every_frame=True)) for row in rows]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            # One that fails or is cancelled takes the others out of the queue.
+            for task in tasks:
+                task.cancel()

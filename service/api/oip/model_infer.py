@@ -1,0 +1,104 @@
+"""ModelInfer: one request, of rows that are whole sequences, or of the next frames of one sequence.
+
+A request that is refused leaves its sequence as it was; one that should have begun it leaves none.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from service.api.oip import parameters
+from service.api.oip.infer_request import InferRequest
+from service.api.oip.sequences import Key
+from service.core.errors import Reason, ServiceError
+from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
+
+if TYPE_CHECKING:
+    from service.api.oip.context import OipContext
+    from service.api.oip.parameters import Step
+    from service.api.oip.sequences import SequenceLease
+    from service.serving.call import Call
+
+
+async def model_infer(context: OipContext, call: Call, request: ModelInferRequest) -> ModelInferResponse:
+    """Answer one request.
+
+    Raises:
+        ServiceError: what is wrong with it, or with its place in its sequence.
+
+    """
+    asked = parameters.read(request)
+    if asked.timeout_seconds is not None:
+        until = time.monotonic() + asked.timeout_seconds
+        call.deadline = until if call.deadline is None else min(call.deadline, until)
+    if asked.step is None:
+        servable = context.route(request.model_name, request.model_version, key=request.id)
+        return await _whole(context, InferRequest(context, call, request, servable, asked))
+    key = Key(request.model_name, request.model_version, asked.step.sequence_id)
+    async with context.sequences.lease(key) as lease:
+        if asked.step.start:
+            lease.end("cancelled")
+            servable = context.route(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
+        else:
+            servable = lease.session.servable
+        infer = InferRequest(context, call, request, servable, asked)
+        if servable.manifest.causal:
+            return await _step(context, infer, lease, asked.step, call)
+        if not (asked.step.start and asked.step.end):
+            raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
+        return await _whole(context, infer)
+
+
+async def _whole(context: OipContext, infer: InferRequest) -> ModelInferResponse:
+    with infer.counted():
+        infer.refuse()
+        brought = await infer.decode()
+        before = brought or infer.servable.runner.initial_states()
+        max_rows = context.max_rows_of(infer.servable)
+        if infer.row_count > max_rows:
+            raise ServiceError(Reason.BATCH_TOO_LARGE, rows=infer.row_count, max_rows=max_rows)
+        await infer.run(before, max_frames=context.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
+        response = await infer.respond(is_whole=brought is None)
+    for prediction in infer.predictions:
+        infer.observe_frames(len(prediction.row.frames))
+        if prediction.is_whole:
+            context.serving.shadows.whole(prediction)
+        context.serving.tell(prediction)
+    return response
+
+
+async def _step(
+    context: OipContext, infer: InferRequest, lease: SequenceLease, step: Step, call: Call
+) -> ModelInferResponse:
+    with infer.counted():
+        brought = await infer.decode()
+        if infer.row_count != 1:
+            raise ServiceError(Reason.SEQUENCE_ROWS, rows=infer.row_count)
+        if brought is not None and not step.start:
+            raise ServiceError(Reason.SEQUENCE_STATES, sequence=repr(step.sequence_id))
+        session = lease.begin(infer.servable) if step.start else lease.session
+        if step.start and brought is None:  # what came before states that were brought, no other version has seen
+            session.shadow = context.serving.shadows.begin(infer.servable)
+        call.session_id = session.id
+        try:
+            (answer,) = await infer.run(
+                brought or session.states,
+                max_frames=context.serving.limits.max_chunk_frames,
+                too_long=Reason.CHUNK_TOO_LONG,
+                frames_before=session.frame_count,
+                position=session.position(ends=step.end, sequence_id=step.sequence_id),
+            )
+            response = await infer.respond(session)
+            session.carry(answer.states, len(infer.rows[0].frames))
+        except BaseException:
+            if step.start:
+                lease.end("error")
+            raise
+        (prediction,) = infer.predictions
+        context.serving.shadows.step(session.shadow, prediction)
+        context.serving.tell(prediction)
+    if step.end:
+        lease.end("complete")
+        infer.observe_frames(session.frame_count)
+    return response

@@ -1,0 +1,171 @@
+"""How long a stream of requests waits for the next one: not while one is under way, and as long as its models allow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.api.oip import parameters
+from service.api.oip.model_infer import model_infer
+from service.core.errors import Reason, ServiceError
+from service.serving.call import Call
+from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+
+if TYPE_CHECKING:
+    from service.api.oip.context import OipContext
+
+
+class Silence:
+    """Used once: `bounded` around the reader, which tells of every request and every answer."""
+
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._under_way = 0
+        self._scope: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def bounded(self) -> AsyncIterator[None]:
+        """End the block when nothing was under way or came for too long.
+
+        Raises:
+            ServiceError: SESSION_IDLE.
+
+        """
+        scope = asyncio.timeout(self._idle_seconds)
+        try:
+            async with scope:
+                self._scope = scope
+                try:
+                    yield
+                finally:
+                    self._scope = None
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._idle_seconds) from None
+
+    def heard(self) -> None:
+        """Take note of a request."""
+        self._under_way += 1
+        self._wait_until(None)
+
+    def answered(self, idle_seconds: float) -> None:
+        """Take note of an answer, and of how long its model lets callers be silent."""
+        self._under_way -= 1
+        self._idle_seconds = max(self._idle_seconds, idle_seconds)
+        if not self._under_way:
+            self._wait_until(asyncio.get_running_loop().time() + self._idle_seconds)
+
+    def _wait_until(self, moment: float | None) -> None:
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(moment)
+
+
+_log = structlog.get_logger("soloist.calls")
+# Requests of one stream that are under way, or whose answers weren't taken: the next is read when one is, so that
+# neither a caller who sends much nor one who doesn't read fills the memory.
+_MAX_UNDER_WAY = 256
+_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
+
+
+async def model_stream_infer(
+    context: OipContext, call: Call, requests: AsyncIterator[ModelInferRequest]
+) -> AsyncGenerator[ModelStreamInferResponse]:
+    """Answer requests until the caller has sent its last and all are answered.
+
+    Raises:
+        ServiceError: a message can't be read, or none comes for too long. All that came before it is answered first.
+
+    """
+    responses: _Responses = asyncio.Queue()
+    under_way = asyncio.Semaphore(_MAX_UNDER_WAY)
+    reading = asyncio.ensure_future(_read(context, call, requests, responses, under_way))
+    try:
+        while (told := await responses.get()) is not None:
+            request, response = told
+            yield response
+            call.done_with(request)
+            under_way.release()
+        await reading
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _read(
+    context: OipContext,
+    call: Call,
+    requests: AsyncIterator[ModelInferRequest],
+    responses: _Responses,
+    under_way: asyncio.Semaphore,
+) -> None:
+    failure: Exception | None = None
+    silence = Silence(context.serving.limits.idle_seconds)
+
+    async def answer(request: ModelInferRequest) -> None:
+        # No turn of the loop between a sequence's turn and this: answers leave in the order of the turns.
+        response, idle_seconds = await _answer(context, call, request)
+        responses.put_nowait((request, response))
+        silence.answered(idle_seconds)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            try:
+                async with silence.bounded():
+                    async for request in requests:
+                        silence.heard()
+                        await under_way.acquire()
+                        group.create_task(answer(request))
+            except Exception as error:  # whatever it is, the answers to what was read come first
+                failure = error
+    finally:
+        responses.put_nowait(None)  # however reading ends, nobody waits for more
+    if failure is not None:
+        raise failure
+
+
+async def _answer(
+    context: OipContext, stream: Call, request: ModelInferRequest
+) -> tuple[ModelStreamInferResponse, float]:
+    """Answer one request; also tells for how many seconds its model lets a caller be silent, 0 if that isn't known."""
+    call = Call(api=stream.api, peer=stream.peer, metadata=stream.metadata, deadline=stream.deadline)
+    began = time.perf_counter()
+    code = Reason.STREAM_CUT.code
+    try:
+        response = await model_infer(context, call, request)
+        stream.hold(request, response.ByteSize())
+        code = "OK"
+        parameters.write_final(response)
+        return ModelStreamInferResponse(infer_response=response), call.idle_seconds
+    except ServiceError as error:
+        code = error.reason.code
+        _log.info("request refused", reason=error.reason.name, api=call.api, code=code, peer=call.peer)
+        return _refusal(request, error), call.idle_seconds
+    except Exception:
+        code = Reason.INTERNAL.code
+        _log.exception("request failed", api=call.api, code=code, peer=call.peer)
+        return _refusal(request, ServiceError(Reason.INTERNAL)), call.idle_seconds
+    finally:
+        _record(context, call, code, began)
+
+
+def _refusal(request: ModelInferRequest, error: ServiceError) -> ModelStreamInferResponse:
+    # The id, so that a caller knows whose error it is; the reason, because there is no other place for it.
+    told = ModelInferResponse(model_name=request.model_name, model_version=request.model_version, id=request.id)
+    parameters.write_final(told)
+    return ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=told)
+
+
+def _record(context: OipContext, call: Call, code: str, began: float) -> None:
+    metrics, ended = context.serving.metrics, time.perf_counter()
+    labels = (call.model, call.version, call.api)
+    metrics.requests.labels(*labels, code).inc()
+    if call.model:
+        metrics.request_seconds.labels(*labels).observe(ended - began)
+        if call.first_output_at is not None:
+            metrics.first_output_seconds.labels(*labels).observe(call.first_output_at - (call.first_frames_at or began))

@@ -1,0 +1,128 @@
+"""Parameters of a request: its place in a sequence, its patience, the form of its answer. Unknown ones are echoed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.core.errors import Reason, ServiceError
+from service.core.request_limits import MAX_PARAMETERS, MAX_TENSORS, at_most
+from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
+
+_ID, _START, _END = "sequence_id", "sequence_start", "sequence_end"
+_TIMEOUT, _BINARY = "timeout", "binary_data_output"
+_PREDICTION_ID = "prediction_id"
+_FINAL, _EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"
+# Extensions that would change what the tensors mean: to ignore them would be to answer something else.
+_UNSUPPORTED_INPUT = ("shared_memory_region",)
+_UNSUPPORTED_OUTPUT = ("shared_memory_region", "classification")
+SequenceId = int | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One request of a sequence: whose it is, whether it is the first, whether it is the last."""
+
+    sequence_id: SequenceId
+    start: bool
+    end: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What a request's parameters ask for; `step` is None outside sequences.
+
+    `timeout_seconds` is how long it may wait for its run, None for ever; `raw` is the form of the answer, None for the
+    request's own.
+    """
+
+    step: Step | None
+    timeout_seconds: float | None
+    raw: bool | None
+
+
+def read(request: ModelInferRequest) -> Parameters:
+    """Read the parameters that mean something here.
+
+    Raises:
+        ServiceError: one has an impossible value, or asks for what isn't supported; or a list of the request is too
+            long.
+
+    """
+    _count(request)
+    _refuse(_UNSUPPORTED_INPUT, request.inputs)
+    _refuse(_UNSUPPORTED_OUTPUT, request.outputs)
+    given = request.parameters
+    if not given:
+        return Parameters(step=None, timeout_seconds=None, raw=None)
+    timeout = _integer(given, _TIMEOUT)
+    # Changes nothing: a request has one response, which is its last, so none without outputs follows.
+    _boolean(given, _EMPTY_FINAL)
+    return Parameters(
+        step=_step(given),
+        timeout_seconds=timeout / 1e6 if timeout else None,
+        raw=_boolean(given, _BINARY),
+    )
+
+
+def write_prediction_ids(response: ModelInferResponse, ids: Sequence[str]) -> None:
+    """Give an answer's rows their prediction ids, in the order of the rows, with a comma between two."""
+    response.parameters[_PREDICTION_ID].string_param = ",".join(ids)
+
+
+def write_final(response: ModelInferResponse) -> None:
+    """Say that no other response to its request follows; clients of models that give several wait for it."""
+    response.parameters[_FINAL].bool_param = True
+
+
+def _count(request: ModelInferRequest) -> None:
+    at_most(MAX_TENSORS, request.inputs, "inputs")
+    at_most(MAX_TENSORS, request.outputs, "outputs")
+    at_most(MAX_TENSORS, request.raw_input_contents, "raw_input_contents")
+    at_most(MAX_PARAMETERS, request.parameters, "parameters")
+    for tensor in request.inputs:
+        at_most(MAX_PARAMETERS, tensor.parameters, "inputs.parameters")
+    for output in request.outputs:
+        at_most(MAX_PARAMETERS, output.parameters, "outputs.parameters")
+
+
+def _step(given: Mapping[str, InferParameter]) -> Step | None:
+    start, end = _boolean(given, _START), _boolean(given, _END)
+    value = _value(given, _ID)
+    if isinstance(value, bool | float):
+        raise ServiceError(Reason.PARAMETER_INVALID, parameter=_ID, value=value, expected="an integer or a text")
+    if not value:  # 0 and "" stand for no sequence
+        if start or end:
+            raise ServiceError(Reason.SEQUENCE_ID_MISSING)
+        return None
+    return Step(sequence_id=value, start=bool(start), end=bool(end))
+
+
+def _boolean(given: Mapping[str, InferParameter], name: str) -> bool | None:
+    value = _value(given, name)
+    if value is None or isinstance(value, bool):
+        return value
+    raise ServiceError(Reason.PARAMETER_INVALID, parameter=name, value=value, expected="true or false")
+
+
+def _integer(given: Mapping[str, InferParameter], name: str) -> int | None:
+    value = _value(given, name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise ServiceError(Reason.PARAMETER_INVALID, parameter=name, value=value, expected="an integer of at least 0")
+
+
+def _value(given: Mapping[str, InferParameter], name: str) -> bool | int | str | float | None:
+    if name not in given:
+        return None
+    parameter = given[name]
+    choice = parameter.WhichOneof("parameter_choice")
+    value: bool | int | str | float | None = getattr(parameter, choice) if choice else None
+    return value
+
+
+def _refuse(names: tuple[str, ...], tensors: object) -> None:
+    for tensor in tensors:  # type: ignore[attr-defined]  # inputs and outputs are messages of two kinds
+        for name in names:
+            if name in tensor.parameters:
+                raise ServiceError(Reason.PARAMETER_UNSUPPORTED, parameter=name)

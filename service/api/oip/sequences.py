@@ -1,0 +1,148 @@
+"""Sequences that clients name: their sessions live from request to request, take turns in order, and end when idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from service.api.oip.parameters import SequenceId
+from service.core.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from service.loading.servable import Servable
+    from service.serving.sessions import Session, Sessions
+
+# How many sequences that ended by themselves are remembered, so that a late request hears why.
+_REMEMBERED = 10_000
+_DIGEST_BYTES = 16
+
+
+class Key(NamedTuple):
+    """What makes a sequence one: the model and the version as they were asked for, and the caller's id."""
+
+    model: str
+    version: str
+    sequence_id: SequenceId
+
+
+@dataclass(slots=True)
+class _Place:
+    """One sequence: its session once it has begun, the requests that take turns at it, when it ends unused."""
+
+    session: Session | None = None
+    users: int = 0
+    idle_seconds: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class SequenceLease:
+    """What one request may do with its sequence, while it has its turn."""
+
+    def __init__(self, sequences: Sequences, key: Key, place: _Place) -> None:
+        self._sequences = sequences
+        self._key = key
+        self._place = place
+
+    @property
+    def session(self) -> Session:
+        """The session of a sequence that has begun.
+
+        Raises:
+            ServiceError: SEQUENCE_NOT_FOUND or SEQUENCE_EVICTED.
+
+        """
+        if self._place.session is None:
+            raise self._sequences.why_missing(self._key)
+        return self._place.session
+
+    def begin(self, servable: Servable) -> Session:
+        """Open the session of a sequence that isn't open.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        self._place.session = self._sequences.begin(self._key, servable)
+        self._place.idle_seconds = servable.idle_seconds(self._sequences.idle_seconds)
+        return self._place.session
+
+    def end(self, reason: str) -> None:
+        """Free the session, if there is one; `reason` is one of metric_labels.SESSION_ENDS."""
+        self._sequences.free(self._place, reason)
+
+
+class Sequences:
+    """All sequences of all clients, unary and streamed. Belongs to the event loop."""
+
+    def __init__(self, sessions: Sessions, *, idle_seconds: float) -> None:
+        self._sessions = sessions
+        self.idle_seconds = idle_seconds
+        self._places: dict[Key, _Place] = {}
+        # Those that ended unused, and after how many seconds: by their digests, so that nothing of them is kept.
+        self._evicted: OrderedDict[bytes, float] = OrderedDict()
+
+    @asynccontextmanager
+    async def lease(self, key: Key) -> AsyncIterator[SequenceLease]:
+        """Hold a sequence for one request; the others of it wait, and get their turns in the order they came."""
+        place = self._places.setdefault(key, _Place())
+        place.users += 1
+        if place.timer is not None:
+            place.timer.cancel()
+            place.timer = None
+        try:
+            async with place.turns:
+                yield SequenceLease(self, key, place)
+        finally:
+            place.users -= 1
+            self._leave(key, place)
+
+    def why_missing(self, key: Key) -> ServiceError:
+        """Say why there is no such sequence."""
+        facts = {"model": key.model, "sequence": repr(key.sequence_id)}
+        idle_seconds = self._evicted.get(_digest(key))
+        if idle_seconds is not None:
+            return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=idle_seconds)
+        return ServiceError(Reason.SEQUENCE_NOT_FOUND, **facts)
+
+    def begin(self, key: Key, servable: Servable) -> Session:
+        """Open a session, and forget why there was none.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        session = self._sessions.begin(servable)
+        self._evicted.pop(_digest(key), None)
+        return session
+
+    def free(self, place: _Place, reason: str) -> None:
+        """Free the session of a place, if there is one."""
+        if place.session is not None:
+            self._sessions.end(place.session, reason)
+            place.session = None
+
+    def _leave(self, key: Key, place: _Place) -> None:
+        if place.users:
+            return
+        if place.session is None:
+            del self._places[key]
+        else:
+            place.timer = asyncio.get_running_loop().call_later(place.idle_seconds, self._evict, key, place)
+
+    def _evict(self, key: Key, place: _Place) -> None:
+        """End what nobody has used for too long."""
+        self.free(place, "idle")
+        del self._places[key]
+        self._evicted[_digest(key)] = place.idle_seconds
+        if len(self._evicted) > _REMEMBERED:
+            self._evicted.popitem(last=False)
+
+
+def _digest(key: Key) -> bytes:
+    return blake2b(repr(key).encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()

@@ -1,0 +1,179 @@
+"""One tensor as the protocol's clients see it: its name, its type, and where they have its axes.
+
+Shapes: B rows of a request, T frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.api.oip.datatypes import word_of
+from service.core.errors import Reason, ServiceError
+from service.core.tensors import DTYPES
+from service.engine.layout import Axes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from soloist.v1.model_pb2 import StateSpec
+    from soloist.v1.tensor_pb2 import TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorPort:
+    """An input or output. `frames` is how many of them it has a request, -1 for any number; it may be `optional`."""
+
+    name: str
+    dtype: np.dtype[Any]
+    axes: Axes
+    frames: int = -1
+    optional: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that clients are told: at least one axis, -1 varies."""
+        sizes = [self.frames if axis == self.axes.time else size for axis, size in enumerate(self.axes.shape)]
+        return tuple(sizes) if self.axes.batch is None or len(sizes) > 1 else (*sizes, 1)
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The shape of one row, as a configuration with batches tells it: at least one axis."""
+        return self.shape[1:]
+
+    def rows_of(self, array: NDArray[Any]) -> int:
+        """Tell the rows of an input, whatever else is wrong with it."""
+        batch = self.axes.batch
+        return 1 if batch is None or array.ndim <= batch else int(array.shape[batch])
+
+    def read(self, array: NDArray[Any], rows: int) -> NDArray[Any]:
+        """Hold an input of so many rows against the model, and move it: [B, T, …] or [B, …].
+
+        Raises:
+            ServiceError: it is of another type or shape.
+
+        """
+        if array.dtype != self.dtype:
+            raise ServiceError(
+                Reason.INPUT_TYPE_MISMATCH,
+                input=self.name,
+                data_type=word_of(array.dtype),
+                expected=word_of(self.dtype),
+            )
+        expected = self._expected(rows)
+        # One element a row is [B] to some clients and [B, 1] to others.
+        if self._is_one_element and array.size == math.prod(expected) and max(array.shape, default=1) == array.size:
+            array = array.reshape(expected)
+        fits = array.ndim == len(expected)
+        if not fits or any(declared not in (-1, size) for declared, size in zip(expected, array.shape, strict=True)):
+            words = ["varies" if size == -1 else size for size in expected]
+            if self.axes.time is not None:
+                words[self.axes.time] = "time"
+            raise ServiceError(
+                Reason.INPUT_SHAPE_MISMATCH,
+                input=self.name,
+                shape=list(array.shape),
+                expected=f"[{', '.join(map(str, words))}]",
+            )
+        return array if self.axes.is_plain else self.axes.outward(array)
+
+    def write(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Move an output [B, T, …] or [B, …] to where clients have its axes."""
+        return array if self.axes.is_plain else self.axes.inward(array)
+
+    @property
+    def _is_one_element(self) -> bool:
+        return self.axes.time is None and all(size == 1 for size in self.axes.inside)
+
+    def _expected(self, rows: int) -> tuple[int, ...]:
+        return tuple(rows if axis == self.axes.batch else size for axis, size in enumerate(self.axes.shape))
+
+
+def plain(spec: TensorSpec, *, per_frame: bool, optional: bool = False) -> TensorPort:
+    """Show a tensor as it is: batch first, then time."""
+    axes = _plain_axes(tuple(spec.shape)[1 + per_frame :], per_frame=per_frame)
+    return TensorPort(name=spec.name, dtype=DTYPES[spec.data_type], axes=axes, optional=optional)
+
+
+def state(name: str, spec: StateSpec, axes: Axes | None) -> TensorPort:
+    """Show a state, one of its two tensors."""
+    return TensorPort(
+        name=name,
+        dtype=DTYPES[spec.data_type],
+        axes=axes or _plain_axes(tuple(spec.shape), per_frame=False),
+        optional=True,
+    )
+
+
+def _plain_axes(sizes: tuple[int, ...], *, per_frame: bool) -> Axes:
+    return Axes(batch=0, time=1 if per_frame else None, per_frame=per_frame, outside=sizes, inside=sizes)
+
+
+def require_outputs(names: Iterable[str], given: Container[str]) -> None:
+    """Refuse outputs that a model doesn't give.
+
+    Raises:
+        ServiceError: OUTPUT_UNKNOWN.
+
+    """
+    for name in names:
+        if name not in given:
+            raise ServiceError(Reason.OUTPUT_UNKNOWN, output=name)
+
+
+def check_frames(
+    sent: Mapping[str, NDArray[Any]], moved: Mapping[str, NDArray[Any]], frames: str, per_frame: Iterable[str]
+) -> None:
+    """See that inputs `per_frame`, [B, T, …] as they were `moved`, have as many frames as the sequence.
+
+    Raises:
+        ServiceError: INPUT_SHAPE_MISMATCH.
+
+    """
+    count = moved[frames].shape[1]
+    for name in per_frame:
+        if name in moved and moved[name].shape[1] != count:
+            expected = f"an entry for each of the {count} frames"
+            raise ServiceError(Reason.INPUT_SHAPE_MISMATCH, input=name, shape=list(sent[name].shape), expected=expected)
+
+
+def lengths_of(frames_BT: NDArray[Any], port: TensorPort | None, arrays: Mapping[str, NDArray[Any]]) -> list[int]:
+    """Tell the valid frames of every row; all of them where the request doesn't say.
+
+    Raises:
+        ServiceError: INPUT_VALUE_OUT_OF_RANGE.
+
+    """
+    B, T = frames_BT.shape[:2]
+    if port is None or port.name not in arrays:
+        return [T] * B
+    lengths: list[int] = arrays[port.name].ravel().tolist()
+    for length in lengths:
+        if not 1 <= length <= T:
+            raise ServiceError(Reason.INPUT_VALUE_OUT_OF_RANGE, input=port.name, value=length, minimum=1, maximum=T)
+    return lengths
+
+
+def of_row(array: NDArray[Any], index: int, length: int | None) -> NDArray[Any]:
+    """Give a row's share of an input, its valid frames where there is a `length`; one row stands for all."""
+    row: NDArray[Any] = array[index if len(array) > 1 else 0]
+    return row if length is None else row[:length]
+
+
+def state_of_row(array: NDArray[Any], index: int) -> NDArray[Any]:
+    """Give the state [1, …] before a row; one stands for all."""
+    return array[index : index + 1] if len(array) > 1 else array
+
+
+def padded(outputs: Sequence[NDArray[Any]], frames: int) -> NDArray[Any]:
+    """Put the outputs [T, K] of rows together: [B, `frames`, K], zeros behind each row's own."""
+    if len(outputs) == 1 and len(outputs[0]) == frames:
+        return outputs[0][None]
+    together = np.zeros((len(outputs), frames, *outputs[0].shape[1:]), outputs[0].dtype)
+    for index, output in enumerate(outputs):
+        together[index, : len(output)] = output
+    return together

@@ -1,0 +1,116 @@
+"""What a model without a known time axis looks like to the protocol: tensors as they are, all in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from service.api.oip.datatypes import word_of
+from service.api.oip.tensor_port import require_outputs
+from service.core.errors import Reason, ServiceError
+from service.engine.untimed import untimed_row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.engine.beside import Position
+    from service.engine.graph import States
+    from service.engine.row import Row
+    from service.engine.untimed import Untimed, WholeTensor
+    from service.serving.batcher import Answer
+
+Arrays = Mapping[str, "NDArray[Any]"]
+
+
+class UntimedView:
+    """Stands for service.api.oip.model_view.ModelView; a request is one row, however large its batch axis."""
+
+    def __init__(self, untimed: Untimed) -> None:
+        self._untimed = untimed
+        self.inputs = [each for each in untimed.inputs if each.name not in untimed.constants]
+        self.outputs = list(untimed.outputs)
+        self._states = {each.tensor.name: each for each in untimed.states}
+        self._taken = {each.name: each for each in (*untimed.inputs, *(each.tensor for each in untimed.states))}
+        self._given = {each.name for each in untimed.outputs} | {each.output for each in untimed.states}
+
+    def read(self, arrays: Arrays) -> tuple[Arrays, int]:
+        """Hold inputs against the model; gives them, and the rows of their batch axis, 1 where there is none.
+
+        Raises:
+            ServiceError: one is missing, unknown, or of another type or shape than the model takes.
+
+        """
+        for name in arrays:
+            if name not in self._taken:
+                raise ServiceError(Reason.INPUT_UNKNOWN, input=name)
+        for each in self.inputs:
+            if not each.optional and each.name not in arrays:
+                raise ServiceError(Reason.INPUT_MISSING, input=each.name)
+        rows, most = self._untimed.rows_of(arrays), self._untimed.max_batch_size
+        if most and rows > most:
+            raise ServiceError(Reason.BATCH_TOO_LARGE, rows=rows, max_rows=most)
+        for name, array in arrays.items():
+            self._check(self._taken[name], array, rows)
+        return arrays, rows
+
+    def states(self, arrays: Arrays) -> States | None:
+        """Pick the states that a request brings; None when it brings none.
+
+        Raises:
+            ServiceError: INPUT_MISSING, when it brings some and not all.
+
+        """
+        if not any(name in arrays for name in self._states):
+            return None
+        for name in self._states:
+            if name not in arrays:
+                raise ServiceError(Reason.INPUT_MISSING, input=name)
+        return {name: arrays[name] for name in self._states}
+
+    def rows(self, arrays: Arrays, before: States, position: Position, *, allow_non_finite: bool) -> list[Row]:
+        """Make the one row of a request. It shares its run with nobody, so NaN and infinity are its own business."""
+        del allow_non_finite
+        sent = {each.name: arrays[each.name] for each in self.inputs if each.name in arrays}
+        return [untimed_row(sent, before, position)]
+
+    def wanted(self, names: Collection[str]) -> Collection[str]:
+        """Return which outputs to give: those asked for by name, else the usual ones.
+
+        Raises:
+            ServiceError: OUTPUT_UNKNOWN.
+
+        """
+        require_outputs(names, self._given)
+        return names or [each.name for each in self.outputs]
+
+    def results(
+        self, arrays: Arrays, rows: Sequence[Row], answers: Sequence[Answer], wanted: Collection[str]
+    ) -> dict[str, NDArray[Any]]:
+        """Give the outputs and states of the one answer, as the graph gave them."""
+        del arrays, rows
+        (answer,) = answers
+        first, *more = (each.name for each in self.outputs)
+        found = {first: answer.outputs[0]} | {name: answer.more[name][0] for name in more}
+        found |= {state.output: answer.states[name] for name, state in self._states.items()}
+        return {name: array for name, array in found.items() if name in wanted}
+
+    def _check(self, tensor: WholeTensor, array: NDArray[Any], rows: int) -> None:
+        if array.dtype != tensor.dtype:
+            raise ServiceError(
+                Reason.INPUT_TYPE_MISMATCH,
+                input=tensor.name,
+                data_type=word_of(array.dtype),
+                expected=word_of(tensor.dtype),
+            )
+        expected = list(tensor.shape)
+        if self._untimed.max_batch_size and expected and expected[0] == -1:
+            expected[0] = rows
+        fits = array.ndim == len(expected)
+        if not fits or any(declared not in (-1, size) for declared, size in zip(expected, array.shape, strict=True)):
+            words = ", ".join("varies" if size == -1 else str(size) for size in expected)
+            raise ServiceError(
+                Reason.INPUT_SHAPE_MISMATCH, input=tensor.name, shape=list(array.shape), expected=f"[{words}]"
+            )
+        constant = self._untimed.constants.get(tensor.name)
+        if constant is not None and not (tensor.inward(array) == constant).all():
+            raise ServiceError(Reason.INPUT_CONSTANT, input=tensor.name, value=constant.tolist())

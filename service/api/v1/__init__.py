@@ -1,0 +1,1 @@
+"""The handlers of Soloist's own API, soloist.v1."""

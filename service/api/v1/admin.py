@@ -1,0 +1,115 @@
+"""The methods of soloist.v1.Admin: what an operator loads and unloads, and how new sequences are spread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from service.api.methods import UnaryMethod
+from service.core.errors import Reason, ServiceError
+from service.core.request_limits import MAX_VERSION_LABELS, at_most
+from service.repository.rollout import LABEL, Rollout
+from soloist.v1 import admin_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.repository import RepositoryManager
+    from service.serving.call import Call
+    from soloist.v1.sequence_inference_pb2 import ModelStatus
+
+
+def admin(manager: RepositoryManager) -> list[UnaryMethod[Any]]:
+    """Bind every method."""
+    return [
+        UnaryMethod(name="LoadModel", request=pb.LoadModelRequest, handler=partial(load_model, manager)),
+        UnaryMethod(name="UnloadModel", request=pb.UnloadModelRequest, handler=partial(unload_model, manager)),
+        UnaryMethod(name="GetRollout", request=pb.GetRolloutRequest, handler=partial(get_rollout, manager)),
+        UnaryMethod(name="UpdateRollout", request=pb.UpdateRolloutRequest, handler=partial(update_rollout, manager)),
+    ]
+
+
+async def load_model(manager: RepositoryManager, _call: Call, request: pb.LoadModelRequest) -> pb.LoadModelResponse:
+    """Load a version, or what the policy wants.
+
+    Raises:
+        ServiceError: there is no such thing, or it can't be loaded.
+
+    """
+    await manager.load(request.model, request.version)
+    return pb.LoadModelResponse(versions=_versions(manager, request.model))
+
+
+async def unload_model(
+    manager: RepositoryManager, _call: Call, request: pb.UnloadModelRequest
+) -> pb.UnloadModelResponse:
+    """Let a version, or the model, take no new sequences.
+
+    Raises:
+        ServiceError: there is no such thing.
+
+    """
+    await manager.unload(request.model, request.version)
+    return pb.UnloadModelResponse(versions=_versions(manager, request.model))
+
+
+async def get_rollout(manager: RepositoryManager, _call: Call, request: pb.GetRolloutRequest) -> pb.GetRolloutResponse:
+    """Tell how new sequences are spread.
+
+    Raises:
+        ServiceError: there is no such model.
+
+    """
+    manager.require(request.model)
+    return pb.GetRolloutResponse(rollout=_rollout_message(manager.repository.rollout(request.model)))
+
+
+async def update_rollout(
+    manager: RepositoryManager, _call: Call, request: pb.UpdateRolloutRequest
+) -> pb.UpdateRolloutResponse:
+    """Change how new sequences are spread.
+
+    Raises:
+        ServiceError: there is no such model or version, one can't be loaded, or what is asked for is impossible.
+
+    """
+    _check(request)
+    needed = {each.version for each in request.labels} | {request.shadow_version}
+    new = await manager.spread(request.model, needed - {0}, partial(_changed, request))
+    return pb.UpdateRolloutResponse(rollout=_rollout_message(new))
+
+
+def _check(request: pb.UpdateRolloutRequest) -> None:
+    at_most(MAX_VERSION_LABELS, request.labels, "labels")
+    for each in request.labels:
+        if not LABEL.fullmatch(each.label):
+            _refuse("label", repr(each.label), "a lower-case letter, then letters, digits, '.', '_' or '-'")
+        if each.version < 0:
+            _refuse("version", each.version, "a version, or 0")
+    if request.shadow_version < 0:
+        _refuse("shadow_version", request.shadow_version, "a version, or 0")
+    if not 0 <= request.canary_percent <= 100:
+        _refuse("canary_percent", request.canary_percent, "0 to 100")
+
+
+def _refuse(parameter: str, value: object, expected: str) -> None:
+    raise ServiceError(Reason.PARAMETER_INVALID, parameter=parameter, value=value, expected=expected)
+
+
+def _changed(request: pb.UpdateRolloutRequest, before: Rollout) -> Rollout:
+    labels = {**before.labels, **{each.label: each.version for each in request.labels}}
+    new = replace(before, labels={label: version for label, version in labels.items() if version})
+    at_most(MAX_VERSION_LABELS, new.labels, "the rollout's labels")
+    if request.HasField("canary_percent"):
+        new = replace(new, canary_percent=request.canary_percent)
+    if request.HasField("shadow_version"):
+        new = replace(new, shadow=request.shadow_version)
+    return new
+
+
+def _rollout_message(rollout: Rollout) -> pb.Rollout:
+    labels = [pb.VersionLabel(label=label, version=version) for label, version in sorted(rollout.labels.items())]
+    return pb.Rollout(labels=labels, canary_percent=rollout.canary_percent, shadow_version=rollout.shadow)
+
+
+def _versions(manager: RepositoryManager, model: str) -> list[ModelStatus]:
+    return [entry.status() for entry in manager.repository.entries(model)]

@@ -1,0 +1,50 @@
+"""What an answer is made of: the outputs asked for, and the class they stand for.
+
+Shapes: T frames of a chunk, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.core.tensors import encode
+from soloist.v1.sequence_inference_pb2 import Classification, OutputSelection
+from soloist.v1.tensor_pb2 import NamedTensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.serving.batcher import Answer
+
+
+def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> NDArray[Any]:
+    """Return the outputs asked for: [T, K] for every frame, else those of the last frame, [K].
+
+    A model that takes several frames for an output may give none yet: [0, K] in both cases.
+    """
+    if selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME or not len(outputs_TK):
+        return outputs_TK
+    last_K: NDArray[Any] = outputs_TK[-1]
+    return last_K
+
+
+def select_extra(answer: Answer, selection: OutputSelection.ValueType) -> list[NamedTensor]:
+    """Return the further outputs, selected alike."""
+    return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.more.items()]
+
+
+def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification | None:
+    """Say which class the logits of the last frame stand for: the largest, the first of equals.
+
+    None without labels, where there are no outputs yet, and where they aren't one a class. The confidence is the
+    softmax probability, computed in binary64.
+    """
+    if not labels or not logits_TK.size or logits_TK.shape[1:] != (len(labels),):
+        return None
+    x_K = logits_TK[-1].astype(np.float64)
+    index = int(x_K.argmax())
+    confidence = 1.0 / float(np.exp(x_K - x_K[index]).sum())
+    return Classification(index=index, label=labels[index], confidence=confidence)

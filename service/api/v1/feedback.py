@@ -1,0 +1,86 @@
+"""The methods of soloist.v1.Feedback: labels in, outcomes and accuracy out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from service.api.methods import ClientStreamMethod, Method, UnaryMethod
+from service.api.v1.feedback_messages import OUTCOMES, read_labels, version_accuracies
+from service.core.errors import Reason, ServiceError
+from soloist.v1 import feedback_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.observers.feedback import Feedback
+    from service.repository import Repository
+    from service.serving.call import Call
+
+
+def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[Method]:
+    """Bind every method; without a log each refuses."""
+    return [
+        UnaryMethod(name="Report", request=pb.ReportRequest, handler=partial(report, feedback)),
+        ClientStreamMethod(
+            name="ReportStream", request=pb.ReportStreamRequest, handler=partial(report_stream, feedback)
+        ),
+        UnaryMethod(
+            name="GetAccuracy", request=pb.GetAccuracyRequest, handler=partial(get_accuracy, feedback, repository)
+        ),
+    ]
+
+
+async def report(feedback: Feedback | None, _call: Call, request: pb.ReportRequest) -> pb.ReportResponse:
+    """Take some labels, all or none.
+
+    Raises:
+        ServiceError: one is malformed, or they can't be kept.
+
+    """
+    verdicts = await _on(feedback).reports.take(read_labels(request.labels))
+    return pb.ReportResponse(outcomes=[OUTCOMES[verdict.outcome] for verdict in verdicts])
+
+
+async def report_stream(
+    feedback: Feedback | None, _call: Call, requests: AsyncIterator[pb.ReportStreamRequest]
+) -> pb.ReportStreamResponse:
+    """Take labels message by message.
+
+    Raises:
+        ServiceError: as `report`; it tells how many labels were taken before.
+
+    """
+    counts: Counter[pb.LabelOutcome.ValueType] = Counter()
+    reports = _on(feedback).reports
+    async for request in requests:
+        try:
+            verdicts = await reports.take(read_labels(request.labels, taken=counts.total()))
+        except ServiceError as error:
+            raise ServiceError(error.reason, **{**error.facts, "taken": counts.total()}) from error
+        counts.update(OUTCOMES[verdict.outcome] for verdict in verdicts)
+    outcome_counts = [pb.OutcomeCount(outcome=outcome, labels=labels) for outcome, labels in sorted(counts.items())]
+    return pb.ReportStreamResponse(counts=outcome_counts)
+
+
+async def get_accuracy(
+    feedback: Feedback | None, repository: Repository, call: Call, request: pb.GetAccuracyRequest
+) -> pb.GetAccuracyResponse:
+    """Count how right a model was.
+
+    Raises:
+        ServiceError: there is no such model or version, or the log can't be read.
+
+    """
+    watch = _on(feedback).accuracy
+    entry = repository.find(request.model, request.version)
+    if entry.servable is not None:
+        call.model, call.version = entry.name, str(entry.version)
+    counts = await watch.now()
+    return pb.GetAccuracyResponse(versions=version_accuracies(counts, request.model, request.version))
+
+
+def _on(feedback: Feedback | None) -> Feedback:
+    if feedback is None:
+        raise ServiceError(Reason.FEEDBACK_OFF)
+    return feedback

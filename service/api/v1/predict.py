@@ -1,0 +1,60 @@
+"""Predict: one whole sequence, one answer."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from service.api.v1.answers import classify, select, select_extra
+from service.core.errors import Reason, ServiceError
+from service.core.tensors import encode
+from service.serving.inputs import decode_row
+from service.serving.prediction import Prediction
+from soloist.v1.sequence_inference_pb2 import OutputSelection, PredictRequest, PredictResponse
+
+if TYPE_CHECKING:
+    from service.serving.call import Call
+    from service.serving.inference import Serving
+
+
+async def predict(serving: Serving, call: Call, request: PredictRequest) -> PredictResponse:
+    """Answer one whole sequence.
+
+    Raises:
+        ServiceError: there is no such model, or the frames are not what it takes.
+
+    """
+    servable = serving.repository.route(request.model, request.version, request.version_label)
+    call.model, call.version = servable.name, str(servable.version)
+    runner = servable.require_time_axis()
+    serving.refuse(call, servable)
+    limits, manifest = serving.limits, servable.manifest
+    row = decode_row(
+        request,
+        manifest.signature,
+        runner.initial_states(),
+        allow_non_finite=limits.allow_non_finite,
+    )
+    frame_count = len(row.frames)
+    max_frames = min(limits.max_frames, manifest.max_frames or limits.max_frames)
+    if frame_count > max_frames:
+        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frame_count, max_frames=max_frames)
+    every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
+    answer = await serving.infer(call, servable, row, every_frame=every_frame)
+    serving.metrics.sequence_frames.labels(call.model, call.version).observe(frame_count)
+    call.first_output_at = time.perf_counter()
+    prediction = Prediction.of(servable, row, answer, is_whole=True)
+    response = PredictResponse(
+        model=servable.name,
+        version=servable.version,
+        prediction_id=prediction.id,
+        frame_count=frame_count,
+        outputs=encode(select(answer.outputs, request.output_selection)),
+        classification=classify(answer.outputs, manifest.labels),
+        extra_outputs=select_extra(answer, request.output_selection),
+        batch_size=answer.batch_size,
+        padded_frames=answer.padded_frames,
+    )
+    serving.shadows.whole(prediction)
+    serving.tell(prediction)
+    return response

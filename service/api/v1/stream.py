@@ -1,0 +1,156 @@
+"""Stream: one sequence in chunks. Open, chunk…, close; the session lives exactly as long as the stream is open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING
+
+from service.api.v1.answers import classify, select, select_extra
+from service.core.errors import Reason, ServiceError
+from service.core.tensors import encode
+from service.serving.inputs import decode_row
+from service.serving.prediction import Prediction
+from soloist.v1.sequence_inference_pb2 import (
+    Chunk,
+    ChunkResult,
+    Closed,
+    Open,
+    Opened,
+    OutputSelection,
+    StreamRequest,
+    StreamResponse,
+)
+
+if TYPE_CHECKING:
+    from service.serving.call import Call
+    from service.serving.inference import Serving
+    from service.serving.sessions import Session
+
+# How long a closed stream may stay half open, so that a caller who sends more is told so instead of nothing.
+_LINGER_SECONDS = 0.2
+
+
+async def stream(
+    serving: Serving, call: Call, requests: AsyncIterator[StreamRequest]
+) -> AsyncGenerator[StreamResponse]:
+    """Answer one sequence, chunk by chunk, in order.
+
+    Raises:
+        ServiceError: what is wrong with a message, or with its place in the stream. The session is freed.
+
+    """
+    idle_seconds = serving.limits.idle_seconds
+    opening = _expect_open(await _next(requests, idle_seconds))
+    servable = serving.repository.route(opening.model, opening.version, opening.version_label)
+    call.model, call.version = servable.name, str(servable.version)
+    servable.require_time_axis()
+    if not servable.manifest.causal:
+        raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
+    with serving.sessions.open(servable, call.is_past_deadline) as session:
+        call.session_id = session.id
+        session.shadow = serving.shadows.begin(servable)
+        opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
+        yield StreamResponse(opened=opened)
+        idle_seconds = servable.idle_seconds(idle_seconds)
+        selection = opening.output_selection
+        del opening
+        # No name here holds a chunk or its answer: a stream that waits keeps neither.
+        while (chunks := await _next_chunk(requests, idle_seconds)) is not None:
+            yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
+    if session.frame_count:
+        serving.metrics.sequence_frames.labels(call.model, call.version).observe(session.frame_count)
+    yield StreamResponse(closed=Closed(frame_count=session.frame_count))
+    await _expect_nothing(requests)
+
+
+async def _answer(
+    serving: Serving, call: Call, session: Session, chunk: Chunk, selection: OutputSelection.ValueType
+) -> ChunkResult:
+    servable, limits = session.servable, serving.limits
+    if (known := session.answered(chunk)) is not None:
+        return known
+    row = decode_row(
+        chunk,
+        servable.manifest.signature,
+        session.states,
+        allow_non_finite=limits.allow_non_finite,
+        position=session.position(),
+    )
+    frame_count = len(row.frames)
+    if frame_count > limits.max_chunk_frames:
+        raise ServiceError(Reason.CHUNK_TOO_LONG, frame_count=frame_count, max_frames=limits.max_chunk_frames)
+    total, max_frames = session.frame_count + frame_count, servable.manifest.max_frames
+    if max_frames and total > max_frames:
+        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
+    every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
+    # A stream has one chunk at a time, so those that wait are bounded by the streams.
+    answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
+    prediction = Prediction.of(servable, row, answer, session=session)
+    result = ChunkResult(
+        prediction_id=prediction.id,
+        first_frame=chunk.first_frame,
+        frame_count=frame_count,
+        outputs=encode(select(answer.outputs, selection)),
+        classification=classify(answer.outputs, servable.manifest.labels),
+        extra_outputs=select_extra(answer, selection),
+        batch_size=answer.batch_size,
+        padded_frames=answer.padded_frames,
+    )
+    session.advance(chunk, answer.states, result)
+    call.first_output_at = call.first_output_at or time.perf_counter()
+    serving.shadows.step(session.shadow, prediction)
+    serving.tell(prediction)
+    return result
+
+
+async def _next(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> StreamRequest:
+    try:
+        async with asyncio.timeout(idle_seconds):
+            return await anext(requests)
+    except StopAsyncIteration:
+        raise ServiceError(Reason.STREAM_CUT) from None
+    except TimeoutError:
+        raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
+
+
+async def _next_chunk(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> list[Chunk] | None:
+    """Wait for the next chunk, alone in a list that it can be taken from; None when the caller closes the stream."""
+    message = await _next(requests, idle_seconds)
+    return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
+
+
+def _expect_open(message: StreamRequest) -> Open:
+    match message.WhichOneof("message"):
+        case "open":
+            return message.open
+        case None:
+            raise ServiceError(Reason.EMPTY_MESSAGE)
+        case _:
+            raise ServiceError(Reason.STREAM_NOT_OPEN)
+
+
+def _expect_chunk(message: StreamRequest) -> Chunk:
+    match message.WhichOneof("message"):
+        case "chunk":
+            return message.chunk
+        case "open":
+            raise ServiceError(Reason.STREAM_ALREADY_OPEN)
+        case _:
+            raise ServiceError(Reason.EMPTY_MESSAGE)
+
+
+async def _expect_nothing(requests: AsyncIterator[StreamRequest]) -> None:
+    """Wait for the caller's half to end.
+
+    Raises:
+        ServiceError: STREAM_CLOSED, when another message comes instead.
+
+    """
+    try:
+        async with asyncio.timeout(_LINGER_SECONDS):
+            await anext(requests)
+    except (StopAsyncIteration, TimeoutError):
+        return
+    raise ServiceError(Reason.STREAM_CLOSED)

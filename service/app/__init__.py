@@ -1,0 +1,1 @@
+"""The running server: settings, assembly, life cycle, logging and the HTTP port."""

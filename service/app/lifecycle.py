@@ -1,0 +1,139 @@
+"""How a server stops: the first signal asks for a drain, the second for an end at once; it ends in time whatever."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+if TYPE_CHECKING:
+    from service.app.logging_setup import LogLines
+    from service.core.health import Health
+    from service.serving.sessions import Sessions
+    from service.transport.active_calls import ActiveCalls
+
+_log = structlog.get_logger("soloist.server")
+# How the names of threads begin on which models run and messages are read.
+EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-decoder")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+# `nohup` ignores the first, shells both for what they start in the background: they stay ignored then.
+_MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
+_FAILED = 1
+# A cut call has to send its status; a run under way can't be interrupted, and nobody waits for it.
+_CUT_SECONDS = 1.0
+# What the end may take beyond the drain: to cut calls, to write answers to the prediction log, to flush the log.
+_END_SECONDS = 2.0
+_FLUSH_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What the signals have said so far."""
+
+    drain: asyncio.Event = field(default_factory=asyncio.Event)
+    now: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ask(self, number: int) -> None:
+        """Take one signal. A terminal that closes sends SIGHUP more than once, so that never cuts a drain short."""
+        if not self.drain.is_set():
+            self.drain.set()
+        elif number != signal.SIGHUP:
+            self.now.set()
+
+
+@contextmanager
+def stop_signals(drain_seconds: float, logs: LogLines) -> Iterator[Stop]:
+    """Hear the signals that end a server, and see that they do.
+
+    They are heard on a thread of their own: neither a blocked event loop nor a hung thread keeps the process alive
+    longer than `drain_seconds` and 2 s after the first, or 2 s after the second. Needs a running event loop in the
+    main thread.
+    """
+    stop = Stop()
+    here, there = socket.socketpair()
+    there.setblocking(False)
+    arguments = (here, asyncio.get_running_loop(), stop, drain_seconds, logs)
+    threading.Thread(target=_hear, args=arguments, name="soloist-signals", daemon=True).start()
+    wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
+    heard = [each for each in _SIGNALS if not (each in _MAY_BE_IGNORED and signal.getsignal(each) is signal.SIG_IGN)]
+    before = {number: signal.signal(number, _wake) for number in heard}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        there.close()
+
+
+def _wake(_number: int, _frame: object) -> None:
+    """Do nothing: that a handler is there makes Python write the signal's number to the socket."""
+
+
+def _hear(
+    here: socket.socket, loop: asyncio.AbstractEventLoop, stop: Stop, drain_seconds: float, logs: LogLines
+) -> None:
+    give_up: float | None = None
+    with here:
+        while True:
+            here.settimeout(None if give_up is None else max(0.001, give_up - time.monotonic()))
+            try:
+                numbers = here.recv(64)
+            except TimeoutError:
+                _give_up(logs)
+            if not numbers:  # the block has ended
+                return
+            for number in numbers:
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(stop.ask, number)
+                if give_up is None:
+                    give_up = time.monotonic() + drain_seconds + _END_SECONDS
+                elif number != signal.SIGHUP:
+                    give_up = min(give_up, time.monotonic() + _END_SECONDS)
+
+
+def _give_up(logs: LogLines) -> NoReturn:
+    names = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
+    _log.error("ended by force", threads=names)
+    leave(_FAILED, logs)
+
+
+def leave(code: int, logs: LogLines) -> NoReturn:
+    """End the process here and now, whatever its threads do; what was logged is written first, if it can be at once.
+
+    Connections are closed by the system: who calls too late gets a connection error. gRPC's own stop would answer calls
+    that are on their way CANCELLED, without a reason.
+    """
+    logs.flush(_FLUSH_SECONDS)
+    os._exit(code)
+
+
+async def drain(stop: Stop, health: Health, calls: ActiveCalls, sessions: Sessions, drain_seconds: float) -> bool:
+    """Take no more calls, let those under way finish, cut those that take too long.
+
+    Returns:
+        True when the time was the operator's; False when a second signal cut it short.
+
+    """
+    _log.info("draining", calls=len(calls), drain_seconds=drain_seconds)
+    health.drain()
+    calls.drain()
+    idle, hurry = asyncio.ensure_future(calls.idle(drain_seconds)), asyncio.ensure_future(stop.now.wait())
+    await asyncio.wait((idle, hurry), return_when=asyncio.FIRST_COMPLETED)
+    idle.cancel()
+    hurry.cancel()
+    if len(calls):
+        _log.warning("cutting calls", calls=len(calls), second_signal=stop.now.is_set())
+        sessions.expect_cut()
+        calls.cut()
+        await calls.idle(_CUT_SECONDS)
+    return not stop.now.is_set()

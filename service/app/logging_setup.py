@@ -1,0 +1,134 @@
+"""How log lines look and where they go: standard error, as JSON or for a person to read."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import Processor
+
+from service.app.log_sampling import LogSampling
+from service.app.log_writer import LogWriter
+from soloist.json_text import json_text
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from structlog.typing import EventDict, ExcInfo, WrappedLogger
+
+
+def printable(text: str) -> str:
+    r"""Escape what isn't printed: control characters, line ends, marks that turn or hide text, as \x1b or \u202e."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def escape_values(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Make every value printable (a processor of structlog)."""
+    return {printable(key): _shown(value) if key != "exc_info" else value for key, value in event.items()}
+
+
+def escaped_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    """Write a plain traceback, indented, so that no line of it can pass for one of the log's."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    for line in plain.getvalue().strip("\n").split("\n"):
+        out.write(f"\n  {printable(line)}")
+
+
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return printable(value if isinstance(value, str) else repr(value))
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """What decides about every line: whether it is one too many of its kind, and the way to stderr."""
+
+    sampling: LogSampling
+    writer: LogWriter
+
+    def flush(self, seconds: float) -> bool:
+        """Tell what was left out, and wait until all is written; False when that takes longer."""
+        self.sampling.report(everything=True)
+        return self.writer.written_within(seconds)
+
+
+class LeftOut(Collector):
+    """The metric of lines that were not written; asked by the registry, on the thread of a scrape."""
+
+    def __init__(self, logs: LogLines) -> None:
+        self._logs = logs
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give the counts by why: one too many of its kind, or nobody took it."""
+        text = "Log lines that were not written, by why: repeated, or stderr took no more."
+        family = CounterMetricFamily("soloist_log_lines_left_out", text, labels=("why",))
+        family.add_metric(("repeated",), self._logs.sampling.left_out)
+        family.add_metric(("stuck",), self._logs.writer.left_out)
+        yield family
+
+
+def configure_logging(*, level: str, form: str) -> LogLines:
+    """Set up logging for the whole process: ours (structlog) and that of libraries (logging) look the same.
+
+    Args:
+        level: the least level that is written, as in the standard library ("info").
+        form: "json", one object a line, or "console".
+
+    """
+    sampling = LogSampling()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[Processor] = (
+        # Without the values of variables: callers sent them.
+        [_tracebacks(), structlog.processors.JSONRenderer(serializer=json_text)]
+        if form == "json"
+        # rich tracebacks span pages; a log is no place for them
+        else [
+            escape_values,
+            structlog.dev.ConsoleRenderer(
+                exception_formatter=escaped_traceback, pad_event_to=0, colors=sys.stderr.isatty()
+            ),
+        ]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )
+    handler = LogWriter(sys.stderr, tick=sampling.report)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            sampling,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    return LogLines(sampling, handler)
+
+
+def _tracebacks() -> Processor:
+    return structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))

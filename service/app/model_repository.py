@@ -1,0 +1,133 @@
+"""The server's repository: loaded by its settings, followed while it changes, reported to health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.repository import Entry, Repository, RepositoryManager
+from service.repository.layout import Location, RepositoryError
+from service.repository.loading_threads import Threads
+from service.repository.model_folder import in_words
+from service.repository.readiness import why_not_ready
+from soloist.v1 import sequence_inference_pb2 as pb
+
+if TYPE_CHECKING:
+    from service.app.settings import Settings
+    from service.core.health import Health
+    from service.core.metrics import Metrics
+    from service.repository.manager import RepositoryManager
+    from service.repository.refcounts import Refcounts
+
+_log = structlog.get_logger("soloist.repository")
+# How the names of the threads begin.
+_LOADER, _LOOKER = "soloist-loader", "soloist-looker"
+_LOOKS = 2
+
+
+class Loading:
+    """The repository of a running server, and what keeps it as it should be. Belongs to the event loop."""
+
+    def __init__(self, settings: Settings, health: Health, metrics: Metrics, refcounts: Refcounts) -> None:
+        policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
+        self.on_gone: Callable[[Servable], None] = lambda _: None
+        self.on_failure: Callable[[Exception], object] = lambda _: None
+        self.on_forgotten: Callable[[Entry], None] = lambda _: None
+        self.repository = Repository(
+            partial(_load, policy), self._changed, refcounts=refcounts, on_gone=lambda servable: self.on_gone(servable)
+        )
+        self.manager = RepositoryManager(
+            settings.repository,
+            self.repository,
+            in_words(settings.version_policy),
+            loads=Threads(_LOADER, at_once=settings.workers, seconds=settings.load_seconds),
+            looks=Threads(_LOOKER, at_once=_LOOKS, seconds=settings.load_seconds),
+        )
+        self._poll_seconds = settings.poll_seconds
+        self._ready_when = settings.ready_when
+        self._health = health
+        self._metrics = metrics
+        self._has_looked = False
+
+    async def start(self) -> None:
+        """Load what is there; returns when each version is ready or known to be unavailable."""
+        try:
+            await self.manager.look()
+        except RepositoryError as error:
+            _log.warning("repository unreadable", cause=str(error))
+        except Exception as error:
+            self.on_failure(error)
+        self._has_looked = True
+        self._report()
+
+    async def follow(self) -> None:
+        """Look for changes for ever, if the settings say so."""
+        if self._poll_seconds:
+            await Polling(self.manager, lambda error: self.on_failure(error)).run(self._poll_seconds)
+
+    def stop(self) -> None:
+        """Give up what is being loaded, and load nothing any more."""
+        self.repository.stop_loading("the server ends")
+
+    def _changed(self, entry: Entry) -> None:
+        if entry.servable is not None:
+            self._metrics.prepare(entry.servable.manifest, entry.servable.certificate)
+        elif entry.state == pb.MODEL_STATE_UNSPECIFIED:
+            self._metrics.forget(entry.name, str(entry.version))
+            self.on_forgotten(entry)
+        else:
+            self._metrics.withdraw(entry.name, str(entry.version))
+        self._prepare_shadow(entry.name)
+        self._report()
+
+    def _prepare_shadow(self, name: str) -> None:
+        shadow = self.repository.rollout(name).shadow
+        for entry in self.repository.entries(name) if shadow else ():
+            if entry.servable is not None and entry.version != shadow:
+                self._metrics.prepare_shadow(name, str(entry.version), str(shadow))
+
+    def _report(self) -> None:
+        names = {entry.name for entry in self.repository.entries()}
+        statuses = {name: self.repository.answers(name) for name in names}
+        self._health.update(statuses, why_not_ready(self.repository, self._ready_when, has_looked=self._has_looked))
+
+
+def _load(policy: LoadPolicy, location: Location) -> Servable:
+    return load_servable(location.path, policy, name=location.name, version=location.version)
+
+
+class Polling:
+    """One look after the other."""
+
+    def __init__(self, manager: RepositoryManager, on_failure: Callable[[Exception], object]) -> None:
+        """Args: `on_failure` hears of a look that failed in a way that nobody foresaw."""
+        self._manager = manager
+        self._on_failure = on_failure
+        self._before: set[Location] = set()
+        self._now: set[Location] = set()
+
+    async def run(self, poll_seconds: float) -> None:
+        """Look for ever, with a pause in between."""
+        while True:
+            await asyncio.sleep(poll_seconds)
+            await self.look(patience_seconds=poll_seconds)
+
+    async def look(self, *, patience_seconds: float | None = None) -> None:
+        """Look once. A repository that can't be read is looked at again next time; slow models aren't awaited."""
+        self._before, self._now = self._now, set()
+        try:
+            await self._manager.look(is_settled=self._is_settled, patience_seconds=patience_seconds)
+        except RepositoryError as error:
+            _log.warning("repository unreadable", cause=str(error))
+        except Exception as error:
+            self._on_failure(error)
+
+    def _is_settled(self, location: Location) -> bool:
+        """Tell whether the file is there, and as it was at the last look: not every writer renames it into place."""
+        self._now.add(location)
+        return location.stamp is not None and location in self._before

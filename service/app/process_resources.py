@@ -1,0 +1,126 @@
+"""What the process may use: processors, file descriptors, and time on its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import re
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+_ROOT = Path("/")
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+def usable_processors(root: Path = _ROOT) -> int:
+    """Return how many processors this process may use, at least 1; a quota of one and a half counts as two.
+
+    Args: `root` is where /proc and /sys are looked for.
+
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, cpu_quota(root))))
+
+
+def cpu_quota(root: Path = _ROOT) -> float:
+    """Return the quota of processor time, in processors: the smallest along the groups; infinity for none."""
+    groups = (group for mount, leaf in _hierarchies(root) for group in _upwards(mount, leaf))
+    return min((_quota(group) for group in groups), default=math.inf)
+
+
+def _hierarchies(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Give where each hierarchy that may bound processor time is mounted, and the folder of this process's group."""
+    paths = {}
+    for line in _lines(root / "proc/self/cgroup"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            paths["cgroup2"] = path
+        elif "cpu" in controllers.split(","):
+            paths["cgroup"] = path
+    for line in _lines(root / "proc/self/mountinfo"):
+        fields, _, more = line.partition(" - ")
+        mounted, (kind, *options) = fields.split(), more.split() or [""]
+        is_ours = kind == "cgroup2" or (kind == "cgroup" and "cpu" in options[-1].split(","))
+        if is_ours and kind in paths and len(mounted) > 4:
+            mount = root / _unescaped(mounted[4]).lstrip("/")
+            yield mount, mount / _below(_unescaped(mounted[3]), paths[kind])
+
+
+def _below(shown: str, path: str) -> str:
+    """Give a group's path below the one that is mounted; of a group that can't be seen from here, that one itself."""
+    group = PurePosixPath(path)
+    if ".." in group.parts or not group.is_relative_to(shown):
+        return "."
+    return str(group.relative_to(shown))
+
+
+def _upwards(mount: Path, leaf: Path) -> Iterator[Path]:
+    yield leaf
+    while leaf != mount:
+        leaf = leaf.parent
+        yield leaf
+
+
+def _quota(group: Path) -> float:
+    both = " ".join(_lines(group / "cpu.max"))
+    if not both:
+        both = " ".join([*_lines(group / "cpu.cfs_quota_us"), *_lines(group / "cpu.cfs_period_us")])
+    try:
+        quota, period = map(int, both.split())
+    except ValueError:  # no bound ("max"), or no such files
+        return math.inf
+    return quota / period if quota > 0 and period > 0 else math.inf
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _unescaped(path: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), path)
+
+
+# For HTTP, the models' and the log's files, and what is opened for a moment.
+_RESERVED = 96
+_MAX_CONNECTIONS = 2**31 - 1
+
+
+def raise_limit() -> int:
+    """Raise the process's limit of open files to what it may be; returns it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):  # a container may forbid it
+            hard = soft
+    return _MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else hard
+
+
+def max_connections(limit: int) -> int:
+    """Return how many connections gRPC may take of `limit`; the rest is kept for everything else, at least a third."""
+    return max(1, min(limit - _open_now() - _RESERVED, 2 * limit // 3, _MAX_CONNECTIONS))
+
+
+def _open_now() -> int:
+    try:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError:
+        return 0
+
+
+_INTERVAL_SECONDS = 0.05
+
+
+async def watch_event_loop(observe: Callable[[float], object]) -> None:
+    """Tell, 20 times a second and without end, by how many seconds the loop was late."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _INTERVAL_SECONDS
+        await asyncio.sleep(_INTERVAL_SECONDS)
+        observe(max(0.0, loop.time() - due))

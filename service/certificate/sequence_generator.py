@@ -1,0 +1,69 @@
+"""The numbers of a case: sequences, neighbours, padding, and arrays at odd addresses, all drawn from its seed.
+
+Shapes: B rows, T frames, P padded frames, C features of a frame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.certificate.cases import GARBAGE, NAN
+from service.core.tensors import DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from soloist.v1.model_pb2 import Signature
+
+_GARBAGE_SCALE = 1e30
+# Range of tokens for a model that doesn't say how many it knows.
+_UNKNOWN_TOKENS = 2
+_MISALIGNMENT_BYTES = 4
+
+
+class SequenceGenerator:
+    """Draws frames that fit one signature. With `samples`, half of the sequences under test come from there."""
+
+    def __init__(self, signature: Signature, samples: Sequence[NDArray[Any]] = ()) -> None:
+        self._dtype = DTYPES[signature.frames.data_type]
+        self._shape = tuple(signature.frames.shape)[2:]
+        self._tokens = signature.token_count or _UNKNOWN_TOKENS
+        self._samples = samples
+
+    def sequence(self, rng: np.random.Generator, frames: int) -> NDArray[Any]:
+        """Give a sequence to be tested: [T, C] or [T]."""
+        if len(self._samples) and rng.random() < 0.5:
+            sample = self._samples[int(rng.integers(len(self._samples)))]
+            repeated: NDArray[Any] = np.take(sample, np.arange(frames) % len(sample), axis=0).astype(self._dtype)
+            return repeated
+        alone: NDArray[Any] = self.rows(rng, 1, frames, 1.0)[0]
+        return alone
+
+    def rows(self, rng: np.random.Generator, rows: int, frames: int, scale: float) -> NDArray[Any]:
+        """Give `rows` sequences whose numbers are `scale` times ordinary ones."""
+        shape = (rows, frames, *self._shape)
+        if self._dtype.kind in "iub":
+            return (rng.integers(self._tokens, size=shape) * (scale != 0)).astype(self._dtype)
+        return (rng.standard_normal(shape) * scale).astype(self._dtype)
+
+    def padding(self, rng: np.random.Generator, shape: tuple[int, int], kind: str) -> NDArray[Any]:
+        """Give [B, P] frames of what may lie beyond a row's length. Whole numbers know no NaN: they get garbage."""
+        if self._dtype.kind == "f" and kind == NAN:
+            return np.full((*shape, *self._shape), np.nan, self._dtype)
+        if kind in (GARBAGE, NAN):
+            return self.rows(rng, *shape, scale=_GARBAGE_SCALE if self._dtype.itemsize > 2 else 1.0)
+        return np.zeros((*shape, *self._shape), self._dtype)
+
+
+def misaligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array to an address that isn't a multiple of 16 bytes."""
+    offset = max(_MISALIGNMENT_BYTES, array.itemsize)
+    room = np.empty(array.nbytes + 16 + offset, np.uint8)
+    start = -room.ctypes.data % 16 + offset
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -1,0 +1,1 @@
+"""What every part needs: errors, data types, files, metrics, health."""

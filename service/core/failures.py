@@ -1,0 +1,149 @@
+"""Work off the request path: what fails there is logged once, counted, and goes on; what can't go on is not hidden.
+
+Every long-lived thread and task, and everybody who is told of answers, goes through here. What its end would mean is
+decided for each worker (service.core.metric_labels.BACKGROUND_WORKERS):
+
+- prediction-log, accuracy, shadow, skew, live-check, statistics: they watch answers. A turn that fails is counted and
+  the next one comes; answers go on. Should the thread itself end, the server is not ready: nothing starts it again.
+- repository: a look that fails is followed by the next one. Should following end, the server is not ready.
+- run-watch: should it end, runs that take too long are ended no more, and the server is not ready.
+- event-loop, arrivals: should they end, the loop's lag isn't known, or what arrives isn't bounded: not ready either.
+- metrics: what can't be collected is left out of the page, the rest is shown.
+- http: a loop that ends leaves probes without an answer, and the server is not ready to those that ask by gRPC.
+
+A thread that can't be started when the server starts ends the process with the reason. Nothing is reported of tasks
+that a drain cancels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Executor
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+
+import structlog
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+
+_log = structlog.get_logger("soloist.background")
+_FIRST_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 5.0
+# What fails all day is told again now and then: the first line may have been rotated away.
+_NOTED_AGAIN_SECONDS = 3600.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Failures:
+    """What failed off the request path. May be told on any thread; nothing here raises."""
+
+    def __init__(self, counter: Counter, give_up: Callable[[str, str], object] = lambda _worker, _why: None) -> None:
+        """Args: `counter` has the label worker; `give_up` hears who can't go on, and why, on any thread."""
+        self._counter = counter
+        self._give_up = give_up
+        self._lock = threading.Lock()
+        # By worker, kind and place: as many as there are places in the program.
+        self._last_noted: dict[tuple[str, str, str], float] = {}
+
+    def note(self, worker: str, error: BaseException, event: str = "background work failed", **facts: object) -> None:
+        """Count a failure; the first of its kind and place is logged, with `facts`."""
+        self._counter.labels(worker).inc()
+        kind, now = (worker, type(error).__name__, _place(error)), time.monotonic()
+        with self._lock:
+            before = self._last_noted.get(kind)
+            is_news = before is None or now > before + _NOTED_AGAIN_SECONDS
+            if is_news:
+                self._last_noted[kind] = now
+        if is_news:
+            with suppress(Exception):  # a log that can't be written doesn't stop what goes on
+                _log.error(event, worker=worker, error=kind[1], place=kind[2], exc_info=error, **facts)
+
+    def ended(self, worker: str, error: BaseException) -> None:
+        """Tell that a worker can't go on."""
+        self.note(worker, error, "background worker ended")
+        with suppress(Exception):
+            self._give_up(worker, f"{worker} has ended: {type(error).__name__}")
+
+    def guard(self, worker: str, observer: Callable[P, R]) -> Callable[P, R | None]:
+        """Wrap what is told of answers, so that it doesn't raise: what fails is counted, and None is returned."""
+
+        @wraps(observer)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return observer(*args, **kwargs)
+            except Exception as error:
+                self.note(worker, error)
+                return None
+
+        return guarded
+
+    def run(self, worker: str, turn: Callable[[], bool], stopped: threading.Event) -> None:
+        """Take turns on this thread until one returns False; after one that raised the next waits, ever longer."""
+        failed = 0
+        try:
+            while True:
+                try:
+                    if not turn():
+                        return
+                    failed = 0
+                except Exception as error:
+                    self.note(worker, error)
+                    stopped.wait(_pause_seconds(failed))
+                    failed += 1
+        except BaseException as error:
+            self.ended(worker, error)
+
+    async def forever(self, worker: str, turn: Callable[[], Awaitable[float]]) -> NoReturn:
+        """Take turns on the event loop; each returns the seconds until the next. One that raises stops no other."""
+        failed = 0
+        while True:
+            try:
+                pause_seconds = await turn()
+                failed = 0
+            except Exception as error:
+                self.note(worker, error)
+                pause_seconds = _pause_seconds(failed)
+                failed += 1
+            await asyncio.sleep(pause_seconds)
+
+    async def supervise(self, worker: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do a task's work; if it ends by an error, say that it can't go on."""
+        try:
+            await work
+        except Exception as error:
+            self.ended(worker, error)
+
+
+def start_threads(executor: Executor, count: int) -> None:
+    """Start all threads of an executor now: later, one that can't be started would cost a call its answer.
+
+    Raises:
+        RuntimeError: one can't be started.
+
+    """
+    all_there = threading.Barrier(count + 1)
+    try:
+        waiting = [executor.submit(all_there.wait) for _ in range(count)]
+        all_there.wait()
+    except BaseException:
+        all_there.abort()
+        raise
+    for each in waiting:
+        each.result()
+
+
+def _pause_seconds(failed: int) -> float:
+    return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failed, 16))
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

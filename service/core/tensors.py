@@ -1,0 +1,131 @@
+"""Tensors of the wire to arrays and back; frames are checked against what the model takes.
+
+Shapes: T frames, C features of a frame.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.core.errors import Reason, ServiceError
+from service.core.request_limits import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
+from soloist.v1 import tensor_pb2
+from soloist.v1.tensor_pb2 import DataType, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from soloist.v1.model_pb2 import Signature
+
+DTYPES: dict[DataType.ValueType, np.dtype[Any]] = {
+    tensor_pb2.DATA_TYPE_FLOAT32: np.dtype("<f4"),
+    tensor_pb2.DATA_TYPE_FLOAT64: np.dtype("<f8"),
+    tensor_pb2.DATA_TYPE_FLOAT16: np.dtype("<f2"),
+    tensor_pb2.DATA_TYPE_INT8: np.dtype("i1"),
+    tensor_pb2.DATA_TYPE_INT16: np.dtype("<i2"),
+    tensor_pb2.DATA_TYPE_INT32: np.dtype("<i4"),
+    tensor_pb2.DATA_TYPE_INT64: np.dtype("<i8"),
+    tensor_pb2.DATA_TYPE_UINT8: np.dtype("u1"),
+    tensor_pb2.DATA_TYPE_UINT16: np.dtype("<u2"),
+    tensor_pb2.DATA_TYPE_UINT32: np.dtype("<u4"),
+    tensor_pb2.DATA_TYPE_UINT64: np.dtype("<u8"),
+    tensor_pb2.DATA_TYPE_BOOL: np.dtype("?"),
+}
+_DATA_TYPES = {dtype: data_type for data_type, dtype in DTYPES.items()}
+
+
+def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: bool) -> NDArray[Any]:
+    """Give the frames of one sequence or chunk: [T, C] numbers or [T] tokens, read-only, T ≥ 1.
+
+    A model made elsewhere may take frames of any shape.
+
+    Raises:
+        ServiceError: they are not what the model takes.
+
+    """
+    spec = signature.frames
+    shape = _checked_shape(tensor, list(spec.shape)[1:])
+    check_frame_count(shape[0], signature)
+    if tensor.data_type != spec.data_type:
+        raise ServiceError(
+            Reason.DATA_TYPE_MISMATCH, data_type=name_of(tensor.data_type), expected=name_of(spec.data_type)
+        )
+    dtype = DTYPES[spec.data_type]
+    expected_bytes = math.prod(shape) * dtype.itemsize
+    if len(tensor.data) != expected_bytes:
+        raise ServiceError(Reason.BYTE_LENGTH_MISMATCH, byte_length=len(tensor.data), expected=expected_bytes)
+    frames = np.frombuffer(tensor.data, dtype).reshape(shape)
+    check_values(frames, signature, allow_non_finite=allow_non_finite)
+    return frames
+
+
+def check_frame_count(frames: int, signature: Signature) -> None:
+    """Refuse a number of frames that doesn't fill the runs of a graph that takes so many a run.
+
+    Raises:
+        ServiceError: FRAME_COUNT_MISMATCH.
+
+    """
+    if signature.frames_per_run > 1 and frames % signature.frames_per_run:
+        raise ServiceError(Reason.FRAME_COUNT_MISMATCH, frame_count=frames, frames_per_run=signature.frames_per_run)
+
+
+def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite: bool) -> None:
+    """Refuse frames, time first, with numbers that the model can't take.
+
+    Raises:
+        ServiceError: TOKEN_OUT_OF_RANGE or NON_FINITE_INPUT.
+
+    """
+    if signature.token_count:
+        _check_tokens(frames, signature.token_count)
+    elif not allow_non_finite and frames.dtype.kind == "f" and not np.isfinite(frames).all():
+        bad_T = ~np.isfinite(frames).all(axis=tuple(range(1, frames.ndim)))
+        raise ServiceError(Reason.NON_FINITE_INPUT, frame=int(bad_T.argmax()))
+
+
+def decode(tensor: Tensor) -> NDArray[Any]:
+    """Unpack a tensor that is known to be sound, read-only."""
+    return np.frombuffer(tensor.data, DTYPES[tensor.data_type]).reshape(tuple(tensor.shape))
+
+
+def encode(array: NDArray[Any]) -> Tensor:
+    """Pack an array of a type that the wire knows."""
+    data_type = _DATA_TYPES[array.dtype.newbyteorder("<")]
+    return Tensor(data_type=data_type, shape=array.shape, data=array.tobytes())
+
+
+def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
+    at_most(MAX_AXES, tensor.shape, "frames.shape")
+    shape = tuple(tensor.shape)
+    wanted = f"[{', '.join(['time', *map(str, expected[1:])])}]"
+    if len(shape) != len(expected) or min(shape) < 0:
+        raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
+    if any(wanted not in (-1, size) for size, wanted in zip(shape[1:], expected[1:], strict=True)):
+        if len(shape) == 2:
+            raise ServiceError(Reason.FEATURE_COUNT_MISMATCH, feature_count=shape[1], expected=expected[1])
+        raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=wanted)
+    if shape[0] == 0:
+        raise ServiceError(Reason.EMPTY_SEQUENCE)
+    if is_hollow(shape):
+        expected_sizes = f"{wanted}, and at most {MAX_EMPTY_ELEMENTS} as the product of what isn't 0"
+        raise ServiceError(Reason.SHAPE_MISMATCH, shape=list(shape), expected=expected_sizes)
+    return shape
+
+
+def _check_tokens(tokens: NDArray[Any], token_count: int) -> None:
+    bad = (tokens < 0) | (tokens >= token_count)
+    if bad.any():
+        first = np.unravel_index(bad.argmax(), bad.shape)
+        raise ServiceError(
+            Reason.TOKEN_OUT_OF_RANGE, frame=int(first[0]), token=int(tokens[first]), max_token=token_count - 1
+        )
+
+
+def name_of(data_type: int) -> str:
+    """Give the word for an element type, for instance "float32"."""
+    known = DataType.DESCRIPTOR.values_by_number.get(data_type)
+    return known.name.removeprefix("DATA_TYPE_").lower() if known else str(data_type)

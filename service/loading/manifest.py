@@ -1,0 +1,89 @@
+"""The manifest inside an artifact (soloist.v1.Model, as JSON in the ONNX metadata), checked against its graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from google.protobuf import json_format
+
+from service.core.tensors import DTYPES
+from soloist.v1.model_pb2 import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnxruntime as ort
+
+    from soloist.v1.tensor_pb2 import DataType
+
+METADATA_KEY = "soloist.v1.Model"
+_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+_ONNX_NAMES: dict[np.dtype[Any], str] = {
+    np.dtype(numpy_name): onnx_name
+    for numpy_name, onnx_name in [
+        ("float32", "float"),
+        ("float64", "double"),
+        ("float16", "float16"),
+        ("bool", "bool"),
+        *zip(_INTEGERS, _INTEGERS, strict=True),
+    ]
+}
+
+
+class ManifestError(Exception):
+    """The manifest is missing or isn't true of the graph; the text says how."""
+
+
+def read_manifest(session: ort.InferenceSession) -> Model:
+    """Read the manifest of a loaded file.
+
+    Raises:
+        ManifestError: there is none, it can't be parsed, or it doesn't describe this graph.
+
+    """
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ManifestError(f"the file has no metadata {METADATA_KEY!r}: export it with `soloist export`")
+    try:
+        model = json_format.Parse(text, Model(), ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        raise ManifestError(f"the metadata {METADATA_KEY!r} can't be parsed: {error}") from error
+    check(model, session)
+    return model
+
+
+def has_manifest(session: ort.InferenceSession) -> bool:
+    """Tell whether a loaded file says of itself what it is."""
+    return METADATA_KEY in session.get_modelmeta().custom_metadata_map
+
+
+def check(model: Model, session: ort.InferenceSession) -> None:
+    """Hold a signature against the graph.
+
+    Raises:
+        ManifestError: a tensor is missing, untold, or of another type.
+
+    """
+    signature = model.signature
+    length = [signature.length] if signature.HasField("length") else []
+    further = [*(each.tensor for each in signature.inputs), *(each.tensor for each in signature.controls)]
+    inputs = {spec.name: spec.data_type for spec in (signature.frames, *length, *further)}
+    outputs = {spec.name: spec.data_type for spec in (signature.outputs, *signature.extra_outputs)}
+    for state in signature.states:
+        inputs[state.input] = outputs[state.output] = state.data_type
+    found = {arg.name: arg.type for arg in session.get_inputs()}
+    if set(found) - set(inputs):
+        raise ManifestError(f"the manifest doesn't name the inputs {', '.join(sorted(set(found) - set(inputs)))}")
+    found |= {arg.name: arg.type for arg in session.get_overridable_initializers()}
+    _compare("input", inputs, found)
+    _compare("output", outputs, {arg.name: arg.type for arg in session.get_outputs()})
+
+
+def _compare(side: str, declared: Mapping[str, DataType.ValueType], found: Mapping[str, str]) -> None:
+    for name, data_type in declared.items():
+        if data_type not in DTYPES:
+            raise ManifestError(f"the manifest gives {side} {name!r} no element type")
+        expected = f"tensor({_ONNX_NAMES[DTYPES[data_type]]})"
+        if found.get(name) != expected:
+            raise ManifestError(f"{side} {name!r} is {expected} in the manifest and {found.get(name)} in the graph")

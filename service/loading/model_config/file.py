@@ -1,0 +1,115 @@
+"""The file itself: parsed, refused where it asks for what this server doesn't do, and cleared of what it needn't do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf import text_format
+
+from service.core.files import read_text
+from service.loading.manifest import ManifestError
+from soloist.oip import model_config_pb2 as oip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "config.pbtxt"
+MODEL_FILE = "model.onnx"
+_PLATFORMS = ("", "onnxruntime_onnx")
+_BACKENDS = ("", "onnxruntime")
+# When and where requests run, which changes no answer. ModelConfig doesn't tell what isn't done.
+_IGNORED: Final = ("optimization", "instance_group", "model_warmup", "metric_tags", "response_cache", "model_metrics")
+_UNKNOWN_FIELD = re.compile(
+    r'(?P<line>\d+):(?P<column>\d+) : Message type "[\w.]+" has no field named "(?P<name>[^"]+)"'
+)
+
+
+def parse(path: Path) -> oip.ModelConfig:
+    """Parse a configuration, whatever it asks for. A byte order mark at its start is passed over.
+
+    Raises:
+        ManifestError: it can't be read or parsed.
+
+    """
+    try:
+        return text_format.Parse(read_text(path), oip.ModelConfig())
+    except OSError as error:
+        raise ManifestError(f"{path.name}: {error.strerror}") from error
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        found = _UNKNOWN_FIELD.search(str(error))
+        words = f"line {found['line']}, column {found['column']}: no such field: {found['name']!r}" if found else error
+        raise ManifestError(f"{path.name} can't be parsed: {words}") from error
+
+
+def read(path: Path) -> oip.ModelConfig:
+    """Parse a configuration of a model that is to be served.
+
+    Raises:
+        ManifestError: it can't be read, or asks for what isn't supported.
+
+    """
+    config = parse(path)
+    if cause := _unsupported(config):
+        raise ManifestError(f"{FILE}: {cause}")
+    _clear(config)
+    return config
+
+
+def model_filename(config: oip.ModelConfig) -> str:
+    """Return the name of the model's file in each version's folder.
+
+    Raises:
+        ManifestError: it names no file of that folder.
+
+    """
+    name = config.default_model_filename
+    if name and not is_file_name(name):
+        raise ManifestError(f"{FILE}: default_model_filename is {name!r}, which is no file of a version's folder")
+    return name or MODEL_FILE
+
+
+def is_file_name(told: str) -> bool:
+    """Tell whether a name stays in the folder where it is looked up."""
+    return bool(told) and not told.startswith(".") and not {"/", "\\", "\0"} & set(told)
+
+
+def _unsupported(config: oip.ModelConfig) -> str:
+    batching, sequences = config.dynamic_batching, config.sequence_batching
+    causes = {
+        f"platform {config.platform!r} is not supported": config.platform not in _PLATFORMS,
+        f"backend {config.backend!r} is not supported": config.backend not in _BACKENDS,
+        f"runtime {config.runtime!r} is not supported": config.runtime not in _BACKENDS,
+        "ensemble_scheduling: an ensemble is no graph": config.HasField("ensemble_scheduling"),
+        "model_transaction_policy: decoupled answers are not supported": config.model_transaction_policy.decoupled,
+        "iterative_sequence: iterative sequences are not supported": sequences.iterative_sequence,
+        "batch_input and batch_output are not supported": bool(config.batch_input or config.batch_output),
+        "model_operations: operators from libraries are not supported": bool(
+            config.model_operations.op_library_filename
+        ),
+        "cc_model_filenames is not supported: default_model_filename names the file": bool(config.cc_model_filenames),
+        "model_repository_agents are not supported": bool(config.model_repository_agents.agents),
+        "preserve_ordering is not supported": batching.preserve_ordering or sequences.oldest.preserve_ordering,
+        "default_queue_policy and priority_queue_policy are not supported": batching.HasField("default_queue_policy")
+        or bool(batching.priority_queue_policy),
+        "max_batch_size is below 0": config.max_batch_size < 0,
+    }
+    for tensor in config.input:
+        causes[f"input {tensor.name!r}: allow_ragged_batch: ragged batches are not supported"] = (
+            tensor.allow_ragged_batch
+        )
+    tensors: list[oip.ModelInput | oip.ModelOutput] = [*config.input, *config.output]
+    for each in tensors:
+        causes[f"{each.name!r}: is_shape_tensor is not supported"] = each.is_shape_tensor
+        causes[f"{each.name!r}: is_non_linear_format_io is not supported"] = each.is_non_linear_format_io
+    return next((cause for cause, holds in causes.items() if holds), "")
+
+
+def _clear(config: oip.ModelConfig) -> None:
+    for name in _IGNORED:
+        config.ClearField(name)
+    if config.HasField("dynamic_batching"):
+        config.dynamic_batching.Clear()
+    for strategy in ("direct", "oldest"):
+        if config.sequence_batching.HasField(strategy):
+            getattr(config.sequence_batching, strategy).Clear()

@@ -1,0 +1,110 @@
+"""Which tensor of a configuration is the sequence, and what the others are to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.loading.manifest import ManifestError
+from service.loading.model_config.file import FILE
+from service.loading.model_config.parameters import Parameters
+from service.loading.model_config.told import Told, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.loading.model_config.graph_tensors import GraphTensors
+    from service.loading.model_config.tensor import Tensor
+    from soloist.oip import model_config_pb2 as oip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """The tensors of a model but its states and controls; `inputs` are those beside frames and length."""
+
+    frames: Tensor
+    length: Tensor | None
+    inputs: Sequence[tuple[Tensor, oip.ModelInput]]
+    outputs: Sequence[Tensor]
+
+    @property
+    def frames_per_run(self) -> int:
+        """How many frames the graph takes a run; 0 for any number."""
+        return max(0, self.frames.time_size)
+
+    @property
+    def steps_one_frame(self) -> bool:
+        """Tell whether the graph knows no time: then what else it reads has no time axis either."""
+        return self.frames.time is None
+
+
+class Reader:
+    """Finds the tensors of one complete configuration."""
+
+    def __init__(self, config: oip.ModelConfig, graph: GraphTensors) -> None:
+        self.parameters = Parameters(config.parameters)
+        self.batched = config.max_batch_size > 0
+        self._config = config
+        self._graph = graph
+
+    def roles(self) -> Roles:
+        """Give every tensor its role.
+
+        Raises:
+            ManifestError: there is no sequence or no output, or a tensor contradicts the graph.
+
+        """
+        sequences = self._config.sequence_batching
+        elsewhere = {state.input_name for state in sequences.state} | {each.name for each in sequences.control_input}
+        inputs = [each for each in self._config.input if each.name not in elsewhere]
+        length = next((each for each in inputs if each.name == self.parameters.length_input), None)
+        others = [each for each in inputs if each is not length]
+        frames = self._frames([each for each in others if not self.parameters.is_constant(each.name)])
+        has_time = frames.time is not None
+        carried = {state.output_name for state in sequences.state}
+        outputs = [
+            self.tensor(each, has_time=has_time or self._names_time(each.name), is_output=True)
+            for each in self._config.output
+            if each.name not in carried
+        ]
+        if not outputs:
+            raise ManifestError(f"{FILE}: there is no output beside the states")
+        return Roles(
+            frames=frames,
+            length=self.tensor(length, has_time=False) if length is not None else None,
+            inputs=[(self.tensor(each, has_time=has_time), each) for each in others if each.name != frames.name],
+            outputs=outputs,
+        )
+
+    def tensor(self, each: oip.ModelInput | oip.ModelOutput, *, has_time: bool, is_output: bool = False) -> Tensor:
+        """Find the axes of an input or output.
+
+        Raises:
+            ManifestError: it contradicts the graph.
+
+        """
+        told = Told(
+            name=each.name,
+            data_type=each.data_type,
+            dims=tuple(each.dims),
+            reshape=tuple(each.reshape.shape) if each.HasField("reshape") else None,
+            layout=self.parameters.layout(each.name),
+            batched=self.batched,
+            has_time=has_time,
+        )
+        return resolve(told, self._graph.output(each.name) if is_output else self._graph.input(each.name))
+
+    def _frames(self, candidates: Sequence[oip.ModelInput]) -> Tensor:
+        named = self.parameters.frames_input
+        if named:
+            candidates = [each for each in candidates if each.name == named]
+        if not candidates:
+            raise ManifestError(
+                f"{FILE}: there is no input that could be the sequence{f', {named!r}' if named else ''}"
+            )
+        needed = [each for each in candidates if not each.optional] or candidates
+        found = [self.tensor(each, has_time=True) for each in needed]
+        return next((each for each in found if each.time is not None), found[0])
+
+    def _names_time(self, tensor: str) -> bool:
+        return "time" in (self.parameters.layout(tensor) or ())

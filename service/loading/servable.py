@@ -1,0 +1,198 @@
+"""A version of a model that answers calls: its manifest, its runner, and what may be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.core.errors import Reason, ServiceError
+from service.engine.model_file import ModelFileError, read_model_file
+from service.engine.one_step import open_graph
+from service.engine.probe import Probe, open_probe
+from service.engine.runner import Runner
+from service.engine.session import open_session
+from service.engine.untimed import UntimedRunner, warm_up_untimed
+from service.loading import certificate_check
+from service.loading.certificate_check import FILE as CERTIFICATE_FILE
+from service.loading.manifest import ManifestError, has_manifest, read_manifest
+from service.loading.model_config import FILE as CONFIG_FILE
+from service.loading.model_config import describe
+from service.loading.warm_up import warm_up
+from soloist.v1 import certificate_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import onnxruntime as ort
+
+    from service.engine.untimed import Untimed
+    from service.loading.model_config import Description
+    from soloist.v1.model_pb2 import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadPolicy:
+    """What an operator allows: runs shared without proof, and how long a proof may take at load, in seconds."""
+
+    batch_uncertified: bool
+    certify_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Servable:
+    """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
+
+    `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one,
+    and `sha256` that of what was loaded from there, weights beside it included.
+    `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
+    `aligned` tells that there is one output for every frame.
+    `states_grow` tells that states may take more from request to request.
+    `warm_up_fault` says why no first run of a model made elsewhere succeeded; it serves: the inputs were made up.
+    `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
+    beside a model made elsewhere doesn't count.
+    """
+
+    name: str
+    version: int
+    manifest: Model
+    runner: Runner | UntimedRunner
+    certificate: str
+    batched: bool
+    sliced: bool
+    path: Path | None = None
+    sha256: str = ""
+    description: Description | None = None
+    aligned: bool = True
+    probe: Probe | None = None
+    probe_fault: str = ""
+    certificate_fault: str = ""
+    warm_up_fault: str = ""
+    states_grow: bool = False
+
+    def idle_seconds(self, usual: float) -> float:
+        """Give the silence after which a sequence ends: what its configuration says, else the server's."""
+        configured = self.description.config.sequence_batching.max_sequence_idle_microseconds if self.description else 0
+        return configured / 1e6 or usual
+
+    def require_time_axis(self) -> Runner:
+        """Return what runs frames.
+
+        Raises:
+            ServiceError: TIME_AXIS_UNKNOWN: the model is served as it is, a request a run.
+
+        """
+        if isinstance(self.runner, UntimedRunner):
+            raise ServiceError(Reason.TIME_AXIS_UNKNOWN, model=self.name, version=self.version)
+        return self.runner
+
+    def slice_frames(self, most: int) -> int:
+        """Give the frames of a slice of at most `most`, where sequences may run in pieces: whole runs, and one run."""
+        unit = self.manifest.signature.frames_per_run or 1
+        return max(unit, most - most % unit)
+
+    def padded_frames(self, lengths: Sequence[int]) -> list[int]:
+        """Return the frames computed for each row of a run of these lengths: its own where rows leave as they end."""
+        if self.manifest.signature.frames_per_run:
+            return list(lengths)
+        return [max(lengths)] * len(lengths)
+
+    def padding_ratio(self, lengths: Sequence[int]) -> float:
+        """Tell which share of a run of rows of these lengths is padding."""
+        return 1 - sum(lengths) / sum(self.padded_frames(lengths))
+
+
+def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
+    """Load one file and run it once, so that the first caller waits for nothing. Blocks.
+
+    A file without a manifest is served from <model>/config.pbtxt, or, without that, as what its graph looks like. A
+    certificate from another processor or runtime is made again, in the time that the policy gives. Without a usable
+    probe, or certificate beside it, it serves all the same.
+
+    Raises:
+        ModelFileError: the file can't be loaded or run.
+        ManifestError: it doesn't say truthfully what it is.
+
+    """
+    file = read_model_file(path)
+    session = open_session(file)
+    description = _description(path, session)
+    manifest = description.model if description is not None else read_manifest(session)
+    # A folder may have been copied under another name: what callers asked for is what they are told.
+    manifest.name, manifest.version = name, version
+    if description is not None and description.untimed is not None:
+        return _untimed(path, file.sha256, description, description.untimed, session)
+    graph = open_graph(path, manifest, session)
+    first_runs = warm_up(graph, third_party=description is not None)
+    _require_labels(manifest, first_runs.width)
+    certificate_fault = ""
+    if description is None:
+        certificate_check.renew(graph, manifest, policy.certify_seconds)
+    else:
+        certificate_fault = certificate_check.take_stored(path, file.sha256, graph, manifest, policy.certify_seconds)
+    probe, probe_fault = _probe(path, manifest)
+    padding = [] if manifest.signature.frames_per_run else [pb.DIMENSION_PADDING]
+    shares_runs = certificate_check.holds(manifest, pb.DIMENSION_BATCH, *padding) or policy.batch_uncertified
+    return Servable(
+        name=name,
+        version=version,
+        manifest=manifest,
+        runner=Runner(graph, third_party=description is not None),
+        certificate=certificate_check.word(manifest),
+        batched=graph.takes_ragged_batches and first_runs.is_aligned and shares_runs,
+        # A graph that takes so many frames a run is cut into runs anyway.
+        sliced=certificate_check.holds(manifest, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
+        path=path,
+        sha256=file.sha256,
+        description=description,
+        aligned=first_runs.is_aligned,
+        probe=probe,
+        probe_fault=probe_fault,
+        certificate_fault=certificate_fault,
+        warm_up_fault=first_runs.fault,
+    )
+
+
+def _require_labels(manifest: Model, width: int) -> None:
+    """Refuse labels that aren't one an output: an answer's class could not be named."""
+    if manifest.labels and width and len(manifest.labels) != width:
+        raise ManifestError(f"it has {len(manifest.labels)} labels for {width} outputs")
+
+
+def _untimed(
+    path: Path, sha256: str, description: Description, untimed: Untimed, session: ort.InferenceSession
+) -> Servable:
+    """Serve a graph as it is: nothing is shared, cut or proved."""
+    runner, manifest = UntimedRunner(session, untimed), description.model
+    has_certificate = path.with_name(CERTIFICATE_FILE).exists()
+    return Servable(
+        name=manifest.name,
+        version=manifest.version,
+        manifest=manifest,
+        runner=runner,
+        certificate=certificate_check.UNCERTIFIED,
+        batched=False,
+        sliced=False,
+        path=path,
+        sha256=sha256,
+        description=description,
+        aligned=False,
+        certificate_fault="which axis is time isn't told, so nothing can be proved" if has_certificate else "",
+        warm_up_fault=warm_up_untimed(runner),
+        states_grow=runner.states_grow,
+    )
+
+
+def _description(path: Path, session: ort.InferenceSession) -> Description | None:
+    if has_manifest(session):
+        return None
+    config = path.parent.parent / CONFIG_FILE
+    return describe(config if config.is_file() else None, session)
+
+
+def _probe(path: Path, manifest: Model) -> tuple[Probe | None, str]:
+    """Open what only watches: answers don't need it, so they don't fail with it."""
+    try:
+        return open_probe(path, manifest), ""
+    except ModelFileError as error:
+        return None, str(error)

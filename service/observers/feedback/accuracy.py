@@ -1,0 +1,125 @@
+"""Accuracy of answers and their labels: with its interval, coverage, an estimate, calibration error, and slices."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Ranges of a count; `starts` are the first value of each, from 1."""
+
+    name: str
+    starts: tuple[int, ...]
+
+    def bucket(self, number: int) -> str:
+        """Name a range by its number: "16-63", "1024+", or the one value that it holds."""
+        first = self.starts[number]
+        if number + 1 == len(self.starts):
+            return f"{first}+"
+        last = self.starts[number + 1] - 1
+        return str(first) if first == last else f"{first}-{last}"
+
+    def number(self, count: int) -> int:
+        """Give the number of the range that a count lies in."""
+        return max(0, bisect_right(self.starts, count) - 1)
+
+    def sql(self, expression: str) -> str:
+        """Write `number` in SQL."""
+        cases = " ".join(f"WHEN {expression} < {start} THEN {number}" for number, start in enumerate(self.starts[1:]))
+        return f"CASE {cases} ELSE {len(self.starts) - 1} END"
+
+
+_FRAMES = (1, 16, 64, 256, 1024)
+LENGTH = Slice("length", _FRAMES)
+POSITION = Slice("position", _FRAMES)
+BATCH = Slice("batch", (1, 2, 8, 32))
+SLICES = (LENGTH, POSITION, BATCH)
+
+
+BINS = 15
+_Z = 1.959963984540054  # two-sided 95 %
+
+
+class Interval(NamedTuple):
+    """Bounds of a share."""
+
+    low: float
+    high: float
+
+
+@dataclass(kw_only=True)
+class Bin:
+    """Labels whose answers had a confidence within one range."""
+
+    labels: int = 0
+    correct: int = 0
+    confidence_sum: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts over some answers, labelled or not. `bins` are of labels by calibrated confidence, where there is one."""
+
+    answers: int = 0
+    confident_answers: int = 0
+    confidence_sum: float = 0.0
+    labelled_answers: int = 0
+    labelled_sequences: int = 0
+    labels: int = 0
+    correct: int = 0
+    bins: dict[int, Bin] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the labels that agree with the answer."""
+        return self.correct / self.labels if self.labels else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The accuracy's bounds: labels of one sequence are no independent ones, so together they are one."""
+        return wilson(self.correct / self.labels, self.labelled_sequences) if self.labels else None
+
+    @property
+    def coverage(self) -> float:
+        """Share of the answers that have a label."""
+        return self.labelled_answers / self.answers if self.answers else 0.0
+
+    @property
+    def estimated_accuracy(self) -> float | None:
+        """Mean calibrated confidence: the accuracy, as long as the confidence is right for this traffic."""
+        return self.confidence_sum / self.confident_answers if self.confident_answers else None
+
+    @property
+    def calibration_error(self) -> float | None:
+        """Expected calibration error (Naeini et al., 2015): mean distance of accuracy from confidence, bin by bin."""
+        labels = sum(bin_.labels for bin_ in self.bins.values())
+        distance = sum(abs(bin_.correct - bin_.confidence_sum) for bin_ in self.bins.values())
+        return distance / labels if labels else None
+
+
+@dataclass(kw_only=True)
+class VersionTally:
+    """One version in one window: its tallies by (slice, bucket), and labels by (true class, predicted class)."""
+
+    class_count: int = 0
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def of(self, slice_name: str, bucket: str) -> Tally:
+        """Give a tally to add to."""
+        return self.tallies.setdefault((slice_name, bucket), Tally())
+
+
+def wilson(share: float, count: int) -> Interval:
+    """Give the 95 % score interval of a share seen in `count` ≥ 1 independent trials (Wilson, 1927)."""
+    scale = 1 + _Z**2 / count
+    middle = (share + _Z**2 / (2 * count)) / scale
+    reach = _Z / scale * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    return Interval(max(0.0, middle - reach), min(1.0, middle + reach))

@@ -1,0 +1,132 @@
+"""How labels find their answers, and what they are worth: every rule of it, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from service.observers.feedback.database import id_at, ms_of
+from service.observers.feedback.label import Label, Outcome, Verdict
+from service.observers.feedback.logged_answers import LoggedAnswer, LoggedAnswers
+from service.observers.feedback.policy import LogPolicy
+
+_LAST_FRAME = -1
+_BY_NAME = -1
+
+
+class TooManyPendingError(Exception):
+    """No more labels are kept for answers that aren't in the log; `pending` of them are."""
+
+    def __init__(self, pending: int) -> None:
+        super().__init__(pending)
+        self.pending = pending
+
+
+class Joiner:
+    """Judges labels against the log. Belongs to one connection."""
+
+    def __init__(self, db: sqlite3.Connection, policy: LogPolicy) -> None:
+        self._db = db
+        self._policy = policy
+        self._answers = LoggedAnswers(db)
+
+    def take(self, labels: Sequence[Label], now_ms: int) -> list[Verdict]:
+        """Take labels that are reported now.
+
+        Raises:
+            TooManyPendingError: one would have to wait for its answer, and too many do.
+
+        """
+        (pending,) = self._db.execute("SELECT count(*) FROM pending").fetchone()
+        verdicts = []
+        for label in labels:
+            answers = self._answers.of(label.prediction_id)
+            if answers and not answers[0].is_shadow:
+                verdicts.append(self._join(label, answers, now_ms))
+                continue
+            outcome = self._without_answer(label, now_ms)
+            if outcome is Outcome.PENDING:
+                pending += self._wait(label)
+            if pending > self._policy.max_pending:
+                raise TooManyPendingError(self._policy.max_pending)
+            verdicts.append(Verdict(outcome=outcome))
+        return verdicts
+
+    def catch_up(self, keys: Sequence[tuple[bytes, int]], now_ms: int) -> list[Verdict]:
+        """Join what was reported before these answers, (id, version) of rows just written, were in the log."""
+        verdicts = []
+        for prediction_id, version in keys:
+            answers = self._answers.of(prediction_id)
+            labels = self._db.execute("SELECT step, class FROM labels WHERE id = ?", (prediction_id,)).fetchall()
+            for step, name in labels:
+                self._match([answer for answer in answers if answer.version == version], step, name)
+            if answers and not answers[0].is_shadow:
+                verdicts += [self._join(label, answers, now_ms) for label in self._waiting(prediction_id)]
+        return verdicts
+
+    def give_up(self, now_ms: int) -> list[Verdict]:
+        """Let go of labels whose answers haven't come: they were never logged."""
+        horizon = id_at(now_ms - round(self._policy.pending_seconds * 1000))
+        gone = self._db.execute("DELETE FROM pending WHERE id < ?", (horizon,)).rowcount
+        return [Verdict(outcome=Outcome.UNKNOWN)] * gone
+
+    def _join(self, label: Label, answers: Sequence[LoggedAnswer], now_ms: int) -> Verdict:
+        answer, version = answers[0], self._answers.version(answers[0].version)
+        step = answer.last_frame if label.step is None else label.step
+        if self._answers.at(answer, step) is None:
+            return Verdict(outcome=Outcome.STEP_NOT_ANSWERED, version=version.identity)
+        name = version.name(label)
+        if name is None:
+            return Verdict(outcome=Outcome.CLASS_UNKNOWN, version=version.identity)
+        query = "SELECT class FROM labels WHERE id = ? AND step = ?"
+        known = self._db.execute(query, (answer.id, step)).fetchone()
+        if known is not None:
+            outcome = Outcome.REPEATED if known[0] == name else Outcome.CONTRADICTORY
+            return Verdict(outcome=outcome, version=version.identity)
+        self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?)", (answer.id, step, name, label.event_ms))
+        self._match(answers, step, name)
+        answered_ms = ms_of(answer.id)
+        is_late = answered_ms < now_ms - self._policy.longest_window_seconds * 1000
+        return Verdict(
+            outcome=Outcome.LATE if is_late else Outcome.JOINED,
+            version=version.identity,
+            # By another machine's clock the truth may have been known before the answer.
+            delay_seconds=max(0, label.event_ms - answered_ms) / 1000,
+        )
+
+    def _match(self, answers: Sequence[LoggedAnswer], step: int, name: str) -> None:
+        for answer in answers:
+            truth, said = self._answers.version(answer.version).index(name), self._answers.at(answer, step)
+            if truth is not None and said is not None:
+                values = (answer.id, answer.version, step, truth, *said)
+                self._db.execute("INSERT OR IGNORE INTO matches VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def _without_answer(self, label: Label, now_ms: int) -> Outcome:
+        age_ms = now_ms - ms_of(label.prediction_id)
+        (forgotten,) = self._db.execute("SELECT up_to FROM forgotten").fetchone()
+        if label.prediction_id < forgotten or age_ms > self._policy.max_age_seconds * 1000:
+            return Outcome.EXPIRED
+        return Outcome.PENDING if abs(age_ms) <= self._policy.pending_seconds * 1000 else Outcome.UNKNOWN
+
+    def _wait(self, label: Label) -> int:
+        """Keep a label as it was told; how many were added: none when it waits already."""
+        step = _LAST_FRAME if label.step is None else label.step
+        index = _BY_NAME if label.class_index is None else label.class_index
+        query = "INSERT OR IGNORE INTO pending (id, step, class_index, class, event_ms) VALUES (?, ?, ?, ?, ?)"
+        return self._db.execute(query, (label.prediction_id, step, index, label.name or "", label.event_ms)).rowcount
+
+    def _waiting(self, prediction_id: bytes) -> list[Label]:
+        query = "SELECT step, class_index, class, event_ms FROM pending WHERE id = ? ORDER BY number"
+        waiting = self._db.execute(query, (prediction_id,)).fetchall()
+        if waiting:
+            self._db.execute("DELETE FROM pending WHERE id = ?", (prediction_id,))
+        return [
+            Label(
+                prediction_id=prediction_id,
+                event_ms=event_ms,
+                class_index=None if index == _BY_NAME else index,
+                name=name if index == _BY_NAME else None,
+                step=None if step == _LAST_FRAME else step,
+            )
+            for step, index, name, event_ms in waiting
+        ]

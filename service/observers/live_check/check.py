@@ -1,0 +1,168 @@
+"""The live check: which answers are run again alone, what is compared, and what is counted and kept of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, Self
+
+import structlog
+from google.protobuf import json_format
+
+from service.certificate import fingerprint_here
+from service.observers.background_worker import BackgroundWorker
+from service.observers.live_check.repro_bundle import Header, ReproBundle, pack
+from service.observers.live_check.rerun import alone, differences
+from service.observers.live_check.run_trace import CheckTask, RunTrace
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from service.certificate.difference import Difference
+    from service.core.failures import Failures
+    from service.core.metrics import Metrics
+    from service.engine.runner import Row, RowResult
+    from service.loading.servable import Servable
+    from service.observers.live_check.repro_bundle import ReproBundleFolder
+
+_log = structlog.get_logger("soloist.live_check")
+Outcome = Literal["equal", "different", "dropped", "failed"]
+
+
+class Inspector:
+    """Blocks while it runs the model; never raises, whatever the model or the disk does."""
+
+    def __init__(self, bundles: ReproBundleFolder | None, *, piece_frames: int) -> None:
+        self._bundles = bundles
+        self._piece_frames = piece_frames
+
+    def inspect(self, task: CheckTask) -> Outcome:
+        """Check one answer; "dropped" when its version is gone, "failed" when it can't be run alone."""
+        servable = task.servable()
+        if servable is None:
+            return "dropped"
+        try:
+            return self._compare(servable, task)
+        except Exception:  # ONNX Runtime's own kinds are many and share no base
+            _log.exception("live check failed", model=task.model, version=task.version)
+            return "failed"
+
+    def _compare(self, servable: Servable, task: CheckTask) -> Outcome:
+        # A model that may not be cut is run as it was: whole.
+        whole = len(task.row.frames)
+        piece_frames = servable.slice_frames(self._piece_frames) if servable.sliced else whole
+        result = alone(servable.runner, task.row, piece_frames=piece_frames)
+        apart = differences(servable.manifest.signature.outputs.name, result, task.given)
+        if not apart:
+            return "equal"
+        self._report(task, apart[0], self._keep(servable, task, result, piece_frames))
+        return "different"
+
+    def _report(self, task: CheckTask, worst: Difference, bundle: str) -> None:
+        _log.error(
+            "answer differs from the same frames alone",
+            model=task.model,
+            version=task.version,
+            tensor=worst.tensor,
+            ulp=worst.ulp,
+            max_abs_difference=worst.absolute,
+            frame_count=len(task.row.frames),
+            batch_sizes=[len(run.lengths) for run in task.runs],
+            bundle=bundle,
+        )
+
+    def _keep(self, servable: Servable, task: CheckTask, result: RowResult, piece_frames: int) -> str:
+        """Write a repro bundle; returns where it lies, or why there is none."""
+        if self._bundles is None:
+            return "none: repro_bundle_dir is not set"
+        header = Header(
+            time=datetime.now(UTC).isoformat(),
+            model=task.model,
+            version=task.version,
+            model_sha256=servable.sha256,
+            fingerprint=json_format.MessageToDict(fingerprint_here(), preserving_proto_field_name=True),
+            states=list(task.row.states),
+            runs=list(task.runs),
+            piece_frames=piece_frames,
+        )
+        content = pack(ReproBundle(header=header, row=task.row, given=task.given, alone=result))
+        try:
+            written = self._bundles.put(content)
+        except OSError as error:
+            return f"none: {error.strerror}"
+        return str(written) if written is not None else "none: repro_bundle_dir is full"
+
+
+_WORKER = "live-check"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveCheckPolicy:
+    """Share of the answers that is checked; answers that wait, and bytes of each; share of one core for it."""
+
+    ratio: float
+    max_queued: int = 16
+    max_check_bytes: int = 4 * 2**20
+    core_ratio: float = 0.1
+
+
+class LiveCheck:
+    """Started and stopped as a context. `observe` is called on the event loop; nothing there ever waits."""
+
+    def __init__(
+        self,
+        policy: LiveCheckPolicy,
+        inspector: Inspector,
+        metrics: Metrics,
+        failures: Failures,
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Args: `draw` gives a number in [0, 1) for every answer."""
+        self._policy = policy
+        self._inspector = inspector
+        self._metrics = metrics
+        self._draw = draw
+        self._submit = failures.guard(_WORKER, self._hand_over)
+        self._worker: BackgroundWorker[CheckTask] = BackgroundWorker(
+            _WORKER, self._check, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+        )
+
+    def __enter__(self) -> Self:
+        if self._policy.ratio:
+            self._worker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.__exit__(kind, error, trace)
+
+    def observe(self, servable: Servable, row: Row) -> RunTrace | None:
+        """Choose whether a job is followed (service.serving.batcher.job.Summon)."""
+        signature = servable.manifest.signature
+        # a repro bundle holds frames and states, nothing else that callers send or that changes from run to run.
+        has_auxiliary_inputs = bool(signature.controls) or not all(
+            each.HasField("constant") for each in signature.inputs
+        )
+        may_differ = (servable.batched or servable.sliced) and not has_auxiliary_inputs
+        return RunTrace(servable, row, self._submit) if may_differ and self._draw() < self._policy.ratio else None
+
+    def settle(self) -> None:
+        """Wait until all that was handed over is checked or dropped. Blocks."""
+        self._worker.settle()
+
+    def _hand_over(self, task: CheckTask) -> None:
+        if task.byte_count > self._policy.max_check_bytes or not self._worker.offer(task):
+            self._drop(task)
+
+    def _check(self, task: CheckTask) -> None:
+        self._count(task, self._inspector.inspect(task))
+
+    def _drop(self, task: CheckTask) -> None:
+        self._count(task, "dropped")
+
+    def _count(self, task: CheckTask, outcome: str) -> None:
+        self._metrics.invariance_checks.labels(task.model, str(task.version), outcome).inc()

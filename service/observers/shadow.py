@@ -1,0 +1,213 @@
+"""The shadow: a version on trial gets copies of what another answers, and where they disagree is counted."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import structlog
+
+from service.observers.background_worker import BackgroundWorker
+from service.observers.live_check.rerun import alone
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from service.core.failures import Failures
+    from service.core.metrics import Metrics
+    from service.loading.servable import Servable
+    from service.serving.prediction import Observer, Prediction
+
+__all__ = ["ShadowPolicy", "ShadowSequence", "Shadows"]
+
+
+Outcome = Literal["equal-bits", "same-class", "different-class", "different-values", "failed", "dropped"]
+
+
+class ShadowSequence:
+    """Begins with the caller's, from the shadow's own zero state, and runs step by step on the worker's thread.
+
+    Once a step is missing the rest would be compared with another sequence's answers, so the first that is dropped or
+    fails is the last that runs. The version is held weakly: one that is unloaded goes, and the sequence ends.
+    """
+
+    def __init__(self, answering: Servable, shadow: Servable, *, piece_frames: int) -> None:
+        """Args: `piece_frames` is the most frames of a run, where the shadow may be cut."""
+        self.labels = (answering.name, str(answering.version), str(shadow.version))
+        # Written on the event loop; the worker knows by its state whether it has ended.
+        self.is_over = False
+        self._shadow = weakref.ref(shadow)
+        self._states: dict[str, Any] | None = shadow.runner.initial_states()
+        self._piece_frames = piece_frames
+
+    def run(self, given: Prediction) -> tuple[Outcome, Prediction | None]:
+        """Run the frames of the next answer; return how far the shadow's is from it, and the shadow's, of the same id.
+
+        There is none where the step is dropped.
+
+        Raises:
+            Exception: whatever ONNX Runtime does; the sequence is over.
+
+        """
+        shadow, states, self._states = self._shadow(), self._states, None
+        if shadow is None or states is None:
+            return "dropped", None
+        row = replace(given.row, states=states)
+        piece_frames = self._piece_frames if shadow.sliced else len(row.frames)
+        result = alone(shadow.runner, row, piece_frames=piece_frames)
+        self._states = result.states
+        outputs = _last(result.outputs, len(given.outputs))
+        found = replace(given, servable=shadow, row=row, outputs=outputs, batch_size=1)
+        return compare(given.outputs, outputs), found
+
+
+def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
+    """Compare the outputs [T, K] or [1, K] that a caller was given with those found at every frame, [T, K].
+
+    The class is that of the last frame: the largest output, the first of equals. One output a frame, [T, 1] or [T],
+    stands for no class.
+    """
+    found = _last(found, len(given))
+    if given.shape != found.shape or given.dtype != found.dtype:
+        return "failed"
+    if given.tobytes() == found.tobytes():
+        return "equal-bits"
+    if given.ndim == 1 or given[-1].size == 1:
+        return "different-values"
+    return "same-class" if given[-1].argmax() == found[-1].argmax() else "different-class"
+
+
+def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
+    # A model made elsewhere may give no output for some frames.
+    return outputs[-count:] if count else outputs
+
+
+_log = structlog.get_logger("soloist.shadow")
+_WORKER = "shadow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShadowPolicy:
+    """Frames of a run; steps that wait, and bytes of each; share of one core that runs take."""
+
+    piece_frames: int
+    max_queued: int = 256
+    max_step_bytes: int = 2**20
+    core_ratio: float = 0.5
+
+
+class _Step(NamedTuple):
+    sequence: ShadowSequence
+    given: Prediction
+
+    @property
+    def byte_count(self) -> int:
+        row = self.given.row
+        sent = (row.frames, *row.beside.inputs.values(), *row.beside.frame_inputs.values())
+        return sum(array.nbytes for array in sent) + self.given.outputs.nbytes
+
+
+class Shadows:
+    """Started and stopped as a context. `begin` and `step` are called on the event loop."""
+
+    def __init__(
+        self,
+        policy: ShadowPolicy,
+        shadow_of: Callable[[Servable], Servable | None],
+        metrics: Metrics,
+        failures: Failures,
+        *,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """Args: `shadow_of` names the version that gets copies of what another answers, if there is one.
+
+        `observers` are told of every answer of a shadow, on its thread.
+
+        """
+        self._policy = policy
+        self._shadow_of = shadow_of
+        self._metrics = metrics
+        self._failures = failures
+        self._observers = [failures.guard(_WORKER, observe) for observe in observers]
+        self._worker: BackgroundWorker[_Step] = BackgroundWorker(
+            _WORKER, self._run, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+        )
+
+    def __enter__(self) -> Self:
+        self._worker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.__exit__(kind, error, trace)
+
+    def begin(self, servable: Servable, *, whole: bool = False) -> ShadowSequence | None:
+        """Begin a sequence on the shadow beside one that this version answers; None where there is no shadow.
+
+        `whole` tells that it comes in one step, which a shadow that sees later frames needs.
+        """
+        try:
+            shadow = self._shadow_of(servable)
+            if shadow is None:
+                return None
+            sequence = ShadowSequence(servable, shadow, piece_frames=self._policy.piece_frames)
+            sequence.is_over = not (whole or shadow.manifest.causal)
+        except Exception as error:  # the caller's sequence goes on without one
+            self._failures.note(_WORKER, error)
+            return None
+        return sequence
+
+    def step(self, sequence: ShadowSequence | None, given: Prediction) -> None:
+        """Take a copy of the next answer of a sequence."""
+        if sequence is None:
+            return
+        try:
+            self._step(sequence, given)
+        except Exception as error:  # whose answer it is never hears of it
+            sequence.is_over = True
+            self._failures.note(_WORKER, error)
+
+    def whole(self, given: Prediction) -> None:
+        """Take a copy of the answer to a whole sequence."""
+        self.step(self.begin(given.servable, whole=True), given)
+
+    def settle(self) -> None:
+        """Wait until all that was handed over has run or was dropped. Blocks."""
+        self._worker.settle()
+
+    def _step(self, sequence: ShadowSequence, given: Prediction) -> None:
+        if not sequence.is_over and not self._put(_Step(sequence, given)):
+            sequence.is_over = True
+            _log.info("shadow behind", model=sequence.labels[0], shadow=sequence.labels[2])
+        elif not sequence.is_over:
+            return
+        self._count(sequence, "dropped")
+
+    def _put(self, step: _Step) -> bool:
+        return step.byte_count <= self._policy.max_step_bytes and self._worker.offer(step)
+
+    def _run(self, step: _Step) -> None:
+        self._count(step.sequence, self._outcome(step))
+
+    def _drop(self, step: _Step) -> None:
+        self._count(step.sequence, "dropped")
+
+    def _outcome(self, step: _Step) -> Outcome:
+        try:
+            outcome, found = step.sequence.run(step.given)
+        except Exception:  # ONNX Runtime's own kinds are many and share no base
+            model, version, shadow = step.sequence.labels
+            _log.exception("shadow failed", model=model, version=version, shadow=shadow)
+            return "failed"
+        if found is not None:
+            for observe in self._observers:
+                observe(found)
+        return outcome
+
+    def _count(self, sequence: ShadowSequence, outcome: Outcome) -> None:
+        self._metrics.shadow_steps.labels(*sequence.labels, outcome).inc()

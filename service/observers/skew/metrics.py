@@ -1,0 +1,110 @@
+"""The metrics of the normalisers. Layer names come from manifests: a closed set for each version."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.observers.skew.moments import Skew
+    from service.observers.skew.reading import LayerReading, Reading
+    from soloist.v1.model_pb2 import Model, ProbedLayer, SkewThresholds
+
+PROBE_OUTCOMES = ("probed", "dropped", "failed")
+_VERSION = ("model", "version")
+_LAYER = (*_VERSION, "layer")
+_NO_FIGURE = float("nan")
+
+
+class SkewMetrics:
+    """A gauge without a figure is NaN, which no alert is above."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+            return Gauge(f"soloist_norm_{name}", text, labels, registry=registry)
+
+        moments = (*_LAYER, "moment")
+        self.skew = gauge("skew", "TID: distance of the stored from the live moment, in live deviations.", moments)
+        self.skew_threshold = gauge("skew_threshold", "What held-out data rarely exceeds.", moments)
+        self.divergence = gauge("divergence_nats", "KL(live || stored) of Gaussians, mean over features.", _LAYER)
+        self.divergence_threshold = gauge(
+            "divergence_threshold_nats", "What held-out data rarely exceeds, in nats.", _LAYER
+        )
+        self.input_mean = gauge("input_mean", "Mean over features of |mean| of what enters the layer.", _LAYER)
+        self.input_deviation = gauge("input_deviation", "Mean over features of the deviation of the same.", _LAYER)
+        self.sequences = gauge("skew_sequences", "Effective number of sequences in the pool.", _VERSION)
+        self.probes = Counter(
+            "soloist_norm_probes_total", "Answers of sampled sequences, by what came of their probe.",
+            (*_VERSION, "outcome"), registry=registry,
+        )  # fmt: skip
+        self._known: dict[tuple[str, str], Sequence[ProbedLayer]] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self, model: Model) -> None:
+        """Create every series of a version that is ready, without figures."""
+        if not model.HasField("probe"):
+            return
+        labels = (model.name, str(model.version))
+        with self._lock:
+            self._known[labels] = model.probe.layers
+            for outcome in PROBE_OUTCOMES:
+                self.probes.labels(*labels, outcome)
+            self.sequences.labels(*labels).set(0)
+            self._blank(labels)
+
+    def forget(self, name: str, version: str) -> None:
+        """Remove every series of a version that has left the repository."""
+        with self._lock:
+            self._known.pop((name, version), None)
+            for family in (*self._figures, self.sequences, self.probes):
+                family.remove_by_labels({"model": name, "version": version})
+
+    def count(self, name: str, version: int, outcome: str) -> None:
+        """Count an answer of a sampled sequence; one of a version that has left isn't counted."""
+        with self._lock:
+            if (name, str(version)) in self._known:
+                self.probes.labels(name, str(version), outcome).inc()
+
+    def show(self, name: str, version: int, reading: Reading) -> None:
+        """Show what a pool says, where its version hasn't left in between."""
+        labels = (name, str(version))
+        with self._lock:
+            if labels not in self._known:
+                return
+            self.sequences.labels(*labels).set(reading.effective_sequences)
+            if not reading.layers:
+                self._blank(labels)
+            for each in reading.layers:
+                self._show_layer((*labels, each.layer.name), each)
+
+    @property
+    def _figures(self) -> tuple[Gauge, ...]:
+        compared = (self.skew, self.skew_threshold, self.divergence, self.divergence_threshold)
+        return (*compared, self.input_mean, self.input_deviation)
+
+    def _blank(self, labels: tuple[str, str]) -> None:
+        for layer in self._known[labels]:
+            for family in (self.input_mean, self.input_deviation):
+                family.labels(*labels, layer.name).set(_NO_FIGURE)
+            if layer.HasField("reference"):
+                self._show((*labels, layer.name), None, None)
+
+    def _show_layer(self, labels: tuple[str, str, str], reading: LayerReading) -> None:
+        self.input_mean.labels(*labels).set(reading.input_mean)
+        self.input_deviation.labels(*labels).set(reading.input_deviation)
+        if reading.reference is not None:
+            self._show(labels, reading.skew, reading.thresholds)
+
+    def _show(self, labels: tuple[str, str, str], skew: Skew | None, bounds: SkewThresholds | None) -> None:
+        _set(self.skew, self.divergence, labels, skew)
+        _set(self.skew_threshold, self.divergence_threshold, labels, bounds)
+
+
+def _set(tid: Gauge, divergence: Gauge, labels: tuple[str, str, str], figures: Skew | SkewThresholds | None) -> None:
+    tid.labels(*labels, "mean").set(figures.mean_tid if figures else _NO_FIGURE)
+    tid.labels(*labels, "variance").set(figures.variance_tid if figures else _NO_FIGURE)
+    divergence.labels(*labels).set(figures.divergence_nats if figures else _NO_FIGURE)

@@ -1,0 +1,89 @@
+"""What a pool says of each layer: live moments beside stored ones, how far apart they are, and what is too far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.observers.skew.moments import Moments, PooledSums, Skew, measure, thresholds_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from soloist.v1.model_pb2 import ProbedLayer, SkewThresholds
+
+# The least pool that is told of where no threshold says it: the moments of a few sequences tell of their users.
+_LEAST_SEQUENCES = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerReading:
+    """One layer. A control has no reference, hence no skew and no thresholds."""
+
+    layer: ProbedLayer
+    live: Moments
+    reference: Moments | None
+    skew: Skew | None
+    thresholds: SkewThresholds | None
+
+    @property
+    def input_mean(self) -> float:
+        """Mean over features of the size of their mean."""
+        return float(np.abs(self.live.mean).mean())
+
+    @property
+    def input_deviation(self) -> float:
+        """Mean over features of their deviation."""
+        return float(np.sqrt(self.live.variance).mean())
+
+    @property
+    def is_crossed(self) -> bool:
+        """Tell whether a figure is beyond its threshold."""
+        skew, bounds = self.skew, self.thresholds
+        if skew is None or bounds is None:
+            return False
+        return (
+            skew.mean_tid > bounds.mean_tid
+            or skew.variance_tid > bounds.variance_tid
+            or skew.divergence_nats > bounds.divergence_nats
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """All layers of one version, none while the pool is smaller than `least_sequences`.
+
+    `effective_sequences` is how many equal, fresh sequences would tell as much as the pool. `sequences` and `frames`
+    are all that were probed, however old; `since` and `until` are the times of the first and the last in seconds since
+    1970, NaN when there was none.
+    """
+
+    layers: tuple[LayerReading, ...] = ()
+    least_sequences: int
+    effective_sequences: float = 0.0
+    sequences: int = 0
+    frames: int = 0
+    since: float = math.nan
+    until: float = math.nan
+
+
+def least_sequences(layers: Iterable[ProbedLayer]) -> int:
+    """Return the size of a pool, in effective sequences, from which on its figures mean something."""
+    windows = [each.window_sequences for layer in layers for each in layer.thresholds]
+    return min(windows, default=_LEAST_SEQUENCES)
+
+
+def read_layer(layer: ProbedLayer, sums: PooledSums, effective_sequences: float) -> LayerReading:
+    """Compare what was pooled for one layer with what is stored."""
+    live = sums.moments()
+    reference = Moments.from_message(layer.reference) if layer.HasField("reference") else None
+    return LayerReading(
+        layer=layer,
+        live=live,
+        reference=reference,
+        skew=None if reference is None else measure(live, reference, layer.eps),
+        thresholds=thresholds_for(layer, effective_sequences),
+    )

@@ -1,0 +1,147 @@
+"""The skew probe beside the answers: which sequences are measured, and what becomes of their sums."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal, Self
+
+import structlog
+
+from service.observers.background_worker import BackgroundWorker
+from service.observers.skew.pool import Pool
+from service.observers.skew.sample_buffer import SampleBuffer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from service.core.failures import Failures
+    from service.loading.servable import Servable
+    from service.observers.skew.metrics import SkewMetrics
+    from service.serving.prediction import Prediction
+
+_DIGEST_BYTES = 8
+_RANGE = float(2 ** (8 * _DIGEST_BYTES))
+
+
+def is_sampled(sequence_id: str, ratio: float) -> bool:
+    """Tell whether a sequence belongs to the share `ratio` (0 to 1) that is probed; the same on every server."""
+    digest = blake2b(sequence_id.encode(), digest_size=_DIGEST_BYTES, person=b"norm skew").digest()
+    return int.from_bytes(digest) / _RANGE < ratio
+
+
+_log = structlog.get_logger("soloist.skew")
+_WORKER = "skew"
+Outcome = Literal["probed", "dropped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkewPolicy:
+    """What is probed, what is kept of it, and what that may cost.
+
+    Share of the sequences that is probed; time after which one counts half; sequences whose frames are kept for each
+    version, and bytes of them; answers that wait, and bytes of each; share of one core that probing takes.
+    """
+
+    ratio: float
+    half_life_seconds: float
+    keep_sequences: int = 0
+    max_kept_bytes: int = 64 * 2**20
+    max_queued: int = 64
+    max_step_bytes: int = 4 * 2**20
+    core_ratio: float = 0.1
+
+
+class Watched:
+    """What is known of one version: its pool, and the sequences that are kept."""
+
+    def __init__(self, servable: Servable, policy: SkewPolicy, clock: Callable[[], float]) -> None:
+        self.pool = Pool(servable.manifest.probe, half_life_seconds=policy.half_life_seconds, clock=clock)
+        self.kept = SampleBuffer(max_sequences=policy.keep_sequences, max_bytes=policy.max_kept_bytes)
+
+
+class SkewWatch:
+    """Started and stopped as a context. `observe` may be called on any thread."""
+
+    def __init__(
+        self,
+        policy: SkewPolicy,
+        series: SkewMetrics,
+        failures: Failures,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: `clock` is in seconds; sequences fade by it."""
+        self.policy = policy
+        self._series = series
+        self._failures = failures
+        self._clock = clock
+        # A version that is unloaded takes with it what is known of it; one that is loaded again begins anew.
+        self._watched: weakref.WeakKeyDictionary[Servable, Watched] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._worker: BackgroundWorker[Prediction] = BackgroundWorker(
+            _WORKER, self._probe, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
+        )
+
+    def __enter__(self) -> Self:
+        if self.policy.ratio:
+            self._worker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.__exit__(kind, error, trace)
+
+    def observe(self, prediction: Prediction) -> None:
+        """Take a copy of an answer where its sequence is sampled and its version has a probe (prediction.Observer)."""
+        if prediction.servable.probe is None or not is_sampled(prediction.sequence_id, self.policy.ratio):
+            return
+        states = sum(state.nbytes for state in prediction.row.states.values())
+        is_small = prediction.row.frames.nbytes + states <= self.policy.max_step_bytes
+        if not (is_small and self._worker.offer(prediction)):
+            self._drop(prediction)
+
+    def watched(self, servable: Servable) -> Watched:
+        """Return what is known of a version that has a probe."""
+        with self._lock:
+            found = self._watched.get(servable)
+            if found is None:
+                found = self._watched[servable] = Watched(servable, self.policy, self._clock)
+            return found
+
+    def settle(self) -> None:
+        """Wait until all that was handed over is probed or dropped. Blocks."""
+        self._worker.settle()
+
+    def _probe(self, given: Prediction) -> None:
+        self._count(given, self._outcome(given))
+
+    def _drop(self, given: Prediction) -> None:
+        self._count(given, "dropped")
+
+    def _outcome(self, given: Prediction) -> Outcome:
+        servable, frames = given.servable, given.row.frames
+        assert servable.probe is not None  # noqa: S101 — observe lets no other through
+        watched = self.watched(servable)
+        try:
+            sums = servable.probe.run(frames[None], [len(frames)], given.row.states)
+        except Exception:  # ONNX Runtime's own kinds are many and share no base
+            _log.exception("probe failed", model=servable.name, version=servable.version)
+            return "failed"
+        try:
+            if not watched.pool.add(given.sequence_id, len(frames), sums):
+                return "failed"
+            watched.kept.add(given, now=time.time())
+            self._series.show(servable.name, servable.version, watched.pool.read())
+        except Exception as error:  # sums or figures that don't fit the layers
+            self._failures.note(_WORKER, error, model=servable.name, version=servable.version)
+            return "failed"
+        return "probed"
+
+    def _count(self, given: Prediction, outcome: Outcome) -> None:
+        self._series.count(given.servable.name, given.servable.version, outcome)

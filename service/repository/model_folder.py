@@ -1,0 +1,150 @@
+"""The folder of one model: its versions, which of them are to be served, and how sequences are spread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from service.loading.manifest import ManifestError
+from service.loading.model_config import FILE as CONFIG_FILE
+from service.loading.model_config import MODEL_FILE, model_filename, parse
+from service.repository import layout, model_folder, rollout
+from service.repository.layout import Location
+from soloist.oip import model_config_pb2 as oip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from service.repository.layout import Files
+    from service.repository.rollout import Rollout
+
+_ALL, _LATEST = "all", "latest:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionPolicy:
+    """The `latest` so many versions, or those `listed`; all where both are None."""
+
+    latest: int | None = None
+    listed: frozenset[int] | None = None
+
+    def choose(self, versions: Iterable[int]) -> set[int]:
+        """Pick from the versions there are."""
+        if self.listed is not None:
+            return set(versions) & self.listed
+        return set(sorted(versions, reverse=True)[: self.latest])
+
+
+def in_words(text: str) -> VersionPolicy:
+    """Read "all", "latest:2" or "1,3"."""
+    if text == _ALL:
+        return VersionPolicy()
+    if text.startswith(_LATEST):
+        return VersionPolicy(latest=int(text.removeprefix(_LATEST)))
+    return VersionPolicy(listed=frozenset(int(version) for version in text.split(",")))
+
+
+def configured(config: oip.ModelConfig) -> VersionPolicy | None:
+    """Return what a configuration says; None where it says nothing of versions."""
+    policy = config.version_policy
+    match policy.WhichOneof("policy_choice"):
+        case "all":
+            return VersionPolicy()
+        case "latest":  # no number stands for one, as elsewhere
+            return VersionPolicy(latest=policy.latest.num_versions or 1)
+        case "specific":
+            return VersionPolicy(listed=frozenset(policy.specific.versions))
+        case _:
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFolder:
+    """One model; `policy` and `rollout` are None where nothing is said.
+
+    `fault` says why it can't be told what to serve: then nothing new is. `stray` is about something in the folder that
+    can't be served, and that touches no version. `error` is what went wrong unforeseen, for the log.
+    """
+
+    name: str
+    versions: Mapping[int, Location] = field(default_factory=dict)
+    policy: VersionPolicy | None = None
+    rollout: Rollout | None = None
+    fault: str = ""
+    stray: str = ""
+    error: Exception | None = None
+
+
+def read_model_folders(repository: Path) -> dict[str, ModelFolder]:
+    """Read the whole repository, by name, without folders that hold nothing of a model. Blocks.
+
+    Raises:
+        RepositoryError: it can't be read. What is wrong with one model is that model's fault.
+
+    """
+    on_disk = {name: _guarded(name, folder) for name, folder in layout.model_folders(repository).items()}
+    return {
+        name: model_folder
+        for name, model_folder in on_disk.items()
+        if model_folder.versions or model_folder.fault or model_folder.stray
+    }
+
+
+def read_model_folder(repository: Path, name: str) -> ModelFolder:
+    """Read one model; no versions where there is none. Blocks.
+
+    Raises:
+        RepositoryError: the repository can't be read. What is wrong with the model is its fault.
+
+    """
+    folder = layout.model_folders(repository).get(name)
+    return _guarded(name, folder) if folder is not None else ModelFolder(name=name)
+
+
+def _guarded(name: str, folder: Path) -> ModelFolder:
+    """Read one model, whose oddities touch no other."""
+    try:
+        return _model_folder(name, folder)
+    except Exception as error:
+        return ModelFolder(name=name, fault="internal error while it was looked at", error=error)
+
+
+def _model_folder(name: str, folder: Path) -> ModelFolder:
+    try:
+        if fault := layout.why_no_model(name, folder):
+            return ModelFolder(name=name, fault=fault)
+        folders, stray = layout.version_folders(folder)
+    except OSError as error:
+        return ModelFolder(name=name, fault=error.strerror or "it can't be read")
+    if not folders:
+        return ModelFolder(name=name, stray=stray)
+    shared = layout.shared_files(folder, leave_out=rollout.FILE)
+    locations = partial(_locations, name, folders, shared)
+    try:
+        config = _configuration(folder / CONFIG_FILE)
+        return ModelFolder(
+            name=name,
+            versions=locations(model_filename(config)),
+            policy=model_folder.configured(config),
+            rollout=rollout.read(folder),
+            stray=stray,
+        )
+    except (ManifestError, rollout.RolloutError) as error:
+        return ModelFolder(name=name, versions=locations(MODEL_FILE), fault=str(error), stray=stray)
+
+
+def _configuration(path: Path) -> oip.ModelConfig:
+    # A link that leads nowhere is there, and can't be read.
+    return parse(path) if os.path.lexists(path) else oip.ModelConfig()
+
+
+def _locations(name: str, folders: Mapping[int, Path], shared: Files, file: str) -> dict[int, Location]:
+    paths = {version: folder / file for version, folder in sorted(folders.items())}
+    return {
+        version: Location(name=name, version=version, path=path, stamp=layout.stamp(path, shared))
+        for version, path in paths.items()
+    }

@@ -1,0 +1,1 @@
+"""Answers: sessions, batches, predictions and their publication."""

@@ -1,0 +1,54 @@
+"""Which of the waiting jobs share the next run: a pure function of their lengths.
+
+The oldest job always runs next, so a job that finds n others waiting runs after at most n batches, and no batch is
+larger than `max_batch_frames` padded frames or one slice. The others are those nearest to the oldest in length: what
+is padded is paid for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Share of a batch's frames that may be padding: beyond, a run of its own is cheaper.
+_MAX_PADDING_RATIO = 0.5
+
+
+class SelectBatch(Protocol):
+    """Chooses from jobs of `lengths` ≥ 1 frames, oldest first, at least one and the oldest; see `select_batch`."""
+
+    def __call__(self, lengths: Sequence[int], /, *, max_size: int, max_frames: int) -> list[int]:
+        """Return indices into `lengths`."""
+
+
+def select_batch(lengths: Sequence[int], *, max_size: int, max_frames: int) -> list[int]:
+    """Choose from jobs of `lengths` ≥ 1 frames, oldest first; at least one.
+
+    Returns:
+        Indices into `lengths`, sorted by length; index 0 is among them.
+
+    """
+    # Equals are taken from the oldest's side on, so the older of them stand nearer to it.
+    order = sorted(
+        range(len(lengths)), key=lambda index: (lengths[index], index if lengths[index] >= lengths[0] else -index)
+    )
+    first = last = order.index(0)
+    frames = lengths[0]
+    while last - first + 1 < max_size:
+        candidates = []
+        if first > 0:
+            candidates.append((lengths[0] - lengths[order[first - 1]], first - 1, last))
+        if last + 1 < len(order):
+            candidates.append((lengths[order[last + 1]] - lengths[0], first, last + 1))
+        for _, low, high in sorted(candidates):
+            longest = lengths[order[high]]
+            added = frames + lengths[order[low] if low < first else order[high]]
+            padded = (high - low + 1) * longest
+            if padded <= max_frames and padded - added <= _MAX_PADDING_RATIO * padded:
+                first, last, frames = low, high, added
+                break
+        else:
+            break
+    return order[first : last + 1]

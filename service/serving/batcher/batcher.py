@@ -1,0 +1,232 @@
+"""Owns the turns: every lane of waiting jobs gets the workers, one after the other.
+
+Nothing waits on a timer. While every worker is busy jobs gather; a worker that becomes free takes the next batch at
+once. Jobs that arrive in one turn of the event loop are gathered too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import structlog
+
+from service.core.errors import Reason, ServiceError
+from service.serving.batcher.batch_selection import SelectBatch, select_batch
+from service.serving.batcher.job import Answer, Job
+from service.serving.batcher.model_queue import BatchLimits, ModelQueue, overloaded
+from service.serving.batcher.model_turns import Turns
+from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from service.core.metrics import Metrics
+    from service.engine.runner import Row, RunSeconds
+    from service.loading.servable import Servable
+    from service.serving.batcher.job import ObserveRuns
+
+_log = structlog.get_logger("soloist.batcher")
+# What is expected is an average: of what is taken in on the edge, half would come too late.
+_HEADROOM = 2.0
+
+
+class Batcher:
+    """Belongs to one event loop; runs happen on the executor."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        limits: BatchLimits,
+        metrics: Metrics,
+        *,
+        observe_runs: ObserveRuns | None = None,
+        on_run: Callable[[Servable, int, RunSeconds], None] | None = None,
+        on_stuck: Callable[[bool], None] = lambda _: None,
+        select_batch: SelectBatch = select_batch,
+    ) -> None:
+        """Make an idle one.
+
+        Args: `observe_runs` is asked for a witness of every job; `on_run` hears of every run, its rows and its time;
+        `on_stuck` hears when no worker can be had any more, and when one can again; `select_batch` chooses who shares a run.
+
+        """
+        self._executor = executor
+        self._limits = limits
+        self._metrics = metrics
+        self._observe_runs = observe_runs
+        self._select_batch = select_batch
+        self._on_run = on_run
+        self._queues: dict[Servable, ModelQueue] = {}
+        self._forgotten: WeakSet[Servable] = WeakSet()
+        self._turns = Turns(limits.workers)
+        self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
+        self._scheduled = False
+
+    async def run(
+        self,
+        servable: Servable,
+        row: Row,
+        *,
+        every_frame: bool,
+        deadline: float | None,
+        caller: str = "",
+        may_wait: bool = False,
+    ) -> Answer:
+        """Answer one row. Cancelled, it leaves the queue at once.
+
+        Args: `deadline` is of time.monotonic(), in seconds; callers take turns; one that `may_wait` is never refused.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG, or DEADLINE_EXCEEDED while it waited or ran.
+
+        """
+        queue = self._queues.get(servable)
+        if queue is None:
+            queue = self._queues[servable] = ModelQueue(servable, self._select_batch)
+        if not may_wait:
+            self._refuse_in(queue, caller, deadline)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
+        job.run_observer = self._observe_runs(servable, row) if self._observe_runs else None
+        self._enqueue(queue, job)
+        try:
+            return await job.future
+        finally:
+            queue.drop(job)
+            if servable in self._forgotten:
+                self._let_go(servable)
+
+    def refuse(self, servable: Servable, *, caller: str, deadline: float | None) -> None:
+        """Refuse what `run` would refuse now; nothing need be made of a request for that.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        if (queue := self._queues.get(servable)) is not None:
+            self._refuse_in(queue, caller, deadline)
+
+    def forget(self, servable: Servable) -> None:
+        """Let go of a version that takes no new calls, as soon as those under way are answered."""
+        self._forgotten.add(servable)
+        self._let_go(servable)
+
+    def _let_go(self, servable: Servable) -> None:
+        queue = self._queues.get(servable)
+        if queue is not None and not queue.jobs:
+            del self._queues[servable]
+            self._turns.drop(queue)
+
+    def _refuse_in(self, queue: ModelQueue, caller: str, deadline: float | None) -> None:
+        if queue.queued >= self._limits.max_queued and not queue.make_room(caller):
+            raise ServiceError(Reason.QUEUE_FULL, queued=queue.queued)
+        if deadline is None:
+            return
+        now = time.monotonic()
+        max_rows = self._limits.max_batch_size if queue.servable.batched else 1
+        expected_seconds = queue.pace.expected_seconds(queue.ahead_of(caller), max_rows) if queue.jobs else 0.0
+        if now >= deadline:
+            raise ServiceError(Reason.DEADLINE_EXCEEDED)
+        if now + _HEADROOM * expected_seconds > deadline:
+            raise overloaded(expected_seconds, deadline, now)
+
+    def _enqueue(self, queue: ModelQueue, job: Job) -> None:
+        queue.add(job)
+        self._turns.add(queue)
+        if self._under_way.free_workers and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        while (free := self._under_way.free_workers) and (queue := self._turns.next(free)) is not None:
+            try:
+                batch = queue.take(self._limits)
+            except Exception as error:
+                _log.exception("no batch was made", model=queue.servable.name, version=queue.servable.version)
+                queue.fail(error)
+                batch = []
+            if not queue.jobs:
+                self._turns.drop(queue)
+            if batch:
+                self._start(queue, batch)
+
+    def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
+        jobs = [job for job, _ in batch]
+        run = self._under_way.begin(jobs)
+        self._turns.began(queue, queue.pace.run_seconds)
+        try:
+            started = time.perf_counter()
+            rows = [job.begin_slice(frames, started) for job, frames in batch]
+            done = asyncio.get_running_loop().run_in_executor(
+                self._executor, execute, queue.servable, rows, run.scope, run.is_awaited
+            )
+        except Exception as error:  # a thread that can't be started, among others
+            _log.exception("a run was not begun", model=queue.servable.name, version=queue.servable.version)
+            self._under_way.end(run)
+            run.fail(error)
+        else:
+            expected_seconds = queue.pace.run_seconds
+            done.add_done_callback(lambda done: self._finish(queue, run, expected_seconds, done))
+
+    def _finish(self, queue: ModelQueue, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
+        self._under_way.end(run)
+        try:
+            jobs, parts = iter(run.jobs), done.result()
+            answers = sum(self._take_in(queue, list(islice(jobs, len(part.rows))), part) for part in parts)
+            if len(parts) == 1 and parts[0].error is None:
+                queue.pace.ran(parts[0].seconds, len(run.jobs), answers, more_wait=bool(queue.jobs))
+            self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
+        except (Exception, asyncio.CancelledError) as error:  # nobody may wait for ever, whatever it was
+            _log.exception("answers were not taken in", model=queue.servable.name, version=queue.servable.version)
+            run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))
+        self._dispatch()
+
+    def _take_in(self, queue: ModelQueue, jobs: list[Job], done: Done) -> int:
+        """Give results to their jobs; returns how many of them are answered."""
+        if done.error is not None:
+            for job in jobs:
+                job.fail(done.error)
+            return 0
+        self._observe(queue.servable, done.rows, done.results[0].run)
+        padded = queue.servable.padded_frames([len(row.frames) for row in done.rows])
+        answered = 0
+        for index, job in enumerate(jobs):
+            try:
+                answered += self._take_in_one(queue, job, done, index, padded[index])
+            except ServiceError as error:  # the model's fault, and of this row alone
+                job.fail(error)
+        return answered
+
+    def _take_in_one(self, queue: ModelQueue, job: Job, done: Done, index: int, padded_frames: int) -> bool:
+        result = done.results[index]
+        is_answered = job.end_slice(
+            result, seconds=done.seconds, batch_size=len(done.rows), padded_frames=padded_frames
+        )
+        if job.run_observer:
+            job.run_observer.ran(done.rows, index, result, last=is_answered)
+        if job.future.done():
+            return False
+        if is_answered:
+            job.future.set_result(job.answer())
+        else:
+            # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
+            self._enqueue(queue, job)
+        return is_answered
+
+    def _observe(self, servable: Servable, rows: Sequence[Row], seconds: RunSeconds) -> None:
+        labels = (servable.name, str(servable.version))
+        self._metrics.batch_size.labels(*labels).observe(len(rows))
+        self._metrics.padding_ratio.labels(*labels).observe(servable.padding_ratio([len(row.frames) for row in rows]))
+        if self._on_run:
+            self._on_run(servable, len(rows), seconds)
+
+    def _expire(self) -> None:
+        for queue in self._queues.values():
+            queue.expire()

@@ -1,0 +1,167 @@
+"""One piece of work: the frames of a chunk or a whole sequence, run in one slice or in several, and who observes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from service.core.errors import Reason, ServiceError
+from service.engine.beside import NOTHING, nothing
+from service.engine.row import RunSeconds
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from numpy.typing import NDArray
+
+    from service.engine.beside import Arrays
+    from service.engine.graph import States
+    from service.engine.row import Row, RowResult
+    from service.loading.servable import Servable
+
+
+class RunObserver(Protocol):
+    """Follows one job through its runs."""
+
+    def ran(self, rows: Sequence[Row], index: int, result: RowResult, *, last: bool) -> None:
+        """Hear of a run: all its rows, which of them is the job's, what it gave; `last` when the job is answered."""
+
+
+# Asked for every job, before it is queued: by whom it is followed, or None.
+ObserveRuns = Callable[["Servable", "Row"], RunObserver | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
+
+    `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
+    itself included; `padded_frames` were computed for it, padding counted. `more` are further outputs by name, alike.
+    """
+
+    outputs: NDArray[Any]
+    states: States
+    queue_seconds: float
+    compute_seconds: float
+    run: RunSeconds
+    batch_size: int
+    padded_frames: int
+    more: Arrays = field(default_factory=nothing)
+
+
+class Job:
+    """Frames that wait for their turn, or for the turn of what is left of them. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        row: Row,
+        *,
+        every_frame: bool,
+        deadline: float | None,
+        future: asyncio.Future[Answer],
+        caller: str = "",
+        may_wait: bool = False,
+    ) -> None:
+        """Make one that waits.
+
+        Args: `deadline` is on the clock of time.monotonic(), in seconds, None for none; `caller` takes turns with
+        others; one that `may_wait` is never refused for what else waits.
+
+        """
+        self.future = future
+        self.caller = caller
+        self.may_wait = may_wait
+        self.deadline = deadline
+        self.run_observer: RunObserver | None = None
+        self._row, self._states = row, row.states
+        self._every_frame = every_frame
+        self._done_frames = self._running_frames = 0
+        self._outputs: list[NDArray[Any]] = []
+        self._more: list[Arrays] = []
+        self._waiting_since = time.perf_counter()
+        self._queue_seconds = 0.0
+        self._compute_seconds = 0.0
+        self._run = RunSeconds()
+        self._batch_size = self._padded_frames = 0
+
+    @property
+    def remaining_frames(self) -> int:
+        """Number of frames that have not run."""
+        return len(self._row.frames) - self._done_frames
+
+    def is_expired(self, now: float) -> bool:
+        """Tell whether nobody waits for it any more; `now` is of time.monotonic()."""
+        return self.deadline is not None and now >= self.deadline
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever waits, unless it is told already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def begin_slice(self, frames: int, started: float) -> Row:
+        """Take the next `frames` frames to run now; `started` is of time.perf_counter()."""
+        self._queue_seconds += started - self._waiting_since
+        self._running_frames = frames
+        return self._row.part(self._done_frames, frames, self._states)
+
+    def end_slice(self, result: RowResult, *, seconds: float, batch_size: int, padded_frames: int) -> bool:
+        """Take in the answer to a slice, of so many frames with padding; True when the whole job is answered.
+
+        Raises:
+            ServiceError: GRAPH_REFUSED: its outputs don't go on where those of the slice before ended.
+
+        """
+        self._done_frames += self._running_frames
+        self._states = result.states
+        self._compute_seconds += seconds
+        self._run += result.run
+        self._batch_size = max(self._batch_size, batch_size)
+        self._padded_frames += padded_frames
+        done = self.remaining_frames == 0
+        if self._outputs:
+            self._refuse_other_widths(result)
+        if self._every_frame:
+            self._outputs.append(result.outputs)
+            self._more.append(result.more)
+        else:
+            self._keep_last(result)
+        self._waiting_since = time.perf_counter()
+        return done
+
+    def _refuse_other_widths(self, result: RowResult) -> None:
+        before = {"outputs": self._outputs[-1], **self._more[-1]}
+        for name, array in {"outputs": result.outputs, **result.more}.items():
+            widths = [list(each.shape[1:]) for each in (before[name], array)]
+            if widths[0] != widths[1]:
+                cause = f"{name!r} are {widths[0]} a frame in one part of the sequence, and {widths[1]} in the next"
+                raise ServiceError(Reason.GRAPH_REFUSED, shape=list(self._row.frames.shape), cause=cause)
+
+    def _keep_last(self, result: RowResult) -> None:
+        # A slice may have given none: then the last is that of a slice before.
+        outputs, more = self._outputs, self._more
+        if len(result.outputs) or not outputs:
+            outputs[:] = [result.outputs[-1:]]
+        before = more[0] if more else NOTHING
+        last = {name: array[-1:] if len(array) else before.get(name, array) for name, array in result.more.items()}
+        more[:] = [last if last else NOTHING]
+
+    def answer(self) -> Answer:
+        """Give the answer of a job that is done."""
+        outputs, more = self._outputs[0], self._more[0]
+        if len(self._outputs) > 1:
+            outputs = np.concatenate(self._outputs)
+            more = {name: np.concatenate([each[name] for each in self._more]) for name in more}
+        return Answer(
+            outputs=outputs,
+            more=more,
+            states=self._states,
+            queue_seconds=self._queue_seconds,
+            compute_seconds=self._compute_seconds,
+            run=self._run,
+            batch_size=self._batch_size,
+            padded_frames=self._padded_frames,
+        )

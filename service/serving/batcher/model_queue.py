@@ -1,0 +1,214 @@
+"""The queue of one version: callers take turns, each its oldest request first, at the pace that was measured."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from service.core.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from service.loading.servable import Servable
+    from service.serving.batcher.batch_selection import SelectBatch
+    from service.serving.batcher.job import Job
+
+# Share of the newest measurement, which counts as at most so many times the average: one long run changes little.
+_WEIGHT = 0.1
+_MOST = 4.0
+
+
+class Pace:
+    """Moving averages: seconds of a run and rows in it, and seconds between two answers while more wait."""
+
+    def __init__(self) -> None:
+        self.run_seconds = 0.0
+        self._rows = 0.0
+        self._answer_seconds = 0.0
+        self._answers = 0
+        self._since: float | None = None
+
+    def ran(self, seconds: float, rows: int, answers: int, *, more_wait: bool) -> None:
+        """Take in a run that has ended, which gave so many answers; time in which nothing waits tells nothing."""
+        self.run_seconds = _averaged(self.run_seconds, seconds)
+        self._rows = _averaged(self._rows, rows)
+        now = time.monotonic()
+        self._answers += answers
+        if self._since is not None and self._answers:
+            self._answer_seconds = _averaged(self._answer_seconds, (now - self._since) / self._answers)
+        if self._since is None or self._answers or not more_wait:
+            self._since = now if more_wait else None
+            self._answers = 0
+
+    def expected_seconds(self, ahead: int, max_rows: int) -> float:
+        """Tell how long an answer takes behind so many others, if they fill runs of `max_rows`."""
+        return ahead * self._answer_seconds * min(1.0, self._rows / max_rows) + self.run_seconds
+
+
+def _averaged(before: float, now: float) -> float:
+    return before + _WEIGHT * (min(now, _MOST * before) - before) if before else now
+
+
+# So many callers without a job may be remembered before those that would begin like anyone are forgotten.
+_REMEMBERED = 256
+# Of the jobs that wait, the oldest so many times a batch are looked at for company.
+_CANDIDATE_BATCHES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLimits:
+    """Bounds: `workers` runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait."""
+
+    workers: int
+    max_batch_size: int
+    max_batch_frames: int
+    max_slice_frames: int
+    max_queued: int
+
+
+@dataclass(slots=True)
+class _Caller:
+    clock: int
+    jobs: dict[int, Job] = field(default_factory=dict)
+
+    def jobs_until(self, clock: int) -> int:
+        """Tell how many of its jobs have their turn up to a clock, if all are as long as the first."""
+        if clock < self.clock:
+            return 0
+        frames = next(iter(self.jobs.values())).remaining_frames
+        return min(len(self.jobs), 1 + (clock - self.clock) // frames)
+
+
+class ModelQueue:
+    """Belongs to the event loop.
+
+    `queued` are the jobs that wait and may be refused; `clock` is the workers' time it has had, in seconds
+    (service.serving.batcher.model_turns).
+    """
+
+    def __init__(self, servable: Servable, select_batch: SelectBatch) -> None:
+        self.servable = servable
+        self.pace = Pace()
+        self.clock = 0.0
+        self.used_at = time.monotonic()
+        self.jobs: dict[int, Job] = {}
+        self.queued = 0
+        self._select_batch = select_batch
+        self._callers: dict[str, _Caller] = {}
+        self._silent: dict[str, int] = {}  # clocks of callers without a job
+        self._clock = 0
+
+    def add(self, job: Job) -> None:
+        """Let a job wait behind the others of its caller."""
+        self.used_at = time.monotonic()
+        self.jobs[id(job)] = job
+        self.queued += not job.may_wait
+        caller = self._callers.get(job.caller)
+        if caller is None:
+            caller = self._callers[job.caller] = _Caller(self._clock_of(job.caller))
+            self._silent.pop(job.caller, None)
+        caller.jobs[id(job)] = job
+
+    def drop(self, job: Job) -> None:
+        """Let a job wait no longer."""
+        if self.jobs.pop(id(job), None) is None:
+            return
+        self.queued -= not job.may_wait
+        caller = self._callers[job.caller]
+        del caller.jobs[id(job)]
+        if not caller.jobs:
+            del self._callers[job.caller]
+            self._remember(job.caller, caller.clock)
+
+    def make_room(self, caller: str) -> bool:
+        """Refuse the youngest job of the caller with the most, if that leaves it no fewer than another has."""
+        own = len(self._callers[caller].jobs) if caller in self._callers else 0
+        most = max(self._callers.values(), key=lambda each: len(each.jobs))
+        youngest = next((job for job in reversed(most.jobs.values()) if not job.may_wait), None)
+        if youngest is None or len(most.jobs) <= own + 1:
+            return False
+        self.drop(youngest)
+        youngest.fail(ServiceError(Reason.QUEUE_FULL, queued=self.queued + 1))
+        return True
+
+    def ahead_of(self, caller: str) -> int:
+        """Tell how many of the jobs that wait have their turn before the next one of a caller, about."""
+        own = self._callers.get(caller)
+        if own is None:
+            clock = self._clock_of(caller)
+            return sum(each.jobs_until(clock) for each in self._callers.values())
+        turns = len(own.jobs)
+        return min(len(self.jobs), turns + (len(self._callers) - 1) * (turns + 1))
+
+    def take(self, limits: BatchLimits) -> list[tuple[Job, int]]:
+        """Take the next batch out: jobs, and how many of their frames run now; none when nothing waits."""
+        servable = self.servable
+        waiting = self._next(_CANDIDATE_BATCHES * limits.max_batch_size if servable.batched else 1)
+        if not waiting:
+            return []
+        longest = max(job.remaining_frames for job in waiting)
+        if servable.sliced:
+            longest = servable.slice_frames(limits.max_slice_frames)
+        lengths = [min(job.remaining_frames, longest) for job in waiting]
+        size = limits.max_batch_size if servable.batched else 1
+        chosen = [(waiting[index], lengths[index]) for index in self._chosen(lengths, size, limits)]
+        self._clock = self._callers[waiting[0].caller].clock
+        for job, frames in chosen:
+            self._callers[job.caller].clock += frames
+        for job, _ in chosen:
+            self.drop(job)
+        return chosen
+
+    def expire(self) -> None:
+        """Tell all whose deadline has passed."""
+        now = time.monotonic()
+        for job in list(self.jobs.values()):
+            self._is_too_late(job, now)
+
+    def fail(self, error: Exception) -> None:
+        """Tell all that wait."""
+        for job in list(self.jobs.values()):
+            self.drop(job)
+            job.fail(error)
+
+    def _clock_of(self, caller: str) -> int:
+        return max(self._clock, self._silent.get(caller, 0))
+
+    def _remember(self, caller: str, clock: int) -> None:
+        if len(self._silent) >= _REMEMBERED + 2 * len(self._callers):
+            self._silent = {name: each for name, each in self._silent.items() if each > self._clock}
+        self._silent[caller] = clock
+
+    def _chosen(self, lengths: list[int], size: int, limits: BatchLimits) -> list[int]:
+        return [0] if size == 1 else self._select_batch(lengths, max_size=size, max_frames=limits.max_batch_frames)
+
+    def _next(self, most: int) -> list[Job]:
+        """Give the job whose turn it is, and behind it the oldest of all, without those that are too late."""
+        now = time.monotonic()
+        first = None
+        while self._callers and first is None:
+            caller = min(self._callers.values(), key=lambda each: each.clock)
+            oldest = next(iter(caller.jobs.values()))
+            first = None if self._is_too_late(oldest, now) else oldest
+        if first is None:
+            return []
+        others = [job for job in islice(self.jobs.values(), most) if job is not first]
+        return [first, *(job for job in others if not self._is_too_late(job, now))][:most]
+
+    def _is_too_late(self, job: Job, now: float) -> bool:
+        """Tell, and let it go, if its deadline has passed, or will have before it has run: others are in time."""
+        if job.is_expired(now):
+            self.drop(job)
+            job.fail(ServiceError(Reason.DEADLINE_EXCEEDED))
+        elif len(self.jobs) > 1 and job.is_expired(now + self.pace.run_seconds):
+            self.drop(job)
+            job.fail(overloaded(self.pace.run_seconds, job.deadline, now))
+        return id(job) not in self.jobs
+
+
+def overloaded(expected_seconds: float, deadline: float | None, now: float) -> ServiceError:
+    """Say that a deadline can't be kept."""
+    remaining = 0.0 if deadline is None else deadline - now
+    facts = {"expected_seconds": round(expected_seconds, 3), "remaining_seconds": round(remaining, 3)}
+    return ServiceError(Reason.OVERLOADED, **facts)

@@ -1,0 +1,160 @@
+"""Runs: rows together on a worker, one by one where that fails, and which of them nobody waits for any more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.core.errors import Reason, ServiceError
+from service.engine.cancel_scope import CancelScope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from service.engine.runner import Row, RowResult
+    from service.loading.servable import Servable
+    from service.serving.batcher.job import Job
+
+_log = structlog.get_logger("soloist.batcher")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """One run of `rows`, how long it took in seconds, and a result for each; without results there is an `error`."""
+
+    rows: Sequence[Row]
+    seconds: float
+    results: Sequence[RowResult] = ()
+    error: Exception | None = None
+
+
+def execute(
+    servable: Servable,
+    rows: Sequence[Row],
+    scope: CancelScope | None = None,
+    is_awaited: Callable[[int], bool] = lambda _: True,
+) -> list[Done]:
+    """Run rows; the runs that this took hold them in the order given. Blocks, and raises nothing of the model's.
+
+    Args: cancelling `scope` ends it; a row that has to run again, by its index, isn't run when nobody awaits it.
+
+    """
+    with scope or CancelScope():
+        together = _run(servable, rows)
+        if together.error is None or len(rows) == 1:
+            return [together]
+        alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
+    _log.warning(
+        "a shared run failed, its rows ran alone",
+        model=servable.name,
+        version=servable.version,
+        rows=len(rows),
+        failed=sum(done.error is not None for done in alone),
+        cause=str(together.error),
+    )
+    return alone
+
+
+def _run(servable: Servable, rows: Sequence[Row]) -> Done:
+    started = time.perf_counter()
+    try:
+        results = servable.runner.run(rows)
+    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+        return Done(rows=rows, seconds=time.perf_counter() - started, error=error)
+    return Done(rows=rows, seconds=time.perf_counter() - started, results=results)
+
+
+def _given_up(row: Row) -> Done:
+    return Done(rows=[row], seconds=0.0, error=ServiceError(Reason.DEADLINE_EXCEEDED))
+
+
+_LOOK_SECONDS = 0.25
+
+
+class Run:
+    """One batch on a worker."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+        self.scope = CancelScope()
+
+    def is_awaited(self, index: int) -> bool:
+        """Tell whether somebody waits for one of its jobs. May be asked on any thread."""
+        return not self.jobs[index].future.done()
+
+    def fail(self, error: Exception) -> None:
+        """Tell all who wait."""
+        for job in self.jobs:
+            job.fail(error)
+
+    def look(self, now: float) -> None:
+        """Tell whose deadline has passed, and end the run when nobody waits."""
+        late = ServiceError(Reason.DEADLINE_EXCEEDED)
+        for job in self.jobs:
+            if job.is_expired(now):
+                job.fail(late)
+        if all(job.future.done() for job in self.jobs):
+            self.scope.cancel(late)
+
+
+class RunsUnderWay:
+    """Belongs to the event loop. Looks at its runs a few times a second, while there are any."""
+
+    def __init__(self, workers: int, on_look: Callable[[], None], on_stuck: Callable[[bool], None]) -> None:
+        """Args: `on_look` is called at every look; `on_stuck` when all workers get stuck, and when one is freed."""
+        self._workers = workers
+        self._on_look = on_look
+        self._on_stuck = on_stuck
+        self._runs: set[Run] = set()
+        self._will_look = False
+        self._stuck = False
+
+    @property
+    def free_workers(self) -> int:
+        """How many more runs may begin."""
+        return self._workers - len(self._runs)
+
+    def begin(self, jobs: Sequence[Job]) -> Run:
+        """Take a worker."""
+        run = Run(jobs)
+        self._runs.add(run)
+        if not self._will_look:
+            self._look_later()
+        return run
+
+    def end(self, run: Run) -> None:
+        """Give a worker back."""
+        self._runs.discard(run)
+        self._tell()
+
+    def _look_later(self) -> None:
+        self._will_look = True
+        # A timer lasts longer than most runs, and must keep nothing that they have kept.
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, _look, weakref.ref(self))
+
+    def look(self) -> None:
+        """Look now, and again as long as something is under way."""
+        self._will_look = False
+        now = time.monotonic()
+        for run in self._runs:
+            run.look(now)
+        self._on_look()
+        self._tell()
+        if self._runs:
+            self._look_later()
+
+    def _tell(self) -> None:
+        stuck = not self.free_workers and all(run.scope.is_stuck() for run in self._runs)
+        if stuck != self._stuck:
+            self._stuck = stuck
+            self._on_stuck(stuck)
+
+
+def _look(runs: weakref.ref[RunsUnderWay]) -> None:
+    if (found := runs()) is not None:
+        found.look()

@@ -1,0 +1,116 @@
+"""What every handler works with, and the one way to run frames: predictions are counted and timed here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from service.core.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from service.comparison import Comparisons
+    from service.core.metrics import Metrics
+    from service.engine.runner import Row
+    from service.loading.servable import Servable
+    from service.observers.shadow import Shadows
+    from service.repository import Repository
+    from service.serving.batcher import Answer, Batcher
+    from service.serving.call import Call
+    from service.serving.prediction import Observer, Prediction
+    from service.serving.sessions import Sessions
+    from service.serving.statistics import Statistics
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputLimits:
+    """What a caller may send: frames of a whole sequence and of a chunk, NaN and infinity, and silence in seconds."""
+
+    max_frames: int
+    max_chunk_frames: int
+    allow_non_finite: bool
+    idle_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """The parts of a running server. `observers` are told of every answer; `decoder` converts large messages."""
+
+    repository: Repository
+    sessions: Sessions
+    batcher: Batcher
+    comparisons: Comparisons
+    shadows: Shadows
+    metrics: Metrics
+    statistics: Statistics
+    limits: InputLimits
+    observers: Sequence[Observer] = ()
+    decoder: Executor | None = None
+
+    async def off_loop(self, work: Callable[[], Result]) -> Result:
+        """Convert what is large on a thread of its own: in pieces, for whoever converts holds up the loop as well."""
+        return await asyncio.get_running_loop().run_in_executor(self.decoder, work)
+
+    async def infer(
+        self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
+    ) -> Answer:
+        """Answer a request of one row: the frames of a chunk or a whole sequence, behind its states.
+
+        Args: one that `may_wait` is never refused for what waits already.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
+
+        """
+        began = time.perf_counter()
+        try:
+            answer = await self.run(call, servable, row, every_frame=every_frame, may_wait=may_wait)
+        except BaseException:
+            self.statistics.failed(servable, seconds=time.perf_counter() - began)
+            raise
+        self.statistics.succeeded(servable, [answer], seconds=time.perf_counter() - began)
+        return answer
+
+    async def run(
+        self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
+    ) -> Answer:
+        """Run one row of a request; who asks counts the request.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
+
+        """
+        if call.first_frames_at is None:
+            call.first_frames_at = time.perf_counter()
+        answer = await self.batcher.run(
+            servable, row, every_frame=every_frame, deadline=call.deadline, caller=call.peer, may_wait=may_wait
+        )
+        labels = (servable.name, str(servable.version))
+        self.metrics.queue_seconds.labels(*labels, call.api).observe(answer.queue_seconds)
+        self.metrics.compute_seconds.labels(*labels, call.api).observe(answer.compute_seconds)
+        self.metrics.predictions.labels(*labels, servable.manifest.norm).inc()
+        return answer
+
+    def refuse(self, call: Call, servable: Servable) -> None:
+        """Refuse a request that there is no room or no time for, before anything is made of it.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        try:
+            self.batcher.refuse(servable, caller=call.peer, deadline=call.deadline)
+        except ServiceError:
+            self.statistics.failed(servable, seconds=0.0)
+            raise
+
+    def tell(self, prediction: Prediction) -> None:
+        """Tell all observers of an answer that its caller gets."""
+        for observe in self.observers:
+            observe(prediction)

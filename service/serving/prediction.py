@@ -1,0 +1,66 @@
+"""An answer that was given, as told to whoever watches answers: the shadow, the prediction log, the skew probe.
+
+Shapes: T frames, K outputs a frame.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.engine.runner import Row
+    from service.loading.servable import Servable
+    from service.serving.batcher import Answer
+    from service.serving.sessions import Session
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """One answer: to a whole sequence, or to the next chunk of one. References only: nothing here is written to again.
+
+    `row` is what it was made from: the frames, and the states before them. `outputs` are those of every frame, [T, K],
+    or of the last, [1, K]. `sequence_id` is shared by all answers of one sequence, and `first_frame` is how many frames
+    came before; `is_whole` tells that none did and none will. `batch_size` is the largest number of sequences that
+    shared a run with it, itself included.
+    """
+
+    id: str
+    servable: Servable
+    sequence_id: str
+    row: Row
+    outputs: NDArray[Any]
+    first_frame: int
+    is_whole: bool
+    batch_size: int
+
+    @classmethod
+    def of(
+        cls, servable: Servable, row: Row, answer: Answer, *, session: Session | None = None, is_whole: bool = False
+    ) -> Prediction:
+        """Give an answer its id: to a whole sequence, to states that a caller brought, or to a session's next chunk."""
+        new_id = new_prediction_id()
+        return cls(
+            id=new_id,
+            servable=servable,
+            sequence_id=session.id if session else new_id,
+            row=row,
+            outputs=answer.outputs,
+            first_frame=session.frame_count if session else 0,
+            is_whole=is_whole,
+            batch_size=answer.batch_size,
+        )
+
+
+# Called where the answer was made and at once: it must not block, raise, or change what it is given.
+Observer = Callable[[Prediction], None]
+
+
+def new_prediction_id() -> str:
+    """Return 32 hexadecimal digits: 12 of milliseconds since 1970, so that ids sort by time, and 80 random bits."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"

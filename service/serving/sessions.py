@@ -1,0 +1,219 @@
+"""Sessions: one a stream. They hold its state, keep its chunks in order, and are bounded in number and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from service.core.errors import Reason, ServiceError
+from service.engine.beside import WHOLE, Position
+from service.repository.refcounts import Refcounts
+from soloist.v1.sequence_inference_pb2 import ChunkResult
+
+if TYPE_CHECKING:
+    from service.core.metrics import Metrics
+    from service.engine.graph import States
+    from service.loading.servable import Servable
+    from service.observers.shadow import ShadowSequence
+    from soloist.v1.sequence_inference_pb2 import Chunk
+
+_DIGEST_BYTES = 16
+# Of a session's id: so many hexadecimal digits make a number that an int32 holds.
+_NUMBER_DIGITS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answered:
+    """The last chunk that was answered, and its answer as bytes: it may be asked for again."""
+
+    first_frame: int
+    digest: bytes
+    result: bytes
+
+
+class Session:
+    """The state of one stream: how many frames it has, what the model carries, and the last answer."""
+
+    def __init__(self, servable: Servable, hold: Callable[[int], None] = lambda _: None) -> None:
+        """Args: `hold` takes note of so many bytes more, or refuses them."""
+        self.id = secrets.token_hex(16)
+        self.servable = servable
+        self.states: States = servable.runner.initial_states()
+        # With those of the last answer.
+        self.state_bytes = servable.runner.state_bytes
+        self._hold = hold
+        self.frame_count = 0
+        self.shadow: ShadowSequence | None = None
+        self._last: _Answered | None = None
+
+    def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
+        """Say where the next frames stand, for a model that reads it.
+
+        `sequence_id` is the caller's name for the sequence, None: it has none.
+        """
+        if not self.servable.manifest.signature.controls:
+            return WHOLE
+        own = int(self.id[:_NUMBER_DIGITS], 16) or 1
+        return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
+
+    def answered(self, chunk: Chunk) -> ChunkResult | None:
+        """Return the answer to a chunk that was sent before, None when it is the next one.
+
+        Raises:
+            ServiceError: there is a gap, an overlap, or other frames at a place that was answered.
+
+        """
+        facts = {"first_frame": chunk.first_frame, "expected_first_frame": self.frame_count}
+        if chunk.first_frame == self.frame_count:
+            return None
+        if chunk.first_frame > self.frame_count:
+            raise ServiceError(Reason.CHUNK_GAP, **facts)
+        if self._last is None or chunk.first_frame != self._last.first_frame:
+            raise ServiceError(Reason.CHUNK_OVERLAP, **facts)
+        if _digest(chunk) != self._last.digest:
+            raise ServiceError(Reason.CHUNK_CONFLICT, **facts)
+        return ChunkResult.FromString(self._last.result)
+
+    def carry(self, states: States, frame_count: int) -> None:
+        """Go on from `states`, which are so many frames further.
+
+        Raises:
+            ServiceError: SESSION_STATE_FULL, where states have grown; then the session is as it was.
+
+        """
+        self._take(states, frame_count, None)
+
+    def advance(self, chunk: Chunk, states: States, result: ChunkResult) -> None:
+        """Take in the answer to the next chunk, and keep it for a repeat.
+
+        Raises:
+            ServiceError: SESSION_STATE_FULL; then the session is as it was.
+
+        """
+        kept = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result.SerializeToString())
+        self._take(states, result.frame_count, kept)
+
+    def _take(self, states: States, frame_count: int, last: _Answered | None) -> None:
+        servable = self.servable
+        grows = servable.states_grow
+        state_bytes = sum(int(each.nbytes) for each in states.values()) if grows else servable.runner.state_bytes
+        state_bytes += len(last.result) if last else 0
+        if state_bytes != self.state_bytes:
+            self._hold(state_bytes - self.state_bytes)
+            self.state_bytes = state_bytes
+        self.states, self._last = states, last
+        self.frame_count += frame_count
+
+
+class Sessions:
+    """All open sessions. Belongs to the event loop."""
+
+    def __init__(
+        self, *, max_sessions: int, max_state_bytes: int, metrics: Metrics, refcounts: Refcounts | None = None
+    ) -> None:
+        """Args: `refcounts` counts the sessions of every version."""
+        self._refcounts = refcounts or Refcounts()
+        self._max_sessions = max_sessions
+        self._max_state_bytes = max_state_bytes
+        self._metrics = metrics
+        self._open: set[Session] = set()
+        self._state_bytes = 0
+        self._cutting = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def expect_cut(self) -> None:
+        """Count what is cancelled from now on as ended by the drain, not by its caller."""
+        self._cutting = True
+
+    @contextmanager
+    def open(self, servable: Servable, is_past_deadline: Callable[[], bool]) -> Iterator[Session]:
+        """Hold a session; it is freed and counted when the block ends, however it ends.
+
+        A stream that its deadline ends looks like one that its caller cuts; `is_past_deadline` tells them apart.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        session = self.begin(servable)
+        end = "error"
+        try:
+            yield session
+            end = "complete"
+        except ServiceError as error:
+            cut = error.reason is Reason.STREAM_CUT
+            end = self._why_cut(is_past_deadline) if cut else _ENDS.get(error.reason, "error")
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            end = self._why_cut(is_past_deadline)
+            raise
+        finally:
+            self.end(session, end)
+
+    def begin(self, servable: Servable) -> Session:
+        """Hold a session until `end`.
+
+        Raises:
+            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+
+        """
+        if len(self._open) >= self._max_sessions:
+            raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
+        self._require_room(servable.runner.state_bytes)
+        session = Session(servable, partial(self._grow, servable))
+        self._open.add(session)
+        self._refcounts.begin(servable)
+        self._hold(servable, 1, session.state_bytes)
+        return session
+
+    def end(self, session: Session, reason: str) -> None:
+        """Free a session, and count what ended it: one of metric_labels.SESSION_ENDS."""
+        servable = session.servable
+        self._open.discard(session)
+        self._hold(servable, -1, -session.state_bytes)
+        self._metrics.sessions_ended.labels(servable.name, reason).inc()
+        self._refcounts.end(servable)
+
+    def _grow(self, servable: Servable, state_bytes: int) -> None:
+        self._require_room(state_bytes)
+        self._hold(servable, 0, state_bytes)
+
+    def _require_room(self, state_bytes: int) -> None:
+        if state_bytes > 0 and self._state_bytes + state_bytes > self._max_state_bytes:
+            raise ServiceError(
+                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
+            )
+
+    def _why_cut(self, is_past_deadline: Callable[[], bool]) -> str:
+        if self._cutting:
+            return "drained"
+        return "deadline" if is_past_deadline() else "cancelled"
+
+    def _hold(self, servable: Servable, sessions: int, state_bytes: int) -> None:
+        self._state_bytes += state_bytes
+        if sessions:
+            self._metrics.sessions_open.labels(servable.name).inc(sessions)
+        self._metrics.session_state_bytes.labels(servable.name).inc(state_bytes)
+
+
+_ENDS = {
+    Reason.SESSION_IDLE: "idle",
+    Reason.DEADLINE_EXCEEDED: "deadline",
+    Reason.SERVER_DRAINING: "drained",
+}
+
+
+def _digest(chunk: Chunk) -> bytes:
+    # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` alone copies it too.
+    digest = blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES)
+    for named in chunk.inputs:
+        digest.update(named.SerializeToString(deterministic=True))
+    return digest.digest()
