@@ -21,9 +21,7 @@ def check(node: NodeView) -> Iterator[Finding]:
     elif node.op == "MatMulNBits":
         bits, level = node.attribute("bits", 4), node.attribute("accuracy_level", 0)
         if bits != 8 or level != 4:
-            why = (
-                f"with bits={bits} and accuracy_level={level} sums are of floats, and neighbours change their last bits"
-            )
+            why = f"with bits={bits} and accuracy_level={level} neighbours change the last bits of sums"
             yield node.finding("weight-only-rounding", "danger", BATCH, why, "bits=8 and accuracy_level=4")
     elif node.op == "MatMulBnb4":
         why = "4-bit weights in blocks: the likes of it (MatMulNBits with bits=4) change with the batch"

@@ -24,7 +24,8 @@ COLUMNS = ("model", "precision", "accuracy", "bytes", "of float32", "sequence ×
 COLUMNS += ("mates' effect", "flipped")
 _TITLE = (
     "held-out accuracy; size of the file; median latency as a ratio to float32, measured turn by turn; certificate;\n"
-    f"an answer alone against the same beside {MATES} neighbours ×10: largest difference of an output, and other top classes"
+    f"an answer alone against the same with {MATES} neighbours ×10: largest difference of an output,\n"
+    "and other top classes"
 )
 
 

@@ -17,8 +17,8 @@ class Case:
     """All that is needed to make it again: `seed` draws the sequence under test and its neighbours.
 
     `chunks` are the lengths it is cut into, in frames. In every run each row has `padding_frames` frames more than the
-    row under test needs, filled with `padding`; neighbours have any length up to that. Without padding they are as long as
-    the row under test. `misaligned` puts inputs at addresses that are no multiple of 16 bytes.
+    row under test needs, filled with `padding`; neighbours have any length up to that. Without padding they are as
+    long as the row under test. `misaligned` puts inputs at addresses that are no multiple of 16 bytes.
     """
 
     seed: int

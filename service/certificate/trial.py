@@ -72,7 +72,7 @@ def runs(graph: Graph, generator: SequenceGenerator, case: Case) -> Iterator[Run
 def batch_of(
     generator: SequenceGenerator, case: Case, rng: np.random.Generator, chunk: NDArray[Any], row: int
 ) -> tuple[NDArray[Any], list[int]]:
-    """Put a chunk [T, …] at `row` of a batch [B, P, …] with neighbours and padding; returns it and the rows' lengths."""
+    """Return a chunk [T, …] at `row` of a batch [B, P, …] with neighbours and padding, and the rows' lengths."""
     padded = len(chunk) + case.padding_frames
     frames = generator.rows(rng, case.batch_size, padded, case.neighbour_scale)
     lengths = [padded] * case.batch_size

@@ -1,4 +1,4 @@
-"""What an answer depends on: one sequence run alone, beside neighbours, padded and cut, and how far the answers are apart.
+"""What an answer depends on: one sequence alone, with neighbours, padded and cut, and how far answers are apart.
 
 Shapes, in all of this package: B rows, T frames, P padded frames, C features of a frame, K outputs a frame.
 """

@@ -23,7 +23,7 @@ class Stopped(Exception):  # noqa: N818  # not an error: nobody waits for the an
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A sample [T, C] or [T] and its neighbours; `is_over` is asked between runs, from another thread than the caller's."""
+    """A sample [T, C] or [T] and its neighbours; `is_over` is asked between runs, not on the caller's thread."""
 
     sample: NDArray[Any]
     neighbours: Sequence[NDArray[Any]]

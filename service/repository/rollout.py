@@ -1,4 +1,4 @@
-"""How new sequences of a model are spread over its versions: labels, a canary, a shadow; and which one a sequence gets."""
+"""How new sequences of a model are spread over its versions: labels, a canary, a shadow."""
 
 from __future__ import annotations
 

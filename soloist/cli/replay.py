@@ -13,7 +13,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("capsule", type=_FILE)
+@click.argument("bundle", type=_FILE)
 @click.option(
     "--repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

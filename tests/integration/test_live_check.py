@@ -97,15 +97,15 @@ def test_a_model_that_breaks_the_promise_is_found(broken: Path) -> None:
     }
 
 
-def test_its_capsules_are_bounded_and_private(broken: Path) -> None:
+def test_its_repro_bundles_are_bounded_and_private(broken: Path) -> None:
     files = list((broken / "repro bundles").iterdir())
     assert 0 < len(files) <= 20
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-    told = {line["capsule"] for line in json.loads((broken / "errors.json").read_text())}
+    told = {line["bundle"] for line in json.loads((broken / "errors.json").read_text())}
     assert {str(file) for file in files} <= told
 
 
-def test_a_capsule_is_reproduced_on_its_model(broken: Path) -> None:
+def test_a_repro_bundle_is_reproduced_on_its_model(broken: Path) -> None:
     for bundle in sorted((broken / "repro bundles").iterdir())[:3]:
         done = replay(bundle, "--repository", broken / "repository", "--json")
         told = json.loads(done.stdout)
@@ -128,12 +128,12 @@ def test_a_sound_model_does_not_reproduce_it(broken: Path, tmp_path: Path) -> No
 
 def test_what_can_not_be_read_is_told_apart(broken: Path, tmp_path: Path) -> None:
     bundle = next((broken / "repro bundles").iterdir())
-    no_capsule = tmp_path / "no.npz"
-    no_capsule.write_bytes(b"text")
+    no_repro_bundle = tmp_path / "no.npz"
+    no_repro_bundle.write_bytes(b"text")
     for arguments in (
-        (no_capsule, "--repository", broken / "repository"),
+        (no_repro_bundle, "--repository", broken / "repository"),
         (bundle, "--repository", tmp_path),
-        (bundle, "--model", no_capsule),
+        (bundle, "--model", no_repro_bundle),
         (bundle,),
     ):
         done = replay(*arguments)

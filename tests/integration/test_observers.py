@@ -27,7 +27,7 @@ import_module("soloist.cli.main").main()
 EVERYBODY = {
     "service.observers.feedback.prediction_log PredictionLog answered": "prediction-log",
     "service.observers.skew.watch SkewWatch observe": "skew",
-    "service.observers.live_check LiveCheck witness": "live-check",
+    "service.observers.live_check LiveCheck observe": "live-check",
     "service.serving.statistics Statistics ran": "statistics",
     "service.observers.shadow ShadowSequence __init__": "shadow",
 }

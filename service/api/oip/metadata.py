@@ -48,7 +48,7 @@ async def model_ready(context: OipContext, call: Call, request: pb.ModelReadyReq
 async def server_metadata(
     _context: OipContext, _call: Call, _request: pb.ServerMetadataRequest
 ) -> pb.ServerMetadataResponse:
-    """Tell name, version, and extensions of the protocol."""
+    """Return name, version, and extensions of the protocol."""
     return pb.ServerMetadataResponse(name=_NAME, version=version("soloist"), extensions=_EXTENSIONS)
 
 

@@ -143,7 +143,7 @@ class LiveCheck:
     def observe(self, servable: Servable, row: Row) -> RunTrace | None:
         """Choose whether a job is followed (service.serving.batcher.job.Summon)."""
         signature = servable.manifest.signature
-        # a repro bundle holds frames and states, nothing else that callers send or that changes from run to run.
+        # A repro bundle holds frames and states, nothing else that callers send or that changes from run to run.
         has_auxiliary_inputs = bool(signature.controls) or not all(
             each.HasField("constant") for each in signature.inputs
         )

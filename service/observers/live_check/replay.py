@@ -1,7 +1,7 @@
-"""Makes a repro bundle's answer again: alone, and in runs of the same shape beside neighbours that are drawn anew.
+"""The replay of a repro bundle: its answer made again, alone and in runs of the same shape with new neighbours.
 
-Who shared the runs isn't known, only how long they were. So neighbours of several scales are tried, where ×1 is as large as
-the answer's own frames (their root mean square).
+Who shared the runs isn't known, only how long they were. So neighbours of several scales are tried, where ×1 is as
+large as the answer's own frames (their root mean square).
 """
 
 from __future__ import annotations

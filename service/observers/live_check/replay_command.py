@@ -107,14 +107,16 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     sizes = ", ".join(map(str, report["batch_sizes"]))
-    yield f"{report['model']} version {report['version']}, {report['frame_count']} frames in runs of {sizes}, {report['time']}"
+    version, frames = f"{report['model']} version {report['version']}", f"{report['frame_count']} frames"
+    yield f"{version}, {frames} in runs of {sizes}, {report['time']}"
     yield f"model file  {'the same' if report['same_model'] else 'another than then'}"
     yield f"machine     {'the same fingerprint' if report['same_fingerprint'] else 'another fingerprint than then'}"
     yield f"then        {_difference_text(report['then'])}"
     yield f"alone       {_difference_text(report['alone_then_and_now'])} between then and now"
     for trial in report["trials"]:
-        neighbours = "sliced" if trial["neighbour_scale"] is None else f"mates ×{trial['neighbour_scale']:g}"
-        yield f"{neighbours:<12}differed {trial['differing']} of {trial['tries']} times: {_difference_text(trial['worst'])}"
+        neighbours = "sliced" if trial["neighbour_scale"] is None else f"neighbours ×{trial['neighbour_scale']:g}"
+        times = f"differed {trial['differing']} of {trial['tries']} times"
+        yield f"{neighbours:<16}{times}: {_difference_text(trial['worst'])}"
     yield "reproduced" if report["reproduced"] else "not reproduced"
 
 

@@ -1,4 +1,4 @@
-"""The repro bundle: one answer that differed, with all that is needed to make it again, in one file of a bounded folder."""
+"""The repro bundle: one answer that differed, with all it takes to make it again, in one file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import numpy as np
 from service.engine.runner import Row, RowResult
 from service.observers.live_check.run_trace import RunShape
 
-FORMAT = "soloist.capsule/1"
+FORMAT = "soloist.repro-bundle/1"
 
 
 class ReproBundleError(Exception):
-    """The file is no capsule, or can't be read; the text says why."""
+    """The file is no repro bundle, or can't be read; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def read(path: Path) -> ReproBundle:
         with np.load(path, allow_pickle=False) as arrays:
             return _bundle(arrays)
     except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise ReproBundleError(f"{path}: no readable capsule: {error}") from error
+        raise ReproBundleError(f"{path}: no readable repro bundle: {error}") from error
 
 
 def _bundle(arrays: Mapping[str, Any]) -> ReproBundle:
@@ -132,7 +132,7 @@ class ReproBundleFolder:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
 
     def put(self, content: bytes) -> Path | None:
-        """Write one capsule; returns where it lies, or None when it has no room.
+        """Write one repro bundle; returns where it lies, or None when it has no room.
 
         Raises:
             OSError: it can't be written.
@@ -141,7 +141,7 @@ class ReproBundleFolder:
         sizes = [file.stat().st_size for file in self.path.glob(f"*{SUFFIX}")]
         if len(sizes) >= self.max_files or sum(sizes) + len(content) > self.max_bytes:
             return None
-        name = f"capsule-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}{SUFFIX}"
+        name = f"repro-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}{SUFFIX}"
         target, unfinished = self.path / name, self.path / f".{name}.tmp"
         try:
             # Made for its owner alone from the first byte on, not narrowed afterwards.

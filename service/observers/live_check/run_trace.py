@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunShape:
-    """One run: the frames of each of its rows, and which row was the answer's. Nothing else of the neighbours is kept."""
+    """One run: the frames of each of its rows, and which row was the answer's. Nothing else of them is kept."""
 
     lengths: tuple[int, ...]
     row: int

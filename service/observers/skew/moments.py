@@ -1,4 +1,4 @@
-"""The definitions of skew: moments of each feature from pooled sums, how far they are from stored ones, and thresholds."""
+"""The definitions of skew: moments of features from pooled sums, how far they are from stored ones, thresholds."""
 
 from __future__ import annotations
 

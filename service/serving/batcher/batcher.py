@@ -51,8 +51,14 @@ class Batcher:
     ) -> None:
         """Make an idle one.
 
-        Args: `observe_runs` is asked for a witness of every job; `on_run` hears of every run, its rows and its time;
-        `on_stuck` hears when no worker can be had any more, and when one can again; `select_batch` chooses who shares a run.
+        Args:
+            executor: its workers run the graphs.
+            limits: of batches and queues.
+            metrics: where runs are counted.
+            observe_runs: returns the observer of a job's runs, or None.
+            on_run: called with every run, its rows and its time.
+            on_stuck: called when no worker can be had any more, and when one can again.
+            select_batch: chooses who shares a run.
 
         """
         self._executor = executor

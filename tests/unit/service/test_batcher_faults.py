@@ -25,7 +25,7 @@ def _raise(*_: Any, **__: Any) -> NoReturn:
     raise _BrokenError
 
 
-class _BrokenWitness:
+class _BrokenRunObserver:
     ran = staticmethod(_raise)
 
 
@@ -57,13 +57,13 @@ class _Widening(GatedRunner):
         return RowResult(outputs=np.repeat(result.outputs, width, axis=1), states=result.states)
 
 
-@pytest.mark.parametrize("what", ["summon", "witness", "on_run", "compose", "thread", "cancelled"])
+@pytest.mark.parametrize("what", ["observe_runs", "run_observer", "on_run", "select_batch", "thread", "cancelled"])
 async def test_workers_are_free_again_and_callers_are_told(meter: Meter, what: str) -> None:
     hooks: dict[str, dict[str, Any]] = {
-        "summon": {"summon": _raise},
-        "witness": {"summon": lambda *_: _BrokenWitness()},
+        "observe_runs": {"observe_runs": _raise},
+        "run_observer": {"observe_runs": lambda *_: _BrokenRunObserver()},
         "on_run": {"on_run": _raise},
-        "compose": {"compose": _raise},
+        "select_batch": {"select_batch": _raise},
     }
     executor = _NoThreads(2 if what == "thread" else 0)
     broken = Bench(meter, executor=executor, hooks=hooks.get(what, {}), workers=1)

@@ -1,4 +1,4 @@
-"""The parts of a comparison: what is varied, who the neighbours are, what is run, how far apart answers are, and of whom."""
+"""The parts of a comparison: what is varied and run, with whom, and how far apart answers are."""
 
 from __future__ import annotations
 

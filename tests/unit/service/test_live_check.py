@@ -193,7 +193,7 @@ async def test_a_check_that_fails_is_counted_and_the_next_is_made(meter: Meter) 
     assert [line["event"] for line in logs] == ["live check failed"] * 2
 
 
-async def test_a_difference_is_one_line_of_the_log_and_a_capsule(meter: Meter, tmp_path: Path) -> None:
+async def test_a_difference_is_one_line_of_the_log_and_a_repro_bundle(meter: Meter, tmp_path: Path) -> None:
     secret = np.full((3, 1), 123.0, np.float32)
     with watched(meter, bundles=tmp_path / "repro bundles", draws=[0.0, 1.0]) as check, capture_logs() as logs:
         answer, _ = await answered(check, both(LeakyRunner()), 2, secret)
@@ -201,7 +201,7 @@ async def test_a_difference_is_one_line_of_the_log_and_a_capsule(meter: Meter, t
     (line,) = logs
     (path,) = (tmp_path / "repro bundles").iterdir()
     assert (line["log_level"], line["model"], line["tensor"], line["batch_sizes"]) == ("error", "gated", "outputs", [2])
-    assert line["capsule"] == str(path)
+    assert line["bundle"] == str(path)
     bundle = read(path)
     assert bundle.header.runs == [RunShape(lengths=(2, 3), row=0)]
     assert (bundle.header.model, bundle.header.version, bundle.header.states) == ("gated", 1, ["sum"])
@@ -216,7 +216,7 @@ async def test_without_a_folder_the_log_says_so(every: Watched) -> None:
     with capture_logs() as logs:
         await answered(every, both(LeakyRunner()), 1, 1)
         every.check.settle()
-    assert {line["capsule"] for line in logs} == {"none: repro_bundle_dir is not set"}
+    assert {line["bundle"] for line in logs} == {"none: repro_bundle_dir is not set"}
 
 
 def test_every_outcome_is_there_from_the_start(meter: Meter) -> None:

@@ -47,7 +47,7 @@ def bundle(*runs: RunShape, given: float = 3.0) -> ReproBundle:
     )
 
 
-def test_a_capsule_comes_back_bit_for_bit(tmp_path: Path) -> None:
+def test_a_repro_bundle_comes_back_bit_for_bit(tmp_path: Path) -> None:
     written = bundle(given=float("nan"))
     path = ReproBundleFolder(path=tmp_path).put(pack(written))
     assert path is not None
@@ -59,7 +59,7 @@ def test_a_capsule_comes_back_bit_for_bit(tmp_path: Path) -> None:
         assert one.states["sum"].tobytes() == other.states["sum"].tobytes()
 
 
-def test_a_capsule_is_for_its_owner_alone_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_a_repro_bundle_is_for_its_owner_alone_and_nothing_else_is_left(tmp_path: Path) -> None:
     folder = ReproBundleFolder(path=tmp_path / "new" / "repro bundles")
     folder.prepare()
     path = folder.put(b"content")
@@ -84,7 +84,7 @@ def test_a_folder_that_is_a_file_is_told_at_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": "soloist.capsule/99"},
+        {"format": "soloist.repro-bundle/99"},
         {"runs": [{"lengths": [3], "row": 1}]},
         {"runs": [{"lengths": [2], "row": 0}]},
         {"runs": [{"lengths": [0, 3], "row": 1}]},
@@ -94,7 +94,7 @@ def test_a_folder_that_is_a_file_is_told_at_the_start(tmp_path: Path) -> None:
         {"unknown": 1},
     ],
 )
-def test_a_capsule_that_lies_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_repro_bundle_that_lies_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = tmp_path / "lying.npz"
     path.write_bytes(pack(bundle()))
     with np.load(path) as arrays:
@@ -108,7 +108,7 @@ def test_a_capsule_that_lies_is_refused(tmp_path: Path, changes: dict[str, Any])
 
 
 @pytest.mark.parametrize("content", [b"", b"text", pack(bundle())[:200], b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_capsule_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_repro_bundle_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no.npz"
     path.write_bytes(content)
     with pytest.raises(ReproBundleError, match=r"no\.npz"):
