@@ -1,23 +1,15 @@
-"""The methods of soloist.v1.SequenceInference, bound to a running server's parts, for any transport."""
+"""The methods of a service as any transport binds them: name, request, handler, and the shape of the call."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from service.api.v1.catalogue import get_model, list_models
-from service.api.v1.compare import compare
-from service.api.v1.predict import predict
-from service.api.v1.stream import stream
-from soloist.v1 import sequence_inference_pb2 as pb
-
 if TYPE_CHECKING:
     from service.serving.call import Call
-    from service.serving.inference import Serving
 
 Request = TypeVar("Request", bound=Message)
 
@@ -69,14 +61,3 @@ class ClientStreamMethod(Generic[Request]):
 
 
 Method = UnaryMethod[Any] | ClientStreamMethod[Any] | ServerStreamMethod[Any] | StreamMethod[Any]
-
-
-def sequence_inference(serving: Serving) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
-    """Bind every method."""
-    return [
-        UnaryMethod(name="Predict", request=pb.PredictRequest, handler=partial(predict, serving)),
-        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving), bounds_silence=True),
-        UnaryMethod(name="Compare", request=pb.CompareRequest, handler=partial(compare, serving)),
-        UnaryMethod(name="ListModels", request=pb.ListModelsRequest, handler=partial(list_models, serving)),
-        UnaryMethod(name="GetModel", request=pb.GetModelRequest, handler=partial(get_model, serving)),
-    ]

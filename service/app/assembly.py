@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
-from service.comparison import Comparisons
 from service.observers.feedback import Feedback, feedback
 from service.observers.feedback.policy import LogPolicy, parse_windows
 from service.observers.shadow import ShadowPolicy, Shadows
@@ -67,10 +66,8 @@ def make_serving(
     loading: Loading,
     refcounts: Refcounts,
     engine: Executor,
-    comparer: Executor,
     decoder: Executor,
     check: LiveCheck,
-    shadows: Shadows,
     health: Health,
     metrics: Metrics,
     failures: Failures,
@@ -104,8 +101,6 @@ def make_serving(
             on_run=on_run,
             on_stuck=lambda stuck: health.report("workers", "no run ends any more" if stuck else ""),
         ),
-        comparisons=Comparisons(comparer, max_comparisons=settings.max_comparisons),
-        shadows=shadows,
         metrics=metrics,
         statistics=statistics,
         decoder=decoder,

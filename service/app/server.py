@@ -15,11 +15,11 @@ import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.api.health import HEALTH, REFLECTION, health_methods, reflection_methods
-from service.api.methods import sequence_inference
 from service.api.oip.api import open_inference
 from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
+from service.api.v1.sequence_inference import sequence_inference
 from service.app.assembly import (
     call_limits,
     connection_limits,
@@ -36,6 +36,7 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.process_resources import max_connections, raise_limit, watch_event_loop
 from service.app.settings import Settings, SettingsError, load_settings
+from service.comparison import Comparisons
 from service.core.addresses import at, is_unix, remove_socket
 from service.core.failures import Failures, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
@@ -45,6 +46,7 @@ from service.observers.feedback.metrics import AccuracyGauges
 from service.observers.live_check import live_check
 from service.repository.layout import RepositoryError, model_folders
 from service.repository.refcounts import Refcounts
+from service.serving.prediction import Observer
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
@@ -107,17 +109,16 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         skew = ending.enter_context(make_skew(settings, metrics, failures))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
         shadows = ending.enter_context(make_shadows(settings, loading, metrics, failures, [*shadowed, skew.observe]))
-        observers = [failures.guard("prediction-log", each) for each in answered]
+        observers: list[Observer] = [failures.guard("shadow", shadows.observe)]
+        observers += [failures.guard("prediction-log", each) for each in answered]
         observers.append(failures.guard("skew", skew.observe))
         serving = make_serving(
             settings,
             loading,
             refcounts,
             engine,
-            comparer,
             decoder,
             check,
-            shadows,
             health,
             metrics,
             failures,
@@ -129,9 +130,10 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
         adapter = GrpcAdapter(Boundary(calls, metrics), call_limits(settings))
+        comparisons = Comparisons(comparer, max_comparisons=settings.max_comparisons)
         context = make_oip_context(settings, serving, loading, health)
         services = (
-            adapter.service(API, sequence_inference(serving)),
+            adapter.service(API, sequence_inference(serving, comparisons)),
             adapter.service(OPEN_INFERENCE, open_inference(context)),
             adapter.service(FEEDBACK, feedback_methods(feedback, loading.repository)),
             adapter.service(ADMIN, admin(loading.manager)),

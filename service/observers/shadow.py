@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from service.core.metrics import Metrics
     from service.loading.servable import Servable
     from service.serving.prediction import Observer, Prediction
+    from service.serving.sessions import Session
 
 __all__ = ["ShadowPolicy", "ShadowSequence", "Shadows"]
 
@@ -112,7 +114,7 @@ class _Step(NamedTuple):
 
 
 class Shadows:
-    """Started and stopped as a context. `begin` and `step` are called on the event loop."""
+    """Started and stopped as a context. Hears of answers on the event loop."""
 
     def __init__(
         self,
@@ -132,6 +134,7 @@ class Shadows:
         self._shadow_of = shadow_of
         self._metrics = metrics
         self._failures = failures
+        self._sequences: WeakKeyDictionary[Session, ShadowSequence] = WeakKeyDictionary()
         self._observers = [failures.guard(_WORKER, observe) for observe in observers]
         self._worker: BackgroundWorker[_Step] = BackgroundWorker(
             _WORKER, self._run, self._drop, failures, max_queued=policy.max_queued, core_ratio=policy.core_ratio
@@ -146,10 +149,22 @@ class Shadows:
     ) -> None:
         self._worker.__exit__(kind, error, trace)
 
+    def observe(self, given: Prediction) -> None:
+        """Take a copy of an answer: to a whole sequence, or to the next chunk of one that began here."""
+        session = given.session() if given.session is not None else None
+        if given.is_whole:
+            self.whole(given)
+        elif session is not None:
+            if not given.first_frame and session.from_initial_state:
+                sequence = self.begin(given.servable)
+                if sequence is not None:
+                    self._sequences[session] = sequence
+            self.step(self._sequences.get(session), given)
+
     def begin(self, servable: Servable, *, whole: bool = False) -> ShadowSequence | None:
         """Begin a sequence on the shadow beside one that this version answers; None where there is no shadow.
 
-        `whole` tells that it comes in one step, which a shadow that sees later frames needs.
+        `whole`: it comes in one step, which a shadow that sees later frames needs.
         """
         try:
             shadow = self._shadow_of(servable)

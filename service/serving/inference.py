@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from service.comparison import Comparisons
     from service.core.metrics import Metrics
     from service.engine.runner import Row
     from service.loading.servable import Servable
-    from service.observers.shadow import Shadows
     from service.repository import Repository
     from service.serving.batcher import Answer, Batcher
     from service.serving.call import Call
@@ -40,13 +38,11 @@ class InputLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """The parts of a running server. `observers` are told of every answer; `decoder` converts large messages."""
+    """The parts of a running server. `observers` hear of every answer; `decoder` converts large messages."""
 
     repository: Repository
     sessions: Sessions
     batcher: Batcher
-    comparisons: Comparisons
-    shadows: Shadows
     metrics: Metrics
     statistics: Statistics
     limits: InputLimits
@@ -110,7 +106,7 @@ class Serving:
             self.statistics.failed(servable, seconds=0.0)
             raise
 
-    def tell(self, prediction: Prediction) -> None:
-        """Tell all observers of an answer that its caller gets."""
+    def publish(self, prediction: Prediction) -> None:
+        """Let every observer hear of an answer that its caller gets."""
         for observe in self.observers:
             observe(prediction)

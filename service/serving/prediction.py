@@ -1,4 +1,4 @@
-"""An answer that was given, as told to whoever watches answers: the shadow, the prediction log, the skew probe.
+"""An answer that was given, as published to whoever observes answers: the shadow, the prediction log, the skew probe.
 
 Shapes: T frames, K outputs a frame.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ class Prediction:
     `row` is what it was made from: the frames, and the states before them. `outputs` are those of every frame, [T, K],
     or of the last, [1, K]. `sequence_id` is shared by all answers of one sequence, and `first_frame` is how many frames
     came before; `is_whole` tells that none did and none will. `batch_size` is the largest number of sequences that
-    shared a run with it, itself included.
+    shared a run with it, itself included. `session` is the stream's, while it is open.
     """
 
     id: str
@@ -38,12 +39,16 @@ class Prediction:
     first_frame: int
     is_whole: bool
     batch_size: int
+    session: weakref.ref[Session] | None = None
 
     @classmethod
     def of(
         cls, servable: Servable, row: Row, answer: Answer, *, session: Session | None = None, is_whole: bool = False
     ) -> Prediction:
-        """Give an answer its id: to a whole sequence, to states that a caller brought, or to a session's next chunk."""
+        """Return the prediction of an answer, with a new id.
+
+        It answers a whole sequence, frames behind states that a caller brought, or the next chunk of a session.
+        """
         new_id = new_prediction_id()
         return cls(
             id=new_id,
@@ -54,6 +59,7 @@ class Prediction:
             first_frame=session.frame_count if session else 0,
             is_whole=is_whole,
             batch_size=answer.batch_size,
+            session=weakref.ref(session) if session else None,
         )
 
 

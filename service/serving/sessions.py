@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from service.core.metrics import Metrics
     from service.engine.graph import States
     from service.loading.servable import Servable
-    from service.observers.shadow import ShadowSequence
     from soloist.v1.sequence_inference_pb2 import Chunk
 
 _DIGEST_BYTES = 16
@@ -49,7 +48,8 @@ class Session:
         self.state_bytes = servable.runner.state_bytes
         self._hold = hold
         self.frame_count = 0
-        self.shadow: ShadowSequence | None = None
+        # False where the caller brought states: nobody here knows what came before them.
+        self.from_initial_state = True
         self._last: _Answered | None = None
 
     def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:

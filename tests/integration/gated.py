@@ -16,10 +16,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from service.api.methods import sequence_inference
 from service.api.oip.api import open_inference
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
+from service.api.v1.sequence_inference import sequence_inference
 from service.app.http_server import make_app, serving_http
 from service.app.metrics_page import MetricsPage
 from service.comparison import Comparisons
@@ -27,7 +27,6 @@ from service.core.failures import Failures
 from service.core.health import API, OPEN_INFERENCE, Health
 from service.core.metrics import Metrics
 from service.loading.servable import Servable
-from service.observers.shadow import ShadowPolicy, Shadows
 from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location
 from service.repository.loading_threads import Threads
@@ -140,7 +139,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
     parts_of_oip = OipContext(serving=serving, sequences=sequences, manager=manager, health=Health(), max_rows=8)
     services = (
-        adapter.service(API, sequence_inference(serving)),
+        adapter.service(API, sequence_inference(serving, Comparisons(threads, max_comparisons=1))),
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
     )
     async with serving_grpc(
@@ -167,8 +166,6 @@ def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
         repository=Repository(parts.load, on_change),
         sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics),
         batcher=Batcher(threads, limits, metrics, on_run=statistics.ran),
-        comparisons=Comparisons(threads, max_comparisons=1),
-        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, metrics, parts.failures),
         metrics=metrics,
         statistics=statistics,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),

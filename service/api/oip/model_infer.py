@@ -62,9 +62,7 @@ async def _whole(context: OipContext, infer: InferRequest) -> ModelInferResponse
         response = await infer.respond(is_whole=brought is None)
     for prediction in infer.predictions:
         infer.observe_frames(len(prediction.row.frames))
-        if prediction.is_whole:
-            context.serving.shadows.whole(prediction)
-        context.serving.tell(prediction)
+        context.serving.publish(prediction)
     return response
 
 
@@ -78,8 +76,8 @@ async def _step(
         if brought is not None and not step.start:
             raise ServiceError(Reason.SEQUENCE_STATES, sequence=repr(step.sequence_id))
         session = lease.begin(infer.servable) if step.start else lease.session
-        if step.start and brought is None:  # what came before states that were brought, no other version has seen
-            session.shadow = context.serving.shadows.begin(infer.servable)
+        if step.start:
+            session.from_initial_state = brought is None
         call.session_id = session.id
         try:
             (answer,) = await infer.run(
@@ -96,8 +94,7 @@ async def _step(
                 lease.end("error")
             raise
         (prediction,) = infer.predictions
-        context.serving.shadows.step(session.shadow, prediction)
-        context.serving.tell(prediction)
+        context.serving.publish(prediction)
     if step.end:
         lease.end("complete")
         infer.observe_frames(session.frame_count)

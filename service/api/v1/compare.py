@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from soloist.v1.tensor_pb2 import Tensor
 
 
-async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> pb.CompareResponse:
+async def compare(
+    serving: Serving, comparisons: comparison.Comparisons, call: Call, request: pb.CompareRequest
+) -> pb.CompareResponse:
     """Tell what the answer to one sequence depends on.
 
     Raises:
@@ -44,15 +46,15 @@ async def compare(serving: Serving, call: Call, request: pb.CompareRequest) -> p
     conditions = _conditions(request, sample, neighbours, max_frames=max_frames, models=len(models))
     response = pb.CompareResponse(frame_count=len(sample), conditions=[each.to_message() for each in conditions])
     alone: dict[Servable, NDArray[Any]] = {}
-    with serving.comparisons.admit():
+    with comparisons.admit():
         drawn = partial(comparison.draw, sample, _most_neighbours(conditions), request.seed)
         trial = comparison.Trial(
             sample=sample,
-            neighbours=neighbours or await serving.comparisons.run(drawn),
+            neighbours=neighbours or await comparisons.run(drawn),
             is_over=lambda: call.cancelled or call.is_past_deadline(),
         )
         for each in models:
-            message, alone[each] = await _compare_one(serving, each, trial, conditions)
+            message, alone[each] = await _compare_one(comparisons, each, trial, conditions)
             response.models.append(message)
     for each, message in zip(models, response.models, strict=True):
         if (twin := comparison.twin(each, models)) is not None and alone[twin].shape == alone[each].shape:
@@ -121,9 +123,12 @@ def _most_neighbours(conditions: Sequence[comparison.Condition]) -> int:
 
 
 async def _compare_one(
-    serving: Serving, model: Servable, trial: comparison.Trial, conditions: Sequence[comparison.Condition]
+    comparisons: comparison.Comparisons,
+    model: Servable,
+    trial: comparison.Trial,
+    conditions: Sequence[comparison.Condition],
 ) -> tuple[pb.ModelComparison, NDArray[Any]]:
-    """Run one model under every condition; also gives its outputs alone, [T, K]."""
+    """Run one model under every condition; returns them and its outputs alone, [T, K]."""
     graph, manifest = model.require_time_axis().graph, model.manifest
     message = pb.ModelComparison(model=model.name, version=model.version, norm=manifest.norm, control=manifest.control)
 
@@ -133,10 +138,10 @@ async def _compare_one(
         return _outcome(model, trial.run(graph, condition), alone_TK)
 
     with _errors_translated(model, trial):
-        alone_TK = await serving.comparisons.run(partial(trial.alone, graph))
+        alone_TK = await comparisons.run(partial(trial.alone, graph))
         message.alone.CopyFrom(_outcome(model, alone_TK, None))
         for condition in conditions:
-            message.outcomes.append(await serving.comparisons.run(partial(outcome, condition)))
+            message.outcomes.append(await comparisons.run(partial(outcome, condition)))
     return message, alone_TK
 
 

@@ -55,6 +55,5 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         batch_size=answer.batch_size,
         padded_frames=answer.padded_frames,
     )
-    serving.shadows.whole(prediction)
-    serving.tell(prediction)
+    serving.publish(prediction)
     return response

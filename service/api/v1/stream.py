@@ -50,7 +50,6 @@ async def stream(
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
     with serving.sessions.open(servable, call.is_past_deadline) as session:
         call.session_id = session.id
-        session.shadow = serving.shadows.begin(servable)
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
         idle_seconds = servable.idle_seconds(idle_seconds)
@@ -100,8 +99,7 @@ async def _answer(
     )
     session.advance(chunk, answer.states, result)
     call.first_output_at = call.first_output_at or time.perf_counter()
-    serving.shadows.step(session.shadow, prediction)
-    serving.tell(prediction)
+    serving.publish(prediction)
     return result
 
 

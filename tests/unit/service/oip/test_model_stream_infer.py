@@ -12,10 +12,8 @@ import pytest
 from service.api.oip.context import OipContext
 from service.api.oip.model_stream_infer import model_stream_infer
 from service.api.oip.sequences import Sequences
-from service.comparison import Comparisons
 from service.core.errors import Reason, ServiceError
 from service.core.health import Health
-from service.observers.shadow import ShadowPolicy, Shadows
 from service.repository import Repository, RepositoryManager
 from service.repository.loading_threads import Threads
 from service.repository.model_folder import VersionPolicy
@@ -44,8 +42,6 @@ def parts(meter: Meter) -> OipContext:
         repository=repository,
         sessions=sessions,
         batcher=Batcher(executor, limits, meter.metrics),
-        comparisons=Comparisons(executor, max_comparisons=1),
-        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, meter.metrics, meter.failures),
         metrics=meter.metrics,
         statistics=Statistics(),
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
