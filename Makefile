@@ -10,7 +10,7 @@ PROTOS   := $(shell find protos -name '*.proto' | sort)
 SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto protos/soloist/v1/norm_skew.proto protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-monitoring test check lint types contracts protos stubs check-stubs unit format bench clean
+.PHONY: help demo demo-monitoring test check lint types contracts protos stubs check-stubs reference check-reference unit format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,7 +36,7 @@ demo-monitoring: $(VENV)/.demo ## shift traffic, watch it, recalibrate (out/demo
 
 test: check ## everything CI runs
 
-check: lint types contracts protos check-stubs unit ## all checks and tests
+check: lint types contracts protos check-stubs check-reference unit ## all checks and tests
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
@@ -63,6 +63,12 @@ check-stubs: $(VENV)/.dev ## the checked-in stubs are what protos/ says
 	@rm -rf build/stubs && mkdir -p build/stubs
 	@$(call generate,build/stubs)
 	@cd build/stubs && find . -type f | sort | while read -r f; do cmp "$$f" "../../$$f" || { echo "run: make stubs"; exit 1; }; done
+
+reference: $(VENV)/.dev ## write docs/reference from the declarations of the server
+	$(BIN)/python -m service.reference
+
+check-reference: $(VENV)/.dev ## the checked-in reference is what the declarations say
+	@$(BIN)/python -m service.reference --check
 
 unit: $(VENV)/.dev ## pytest
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -31,7 +31,7 @@ from soloist.client.channel import options
 from soloist.json_text import json_text
 
 _CHECK = "/grpc.health.v1.Health/Check"
-_SETTINGS = {"version_policy": "all", "certify_seconds": "0", "metrics_kept_seconds": "1"}
+_SETTINGS = {"version_policy": "all", "certify_seconds": "0", "metrics_cache_seconds": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ def serving(repository: Path, settings: Mapping[str, str], *, log: Path | None =
     What the server logs goes to the file `log`, without one to where this program's own errors go. Metrics are those of
     the moment, unless the settings say otherwise.
     """
-    settings = {"metrics_kept_seconds": "0", **settings}
+    settings = {"metrics_cache_seconds": "0", **settings}
     command = [sys.executable, "-m", "soloist.cli.main", "serve", "--repository", str(repository)]
     command += ["--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0", "--log-level", "warning"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}

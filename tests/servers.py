@@ -91,7 +91,7 @@ def running_server(
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
-    settings = {"metrics_kept_seconds": 0, **settings}
+    settings = {"metrics_cache_seconds": 0, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with (
         stderr.open("w") as log,

@@ -32,8 +32,8 @@ _SETTINGS = {
     "live_check_ratio": "1",
     "skew_probe_ratio": "1",
     "skew_keep_sequences": "16",
-    "poll_seconds": "0",
-    "idle_seconds": str(_IDLE_SECONDS),
+    "repository_poll_seconds": "0",
+    "session_idle_seconds": str(_IDLE_SECONDS),
     # A connection that is closed for pinging would fail calls that did nothing.
     "min_ping_interval_seconds": "0",
 }

@@ -40,10 +40,10 @@ def call_limits(settings: Settings) -> CallLimits:
     """Return what callers may take of the server."""
     return CallLimits(
         max_message_bytes=settings.max_message_bytes,
-        idle_seconds=settings.idle_seconds,
+        idle_seconds=settings.session_idle_seconds,
         max_calls=settings.max_concurrent_calls,
         max_bytes=settings.max_inflight_bytes,
-        max_connection_bytes=settings.max_connection_inflight_bytes,
+        max_connection_bytes=settings.max_inflight_bytes_per_connection,
     )
 
 
@@ -55,9 +55,9 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         keepalive_seconds=settings.keepalive_seconds,
         keepalive_timeout_seconds=settings.keepalive_timeout_seconds,
         connection_idle_seconds=settings.connection_idle_seconds,
-        handshake_seconds=settings.handshake_seconds,
+        handshake_timeout_seconds=settings.handshake_timeout_seconds,
         max_connections=settings.max_connections,
-        max_connection_calls=settings.max_connection_calls,
+        max_calls_per_connection=settings.max_calls_per_connection,
     )
 
 
@@ -83,7 +83,7 @@ def make_serving(
         max_batch_size=settings.max_batch_size,
         max_batch_frames=settings.max_batch_frames,
         max_slice_frames=settings.max_slice_frames,
-        max_queued=settings.max_queued,
+        max_queued=settings.max_queued_requests,
     )
     return Serving(
         repository=loading.repository,
@@ -105,10 +105,10 @@ def make_serving(
         statistics=statistics,
         decoder=decoder,
         limits=InputLimits(
-            max_frames=settings.max_frames,
+            max_frames=settings.max_sequence_frames,
             max_chunk_frames=settings.max_chunk_frames,
             allow_non_finite=settings.allow_non_finite,
-            idle_seconds=settings.idle_seconds,
+            idle_seconds=settings.session_idle_seconds,
         ),
         observers=observers,
     )
@@ -140,7 +140,7 @@ def make_feedback(settings: Settings, metrics: Metrics, failures: Failures) -> I
     policy = LogPolicy(
         path=settings.prediction_log,
         flush_seconds=settings.prediction_log_flush_seconds,
-        max_queued=settings.prediction_log_max_queued,
+        max_queued=settings.prediction_log_max_queued_rows,
         max_age_seconds=settings.prediction_log_max_age_seconds,
         max_rows=settings.prediction_log_max_rows,
         windows=parse_windows(settings.accuracy_windows),
@@ -161,7 +161,7 @@ def make_oip_context(settings: Settings, serving: Serving, loading: Loading, hea
     """Put together what handlers of the Open Inference Protocol work with."""
     return OipContext(
         serving=serving,
-        sequences=Sequences(serving.sessions, idle_seconds=settings.idle_seconds),
+        sequences=Sequences(serving.sessions, idle_seconds=settings.session_idle_seconds),
         manager=loading.manager,
         health=health,
         max_rows=settings.max_batch_size,

@@ -45,10 +45,10 @@ class Loading:
             settings.repository,
             self.repository,
             in_words(settings.version_policy),
-            loads=Threads(_LOADER, at_once=settings.workers, seconds=settings.load_seconds),
-            looks=Threads(_LOOKER, at_once=_LOOKS, seconds=settings.load_seconds),
+            loads=Threads(_LOADER, at_once=settings.workers, seconds=settings.load_timeout_seconds),
+            looks=Threads(_LOOKER, at_once=_LOOKS, seconds=settings.load_timeout_seconds),
         )
-        self._poll_seconds = settings.poll_seconds
+        self._poll_seconds = settings.repository_poll_seconds
         self._ready_when = settings.ready_when
         self._health = health
         self._metrics = metrics

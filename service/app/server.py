@@ -126,11 +126,11 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         )
         loading.on_gone = serving.batcher.forget
         loading.on_failure = partial(failures.note, "repository", event="repository not followed")
-        page = MetricsPage(registry, failures, kept_seconds=settings.metrics_kept_seconds)
+        page = MetricsPage(registry, failures, kept_seconds=settings.metrics_cache_seconds)
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
         adapter = GrpcAdapter(Boundary(calls, metrics), call_limits(settings))
-        comparisons = Comparisons(comparer, max_comparisons=settings.max_comparisons)
+        comparisons = Comparisons(comparer, max_comparisons=settings.max_concurrent_comparisons)
         context = make_oip_context(settings, serving, loading, health)
         services = (
             adapter.service(API, sequence_inference(serving, comparisons)),

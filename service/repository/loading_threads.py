@@ -173,7 +173,7 @@ def _in_words(error: Exception, threads: Threads) -> str:
             # A file's name needn't be UTF-8, and messages and the log have to be.
             return str(error).encode(errors="replace").decode()
         case OverdueError():
-            return f"it took longer than load_seconds ({threads.seconds:g} s)"
+            return f"it took longer than load_timeout_seconds ({threads.seconds:g} s)"
         case TooManyAbandonedError():
             return f"{MOST_ABANDONED} loads of this model were given up and go on, so it isn't tried again for now"
         case MemoryError():

@@ -29,9 +29,9 @@ class ConnectionLimits:
     keepalive_seconds: float = 60.0
     keepalive_timeout_seconds: float = 20.0
     connection_idle_seconds: float = 3600.0
-    handshake_seconds: float = 20.0
+    handshake_timeout_seconds: float = 20.0
     max_connections: int = 10_000
-    max_connection_calls: int = 1_000
+    max_calls_per_connection: int = 1_000
 
 
 def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
@@ -48,8 +48,8 @@ def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
         # Calls that are cancelled as soon as they begin count until they are cleaned up; without a bound they pile up.
-        ("grpc.max_concurrent_streams", limits.max_connection_calls),
-        ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_seconds)),
+        ("grpc.max_concurrent_streams", limits.max_calls_per_connection),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_timeout_seconds)),
         ("grpc.max_connection_idle_ms", _milliseconds(limits.connection_idle_seconds)),
         # A caller whose machine has vanished says nothing; pings find out.
         ("grpc.keepalive_time_ms", _milliseconds(limits.keepalive_seconds)),

@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 
 from soloist.cli.programs import load
 
 
-@click.command()
-@click.option("--repository", type=click.Path(path_type=Path), help="Folder of models: <model>/<version>/model.onnx.")
-@click.option(
-    "--host", multiple=True, help="Address to listen on, as 127.0.0.1, ::1 or unix:/path; may be given again."
-)
-@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Port of the API; 0 takes a free one.")
-@click.option("--http-port", type=click.IntRange(0, 65535), help="Port of /metrics and /healthz; 0 takes a free one.")
-@click.option(
-    "--prediction-log", type=click.Path(path_type=Path), help="File of answers and labels; without it no feedback."
-)
-@click.option("--drain-seconds", type=click.FloatRange(min=0), help="Time for running calls after SIGTERM.")
-@click.option("--log-level", help="Least level that is logged: debug, info, warning or error.")
-@click.option("--log-format", help="How a log line is written: console or json.")
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file of settings; flags and SOLOIST_* win.")
+class SettingsCommand(click.Command):
+    """A command with an option for each setting that the server declares, shown by group."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options; the declaration is loaded here, so that other commands never load it."""
+        return [*super().get_params(ctx), *(option for _, options in self._groups for option in options)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of the command itself, then those of each group."""
+        for title, options in [("Options", super().get_params(ctx)), *self._groups]:
+            with formatter.section(title):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+    @cached_property
+    def _groups(self) -> list[tuple[str, list[click.Parameter]]]:
+        groups = load("service.app.setting_texts", "setting_groups")()
+        return [(group.title, [_option(setting) for setting in group.settings]) for group in groups]
+
+
+def _option(setting: Any) -> click.Option:
+    # Values are read where those of the environment are, so that both mean the same and are refused alike.
+    text = f"{setting.description}  [{f'default: {setting.default}' if setting.default else 'required'}]"
+    if setting.switch:
+        return click.Option([f"{setting.flag}/--no-{setting.flag[2:]}"], default=None, help=text)
+    metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else setting.kind.upper()
+    return click.Option([setting.flag], metavar=metavar, multiple=setting.repeated, help=text)
+
+
+@click.command(cls=SettingsCommand)
+@click.option("--config", type=click.Path(path_type=Path), metavar="PATH", help="TOML file of settings.")
 def serve(**flags: object) -> None:
     """Serve a repository of exported models over gRPC.
 
-    A setting is taken from its flag, else from SOLOIST_<NAME> in the environment, else from the file, else its default.
+    A setting is taken from its flag, else from SOLOIST_<NAME> in the environment (SOLOIST_GRPC_PORT), else from the
+    TOML file of --config or SOLOIST_CONFIG (grpc_port), else its default. A flag of an address may be given again.
+
     Prints one line when it is ready; logs go to stderr.
     """
     overrides = {name: value for name, value in flags.items() if value not in (None, ())}

@@ -26,7 +26,7 @@ def strict_server(folder: Path) -> Iterator[RunningServer]:
     write_repository(repository)
     bounds: dict[str, Any] = {
         "prediction_log": folder / "secret" / "log.db",
-        "max_frames": MAX_FRAMES,
+        "max_sequence_frames": MAX_FRAMES,
         "max_chunk_frames": MAX_CHUNK_FRAMES,
         "max_message_bytes": MAX_MESSAGE_BYTES,
         "max_sessions": MAX_SESSIONS,

@@ -63,7 +63,7 @@ def refusal(asked: Any) -> SoloistError:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("impatient"), idle_seconds=0.3) as server:
+    with serving(tmp_path_factory.mktemp("impatient"), session_idle_seconds=0.3) as server:
         yield server
 
 
@@ -157,7 +157,7 @@ def test_a_message_beyond_the_budget_is_refused_at_once(tmp_path: Path) -> None:
             assert error.facts["max_bytes"] == str(MIB)
             assert asker.predict(small).frame_count == 3
     with (
-        serving(tmp_path / "other", max_connection_inflight_bytes=MIB) as server,
+        serving(tmp_path / "other", max_inflight_bytes_per_connection=MIB) as server,
         asking(server.grpc) as asker,
     ):
         assert "connection" in refusal(lambda: asker.predict(large)).message
@@ -173,7 +173,9 @@ def test_many_large_requests_in_flight_stay_within_the_budget(tmp_path: Path) ->
             return Counter(call.code().name for call in calls)
 
     with (
-        serving(tmp_path, features=12, max_inflight_bytes=64 * MIB, max_connection_inflight_bytes=32 * MIB) as server,
+        serving(
+            tmp_path, features=12, max_inflight_bytes=64 * MIB, max_inflight_bytes_per_connection=32 * MIB
+        ) as server,
         asking(server.grpc) as asker,
     ):
         before = peak_bytes(server)

@@ -145,7 +145,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     for name, (make, _) in BAD.items():
         make(repository / name)
     with ExitStack() as stack:
-        server = stack.enter_context(running_server(repository, folder, program=AS_ANYBODY, poll_seconds=0.05))
+        server = stack.enter_context(
+            running_server(repository, folder, program=AS_ANYBODY, repository_poll_seconds=0.05)
+        )
         yield Shop(
             server=server,
             client=stack.enter_context(Client(server.grpc)),
@@ -245,7 +247,7 @@ def test_a_server_whose_only_model_is_bad_says_why_it_is_not_ready(tmp_path: Pat
 def test_a_model_whose_stable_version_is_not_there_is_not_ready(tmp_path: Path) -> None:
     _good_with("labels.json", b'{"labels": {"stable": 9}}')(tmp_path / "repository" / "sums")
     with (
-        running_server(tmp_path / "repository", tmp_path, poll_seconds=0.05) as server,
+        running_server(tmp_path / "repository", tmp_path, repository_poll_seconds=0.05) as server,
         Client(server.grpc) as client,
     ):
         assert not client.ready("sums")

@@ -158,7 +158,7 @@ def test_a_deadline_ends_it(client: Client) -> None:
 
 
 def test_an_operator_may_refuse_them_all(repository: Path, tmp_path: Path) -> None:
-    with running_server(repository, tmp_path, max_comparisons=0) as server, Client(server.grpc) as client:
+    with running_server(repository, tmp_path, max_concurrent_comparisons=0) as server, Client(server.grpc) as client:
         with pytest.raises(ResourceExhaustedError) as caught:
             client.compare(LAYER, FRAMES)
         assert caught.value.reason == "TOO_MANY_COMPARISONS"

@@ -40,7 +40,7 @@ def strict_about_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runn
     folder = tmp_path_factory.mktemp("time")
     Sums(name="sums").write(folder / "repository")
     settings: dict[str, Any] = {
-        "handshake_seconds": 0.5,
+        "handshake_timeout_seconds": 0.5,
         "connection_idle_seconds": 0.5,
         "keepalive_seconds": 1,
         "keepalive_timeout_seconds": 1,

@@ -55,7 +55,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     _publish(folder / "repository", "always")
     with ExitStack() as stack:
         server = stack.enter_context(
-            running_server(folder / "repository", folder, poll_seconds=_POLL_SECONDS, log_format="json")
+            running_server(folder / "repository", folder, repository_poll_seconds=_POLL_SECONDS, log_format="json")
         )
         yield Shop(
             server=server,

@@ -54,15 +54,18 @@ def test_a_file_beside_a_model_is_that_models_fault(repository: Path, tmp_path: 
 
 def test_a_first_run_without_end_is_given_up(repository: Path, tmp_path: Path) -> None:
     ENDLESS.write(repository)
-    with running_server(repository, tmp_path, load_seconds=1) as server:
+    with running_server(repository, tmp_path, load_timeout_seconds=1) as server:
         _assert_others_answer(server)
-        assert _cause(server, "endless") == "it took longer than load_seconds (1 s)"
+        assert _cause(server, "endless") == "it took longer than load_timeout_seconds (1 s)"
         server.ask_to_stop()
         assert server.exit_code() == 0
 
 
 def test_loads_that_hang_keep_nobody_waiting(repository: Path, tmp_path: Path) -> None:
-    with running_server(repository, tmp_path, load_seconds=12, workers=2) as server, Admin(server.grpc) as admin:
+    with (
+        running_server(repository, tmp_path, load_timeout_seconds=12, workers=2) as server,
+        Admin(server.grpc) as admin,
+    ):
         for name in ("first", "second"):
             ENDLESS.write(repository).parent.parent.rename(repository / name)
         with ThreadPoolExecutor(2) as callers:
@@ -77,11 +80,11 @@ def test_loads_that_hang_keep_nobody_waiting(repository: Path, tmp_path: Path) -
                 error = each.exception()
                 assert isinstance(error, SoloistError)
                 assert error.reason == "MODEL_UNAVAILABLE"
-        assert "load_seconds" in _cause(server, "first")
+        assert "load_timeout_seconds" in _cause(server, "first")
 
 
 def test_a_load_that_hangs_holds_up_no_end(repository: Path, tmp_path: Path) -> None:
-    with running_server(repository, tmp_path, load_seconds=600, poll_seconds=0.05) as server:
+    with running_server(repository, tmp_path, load_timeout_seconds=600, repository_poll_seconds=0.05) as server:
         ENDLESS.write(repository)
         assert eventually(lambda: _state(server, "endless") == "LOADING")
         assert server.get("/readyz") == (200, "ready\n")
@@ -90,7 +93,7 @@ def test_a_load_that_hangs_holds_up_no_end(repository: Path, tmp_path: Path) -> 
 
 
 def test_ready_when_all_can_be_called(repository: Path, tmp_path: Path) -> None:
-    with running_server(repository, tmp_path, ready_when="all", poll_seconds=0.05) as server:
+    with running_server(repository, tmp_path, ready_when="all", repository_poll_seconds=0.05) as server:
         assert server.get("/readyz") == (200, "ready\n")
         broken = repository / "broken" / "1"
         broken.mkdir(parents=True)
@@ -102,7 +105,7 @@ def test_ready_when_all_can_be_called(repository: Path, tmp_path: Path) -> None:
 
 
 def test_ready_when_those_named_can_be_called(repository: Path, tmp_path: Path) -> None:
-    with running_server(repository, tmp_path, ready_when="sums,other", poll_seconds=0.05) as server:
+    with running_server(repository, tmp_path, ready_when="sums,other", repository_poll_seconds=0.05) as server:
         status, text = server.get("/readyz")
         assert (status, "other" in text) == (503, True)
         Sums(name="other").write(repository)

@@ -211,7 +211,10 @@ def test_what_would_take_long_to_parse_is_not_parsed(roomy: RunningServer, path:
 
 def test_sequences_that_have_ended_leave_nothing(tmp_path: Path) -> None:
     Sums(name="sums").write(tmp_path / "repository")
-    with running_server(tmp_path / "repository", tmp_path, idle_seconds=0.2) as server, asking(server.grpc) as asker:
+    with (
+        running_server(tmp_path / "repository", tmp_path, session_idle_seconds=0.2) as server,
+        asking(server.grpc) as asker,
+    ):
         before = peak_bytes(server)
         for letter in range(20):
             with pytest.raises(SoloistError) as caught:

@@ -110,7 +110,9 @@ def test_a_page_shows_what_can_be_shown(repository: Path, tmp_path: Path) -> Non
 
 def test_the_repository_is_followed_after_looks_that_failed(repository: Path, tmp_path: Path) -> None:
     program = (SERVE[0], "-c", LOOKING, *SERVE[1:])
-    with running_server(repository, tmp_path, program=program, poll_seconds=0.05, log_format="json") as server:
+    with running_server(
+        repository, tmp_path, program=program, repository_poll_seconds=0.05, log_format="json"
+    ) as server:
         assert eventually(lambda: server.total("soloist_background_failures_total", worker="repository") == 2)
         write_classifier(repository, version=3)
         (repository / "sums" / "labels.json").write_text('{"labels": {"stable": 3}}')

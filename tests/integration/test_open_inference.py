@@ -320,7 +320,10 @@ def _one(value: float) -> Any:
 def test_an_idle_sequence_is_ended_and_a_late_request_is_told_why(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("idle")
     Sums(name="sums").write(folder / "repository")
-    with running_server(folder / "repository", folder, idle_seconds=0.1) as server, asking(server.grpc) as asker:
+    with (
+        running_server(folder / "repository", folder, session_idle_seconds=0.1) as server,
+        asking(server.grpc) as asker,
+    ):
         infer(asker, step(1, start=True))
         assert eventually(lambda: server.total("soloist_sessions_ended_total", reason="idle") == 1)
         assert server.total("soloist_sessions_open") == 0

@@ -64,7 +64,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("reload")
     publish(folder / "repository", Sums(name="always"), 1)
     with ExitStack() as stack:
-        server = stack.enter_context(running_server(folder / "repository", folder, poll_seconds=_POLL_SECONDS))
+        server = stack.enter_context(
+            running_server(folder / "repository", folder, repository_poll_seconds=_POLL_SECONDS)
+        )
         yield Shop(
             server=server,
             client=stack.enter_context(Client(server.grpc)),

@@ -20,7 +20,7 @@ from tests.servers import RunningServer, eventually, running_server
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("impatient")
     Sums(name="sums").write(folder / "repository")
-    with running_server(folder / "repository", folder, idle_seconds=0.1) as server:
+    with running_server(folder / "repository", folder, session_idle_seconds=0.1) as server:
         yield server
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.app.settings import Settings, SettingsError, load_settings
+from service.app.settings import SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +27,9 @@ def test_defaults_are_enough_but_for_the_repository() -> None:
     assert (settings.grpc_port, settings.http_port) == (8001, 8002)
     assert not settings.batch_uncertified
     assert not settings.allow_non_finite
-    with pytest.raises(SettingsError, match=r"^repository: field required$"):
+    missing = r"^repository: field required \(--repository, SOLOIST_REPOSITORY, or repository in the settings file\)$"
+    with pytest.raises(SettingsError, match=missing):
         load_settings({})
-
-
-def test_every_setting_says_what_it_is() -> None:
-    assert all(field.description for field in Settings.model_fields.values())
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +65,8 @@ def test_variables_that_others_set_do_no_harm(monkeypatch: pytest.MonkeyPatch) -
         ("workers", "0"),
         ("drain_seconds", "-1"),
         ("drain_seconds", "nan"),
-        ("idle_seconds", "0"),
-        ("idle_seconds", "nan"),
+        ("session_idle_seconds", "0"),
+        ("session_idle_seconds", "nan"),
         ("live_check_ratio", "1.1"),
         ("live_check_ratio", "nan"),
         ("prediction_log_flush_seconds", "0"),
@@ -110,3 +107,48 @@ def test_a_file_that_is_no_toml_is_named(file: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.toml: there is no such file"):
         load_settings({"config": tmp_path / "nowhere.toml"})
+
+
+def test_the_flag_of_a_wrong_value_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^grpc_port: input .* 65535 \(--grpc-port 70000\)$"):
+        load_settings({"repository": "models", "grpc_port": "70000"})
+
+
+def test_every_flag_of_a_wrong_list_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^host: 'a b' is no host.* \(--host ::1 --host a b\)$"):
+        load_settings({"repository": "models", "host": ("::1", "a b")})
+
+
+@pytest.mark.parametrize("variable", ["SOLOIST_GRPC_PORT", "soloist_grpc_port"])
+def test_the_variable_of_a_wrong_value_is_named(file: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    file.write_text("grpc_port = 1\n")
+    monkeypatch.setenv(variable, "http")
+    with pytest.raises(SettingsError, match=rf"^grpc_port: input .* \({variable}=http\)$"):
+        load_settings({"repository": "models", "config": file})
+
+
+def test_the_file_of_a_wrong_value_is_named(file: Path) -> None:
+    file.write_text('grpc_port = "http"\n')
+    with pytest.raises(SettingsError, match=r"^grpc_port: input .* \(grpc_port = 'http' in /.*/settings\.toml\)$"):
+        load_settings({"repository": "models", "config": file})
+
+
+def test_a_name_in_the_file_that_is_none_is_told_with_the_nearest(file: Path) -> None:
+    file.write_text("max_sesions = 5\n")
+    with pytest.raises(SettingsError, match=r"^max_sesions: there is no such setting, did you mean max_sessions\? "):
+        load_settings({"repository": "models", "config": file})
+
+
+def test_a_variable_of_others_is_not_blamed_for_a_name_in_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOLOIST_PORT", "tcp://10.0.0.7:8001")
+    file.write_text("port = 8001\n")
+    with pytest.raises(SettingsError, match=r"^port: there is no such setting.* \(port = 8001 in /.*\)$"):
+        load_settings({"repository": "models", "config": file})
+
+
+def test_who_named_a_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"\(the file of --config\)$"):
+        load_settings({"config": "nowhere.toml"})
+    monkeypatch.setenv("SOLOIST_CONFIG", "nowhere.toml")
+    with pytest.raises(SettingsError, match=r"\(the file of SOLOIST_CONFIG\)$"):
+        load_settings({})

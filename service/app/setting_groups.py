@@ -1,0 +1,236 @@
+"""Every setting of the server, by group: its name, type, bounds, default, and what it does. Units are in the names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+from service.app.process_resources import usable_processors
+from service.core.addresses import parse_hosts
+from service.observers.feedback.policy import WINDOWS
+
+
+class ModelSettings(BaseModel):
+    """Which versions are served, and when they are loaded."""
+
+    model_config = ConfigDict(title="Models and versions")
+
+    repository: Path = Field(description="Folder of models: <model>/<version>/model.onnx.")
+    version_policy: str = Field(
+        "latest:1",
+        pattern=r"^(all|latest:[1-9][0-9]*|[1-9][0-9]*(,[1-9][0-9]*)*)$",
+        description='Versions that are served where config.pbtxt names none: "latest:N", "all" or "1,3".',
+    )
+    ready_when: str = Field(
+        "any",
+        min_length=1,
+        description='Models that must be loaded before the server is ready: "any" of them, "all", or names: "a,b".',
+    )
+    load_timeout_seconds: float = Field(
+        120.0, gt=0, allow_inf_nan=False, description="Longest time that a model may take to load; then it is given up."
+    )
+    repository_poll_seconds: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Time between two looks for new versions; 0 for no looks."
+    )
+    certify_seconds: float = Field(
+        3.0, ge=0, description="Time for the certificate check of a model that was exported on another machine."
+    )
+
+
+class ListeningSettings(BaseModel):
+    """Where the server listens, and how it stops."""
+
+    model_config = ConfigDict(title="Listening and stopping")
+
+    host: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_hosts)] = Field(
+        ("127.0.0.1",),
+        description="Address to listen on: a name, an IP address (0.0.0.0 and :: for all), or unix:PATH.",
+    )
+    grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the gRPC APIs; 0 takes a free one.")
+    http_port: int = Field(
+        8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 takes a free one."
+    )
+    metrics_cache_seconds: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="How long /metrics is kept for the next reader; 0 makes it anew."
+    )
+    drain_seconds: float = Field(
+        30.0, ge=0, description="Time that running calls have after the first SIGTERM; then they are cut."
+    )
+
+
+class BatchingSettings(BaseModel):
+    """How many sequences share a run of a model, and how long it may take."""
+
+    model_config = ConfigDict(title="Batching")
+
+    workers: int = Field(
+        default_factory=usable_processors,
+        ge=1,
+        description="Runs at once, each on one thread.",
+        json_schema_extra={"default": "the processors that the server may use"},
+    )
+    max_batch_size: int = Field(32, ge=1, description="Most sequences that share a run.")
+    max_batch_frames: int = Field(4096, ge=1, description="Most frames of a run, padding included.")
+    max_slice_frames: int = Field(
+        256, ge=1, description="Longer sequences run in slices of this length, if the certificate allows it."
+    )
+    max_run_seconds: float = Field(
+        60.0, gt=0, allow_inf_nan=False, description="A run that takes longer is ended: RUN_TOO_LONG."
+    )
+    max_queued_requests: int = Field(
+        1024, ge=1, description="Most requests that wait for a model; more are refused: QUEUE_FULL."
+    )
+    batch_uncertified: bool = Field(
+        False, description="Also batch models without a certificate; company may then change their answers."
+    )
+
+
+class LimitSettings(BaseModel):
+    """What one message, one call and all calls together may take."""
+
+    model_config = ConfigDict(title="Limits")
+
+    max_message_bytes: int = Field(
+        16 * 2**20, ge=1024, description="Largest message; a larger one is refused: MESSAGE_TOO_LARGE."
+    )
+    max_sequence_frames: int = Field(
+        100_000, ge=1, description="Longest sequence of one request, in frames: SEQUENCE_TOO_LONG."
+    )
+    max_chunk_frames: int = Field(10_000, ge=1, description="Longest chunk of a stream: CHUNK_TOO_LONG.")
+    allow_non_finite: bool = Field(False, description="Let NaN and infinity in the input through to the model.")
+    max_concurrent_calls: int = Field(
+        12_000,
+        ge=1,
+        description="Most calls at once, streams included: TOO_MANY_CALLS. Health and reflection have as many again.",
+    )
+    max_concurrent_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses all of them.")
+    max_inflight_bytes: int = Field(
+        512 * 2**20,
+        ge=1024,
+        description="Most memory of messages under way: MEMORY_FULL. Each counts three times its size.",
+    )
+    max_inflight_bytes_per_connection: int = Field(
+        256 * 2**20, ge=1024, description="Most memory of messages under way over one connection: MEMORY_FULL."
+    )
+
+
+class ConnectionSettings(BaseModel):
+    """How many connections there may be, and when a quiet one is closed."""
+
+    model_config = ConfigDict(title="Connections")
+
+    max_connections: int = Field(
+        10_000, ge=1, description="Most connections to the gRPC port; more are closed. Open files may limit it sooner."
+    )
+    max_calls_per_connection: int = Field(
+        1_000, ge=1, description="Most calls at once over one connection; clients hold back the others."
+    )
+    handshake_timeout_seconds: float = Field(
+        20.0, ge=0.1, le=86_400, description="A connection that has not begun HTTP/2 by then is closed."
+    )
+    connection_idle_seconds: float = Field(
+        3600.0, ge=0.1, le=2_000_000, description="A connection without a call for so long is closed."
+    )
+    keepalive_seconds: float = Field(
+        60.0, ge=0.01, le=86_400, description="The server pings a connection that was quiet for so long."
+    )
+    keepalive_timeout_seconds: float = Field(
+        20.0, ge=0.01, le=86_400, description="A connection that does not answer a ping in this time is closed."
+    )
+    # Keepalive intervals are seconds, also where they are set to be short; answering ten pings a second is nothing.
+    min_ping_interval_seconds: float = Field(
+        0.1,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Connections that ping more often are closed; 0 allows any rate.",
+    )
+
+
+class SessionSettings(BaseModel):
+    """How many streams may be open, and what their states may take."""
+
+    model_config = ConfigDict(title="Sessions")
+
+    max_sessions: int = Field(10_000, ge=1, description="Most open streams and sequences: TOO_MANY_SESSIONS.")
+    max_state_bytes: int = Field(
+        2**30, ge=1, description="Most memory of their states, and of answers kept for repeats: SESSION_STATE_FULL."
+    )
+    session_idle_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="A call or sequence that sends nothing or takes no answer for so long ends: SESSION_IDLE.",
+    )
+
+
+class LiveCheckSettings(BaseModel):
+    """How many answers are made again to check them, and what shadow versions may take."""
+
+    model_config = ConfigDict(title="Live check and shadow")
+
+    # One in a hundred: a hundred answers cost one run more, and at an answer a second a fault shows within minutes.
+    live_check_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of batched or sliced answers that are made again alone; 0 for none."
+    )
+    repro_bundle_dir: Path | None = Field(
+        None,
+        description="Folder for repro bundles of answers that differed, inputs included; else they are only logged.",
+    )
+    shadow_core_ratio: float = Field(0.5, gt=0, le=1, description="Share of one core that shadow versions may take.")
+
+
+class FeedbackSettings(BaseModel):
+    """Which answers and labels are kept, for how long, and how accuracy is counted."""
+
+    model_config = ConfigDict(title="Prediction log and accuracy")
+
+    prediction_log: Path | None = Field(
+        None, description="SQLite file of answers and labels, on a local disk; without it there is no feedback."
+    )
+    prediction_log_flush_seconds: float = Field(
+        0.5, gt=0, le=60, description="Time between two writes: a kill loses the answers since the last one."
+    )
+    prediction_log_max_age_seconds: float = Field(
+        604_800.0, gt=0, allow_inf_nan=False, description="How long answers and their labels are kept."
+    )
+    prediction_log_max_rows: int = Field(1_000_000, ge=1, description="Most answers that are kept.")
+    prediction_log_max_queued_rows: int = Field(
+        10_000, ge=1, description="Most answers that wait to be written; more are dropped and counted."
+    )
+    accuracy_windows: str = Field(
+        "5m,1h,1d", pattern=WINDOWS, description='Windows that accuracy is counted over, in "s", "m", "h" or "d".'
+    )
+    accuracy_refresh_seconds: float = Field(
+        5.0, gt=0, allow_inf_nan=False, description="Shortest time between two counts of accuracy."
+    )
+
+
+class SkewSettings(BaseModel):
+    """How much traffic is measured for normaliser skew, and what is kept of it."""
+
+    model_config = ConfigDict(title="Normaliser skew")
+
+    # As for live_check_ratio: a hundred sequences cost one more, away from those that are answered.
+    skew_probe_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of sequences whose normaliser inputs are measured; 0 for none."
+    )
+    skew_core_ratio: float = Field(0.1, gt=0, le=1, description="Share of one core that measuring may take.")
+    skew_half_life_seconds: float = Field(
+        600.0, gt=0, allow_inf_nan=False, description="Age at which a measured frame counts half."
+    )
+    skew_keep_sequences: int = Field(
+        0, ge=0, description="Measured sequences of a version that are kept in memory for recalibration."
+    )
+    skew_keep_bytes: int = Field(64 * 2**20, ge=1, description="Most memory that a version's kept sequences take.")
+
+
+class LoggingSettings(BaseModel):
+    """What is logged to stderr, and how."""
+
+    model_config = ConfigDict(title="Logging")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="Form of a log line.")
