@@ -72,7 +72,7 @@ class Loading:
 
     def stop(self) -> None:
         """Give up what is being loaded, and load nothing any more."""
-        self.repository.stop_loading("the server ends")
+        self.repository.loads.stop("the server ends")
 
     def _changed(self, entry: Entry) -> None:
         if entry.servable is not None:

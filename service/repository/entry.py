@@ -1,7 +1,8 @@
-"""One version as the server knows it: its state, what answers its calls, and why nothing does."""
+"""Versions as the server knows them: the state of each, what answers its calls, and why nothing does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
-    from service.repository.layout import Stamp
+    from service.repository.layout import Location, Stamp
 
 UNLOADED = "unloaded by an operator"
 _REASONS = {
@@ -42,7 +43,7 @@ class Entry:
     held_back: bool = False
 
     def is_of(self, stamp: Stamp | None) -> bool:
-        """Tell whether it was loaded, or failed, as its files are now.
+        """Return whether it was loaded, or failed, as its files are now.
 
         A model whose graph says itself what it is isn't made of the files that are shared among versions.
         """
@@ -52,7 +53,7 @@ class Entry:
         return self.stamp.own == stamp.own and (says_itself or self.stamp.shared == stamp.shared)
 
     def status(self) -> pb.ModelStatus:
-        """Say it as a message."""
+        """Return it as a message."""
         known = self.servable or self.leaving
         return pb.ModelStatus(
             name=self.name,
@@ -63,5 +64,42 @@ class Entry:
         )
 
     def refusal(self) -> ServiceError:
-        """Say why it can't be called."""
+        """Return why it can't be called."""
         return ServiceError(_REASONS[self.state], model=self.name, version=self.version, cause=self.cause)
+
+
+def new_entry(location: Location, state: pb.ModelState.ValueType, cause: str = "") -> Entry:
+    """Return the entry of a version of which nothing is loaded."""
+    return Entry(name=location.name, version=location.version, state=state, cause=cause, stamp=location.stamp)
+
+
+class Entries:
+    """All entries, by name and version. `on_change` is called with every one that changes."""
+
+    def __init__(self, on_change: Callable[[Entry], None]) -> None:
+        self.on_change = on_change
+        self._models: dict[str, dict[int, Entry]] = {}
+
+    def names(self) -> set[str]:
+        """Return every model that has an entry."""
+        return set(self._models)
+
+    def of(self, name: str) -> dict[int, Entry]:
+        """Return the entries of one model by version; none where it isn't listed."""
+        return self._models.get(name, {})
+
+    def get(self, name: str, version: int) -> Entry:
+        """Return the entry of a version; where there is none, one of no state."""
+        unknown = Entry(name=name, version=version, state=pb.MODEL_STATE_UNSPECIFIED)
+        return self.of(name).get(version, unknown)
+
+    def put(self, entry: Entry) -> None:
+        """Replace the entry of a version."""
+        self._models.setdefault(entry.name, {})[entry.version] = entry
+        self.on_change(entry)
+
+    def remove(self, name: str, version: int) -> None:
+        """Remove the entry of a version, and with the last one its model. Whoever removes it reports the change."""
+        del self._models[name][version]
+        if not self._models[name]:
+            del self._models[name]

@@ -95,7 +95,7 @@ class RepositoryManager:
         desired = self._desired[name]
         desired.load(version)
         joined = {
-            version for version, location in model_folder.versions.items() if self.repository.is_loading(location)
+            version for version, location in model_folder.versions.items() if self.repository.loads.is_loading(location)
         }
         await self._finish(self._follow(model_folder, again=True, joined=joined))
         if fault:
@@ -116,7 +116,7 @@ class RepositoryManager:
         self.require(name, version)
         desired = self._desired[name]
         desired.unload(version)
-        self.repository.give_up(lambda each: each.name == name and desired.forbid(each.version), UNLOADED)
+        self.repository.loads.give_up(lambda each: each.name == name and desired.forbid(each.version), UNLOADED)
         await self._finish(self._follow(await self._model_folder(name)))
 
     async def spread(self, name: str, needed: Iterable[int], how: Callable[[Rollout], Rollout]) -> Rollout:

@@ -99,7 +99,7 @@ class Reconciler:
         # What fails makes room for another, so there may be several rounds.
         while missing := self._missing(tried):
             tried |= missing
-            await self.repository.load([self.versions[version] for version in sorted(missing)], self.threads)
+            await self.repository.loads.load([self.versions[version] for version in sorted(missing)], self.threads)
         self._let_go()
         self._list()
 
@@ -108,7 +108,7 @@ class Reconciler:
         name, fault = self.model_folder.name, self.model_folder.fault
         for entry in self.repository.entries(name):
             if self.desired.forbid(entry.version):
-                self.repository.unload(name, entry.version, UNLOADED)
+                self.repository.loads.unload(name, entry.version, UNLOADED)
             elif entry.servable is not None:
                 self.repository.warn(name, entry.version, fault)
             elif entry.version and entry.version not in self.model_folder.versions:
@@ -154,7 +154,7 @@ class Reconciler:
         nothing_better = not wanted and bool(self._wanted(self.versions))
         for version in sorted(ready - wanted):
             if not nothing_better or self.desired.forbid(version):
-                self.repository.unload(name, version, self._why_not(version))
+                self.repository.loads.unload(name, version, self._why_not(version))
 
     def _list(self) -> None:
         name = self.model_folder.name

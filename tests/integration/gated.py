@@ -131,7 +131,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     serving = _serving(parts, threads, metrics)
     ready = [Location(name=_READY, version=1, path=Path())]
     loads = Threads("loads", at_once=2, seconds=60)
-    await serving.repository.load(ready, loads)
+    await serving.repository.loads.load(ready, loads)
     adapter = GrpcAdapter(
         Boundary(ActiveCalls(), metrics), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
     )
@@ -145,7 +145,9 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     async with serving_grpc(
         ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
     ) as parts.port:
-        loading = asyncio.create_task(serving.repository.load([Location(name=_LOADING, version=1, path=Path())], loads))
+        loading = asyncio.create_task(
+            serving.repository.loads.load([Location(name=_LOADING, version=1, path=Path())], loads)
+        )
         await asyncio.sleep(0)  # one turn: the model is known, and not loaded
         parts.started.set()
         await parts.stop.wait()
