@@ -1,0 +1,167 @@
+"""Messages of calls on grpc.aio: read, parsed and written, each bounded in time and in size before it is parsed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from service.core.errors import Reason, ServiceError
+from service.transport import wire
+from service.transport.active_calls import ActiveCalls, drop
+from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
+from service.transport.arrivals import Arrivals
+
+Request = TypeVar("Request", bound=Message)
+Context = grpc.aio.ServicerContext[Any, Any]
+
+# An answer of so many bytes goes out at once, whether or not its caller reads.
+_AT_ONCE_BYTES = 2**16
+# Of what a connection may hold, a stream takes this part by itself, and messages that are arriving do.
+_STREAM_SHARE = 4
+_READS_AT_ONCE = 8
+# Copying so much takes a millisecond.
+_LARGE_BYTES = 2**20
+
+
+class Messages:
+    """What every call of a server reads and writes its messages with."""
+
+    def __init__(self, calls: ActiveCalls, limits: CallLimits) -> None:
+        self._calls = calls
+        self._limits = limits
+        self.admission = Admission(limits)
+        share = limits.max_connection_bytes // _STREAM_SHARE // limits.max_message_bytes
+        self.arrivals = Arrivals(self.admission, reads_at_once=max(1, min(_READS_AT_ONCE, share)))
+
+    async def read_one(self, request: type[Request], context: Context, held: Held) -> Request:
+        """Return the one message of a call.
+
+        Raises:
+            ServiceError: there is none, it is too large or malformed, it took too long, or there is no room for it.
+
+        """
+        peer = held.connection
+        if self.arrivals.is_busy(peer):
+            async with self.arrivals.turn(peer):
+                self.admission.require_room(peer, 0)
+                raw = await self._read(context, peer, self._limits.idle_seconds)
+        else:
+            raw = await self._read(context, peer, self._limits.idle_seconds)
+        if raw is None:
+            raise ServiceError(Reason.MESSAGE_MISSING)
+        message = self._parse(request, raw, held)
+        await pause(raw)
+        return message
+
+    async def requests(
+        self,
+        request: type[Request],
+        context: Context,
+        held: Held,
+        idle_seconds: float | None,
+        *,
+        side_by_side: bool = False,
+    ) -> AsyncGenerator[Request]:
+        """Yield the messages of a stream; `side_by_side`: the next is read before the caller is done with one.
+
+        Raises:
+            ServiceError: as `read_one`; none came for `idle_seconds`.
+
+        """
+        # Who sends more side by side waits for answers, and keeps some of the connection's share for other calls.
+        stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
+        while (raw := await self._read(context, held.connection, idle_seconds)) is not None:
+            message = self._parse(request, raw, held)
+            await pause(raw)
+            del raw  # else it would stay until the next one
+            yield message
+            if not side_by_side:
+                held.free(message)
+            del message
+            await held.lighter_than(stream_bytes)
+
+    async def write_all(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
+        """Write the answers of a stream as they come. A write that fails ends the handler for the same reason."""
+        async for response in responses:
+            raw = response.SerializeToString()
+            del response  # while the caller doesn't read, or says nothing, one copy is held or none
+            try:
+                await self._write(context, raw, held)
+            except ServiceError as error:
+                await responses.athrow(error)  # the handler ends for this reason, and counts it
+            del raw
+
+    async def _write(self, context: Context, raw: bytes, held: Held) -> None:
+        # Waits while the caller's window is full: for ever, if it never reads.
+        calls = self._calls
+        if calls.is_cutting:
+            raise ServiceError(Reason.SERVER_DRAINING)
+        held.hold(raw, len(raw))
+        task, sending = asyncio.current_task(), calls.sending
+        sending.add(task)
+        try:
+            async with asyncio.timeout(self._limits.idle_seconds):
+                await context.write(raw)
+        except TimeoutError:
+            raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._limits.idle_seconds) from None
+        except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
+            raise ServiceError(Reason.STREAM_CUT) from error
+        finally:
+            sending.discard(task)
+            held.free(raw)
+
+    def bound_delivery(self, context: Context, raw: bytes) -> None:
+        """Bound how long the one answer of a call waits for its caller, which is after our part of the call is over."""
+        if len(raw) <= _AT_ONCE_BYTES:
+            return
+        waiting, task = Held(self.admission, context.peer()), asyncio.current_task()
+        waiting.hold(raw, len(raw))
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._limits.idle_seconds, drop, task)
+
+        def gone(_: object) -> None:
+            waiting.free_all()
+            timer.cancel()
+
+        # Not the call's own callbacks: with one, it would stay in memory until the next garbage collection.
+        if task is not None:
+            task.add_done_callback(gone)
+
+    async def _read(self, context: Context, peer: str, idle_seconds: float | None) -> bytes | None:
+        scope, raw, cut = asyncio.timeout(idle_seconds), None, None
+        self.arrivals.begin(peer, scope)
+        try:
+            async with scope:
+                message: Any = await context.read()
+                raw = None if message is grpc.aio.EOF else bytes(message)
+        except TimeoutError:
+            cut = ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds)
+        finally:
+            cut = self.arrivals.end(peer, scope, len(raw or b"")) or cut
+        if cut is not None:
+            raise cut
+        return raw
+
+    def _parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
+        limits = self._limits
+        if len(raw) > limits.max_message_bytes:
+            raise ServiceError(
+                Reason.MESSAGE_TOO_LARGE, message_bytes=len(raw), max_message_bytes=limits.max_message_bytes
+            )
+        wire.check(raw, request)
+        try:
+            message = request.FromString(raw)
+        except DecodeError as error:
+            raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
+        held.hold(message, MESSAGE_FACTOR * len(raw))
+        return message
+
+
+async def pause(raw: bytes) -> None:
+    """Let others have the event loop between two steps that each copy a large message."""
+    if len(raw) > _LARGE_BYTES:
+        await asyncio.sleep(0)
