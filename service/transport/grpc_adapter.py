@@ -85,9 +85,7 @@ class GrpcAdapter:
                     with self._hold(method, call) as held:
                         async with (
                             aclosing(
-                                self._messages.requests(
-                                    method.request, context, held, idle_seconds, side_by_side=side_by_side
-                                )
+                                read(method.request, context, held, idle_seconds, side_by_side=side_by_side)
                             ) as requests,
                             aclosing(method.handler(call, requests)) as responses,
                         ):
