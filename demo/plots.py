@@ -10,10 +10,9 @@ from demo.svg import svg
 from soloist.cli.plotting import PercentFormatter
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from bench.recorder import Latency
     from demo.result import ModelResult
+    from soloist.cli.plotting import Axes
 
 _NORM_COLOURS = {"none": "#8a919e", "layer": "#2f7fe0", "batch": "#e07b1a"}
 _OTHER_COLOUR = "#a855f7"

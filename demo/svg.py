@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from soloist.cli.plotting import Figure, mpl
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from soloist.cli.plotting import Axes
 
 # Stands for the text colour while matplotlib draws; the page is light or dark, and decides.
 INK = "#010203"

@@ -15,7 +15,7 @@ from demo.svg import INK, svg
 from soloist.cli.plotting import PercentFormatter
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from soloist.cli.plotting import Axes
 
 _COLOURS = {"layer": "#2f7fe0", "batch": "#e07b1a", "at_once": "#8a919e", "recalibrated": "#2aa876"}
 _NAMES = {"layer": "LayerNorm", "batch": "BatchNorm", "at_once": "all at once", "recalibrated": "recalibrated"}

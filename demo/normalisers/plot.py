@@ -12,7 +12,7 @@ from demo.svg import svg
 from soloist.cli.plotting import PercentFormatter
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from soloist.cli.plotting import Axes
 
 _COLOURS = ("#8a919e", "#2e9e5b", "#e0561a", "#2f7fe0")  # of the companies
 _MARKERS = "osD^"

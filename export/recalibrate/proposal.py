@@ -25,7 +25,7 @@ from service.loading.servable import Servable
 from soloist.v1.model_pb2 import Model
 
 if TYPE_CHECKING:
-    from soloist.client import SampledSequence
+    from soloist.sampled_sequences import SampledSequence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from service.engine.model_file import ModelFileError
 from service.loading.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from soloist.client import SampledSequence
+    from soloist.sampled_sequences import SampledSequence
 
 _PASSED, _FAILED, _NOT_TRIED = 0, 1, 2
 _CAUSES = (ExportError, CheckpointError, DataError, ModelFileError, ManifestError, OSError, ValueError)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from soloist.client.norm_skew import SampledSequence
+    from soloist.sampled_sequences import SampledSequence
 
 
 @dataclass(frozen=True, kw_only=True)

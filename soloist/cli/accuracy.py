@@ -8,6 +8,7 @@ import click
 
 from soloist.cli.session import monitoring, server_options
 from soloist.json_text import json_text
+from soloist.text_table import text_table
 
 if TYPE_CHECKING:
     from soloist.client import SliceAccuracy, VersionAccuracy
@@ -34,7 +35,7 @@ def accuracy(
     server: str,
     timeout_seconds: float,
 ) -> None:
-    """Tell how often MODEL was right, by the labels reported so far, and how right it believes itself to be.
+    """Show how often MODEL was right, by the labels reported so far, and how right it believes itself to be.
 
     The estimate is the mean calibrated confidence of all answers. It holds where the inputs have changed and what they
     mean has not; nothing but labels shows the other case.
@@ -45,15 +46,13 @@ def accuracy(
         for each in found:
             click.echo(json_text(_object(each, window)))
         return
-    rows: list[tuple[str, ...]] = [_HEAD]
+    rows = []
     for each in found:
         for view in each.windows:
             if window in (None, view.window):
                 chosen = view.slices if slices else view.slices[:1]
                 rows += [(str(each.version), each.norm, view.window, *_cells(one)) for one in chosen]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(text_table(_HEAD, rows))
 
 
 def _cells(found: SliceAccuracy) -> tuple[str, ...]:

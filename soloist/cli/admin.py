@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from soloist.cli.outputs import show_models
 from soloist.cli.session import refusals_shown, server_options
-from soloist.cli.table import show_models
 
 if TYPE_CHECKING:
     from soloist.client import Admin, Rollout
@@ -30,7 +30,7 @@ def admin() -> None:
 @_version
 @server_options
 def load(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
-    """Load MODEL beside what serves; done when it is ready."""
+    """Load MODEL, or a version, beside what serves; done when it is ready."""
     with _connected(server, timeout_seconds) as operator:
         show_models(operator.load(model, version))
 
@@ -40,7 +40,7 @@ def load(model: str, version: int | None, server: str, timeout_seconds: float) -
 @_version
 @server_options
 def unload(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
-    """Let MODEL take no new sequences until it is loaded again."""
+    """Unload MODEL, or a version: no new sequences until it is loaded again."""
     with _connected(server, timeout_seconds) as operator:
         show_models(operator.unload(model, version))
 
@@ -82,7 +82,7 @@ def canary(model: str, percent: float, server: str, timeout_seconds: float) -> N
 @click.argument("version", type=click.IntRange(min=0))
 @server_options
 def shadow(model: str, version: int, server: str, timeout_seconds: float) -> None:
-    """Give VERSION of MODEL copies of what the others answer; 0 ends it."""
+    """Send VERSION of MODEL copies of what the others answer; 0 ends it."""
     with _connected(server, timeout_seconds) as operator:
         _show(operator.spread(model, shadow_version=version))
 

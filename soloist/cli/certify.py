@@ -15,14 +15,16 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("model", type=_FILE)
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), default=0.5, show_default=True, help="How long."
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=0.5, show_default=True, help="How long to try."
 )
 @click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="config.pbtxt; default: found."
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="config.pbtxt; default: in its folder or one above.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random schedules.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random schedules.")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
-@click.option("--write", is_flag=True, help="Lay it beside MODEL as certificate.json: the server believes it.")
+@click.option("--write", is_flag=True, help="Write it beside MODEL as certificate.json: the server takes it.")
 def certify(model: Path, minutes: float, config: Path | None, seed: int, as_json: bool, write: bool) -> None:
     """Try to make MODEL (an .onnx file) answer differently in a batch, padded, or cut into chunks.
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
-from soloist.cli.numbers import floats, ints
 from soloist.cli.programs import load
-from soloist.cli.session import connected, server_options, version_option
+from soloist.cli.session import connected, server_options, signature_of, version_option
 
 if TYPE_CHECKING:
     from soloist.client import Condition
 
+_Number = TypeVar("_Number", int, float)
 _COUNTS, _SCALES = (1, 7, 31), (1.0, 10.0, 100.0)
 _PLOT_SUFFIXES = (".svg", ".png")
+
+
+def _ints(text: str) -> tuple[int, ...]:
+    return _numbers(text, int)
+
+
+def _floats(text: str) -> tuple[float, ...]:
+    return _numbers(text, float)
+
+
+def _numbers(text: str, kind: Callable[[str], _Number]) -> tuple[_Number, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers such as 1,7,31") from None
 
 
 def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
@@ -29,13 +45,19 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 @click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-")
 @version_option
 @click.option("--sibling", "siblings", multiple=True, metavar="MODEL", help="Compare with it; may be given again.")
-@click.option("--mates", "counts", type=ints, metavar="N,N", help="How many sequences share the batch, as 1,7,31.")
-@click.option("--scales", type=floats, metavar="X,X", help="Factors on the mates' values, as 1,10,100.")
-@click.option("--padded", type=ints, metavar="N,N", help="Pad with zeros to so many frames, as 50,100.")
-@click.option("--chunks", type=ints, metavar="N,N", help="Cut into chunks of so many frames, as 1,7.")
-@click.option("--mate", "neighbours", type=click.File("rb"), multiple=True, help="File of a mate; default: drawn ones.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the neighbours that are drawn.")
-@click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out.")
+@click.option("--neighbours", "counts", type=_ints, metavar="N,N", help="How many others share the batch, as 1,7,31.")
+@click.option("--scales", type=_floats, metavar="X,X", help="Factors on the neighbours' values, as 1,10,100.")
+@click.option("--padded", type=_ints, metavar="N,N", help="Pad with zeros to so many frames, as 50,100.")
+@click.option("--chunks", type=_ints, metavar="N,N", help="Cut into chunks of so many frames, as 1,7.")
+@click.option(
+    "--neighbour-file",
+    "neighbours",
+    type=click.File("rb"),
+    multiple=True,
+    help="A sequence that shares the batch; may be given again; default: drawn ones.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the neighbours that are drawn.")
+@click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: detected.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), callback=_plot_file, help="Draw: .svg, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @server_options
@@ -67,8 +89,7 @@ def compare(
     draw = load("soloist.cli.comparison_plot", "draw") if plot is not None else None  # missing extras show at once
     conditions = _conditions(counts, scales, padded, chunks, supplied=len(neighbours))
     with connected(server, timeout_seconds) as client:
-        manifest = client.model(model, version).manifest
-        signature = manifest.signature if manifest is not None else None
+        signature = signature_of(client, model, version)
         frames, *others = [
             read_whole(each, form_of(each, form, signature), signature) for each in (source, *neighbours)
         ]
@@ -91,7 +112,7 @@ def _conditions(
     *,
     supplied: int,
 ) -> list[Condition]:
-    """Say what was chosen; nothing when nothing was, and the server chooses."""
+    """Return what was chosen; nothing when nothing was, and the server chooses."""
     from soloist.client import BatchNeighbours, Chunked, Padded
 
     if counts is None and scales is not None:

@@ -1,22 +1,22 @@
 """A comparison as a picture: how far each answer is from the one alone, by neighbours and their scale, padding, cuts.
 
+A panel stands for each scale of neighbours, and one for all else.
 Differences stand on a logarithmic axis, which has no zero: answers with the same bits have a band of their own below.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soloist.cli.comparison_panels import panels_of
-from soloist.cli.plotting import Figure, Line2D, mpl
+from soloist.cli.plotting import Axes, Figure, Line2D, mpl
+from soloist.client.comparison import BatchNeighbours, Chunked, Padded
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from soloist.cli.comparison_panels import Panel
-    from soloist.client import Comparison, Deviation, ModelComparison
+    from soloist.client import Comparison, Condition, Deviation, ModelComparison
 
 _NORM_COLOURS = {"layer": "#2f7fe0", "batch": "#2e9e5b"}
 _CONTROL_COLOURS = ("#e0561a", "#a83fc4", "#9a6b00", "#c2185b")
@@ -34,11 +34,23 @@ _STYLE: dict[Any, Any] = {  # of rcParams, whose names are too many for a type
     "axes.titlesize": 10.5,
     "legend.frameon": False,
 }
+_Pick = Callable[["ModelComparison"], "Deviation | None"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Panel:
+    """A column: `picks` find the deviation of a model above each of the `ticks`; `joined` by a line, or not."""
+
+    title: str
+    label: str
+    ticks: list[str]
+    picks: list[_Pick]
+    joined: bool
 
 
 def draw(comparison: Comparison, path: Path) -> None:
     """Write the picture; the suffix of `path` says in which form, .svg or .png."""
-    panels = panels_of(comparison)
+    panels = _panels_of(comparison)
     colours = _colours(comparison.models)
     with mpl.rc_context(_STYLE):
         legend, columns = _legend(comparison.models, colours), min(max(len(panels) - 1, 1), _MOST_COLUMNS)
@@ -55,7 +67,55 @@ def draw(comparison: Comparison, path: Path) -> None:
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _draw_panel(upper: Axes, lower: Axes, panel: Panel, models: list[ModelComparison], colours: list[str]) -> None:
+def _panels_of(comparison: Comparison) -> list[_Panel]:
+    """Share the conditions out; at least one panel."""
+    by_scale: dict[float, list[int]] = {}
+    others: list[int] = []
+    for index, condition in enumerate(comparison.conditions):
+        if isinstance(condition, BatchNeighbours):
+            by_scale.setdefault(condition.scale, []).append(index)
+        else:
+            others.append(index)
+    panels = [_neighbour_panel(comparison, scale, indices) for scale, indices in by_scale.items()]
+    ticks, picks = [_tick(comparison.conditions[index]) for index in others], [_pick(index) for index in others]
+    twins = [model for model in comparison.models if model.deviation_from_twin is not None]
+    if twins:
+        of_batch_norm = all(model.norm.startswith("batch") for model in twins)
+        ticks.append("against\nrunning\nstatistics" if of_batch_norm else "against\nno control")
+        picks.append(lambda model: model.deviation_from_twin)
+    if ticks:
+        panels.append(_Panel(title="in a batch of one", label="", ticks=ticks, picks=picks, joined=False))
+    return panels
+
+
+def _neighbour_panel(comparison: Comparison, scale: float, indices: list[int]) -> _Panel:
+    title = (
+        "neighbours of zeros" if scale == 0 else "ordinary neighbours (×1)" if scale == 1 else f"neighbours ×{scale:g}"
+    )
+    return _Panel(
+        title=title,
+        label="neighbours in the batch",
+        ticks=[_tick(comparison.conditions[index]) for index in indices],
+        picks=[_pick(index) for index in indices],
+        joined=True,
+    )
+
+
+def _pick(index: int) -> _Pick:
+    return lambda model: model.outcomes[index].deviation
+
+
+def _tick(condition: Condition) -> str:
+    match condition:
+        case BatchNeighbours(count=count):
+            return str(count)
+        case Padded(frames=frames):
+            return f"padded\nto {frames}"
+        case Chunked(frames=frames):
+            return f"chunks\nof {frames}"
+
+
+def _draw_panel(upper: Axes, lower: Axes, panel: _Panel, models: list[ModelComparison], colours: list[str]) -> None:
     for lane, (model, colour) in enumerate(zip(models, colours, strict=True)):
         found = [(place, pick(model)) for place, pick in enumerate(panel.picks)]
         moved = [(place, each) for place, each in found if each is not None and not each.same_bits]
@@ -79,7 +139,7 @@ def _draw_panel(upper: Axes, lower: Axes, panel: Panel, models: list[ModelCompar
     upper.grid(axis="y", color="#d5dae2", linewidth=0.7)
 
 
-def _scale(upper: Axes, lower: Axes, panels: list[Panel], models: list[ModelComparison]) -> None:
+def _scale(upper: Axes, lower: Axes, panels: list[_Panel], models: list[ModelComparison]) -> None:
     """Set both vertical axes, which all columns share."""
     found = [pick(model) for panel in panels for pick in panel.picks for model in models]
     heights = [_height(each) for each in found if each is not None and not each.same_bits]

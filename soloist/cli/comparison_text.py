@@ -10,6 +10,7 @@ import numpy as np
 
 from soloist.client.comparison import BatchNeighbours, Chunked, Padded
 from soloist.json_text import json_text
+from soloist.text_table import text_table
 
 if TYPE_CHECKING:
     from soloist.client import Comparison, Condition, Deviation, ModelComparison, Outcome
@@ -21,37 +22,34 @@ _KINDS: dict[type, str] = {BatchNeighbours: "neighbours", Padded: "padded", Chun
 def show(comparison: Comparison) -> None:
     """Print a table, then a line a model that sums it up."""
     models = comparison.models
-    rows = [["", *(model.model for model in models)]]
-    rows += [["", *(f"{model.norm}{', control' if model.control else ''}" for model in models)]]
-    rows += [["alone", *(_said(model.alone) for model in models)]]
+    rows = [["", *(f"{model.norm}{', control' if model.control else ''}" for model in models)]]
+    rows += [["alone", *(_class(model.alone) for model in models)]]
     for index, condition in enumerate(comparison.conditions):
         rows += [[describe(condition), *(_cell(model.outcomes[index]) for model in models)]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(models) + 1)]
-    for row in rows:
-        click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(text_table(["", *(model.model for model in models)], rows, gap=3))
     frames = f"all {comparison.frame_count} frames" if comparison.frame_count > 1 else "the one frame"
-    click.echo(f"\nA cell tells how far the outputs at {frames} are from those alone; → is another class.")
+    click.echo(f"\nA cell shows how far the outputs at {frames} are from those alone; → is another class.")
     for model in models:
         click.echo(f"{model.model}: {_summary(model)}")
 
 
 def as_object(comparison: Comparison) -> str:
-    """Give one JSON object; numbers that are not finite are null, as everywhere."""
+    """Return one JSON object; numbers that are not finite are null, as everywhere."""
     return json_text(_plain(comparison))
 
 
 def describe(condition: Condition) -> str:
-    """Say a condition in a few words."""
+    """Return a condition in a few words."""
     match condition:
         case BatchNeighbours(count=count, scale=scale):
-            return f"{count} mate{'s' if count > 1 else ''} ×{scale:g}"
+            return f"{count} neighbour{'s' if count > 1 else ''} ×{scale:g}"
         case Padded(frames=frames):
             return f"padded to {frames}"
         case Chunked(frames=frames):
             return f"chunks of {frames}"
 
 
-def _said(outcome: Outcome) -> str:
+def _class(outcome: Outcome) -> str:
     return "" if outcome.label is None else f"{outcome.label}  {outcome.confidence:.4f}"
 
 

@@ -24,7 +24,11 @@ _SHOWN = 40  # characters of a cell
 def rows(lines: Iterable[bytes], name: str, *, whole: bool = False) -> Iterator[list[float]]:
     """Yield a row a line as it comes; blank lines do not count. `name` is the file's, for people.
 
-    With `whole` a number has to be a whole one. Raises click.UsageError, which names line and column.
+    With `whole` a number has to be a whole one.
+
+    Raises:
+        click.UsageError: A cell or line is wrong; the text names line and column.
+
     """
     width: int | None = None
     begun = False
@@ -58,7 +62,7 @@ def _cells(line: bytes, where: str, *, first: bool) -> list[str]:
 
 
 def _names_columns(cells: list[str]) -> bool:
-    """Tell whether a first line is a header: no cell of it is a number, in whatever writing, and not all are empty."""
+    """Return whether a first line is a header: no cell is a number, in whatever writing, and not all are empty."""
     return any(cells) and not any(_like_a_number(cell) for cell in cells)
 
 

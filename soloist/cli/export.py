@@ -8,7 +8,7 @@ import click
 
 from soloist.cli.programs import load
 
-# Said again here, so that help needs no torch; a test holds it to what models/ knows.
+# Repeated here, so that help needs no torch; a test holds it to what models/ knows.
 SERVED_ONLY = ("batch_current",)
 
 

@@ -1,13 +1,17 @@
-"""Frames from a file or a pipe: .npy, .csv (a frame a line) or text (a token a byte), whole or as they come."""
+"""Frames from a file or a pipe, whole or as they come, and auxiliary inputs from files.
+
+Frames are .npy, .csv (a frame a line) or text (a token a byte). Nothing is ever unpickled.
+"""
 
 from __future__ import annotations
 
 import enum
 import io
 import itertools
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     from soloist.client.frames import Frames
     from soloist.v1 import model_pb2
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 _NPY_MAGIC = b"\x93NUMPY"
 
@@ -34,7 +40,7 @@ _SUFFIXES = {".npy": Form.NPY, ".csv": Form.CSV, ".txt": Form.TEXT}
 
 
 def form_of(source: BinaryIO, chosen: str | None, signature: model_pb2.Signature | None) -> Form:
-    """Tell the form: as chosen, else by the file's name or first bytes, else text where the model reads text."""
+    """Return the form: as chosen, else by the file's name or first bytes, else text where the model reads text."""
     reads_text = signature is not None and bool(signature.text_encoding)
     form = Form(chosen) if chosen is not None else _guess(source, reads_text=reads_text)
     if form is Form.TEXT and not reads_text:
@@ -66,6 +72,13 @@ def read_chunks(
         yield from _text_chunks(source, chunk_frames)
 
 
+def auxiliary_inputs_option(command: _F) -> _F:
+    """Add --input to a command; it gets `inputs`, arrays by name."""
+    text = "An auxiliary input: an array of exactly the model's type; may be given again."
+    option = click.option("--input", "inputs", metavar="NAME=FILE.npy", multiple=True, callback=_read_inputs, help=text)
+    return option(command)
+
+
 def _guess(source: BinaryIO, *, reads_text: bool) -> Form:
     suffix = Path(str(getattr(source, "name", ""))).suffix.lower()
     if suffix in _SUFFIXES:
@@ -76,10 +89,8 @@ def _guess(source: BinaryIO, *, reads_text: bool) -> Form:
 
 
 def _read_npy(source: BinaryIO) -> np.ndarray[Any, Any]:
-    from soloist.cli.npy_file import array_of
-
     try:
-        array = array_of(source.read())
+        array = _array_of(source.read())
     except ValueError as error:
         raise click.UsageError(f"{_name(source)}: {error}") from error
     if array.ndim == 0:
@@ -107,3 +118,38 @@ def _text_chunks(lines: Iterable[bytes], chunk_frames: int) -> Iterator[bytes]:
         # A line feed belongs to the text only once another line follows: the pieces add up to what read_whole gives.
         text = (b"\n" if number else b"") + line.removesuffix(b"\n")
         yield from (text[at : at + chunk_frames] for at in range(0, len(text), chunk_frames))
+
+
+def _read_inputs(
+    _ctx: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, np.ndarray[Any, Any]]:
+    found: dict[str, np.ndarray[Any, Any]] = {}
+    for each in given:
+        name, equals, file = each.partition("=")
+        if not (name and equals) or name in found:
+            raise click.BadParameter(f"{each!r} is not NAME=FILE.npy, or the second of its name")
+        try:
+            found[name] = _array_of(Path(file).read_bytes())
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"{file}: {error}") from error
+    return found
+
+
+def _array_of(content: bytes) -> np.ndarray[Any, Any]:
+    """Return the array of a .npy file.
+
+    Raises:
+        ValueError: It holds anything but numbers; the text says what.
+
+    """
+    import numpy as np
+
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False)  # numpy seeks, and a pipe cannot
+    except (ValueError, TypeError, EOFError, OSError, OverflowError, MemoryError, zipfile.BadZipFile) as error:
+        raise ValueError(f"not a .npy file of numbers: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it has to hold one array")  # one kind of error for whatever a file holds
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"it holds {array.dtype}, which are not numbers that a model takes")
+    return array

@@ -20,7 +20,7 @@ _FIELDS = {"prediction_id", "label", "class_index", "step", "event_time"}
 
 
 def read_labels(source: TextIO) -> Iterator[Label]:
-    """Read labels; what begins with "{" is JSON Lines. A line that tells none is wrong usage, and is named."""
+    """Read labels; what begins with "{" is JSON Lines. A line without one is wrong usage, and is named."""
     try:
         yield from _labels(source)
     except (UnicodeDecodeError, csv.Error) as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from soloist.cli.outputs import show_models
 from soloist.cli.session import connected, server_options
-from soloist.cli.table import show_models
 from soloist.json_text import json_text
 
 

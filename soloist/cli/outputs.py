@@ -1,16 +1,18 @@
-"""Answers as lines: for people, or one JSON object a line with every float32 in full."""
+"""What a server answered, as lines: for people, or one JSON object a line with every float32 in full."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from soloist.json_text import json_text
+from soloist.text_table import text_table
 
 if TYPE_CHECKING:
-    from soloist.client import ChunkResult, Prediction
-    from soloist.client.tensors import Array
+    from soloist.client import ChunkResult, ModelStatus, Prediction
+    from soloist.client.frames import Array
 
 
 def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool) -> None:
@@ -21,7 +23,7 @@ def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool)
     if every_frame:
         _show_rows(prediction, first_frame=0)
     origin = f"{prediction.model} version {prediction.version}, {prediction.frame_count} frames"
-    click.echo(f"{_said(prediction, every_frame=every_frame)}  ({origin})")
+    click.echo(f"{_summary(prediction, every_frame=every_frame)}  ({origin})")
 
 
 def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None:
@@ -32,11 +34,17 @@ def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None
     if every_frame:
         _show_rows(result, first_frame=result.first_frame)
     covered = f"{result.first_frame}-{result.first_frame + result.frame_count - 1}"
-    click.echo(f"{covered}  {_said(result, every_frame=every_frame)}")
+    click.echo(f"{covered}  {_summary(result, every_frame=every_frame)}")
+
+
+def show_models(found: Iterable[ModelStatus]) -> None:
+    """Print a line a version."""
+    rows = [(status.name, status.version, status.state, status.reason) for status in found]
+    click.echo(text_table(("MODEL", "VERSION", "STATE", "REASON"), rows))
 
 
 def _fields(answer: Prediction | ChunkResult) -> dict[str, object]:
-    more = {name: array.tolist() for name, array in answer.extra_outputs.items()}
+    extra = {name: array.tolist() for name, array in answer.extra_outputs.items()}
     return {
         "model": answer.model,
         "version": answer.version,
@@ -46,11 +54,11 @@ def _fields(answer: Prediction | ChunkResult) -> dict[str, object]:
         "index": answer.index,
         "confidence": answer.confidence,
         "outputs": answer.outputs.tolist(),
-        **({"extra_outputs": more} if more else {}),
+        **({"extra_outputs": extra} if extra else {}),
     }
 
 
-def _said(answer: Prediction | ChunkResult, *, every_frame: bool) -> str:
+def _summary(answer: Prediction | ChunkResult, *, every_frame: bool) -> str:
     if answer.label is not None and answer.confidence is not None:
         return f"{answer.label}  {answer.confidence:.4f}"
     if not answer.outputs.size:

@@ -6,13 +6,13 @@ from typing import Any, BinaryIO
 
 import click
 
-from soloist.cli.further_inputs import inputs_option
-from soloist.cli.session import connected, frames_options, server_options
+from soloist.cli.inputs import auxiliary_inputs_option, form_of, read_whole
+from soloist.cli.session import connected, frames_options, server_options, signature_of
 
 
 @click.command()
 @frames_options
-@inputs_option
+@auxiliary_inputs_option
 @server_options
 def predict(
     model: str,
@@ -29,12 +29,10 @@ def predict(
 
     FILE is .npy, .csv (a frame a line) or text for a model that reads text; without it, or "-", standard input.
     """
-    from soloist.cli.inputs import form_of, read_whole
     from soloist.cli.outputs import show_prediction
 
     with connected(server, timeout_seconds) as client:
-        manifest = client.model(model, version).manifest
-        signature = manifest.signature if manifest is not None else None
+        signature = signature_of(client, model, version)
         frames = read_whole(source, form_of(source, form, signature), signature)
         prediction = client.predict(model, frames, version=version, every_frame=every_frame, inputs=inputs)
     show_prediction(prediction, every_frame=every_frame, as_json=as_json)

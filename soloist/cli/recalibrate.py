@@ -69,7 +69,7 @@ def recalibrate(model: str, server: str | None, sequences: Path | None, **argume
 
 
 def _read(path: Path, _version: int) -> list[SampledSequence]:
-    from soloist.client.sample_file import load_sample
+    from soloist.sampled_sequences import load_sample
 
     return load_sample(path)
 

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from soloist.client import Client, Monitor
+    from soloist.v1.model_pb2 import Signature
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -17,7 +18,7 @@ DEFAULT_SERVER = "localhost:8001"
 
 
 def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | str | None:
-    """Tell a number from a label, which never begins with a digit."""
+    """Return a number, or a label, which never begins with a digit."""
     if value is None or not value.isdecimal():
         return value
     if not int(value):
@@ -58,12 +59,18 @@ def frames_options(command: _F) -> _F:
         click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-"),
         version_option,
         click.option("--every-frame", is_flag=True, help="Also print the outputs at every frame, not the last alone."),
-        click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: found out."),
+        click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: detected."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
+
+
+def signature_of(client: Client, model: str, version: int | str | None) -> Signature | None:
+    """Return what a model takes; None when its manifest could not be read."""
+    manifest = client.model(model, version).manifest
+    return manifest.signature if manifest is not None else None
 
 
 @contextmanager

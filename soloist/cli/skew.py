@@ -10,6 +10,7 @@ import click
 
 from soloist.cli.session import monitoring, server_options, version_option
 from soloist.json_text import json_text
+from soloist.text_table import text_table
 
 if TYPE_CHECKING:
     from soloist.client import Monitor
@@ -33,7 +34,7 @@ _COLUMNS = ("LAYER", "KIND", "MEAN TID", "VARIANCE TID", "DIVERGENCE", "")
 def skew(
     model: str, version: int | str | None, as_json: bool, sample: Path | None, server: str, timeout_seconds: float
 ) -> None:
-    """Tell, for each normalisation layer of MODEL, how far live traffic is from the running statistics.
+    """Show, for each normalisation layer of MODEL, how far live traffic is from the running statistics.
 
     A cell is "figure / threshold": what held-out data rarely exceeds. Layers without running statistics are controls.
     """
@@ -48,7 +49,7 @@ def skew(
 
 
 def _save(monitor: Monitor, found: NormSkew, path: Path) -> None:
-    from soloist.client.sample_file import save_sample
+    from soloist.sampled_sequences import save_sample
 
     try:
         count = save_sample(path, monitor.sampled_sequences(found.model, found.version))
@@ -61,10 +62,7 @@ def _show(found: NormSkew) -> None:
     click.echo(f"{found.model} version {found.version} ({found.norm}): {_size(found)}")
     if not found.layers:
         return
-    rows = [_COLUMNS, *(_row(layer) for layer in found.layers)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(text_table(_COLUMNS, map(_row, found.layers)))
 
 
 def _size(found: NormSkew) -> str:
@@ -75,7 +73,7 @@ def _size(found: NormSkew) -> str:
         for each in (found.since_seconds, found.until_seconds)
     )
     worth = f"worth {found.effective_sequences:.1f} fresh sequences"
-    missing = "" if found.layers else f"; figures are told from {found.least_sequences} on"
+    missing = "" if found.layers else f"; figures are given from {found.least_sequences} on"
     return f"{found.sequences} sequences, {found.frames} frames, {since} to {until} UTC, {worth}{missing}"
 
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import click
 
-from soloist.cli.session import connected, frames_options, server_options
+from soloist.cli.session import connected, frames_options, server_options, signature_of
 
 
 @click.command()
@@ -30,7 +30,7 @@ def stream(
     server: str,
     timeout_seconds: float,
 ) -> None:
-    """Send one sequence to MODEL in chunks, and print what it says after each.
+    """Send one sequence to MODEL in chunks, and print the answer after each.
 
     FILE as for predict. From a pipe each chunk is sent as soon as it is complete. The last line equals what predict
     answers.
@@ -39,8 +39,7 @@ def stream(
     from soloist.cli.outputs import show_chunk
 
     with connected(server, timeout_seconds) as client:
-        manifest = client.model(model, version).manifest
-        signature = manifest.signature if manifest is not None else None
+        signature = signature_of(client, model, version)
         form_found = form_of(source, form, signature)
         with client.stream(model, version=version, every_frame=every_frame) as opened:
             for frames in read_chunks(source, form_found, chunk_frames, signature):

@@ -8,7 +8,7 @@ import click
 
 from soloist.cli.programs import load
 
-# Said again here, so that help needs no torch; a test holds them to what models/ knows.
+# Repeated here, so that help needs no torch; a test holds them to what models/ knows.
 TASKS = ("vowels", "digits", "languages")
 ARCHITECTURES = ("lstm", "tcn", "transformer", "encoder")
 _BATCH_NORMS = ("batch", "batch_naive", "batch_step", "batch_ffn")

@@ -1,11 +1,10 @@
 """Typed clients of a Soloist server, blocking and for asyncio: numpy in, numpy out."""
 
-from soloist.client.admin import Admin
+from soloist.client.accuracy import SliceAccuracy, VersionAccuracy, WindowAccuracy
+from soloist.client.admin import Admin, AsyncAdmin, Rollout
 from soloist.client.aio import AsyncClient
-from soloist.client.aio_admin import AsyncAdmin
-from soloist.client.aio_monitor import AsyncMonitor
-from soloist.client.aio_stream import AsyncStream
 from soloist.client.blocking import Client
+from soloist.client.catalogue import ModelInfo, ModelState, ModelStatus
 from soloist.client.channel import TLS
 from soloist.client.comparison import (
     BatchNeighbours,
@@ -28,13 +27,13 @@ from soloist.client.errors import (
     SoloistError,
     UnavailableError,
 )
-from soloist.client.feedback import Label, LabelOutcome, SliceAccuracy, VersionAccuracy, WindowAccuracy
-from soloist.client.monitor import Monitor
-from soloist.client.norm_skew import LayerSkew, NormSkew, SampledSequence, SkewFigures
-from soloist.client.results import ChunkResult, ModelInfo, ModelState, ModelStatus, Prediction
+from soloist.client.labels import Label, LabelOutcome
+from soloist.client.monitor import AsyncMonitor, Monitor
+from soloist.client.norm_skew import LayerSkew, NormSkew, SkewFigures
+from soloist.client.predictions import ChunkResult, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
-from soloist.client.rollout import Rollout
-from soloist.client.stream import Stream
+from soloist.client.stream import AsyncStream, Stream
+from soloist.sampled_sequences import SampledSequence
 
 __all__ = [
     "NO_RETRY",

@@ -1,20 +1,28 @@
-"""What an operator changes while a server runs, blocking."""
+"""What an operator changes while a server runs, blocking and for asyncio."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
-from soloist.client import results
+from soloist.client.catalogue import ModelStatus, model_status
 from soloist.client.channel import TLS
-from soloist.client.connected import Connected
-from soloist.client.connection import Connection
+from soloist.client.connection import AsyncConnected, AsyncConnection, Connected, Connection
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
-from soloist.client.rollout import Rollout, rollout, update_request
 from soloist.v1 import admin_pb2 as pb
 from soloist.v1 import sequence_inference_pb2
 
 _Response = TypeVar("_Response")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Versions by label; the share of new sequences that go to "canary"; the version that gets copies, 0 for none."""
+
+    labels: Mapping[str, int]
+    canary_percent: float
+    shadow_version: int
 
 
 class Admin(Connected):
@@ -29,27 +37,25 @@ class Admin(Connected):
             Connection(target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
         )
 
-    def load(self, model: str, version: int | None = None) -> list[results.ModelStatus]:
-        """Load a version, or what the version policy wants, and return when it is ready: every version, sorted."""
+    def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
+        """Load a version, or what the version policy wants, and wait for it. Return every version, sorted."""
         request = pb.LoadModelRequest(model=model, version=version or 0)
-        response = self._ask(self._connection.admin.LoadModel, request)
-        return [results.model_status(status) for status in response.versions]
+        return _statuses(self._ask(self._connection.admin.LoadModel, request).versions)
 
-    def unload(self, model: str, version: int | None = None) -> list[results.ModelStatus]:
-        """Let a version, or the model, take no new sequences; those that have begun go on: every version, sorted."""
+    def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
+        """Unload a version, or the model; sequences that have begun go on. Return every version, sorted."""
         request = pb.UnloadModelRequest(model=model, version=version or 0)
-        response = self._ask(self._connection.admin.UnloadModel, request)
-        return [results.model_status(status) for status in response.versions]
+        return _statuses(self._ask(self._connection.admin.UnloadModel, request).versions)
 
-    def index(self) -> list[results.ModelStatus]:
+    def index(self) -> list[ModelStatus]:
         """List every version of every model, also those that are not loaded."""
-        response = self._ask(self._connection.stub.ListModels, sequence_inference_pb2.ListModelsRequest())
-        return [results.model_status(status) for status in response.models]
+        request = sequence_inference_pb2.ListModelsRequest()
+        return _statuses(self._ask(self._connection.inference.ListModels, request).models)
 
     def rollout(self, model: str) -> Rollout:
-        """Tell how new sequences of a model are spread."""
-        response = self._ask(self._connection.admin.GetRollout, pb.GetRolloutRequest(model=model))
-        return rollout(response.rollout)
+        """Return how new sequences of a model are spread."""
+        request = pb.GetRolloutRequest(model=model)
+        return _rollout(self._ask(self._connection.admin.GetRollout, request).rollout)
 
     def spread(
         self,
@@ -60,9 +66,75 @@ class Admin(Connected):
         shadow_version: int | None = None,
     ) -> Rollout:
         """Change what is given, and leave the rest; version 0 removes a label, or the shadow."""
-        request = update_request(model, labels, canary_percent, shadow_version)
-        response = self._ask(self._connection.admin.UpdateRollout, request)
-        return rollout(response.rollout)
+        request = _update_request(model, labels, canary_percent, shadow_version)
+        return _rollout(self._ask(self._connection.admin.UpdateRollout, request).rollout)
 
     def _ask(self, method: Callable[..., _Response], request: object) -> _Response:
         return self._connection.call(method, request, self._connection.attempts(None))
+
+
+class AsyncAdmin(AsyncConnected):
+    """As Admin, from one event loop: with `async with` and `await`."""
+
+    def __init__(self, target: str, *, tls: TLS | None = None, timeout_seconds: float | None = 60.0) -> None:
+        super().__init__(
+            AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
+        )
+
+    async def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
+        """Load a version, or what the version policy wants, as Admin.load."""
+        request = pb.LoadModelRequest(model=model, version=version or 0)
+        return _statuses((await self._ask(self._connection.admin.LoadModel, request)).versions)
+
+    async def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
+        """Unload a version, or the model, as Admin.unload."""
+        request = pb.UnloadModelRequest(model=model, version=version or 0)
+        return _statuses((await self._ask(self._connection.admin.UnloadModel, request)).versions)
+
+    async def index(self) -> list[ModelStatus]:
+        """List every version of every model, also those that are not loaded."""
+        request = sequence_inference_pb2.ListModelsRequest()
+        return _statuses((await self._ask(self._connection.inference.ListModels, request)).models)
+
+    async def rollout(self, model: str) -> Rollout:
+        """Return how new sequences of a model are spread."""
+        request = pb.GetRolloutRequest(model=model)
+        return _rollout((await self._ask(self._connection.admin.GetRollout, request)).rollout)
+
+    async def spread(
+        self,
+        model: str,
+        *,
+        labels: Mapping[str, int] | None = None,
+        canary_percent: float | None = None,
+        shadow_version: int | None = None,
+    ) -> Rollout:
+        """Change what is given, and leave the rest, as Admin.spread."""
+        request = _update_request(model, labels, canary_percent, shadow_version)
+        return _rollout((await self._ask(self._connection.admin.UpdateRollout, request)).rollout)
+
+    async def _ask(self, method: Callable[..., Awaitable[_Response]], request: object) -> _Response:
+        return await self._connection.call(method, request, self._connection.attempts(None))
+
+
+def _update_request(
+    model: str, labels: Mapping[str, int] | None, canary_percent: float | None, shadow_version: int | None
+) -> pb.UpdateRolloutRequest:
+    return pb.UpdateRolloutRequest(
+        model=model,
+        labels=[pb.VersionLabel(label=label, version=version) for label, version in (labels or {}).items()],
+        canary_percent=canary_percent,
+        shadow_version=shadow_version,
+    )
+
+
+def _rollout(message: pb.Rollout) -> Rollout:
+    return Rollout(
+        labels={each.label: each.version for each in message.labels},
+        canary_percent=message.canary_percent,
+        shadow_version=message.shadow_version,
+    )
+
+
+def _statuses(found: Iterable[sequence_inference_pb2.ModelStatus]) -> list[ModelStatus]:
+    return [model_status(status) for status in found]

@@ -6,21 +6,18 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from soloist.client import requests, results
-from soloist.client.aio_catalogue import AsyncCatalogue
-from soloist.client.aio_connected import AsyncConnected
-from soloist.client.aio_connection import AsyncConnection
-from soloist.client.aio_opener import AsyncOpener
-from soloist.client.aio_reporter import AsyncReporter
-from soloist.client.aio_stream import AsyncStream
+from soloist.client.catalogue import AsyncCatalogue, ModelInfo, ModelStatus, Version
 from soloist.client.channel import TLS
-from soloist.client.comparison import Comparison, Condition
-from soloist.client.comparison_messages import compare_request, comparison
+from soloist.client.comparison import Comparison, Condition, compare_request, comparison
+from soloist.client.connection import AsyncConnected, AsyncConnection
 from soloist.client.errors import InvalidInputError
-from soloist.client.feedback import Label, LabelOutcome
+from soloist.client.exchange import open_async_exchange
 from soloist.client.frames import Frames
+from soloist.client.labels import Label, LabelOutcome, report_async, report_stream_async
 from soloist.client.pipeline import Chunks, Pipeline
+from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_request, predict_request, prediction
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
+from soloist.client.stream import AsyncStream
 
 
 class AsyncClient(AsyncConnected):
@@ -41,28 +38,26 @@ class AsyncClient(AsyncConnected):
     ) -> None:
         super().__init__(AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
         self._catalogue = AsyncCatalogue(self._connection)
-        self._reporter = AsyncReporter(self._connection)
-        self._opener = AsyncOpener(self._connection, self._catalogue)
 
     async def predict(
         self,
         model: str,
         frames: Frames,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         every_frame: bool = False,
-        inputs: requests.Inputs | None = None,
+        inputs: Inputs | None = None,
         timeout_seconds: float | None = None,
-    ) -> results.Prediction:
+    ) -> Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
         `version` is a number or a label; without it the stable one answers, else the newest that is ready.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = await self._catalogue.convert(frames, model, version, attempts)
-        request = requests.predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
+        request = predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
         try:
-            return results.prediction(await self._connection.call(self._connection.stub.Predict, request, attempts))
+            return prediction(await self._connection.call(self._connection.inference.Predict, request, attempts))
         except InvalidInputError:
             self._catalogue.forget(model, version)
             raise
@@ -71,7 +66,7 @@ class AsyncClient(AsyncConnected):
         self,
         model: str,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         every_frame: bool = False,
         timeout_seconds: float | None = None,
     ) -> AsyncStream:
@@ -80,20 +75,20 @@ class AsyncClient(AsyncConnected):
         Only opening it is tried again. `timeout_seconds` bounds the whole stream; without it a stream may last for
         ever, and the client's own timeout bounds the tries to open it.
         """
-        request = requests.open_request(model, version, every_frame=every_frame)
-        return AsyncStream(lambda: self._opener.open(request, timeout_seconds), self._opener.convert)
+        request = open_request(model, version, every_frame=every_frame)
+        return AsyncStream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
 
     async def stream_chunks(
         self,
         model: str,
         chunks: Chunks,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         every_frame: bool = False,
         ahead: int = 8,
-        inputs: requests.Inputs | None = None,
+        inputs: Inputs | None = None,
         timeout_seconds: float | None = None,
-    ) -> AsyncGenerator[results.ChunkResult]:
+    ) -> AsyncGenerator[ChunkResult]:
         """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks under way: no round trip between.
 
         Each chunk is sent as soon as `chunks`, async or not, gives it. What `chunks` raises is raised here. Leave early
@@ -102,9 +97,9 @@ class AsyncClient(AsyncConnected):
         """
         if ahead < 1:
             raise ValueError(f"ahead must be at least 1, not {ahead}")
-        request = requests.open_request(model, version, every_frame=every_frame)
-        exchange, opened = await self._opener.open(request, timeout_seconds)
-        pipeline = Pipeline(exchange, opened, self._opener.convert, ahead=ahead, inputs=inputs)
+        request = open_request(model, version, every_frame=every_frame)
+        exchange, opened = await open_async_exchange(self._connection, request, timeout_seconds)
+        pipeline = Pipeline(exchange, opened, self._catalogue, ahead=ahead, inputs=inputs)
         async with aclosing(pipeline.results(chunks)) as answers:
             async for answer in answers:
                 yield answer
@@ -114,7 +109,7 @@ class AsyncClient(AsyncConnected):
         model: str,
         frames: Frames,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         siblings: Sequence[str] = (),
         conditions: Sequence[Condition] = (),
         neighbours: Sequence[Frames] = (),
@@ -129,7 +124,7 @@ class AsyncClient(AsyncConnected):
         request = compare_request(
             model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
         )
-        return comparison(await self._connection.call(self._connection.stub.Compare, request, attempts))
+        return comparison(await self._connection.call(self._connection.inference.Compare, request, attempts))
 
     async def report(
         self,
@@ -140,37 +135,42 @@ class AsyncClient(AsyncConnected):
         event_time: datetime | None = None,
         timeout_seconds: float | None = None,
     ) -> LabelOutcome:
-        """Say what was true of an answer, by the class's name or index; it is on disk when this returns.
+        """Report what was true of an answer, by the class's name or index; it is on disk when this returns.
 
         Sending it again changes nothing. `step` and `event_time` as in Label.
         """
-        told = Label(prediction_id=prediction_id, label=label, step=step, event_time=event_time)
-        return (await self._reporter.report([told], timeout_seconds))[0]
+        given = Label(prediction_id=prediction_id, label=label, step=step, event_time=event_time)
+        return (await report_async(self._connection, [given], timeout_seconds))[0]
 
     async def report_many(self, labels: Iterable[Label], *, timeout_seconds: float | None = None) -> list[LabelOutcome]:
         """Report labels, a thousand a call: one outcome each, in order. `timeout_seconds` bounds each call."""
-        return await self._reporter.report(labels, timeout_seconds)
+        return await report_async(self._connection, labels, timeout_seconds)
 
     async def report_stream(
         self, labels: Iterable[Label], *, timeout_seconds: float | None = None
     ) -> dict[LabelOutcome, int]:
         """Report labels without end in one call: how many came to what. It isn't tried again."""
-        return await self._reporter.stream(labels, timeout_seconds)
+        return await report_stream_async(self._connection, labels, timeout_seconds)
 
-    async def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
+    async def models(self, *, timeout_seconds: float | None = None) -> list[ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""
         return await self._catalogue.models(self._connection.attempts(timeout_seconds))
 
     async def model(
-        self, name: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
-    ) -> results.ModelInfo:
-        """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
+        self, name: str, version: Version | None = None, *, timeout_seconds: float | None = None
+    ) -> ModelInfo:
+        """Return all that is known of one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return await self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
 
     async def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
-        """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""
+        """Return whether the server, or one of its models, answers calls now; False too when nobody is there."""
         return await self._connection.serves(model, timeout_seconds)
 
     async def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:
-        """Return as soon as `ready` is true; raises DeadlineExceededError when the time is over."""
+        """Return as soon as `ready` is true.
+
+        Raises:
+            DeadlineExceededError: The time is over.
+
+        """
         await self._connection.wait_until_serves(model, timeout_seconds)

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from soloist.client import requests, results
-from soloist.client.catalogue import Catalogue
+from soloist.client.catalogue import Catalogue, ModelInfo, ModelStatus, Version
 from soloist.client.channel import TLS
-from soloist.client.comparison import Comparison, Condition
-from soloist.client.comparison_messages import compare_request, comparison
-from soloist.client.connected import Connected
-from soloist.client.connection import Connection
+from soloist.client.comparison import Comparison, Condition, compare_request, comparison
+from soloist.client.connection import Connected, Connection
 from soloist.client.errors import InvalidInputError
-from soloist.client.feedback import Label, LabelOutcome
 from soloist.client.frames import Frames
-from soloist.client.opener import Opener
-from soloist.client.reporter import Reporter
+from soloist.client.labels import Label, LabelOutcome, report, report_stream
+from soloist.client.predictions import Inputs, Prediction, open_request, predict_request, prediction
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
 
@@ -39,29 +35,28 @@ class Client(Connected):
     ) -> None:
         super().__init__(Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
         self._catalogue = Catalogue(self._connection)
-        self._reporter = Reporter(self._connection)
-        self._opener = Opener(self._connection, self._catalogue)
 
     def predict(
         self,
         model: str,
         frames: Frames,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         every_frame: bool = False,
-        inputs: requests.Inputs | None = None,
+        inputs: Inputs | None = None,
         timeout_seconds: float | None = None,
-    ) -> results.Prediction:
+    ) -> Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
         `version` is a number or a label; without it the stable one answers, else the newest that is ready. `inputs` are
-        what the model reads beside the frames, by name, without a batch axis and in the model's own types.
+        auxiliary inputs, what the model reads beside the frames: by name, without a batch axis and in the model's own
+        types.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = self._catalogue.convert(frames, model, version, attempts)
-        request = requests.predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
+        request = predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
         try:
-            return results.prediction(self._connection.call(self._connection.stub.Predict, request, attempts))
+            return prediction(self._connection.call(self._connection.inference.Predict, request, attempts))
         except InvalidInputError:
             self._catalogue.forget(model, version)
             raise
@@ -70,7 +65,7 @@ class Client(Connected):
         self,
         model: str,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         every_frame: bool = False,
         timeout_seconds: float | None = None,
     ) -> Stream:
@@ -79,33 +74,33 @@ class Client(Connected):
         Only opening it is tried again. `timeout_seconds` bounds the whole stream; without it a stream may last for
         ever, and the client's own timeout bounds the tries to open it.
         """
-        request = requests.open_request(model, version, every_frame=every_frame)
-        return Stream(lambda: self._opener.open(request, timeout_seconds), self._opener.convert)
+        request = open_request(model, version, every_frame=every_frame)
+        return Stream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
 
     def compare(
         self,
         model: str,
         frames: Frames,
         *,
-        version: requests.Version | None = None,
+        version: Version | None = None,
         siblings: Sequence[str] = (),
         conditions: Sequence[Condition] = (),
         neighbours: Sequence[Frames] = (),
         seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Comparison:
-        """Tell what the answer to one sequence depends on: alone against in a batch, padded and cut.
+        """Return what the answer to one sequence depends on: alone against in a batch, padded and cut.
 
         Without `siblings` the server takes the models that differ in the normaliser alone, and the controls; without
-        `conditions` the usual ones. `neighbours` share the batch instead of those that the server draws from `seed`.
-        `version` as for predict.
+        `conditions` the usual ones. `neighbours` share the batch instead of those that the server draws from
+        `seed`. `version` as for predict.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)]
         request = compare_request(
             model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
         )
-        return comparison(self._connection.call(self._connection.stub.Compare, request, attempts))
+        return comparison(self._connection.call(self._connection.inference.Compare, request, attempts))
 
     def report(
         self,
@@ -116,37 +111,40 @@ class Client(Connected):
         event_time: datetime | None = None,
         timeout_seconds: float | None = None,
     ) -> LabelOutcome:
-        """Say what was true of an answer, by the class's name or index; it is on disk when this returns.
+        """Report what was true of an answer, by the class's name or index; it is on disk when this returns.
 
         Sending it again changes nothing. `step` and `event_time` as in Label.
         """
-        told = Label(prediction_id=prediction_id, label=label, step=step, event_time=event_time)
-        return self._reporter.report([told], timeout_seconds)[0]
+        given = Label(prediction_id=prediction_id, label=label, step=step, event_time=event_time)
+        return report(self._connection, [given], timeout_seconds)[0]
 
     def report_many(self, labels: Iterable[Label], *, timeout_seconds: float | None = None) -> list[LabelOutcome]:
         """Report labels, a thousand a call: one outcome each, in order. `timeout_seconds` bounds each call."""
-        return self._reporter.report(labels, timeout_seconds)
+        return report(self._connection, labels, timeout_seconds)
 
     def report_stream(
         self, labels: Iterable[Label], *, timeout_seconds: float | None = None
     ) -> dict[LabelOutcome, int]:
         """Report labels without end in one call: how many came to what. It isn't tried again."""
-        return self._reporter.stream(labels, timeout_seconds)
+        return report_stream(self._connection, labels, timeout_seconds)
 
-    def models(self, *, timeout_seconds: float | None = None) -> list[results.ModelStatus]:
+    def models(self, *, timeout_seconds: float | None = None) -> list[ModelStatus]:
         """List every version of every model, sorted by name and version, also those that cannot be called."""
         return self._catalogue.models(self._connection.attempts(timeout_seconds))
 
-    def model(
-        self, name: str, version: requests.Version | None = None, *, timeout_seconds: float | None = None
-    ) -> results.ModelInfo:
-        """Tell all about one model: labels, signature, held-out accuracy, …; `version` as for predict."""
+    def model(self, name: str, version: Version | None = None, *, timeout_seconds: float | None = None) -> ModelInfo:
+        """Return all that is known of one model: labels, signature, held-out accuracy, …; `version` as for predict."""
         return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
 
     def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
-        """Tell whether the server, or one of its models, answers calls now; False too when nobody is there."""
+        """Return whether the server, or one of its models, answers calls now; False too when nobody is there."""
         return self._connection.serves(model, timeout_seconds)
 
     def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:
-        """Return as soon as `ready` is true; raises DeadlineExceededError when the time is over."""
+        """Return as soon as `ready` is true.
+
+        Raises:
+            DeadlineExceededError: The time is over.
+
+        """
         self._connection.wait_until_serves(model, timeout_seconds)

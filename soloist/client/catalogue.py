@@ -1,43 +1,160 @@
-"""What the models of one server take: asked for once, and frames converted accordingly; blocking."""
+"""The models of one server: their versions and states, and what they take, asked for once."""
 
 from __future__ import annotations
 
-from soloist.client import requests
-from soloist.client.connection import Connection
-from soloist.client.frames import Frames, needs_signature, to_model_frames
-from soloist.client.results import ModelInfo, ModelStatus, model_info, model_status
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from soloist.client.connection import AsyncConnection, Connection
+from soloist.client.frames import Array, Frames, needs_signature, to_model_frames
 from soloist.client.retry import Attempts
-from soloist.client.tensors import Array
+from soloist.v1 import model_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
+NEWEST = 0
+# A number, or a label like "canary".
+Version = int | str
 
-class Catalogue:
-    """Looks at a model when frames come that need it, and keeps what it saw."""
+
+class ModelState(enum.StrEnum):
+    """Whether a version of a model can be called."""
+
+    UNKNOWN = "unknown"
+    LOADING = "loading"
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+    UNLOADING = "unloading"
+    UNLOADED = "unloaded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStatus:
+    """One version of one model. A `control` exists to fail in a known way.
+
+    `reason` says why it is not ready; of one that is, what an operator should know, like a file that has changed.
+    """
+
+    name: str
+    version: int
+    state: ModelState
+    reason: str
+    control: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers calls."""
+        return self.state is ModelState.READY
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """A model's status, and its manifest (soloist.v1.Model); None when that could not be read."""
+
+    status: ModelStatus
+    manifest: model_pb2.Model | None
+
+
+class _Signatures:
+    """What models take, as far as it was asked for; one server's, so one for each client."""
+
+    def __init__(self) -> None:
+        self._signatures: dict[tuple[str, Version], model_pb2.Signature | None] = {}
+
+    def forget(self, name: str, version: Version | None) -> None:
+        """Ask again next time: frames were refused, so "newest" may be another version by now."""
+        self._signatures.pop((name, version or NEWEST), None)
+
+    def _keep(self, name: str, version: Version | None, response: pb.GetModelResponse) -> ModelInfo:
+        info = model_info(response)
+        self._signatures[name, version or NEWEST] = info.manifest.signature if info.manifest is not None else None
+        return info
+
+    def _has_to_ask(self, frames: Frames, name: str, version: Version | None) -> bool:
+        return needs_signature(frames) and (name, version or NEWEST) not in self._signatures
+
+    def _convert(self, frames: Frames, name: str, version: Version | None) -> Array:
+        known = self._signatures.get((name, version or NEWEST)) if needs_signature(frames) else None
+        return to_model_frames(frames, known)
+
+
+class Catalogue(_Signatures):
+    """Asks for a model when frames come that need it, and keeps what it takes. Every method raises SoloistError."""
 
     def __init__(self, connection: Connection) -> None:
+        super().__init__()
         self._connection = connection
-        self._signatures = requests.Signatures()
 
     def models(self, attempts: Attempts) -> list[ModelStatus]:
         """Ask the server for every version of every model."""
-        response = self._connection.call(self._connection.stub.ListModels, pb.ListModelsRequest(), attempts)
+        response = self._connection.call(self._connection.inference.ListModels, pb.ListModelsRequest(), attempts)
         return [model_status(status) for status in response.models]
 
-    def model(self, name: str, version: requests.Version | None, attempts: Attempts) -> ModelInfo:
+    def model(self, name: str, version: Version | None, attempts: Attempts) -> ModelInfo:
         """Ask the server what it knows of a model."""
-        request = requests.get_model_request(name, version)
-        info = model_info(self._connection.call(self._connection.stub.GetModel, request, attempts))
-        self._signatures.keep(name, version, info.manifest)
-        return info
+        request = pb.GetModelRequest(model=name, **which(version))
+        return self._keep(name, version, self._connection.call(self._connection.inference.GetModel, request, attempts))
 
-    def convert(self, frames: Frames, name: str, version: requests.Version | None, attempts: Attempts) -> Array:
-        """Give the frames in the model's own type."""
-        if not needs_signature(frames):
-            return to_model_frames(frames, None)
-        if not self._signatures.known(name, version):
-            self.model(name, version, attempts)
-        return to_model_frames(frames, self._signatures.get(name, version))
+    def convert(self, frames: Frames, name: str, version: Version | None, attempts: Attempts | None = None) -> Array:
+        """Return the frames in the model's own type."""
+        if self._has_to_ask(frames, name, version):
+            self.model(name, version, attempts or self._connection.attempts(None))
+        return self._convert(frames, name, version)
 
-    def forget(self, name: str, version: requests.Version | None) -> None:
-        """Look again next time."""
-        self._signatures.forget(name, version)
+
+class AsyncCatalogue(_Signatures):
+    """As Catalogue, for asyncio."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    async def models(self, attempts: Attempts) -> list[ModelStatus]:
+        """Ask the server for every version of every model."""
+        response = await self._connection.call(self._connection.inference.ListModels, pb.ListModelsRequest(), attempts)
+        return [model_status(status) for status in response.models]
+
+    async def model(self, name: str, version: Version | None, attempts: Attempts) -> ModelInfo:
+        """Ask the server what it knows of a model."""
+        request = pb.GetModelRequest(model=name, **which(version))
+        response = await self._connection.call(self._connection.inference.GetModel, request, attempts)
+        return self._keep(name, version, response)
+
+    async def convert(
+        self, frames: Frames, name: str, version: Version | None, attempts: Attempts | None = None
+    ) -> Array:
+        """Return the frames in the model's own type."""
+        if self._has_to_ask(frames, name, version):
+            await self.model(name, version, attempts or self._connection.attempts(None))
+        return self._convert(frames, name, version)
+
+
+def which(version: Version | None) -> Any:
+    """Name a version in the fields that every request has for it."""
+    return {"version_label": version} if isinstance(version, str) else {"version": version or NEWEST}
+
+
+def model_status(status: pb.ModelStatus) -> ModelStatus:
+    """Unpack the status of one version."""
+    return ModelStatus(
+        name=status.name,
+        version=status.version,
+        state=_STATES.get(status.state, ModelState.UNKNOWN),
+        reason=status.reason,
+        control=status.control,
+    )
+
+
+def model_info(response: pb.GetModelResponse) -> ModelInfo:
+    """Unpack all that is known of one model."""
+    manifest = response.model if response.HasField("model") else None
+    return ModelInfo(status=model_status(response.status), manifest=manifest)
+
+
+_STATES = {
+    pb.MODEL_STATE_LOADING: ModelState.LOADING,
+    pb.MODEL_STATE_READY: ModelState.READY,
+    pb.MODEL_STATE_UNAVAILABLE: ModelState.UNAVAILABLE,
+    pb.MODEL_STATE_UNLOADING: ModelState.UNLOADING,
+    pb.MODEL_STATE_UNLOADED: ModelState.UNLOADED,
+}

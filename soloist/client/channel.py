@@ -27,12 +27,12 @@ OPTIONS: list[tuple[str, int]] = [
 
 
 def options(target: str) -> list[tuple[str, int]]:
-    """Give the options of a channel; one to this machine goes past any proxy of the environment."""
+    """Return the options of a channel; one to this machine goes past any proxy of the environment."""
     return [*OPTIONS, ("grpc.enable_http_proxy", 0)] if is_local(target) else OPTIONS
 
 
 def is_local(target: str) -> bool:
-    """Tell whether a target, as gRPC takes it, is on this machine: localhost, a loopback address, a socket."""
+    """Return whether a target, as gRPC takes it, is on this machine: localhost, a loopback address, a socket."""
     scheme, _, rest = target.partition(":")
     if scheme in {"unix", "unix-abstract"}:
         return True
@@ -51,19 +51,19 @@ def is_local(target: str) -> bool:
 
 
 def credentials(tls: TLS) -> grpc.ChannelCredentials:
-    """Turn certificates into what grpcio wants."""
+    """Return certificates in the form that grpcio takes."""
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
 
 
 def open_channel(target: str, tls: TLS | None) -> grpc.Channel:
-    """Make a channel; it connects at the first call."""
+    """Return a channel; it connects at the first call."""
     if tls is None:
         return grpc.insecure_channel(target, options(target))
     return grpc.secure_channel(target, credentials(tls), options(target))
 
 
 def open_async_channel(target: str, tls: TLS | None) -> grpc.aio.Channel:
-    """Make a channel of the running event loop; it connects at the first call."""
+    """Return a channel of the running event loop; it connects at the first call."""
     if tls is None:
         return grpc.aio.insecure_channel(target, options(target))
     return grpc.aio.secure_channel(target, credentials(tls), options(target))

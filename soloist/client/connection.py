@@ -1,14 +1,16 @@
-"""One server, blocking: the channel, and a call with its deadline and retries."""
+"""The connection to one server, blocking and for asyncio: its channel, and calls with deadline and retries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from soloist.client.channel import TLS, open_channel
+from soloist.client.channel import TLS, open_async_channel, open_channel
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
 from soloist.v1.admin_pb2_grpc import AdminStub
@@ -16,20 +18,19 @@ from soloist.v1.feedback_pb2_grpc import FeedbackStub
 from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
+if TYPE_CHECKING:  # exists for type checkers alone
+    from soloist.v1.admin_pb2_grpc import AdminAsyncStub
+    from soloist.v1.feedback_pb2_grpc import FeedbackAsyncStub
+    from soloist.v1.norm_skew_pb2_grpc import NormSkewAsyncStub
+    from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceAsyncStub
+
 _Response = TypeVar("_Response")
 
 
-class Connection:
-    """Connects at the first call."""
+class _Bounded:
+    """What bounds the calls of a connection: time and tries."""
 
-    def __init__(
-        self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing
-    ) -> None:
-        self._channel = open_channel(target, tls)
-        self.stub = SequenceInferenceStub(self._channel)
-        self.admin = AdminStub(self._channel)
-        self.norm_skew = NormSkewStub(self._channel)
-        self.feedback = FeedbackStub(self._channel)
+    def __init__(self, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing) -> None:
         self._timeout_seconds = timeout_seconds
         self._retry = retry
         self._timing = timing
@@ -39,8 +40,27 @@ class Connection:
         bound = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         return Attempts(self._retry if retry else NO_RETRY, self._timing, bound)
 
+
+class Connection(_Bounded):
+    """Connects at the first call."""
+
+    def __init__(
+        self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing
+    ) -> None:
+        super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        self._channel = open_channel(target, tls)
+        self.inference = SequenceInferenceStub(self._channel)
+        self.admin = AdminStub(self._channel)
+        self.norm_skew = NormSkewStub(self._channel)
+        self.feedback = FeedbackStub(self._channel)
+
     def call(self, method: Callable[..., _Response], request: object, attempts: Attempts) -> _Response:
-        """Make a unary call, again where that is allowed; raises SoloistError."""
+        """Make a unary call, again where that is allowed.
+
+        Raises:
+            SoloistError: It was refused, and isn't tried again.
+
+        """
 
         def once(remaining_seconds: float | None) -> _Response:
             try:
@@ -53,17 +73,21 @@ class Connection:
     def serves(self, service: str, timeout_seconds: float | None) -> bool:
         """Ask the health service once; an empty name means the whole server."""
         check = health_pb2_grpc.HealthStub(self._channel).Check
-        request = health_pb2.HealthCheckRequest(service=service)
         try:
-            response = self.call(check, request, self.attempts(timeout_seconds, retry=False))
+            response = self.call(check, _health_request(service), self.attempts(timeout_seconds, retry=False))
         except SoloistError as error:
             if is_not_up(error):
                 return False
             raise
-        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+        return _is_serving(response)
 
     def wait_until_serves(self, service: str, timeout_seconds: float | None) -> None:
-        """Ask again and again; raises DeadlineExceededError when the time is over."""
+        """Ask again and again until it serves.
+
+        Raises:
+            DeadlineExceededError: The time is over.
+
+        """
         attempts = self.attempts(timeout_seconds)
         while not self.serves(service, attempts.remaining_seconds()):
             self._timing.sleep(attempts.poll_seconds())
@@ -71,3 +95,126 @@ class Connection:
     def close(self) -> None:
         """Cancel what is under way and close the channel."""
         self._channel.close()
+
+
+class AsyncConnection(_Bounded):
+    """Connects at the first call, and belongs to the event loop that makes it."""
+
+    def __init__(
+        self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing
+    ) -> None:
+        super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        self._target = target
+        self._tls = tls
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        return open_async_channel(self._target, self._tls)  # not before there is an event loop
+
+    @cached_property
+    def inference(self) -> SequenceInferenceAsyncStub:
+        """Generated stub of SequenceInference."""
+        return SequenceInferenceStub(self._channel)
+
+    @cached_property
+    def admin(self) -> AdminAsyncStub:
+        """Generated stub of Admin."""
+        return AdminStub(self._channel)
+
+    @cached_property
+    def norm_skew(self) -> NormSkewAsyncStub:
+        """Generated stub of NormSkew."""
+        return NormSkewStub(self._channel)
+
+    @cached_property
+    def feedback(self) -> FeedbackAsyncStub:
+        """Generated stub of Feedback."""
+        return FeedbackStub(self._channel)
+
+    async def call(self, method: Callable[..., Awaitable[_Response]], request: object, attempts: Attempts) -> _Response:
+        """Make a unary call, again where that is allowed.
+
+        Raises:
+            SoloistError: It was refused, and isn't tried again.
+
+        """
+
+        async def once(remaining_seconds: float | None) -> _Response:
+            try:
+                return await method(request, timeout=remaining_seconds)
+            except grpc.RpcError as error:
+                raise from_rpc_error(error) from error
+
+        return await attempts.run_async(once)
+
+    async def serves(self, service: str, timeout_seconds: float | None) -> bool:
+        """Ask the health service once; an empty name means the whole server."""
+        check = health_pb2_grpc.HealthStub(self._channel).Check
+        try:
+            response = await self.call(check, _health_request(service), self.attempts(timeout_seconds, retry=False))
+        except SoloistError as error:
+            if is_not_up(error):
+                return False
+            raise
+        return _is_serving(response)
+
+    async def wait_until_serves(self, service: str, timeout_seconds: float | None) -> None:
+        """Ask again and again until it serves.
+
+        Raises:
+            DeadlineExceededError: The time is over.
+
+        """
+        attempts = self.attempts(timeout_seconds)
+        while not await self.serves(service, attempts.remaining_seconds()):
+            await self._timing.sleep_async(attempts.poll_seconds())
+
+    async def close(self) -> None:
+        """Cancel what is under way and close the channel."""
+        await self._channel.close()
+
+
+class Connected:
+    """A blocking client that holds the connection to one server. Close it, or use `with`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection; what is under way is cancelled."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncConnected:
+    """An asyncio client that holds the connection to one server. Close it, or use `async with`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def close(self) -> None:
+        """Close the connection; what is under way is cancelled."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _health_request(service: str) -> health_pb2.HealthCheckRequest:
+    return health_pb2.HealthCheckRequest(service=service)
+
+
+def _is_serving(response: health_pb2.HealthCheckResponse) -> bool:
+    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)

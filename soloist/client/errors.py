@@ -99,30 +99,30 @@ def from_rpc_error(error: grpc.RpcError) -> SoloistError:
 
 
 def invalid_input(reason: str, message: str, **facts: object) -> InvalidInputError:
-    """Refuse frames before they are sent."""
-    told = {name: str(value) for name, value in facts.items()}
-    return InvalidInputError(message, code=grpc.StatusCode.INVALID_ARGUMENT, reason=reason, facts=told)
+    """Return the refusal of frames before they are sent."""
+    texts = {name: str(value) for name, value in facts.items()}
+    return InvalidInputError(message, code=grpc.StatusCode.INVALID_ARGUMENT, reason=reason, facts=texts)
 
 
 def not_open() -> PreconditionError:
-    """Say that a stream takes and gives nothing now."""
+    """Return the refusal of a stream that takes and gives nothing now."""
     message = "The stream is not open: not yet entered, closed, or ended by an error."
     return PreconditionError(message, code=grpc.StatusCode.FAILED_PRECONDITION, reason="STREAM_CLOSED")
 
 
 def no_answer() -> AbortedError:
-    """Say that the server ended a stream as if all was well, and owed an answer."""
+    """Return the error of a stream that the server ended as if all was well, and owed an answer."""
     message = "The server ended the stream without an answer."
     return AbortedError(message, code=grpc.StatusCode.ABORTED, reason="NO_ANSWER")
 
 
 def is_not_up(error: SoloistError) -> bool:
-    """Tell whether a health check that failed so means "not now" (nobody there, or no such model yet)."""
+    """Return whether a health check that failed so means "not now" (nobody there, or no such model yet)."""
     return isinstance(error, UnavailableError | NotFoundError | DeadlineExceededError)
 
 
 def not_ready(timeout_seconds: float) -> DeadlineExceededError:
-    """Say that the server did not become ready in time."""
+    """Return the error of a server that did not become ready in time."""
     message = f"Not ready after {timeout_seconds:g} seconds."
     return DeadlineExceededError(message, code=grpc.StatusCode.DEADLINE_EXCEEDED, reason="NOT_READY")
 

@@ -1,15 +1,21 @@
-"""One bidirectional call as question and answer, blocking: what a stream is built on."""
+"""One bidirectional call, blocking and for asyncio: what a stream is built on, and how it is opened."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import Coroutine
 from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
+from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.errors import from_rpc_error, no_answer
 from soloist.v1 import sequence_inference_pb2 as pb
-from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
+
+if TYPE_CHECKING:
+    from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceAsyncStub, SequenceInferenceStub
 
 
 class InferRequest:
@@ -20,7 +26,12 @@ class InferRequest:
         self._call = stub.Stream(iter(self._requests.get, None), timeout=timeout_seconds)
 
     def ask(self, request: pb.StreamRequest) -> pb.StreamResponse:
-        """Send one message and wait for its answer; raises SoloistError."""
+        """Send one message and wait for its answer.
+
+        Raises:
+            SoloistError: The call has ended.
+
+        """
         self._requests.put(request)
         try:
             return next(self._call)
@@ -45,3 +56,114 @@ class InferRequest:
         """End the call at once."""
         self._call.cancel()
         self._requests.put(None)
+
+
+class AsyncExchange:
+    """The call begins with the object and ends with `finish` or `cancel`, or when `receive` raises."""
+
+    def __init__(self, stub: SequenceInferenceAsyncStub, timeout_seconds: float | None) -> None:
+        self._call = stub.Stream(timeout=timeout_seconds)
+        self._error: grpc.aio.AioRpcError | None = None
+        self._call.add_done_callback(self._keep_error)
+
+    async def ask(self, request: pb.StreamRequest) -> pb.StreamResponse:
+        """Send one message and wait for its answer.
+
+        Raises:
+            SoloistError: The call has ended.
+
+        """
+        await self.send(request)
+        return await self.receive()
+
+    async def send(self, request: pb.StreamRequest) -> bool:
+        """Send one message; return False when the call is over, and `receive` raises why."""
+        try:
+            await self._call.write(request)
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            return False
+        return True
+
+    async def receive(self) -> pb.StreamResponse:
+        """Wait for the next answer.
+
+        Raises:
+            SoloistError: The call has ended.
+
+        """
+        try:
+            response = await self._call.read()
+        except grpc.RpcError as error:
+            error = self._error or error
+            raise from_rpc_error(error) from error
+        except BaseException:  # cancelled: an answer that comes later would be taken for that of the next question
+            self.cancel()
+            raise
+        if response is grpc.aio.EOF:
+            raise no_answer()
+        return cast(pb.StreamResponse, response)
+
+    async def half_close(self) -> None:
+        """Send nothing more; without a close before it, the server takes the sequence for cut off."""
+        try:
+            await self._call.done_writing()
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            return
+
+    async def finish(self) -> None:
+        """End the call after the last answer, and wait until the server has ended it too."""
+        await self.half_close()
+        await self._call.code()
+
+    def cancel(self) -> None:
+        """End the call at once."""
+        self._call.cancel()
+
+    def _keep_error(self, call: Any) -> None:
+        # A message that is on its way when the server refuses fails later, and grpcio then writes INTERNAL over the
+        # status that the server gave: https://github.com/grpc/grpc/issues/36066. Here it is the server's still.
+        if self._error is None:
+            code = _result(call.code())
+            if code is not grpc.StatusCode.OK:
+                trailing = _result(call.trailing_metadata())
+                self._error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, _result(call.details()))
+
+
+def _result(of_ended_call: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine of a call that has ended returns: it has nothing to wait for."""
+    try:
+        of_ended_call.send(None)
+    except StopIteration as returned:
+        return returned.value
+    raise AssertionError("the call has not ended")
+
+
+def open_exchange(
+    connection: Connection, request: pb.StreamRequest, timeout_seconds: float | None
+) -> tuple[InferRequest, pb.Opened]:
+    """Begin a call and wait until the server has opened the sequence; tried again until then, and never later.
+
+    `timeout_seconds` bounds the whole stream; without it the connection's own bound holds for the tries to open it.
+
+    Raises:
+        SoloistError: The server refused to open it, or isn't there.
+
+    """
+
+    def once(_remaining_seconds: float | None) -> tuple[InferRequest, pb.Opened]:
+        exchange = InferRequest(connection.inference, timeout_seconds)
+        return exchange, exchange.ask(request).opened
+
+    return connection.attempts(timeout_seconds).run(once)
+
+
+async def open_async_exchange(
+    connection: AsyncConnection, request: pb.StreamRequest, timeout_seconds: float | None
+) -> tuple[AsyncExchange, pb.Opened]:
+    """As open_exchange, for asyncio."""
+
+    async def once(_remaining_seconds: float | None) -> tuple[AsyncExchange, pb.Opened]:
+        exchange = AsyncExchange(connection.inference, timeout_seconds)
+        return exchange, (await exchange.ask(request)).opened
+
+    return await connection.attempts(timeout_seconds).run_async(once)

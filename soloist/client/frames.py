@@ -1,33 +1,39 @@
-"""From what a caller has (an array, numbers, a text) to the frames a model takes; no value changes in silence."""
+"""From what a caller has (an array, numbers, a text) to tensors of the wire, and back; no value changes in silence."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from soloist.client.errors import invalid_input
-from soloist.client.tensors import Array, dtype_of
-from soloist.v1 import model_pb2
+from soloist.client.errors import InvalidInputError, invalid_input
+from soloist.data_types import BY_DATA_TYPE, data_type_of, dtype_of
+from soloist.v1 import model_pb2, tensor_pb2
 
+Array = npt.NDArray[Any]
 Frames = npt.ArrayLike  # includes str and bytes
 
 _NUMERIC_KINDS = "biuf"
 
 
 def needs_signature(frames: Frames) -> bool:
-    """Tell whether one has to know the model before these frames can be sent: everything but float32 arrays."""
+    """Return whether the model must be known before these frames can be sent: everything but float32 arrays."""
     return not (isinstance(frames, np.ndarray) and frames.dtype == np.float32)
 
 
 def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Array:
-    """Give the frames in the model's own type: [time, feature] numbers or [time] tokens.
+    """Return the frames in the model's own type: [time, feature] numbers or [time] tokens.
 
     An array keeps every value: a wider type is narrowed only where that is exact, and float64 is never rounded to
     float32 (say `.astype(np.float32)` where that is meant). Plain Python numbers have no type of their own and become
     the nearest value of the model's. A str becomes its UTF-8 bytes, one token a byte, and bytes are taken as such.
-    Without a signature frames stay as they are. Raises InvalidInputError.
+    Without a signature frames stay as they are.
+
+    Raises:
+        InvalidInputError: They are no numbers, text for a model that takes none, or would change.
+
     """
     if isinstance(frames, str):
         frames = _utf8(frames, signature)
@@ -35,10 +41,31 @@ def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Ar
         frames = np.frombuffer(frames, np.uint8)
     typed = isinstance(frames, np.ndarray | np.generic)
     array = _numbers(frames)
-    dtype = None if signature is None else dtype_of(signature.frames.data_type)
-    if dtype is None or array.dtype == dtype:
+    known = None if signature is None else BY_DATA_TYPE.get(signature.frames.data_type)
+    if known is None or array.dtype == known.dtype:
         return array
-    return _cast(array, dtype, rounding=not typed)
+    return _cast(array, known.dtype, rounding=not typed)
+
+
+def to_tensor(array: Array) -> tensor_pb2.Tensor:
+    """Pack an array of any shape and order.
+
+    Raises:
+        InvalidInputError: Its elements are not numbers.
+
+    """
+    try:
+        data_type = data_type_of(array.dtype)
+    except KeyError:
+        raise _not_numeric(array) from None
+    if not _is_little_endian(array.dtype):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return tensor_pb2.Tensor(data_type=data_type, shape=array.shape, data=array.tobytes())
+
+
+def to_array(tensor: tensor_pb2.Tensor) -> Array:
+    """Unpack a tensor into an array of its own, which may be written to."""
+    return np.frombuffer(tensor.data, dtype_of(tensor.data_type)).reshape(tuple(tensor.shape)).copy()
 
 
 def _utf8(text: str, signature: model_pb2.Signature | None) -> bytes:
@@ -56,8 +83,12 @@ def _numbers(frames: Frames) -> Array:
     except (ValueError, TypeError) as error:  # numpy's words for a ragged list
         raise invalid_input("NOT_NUMERIC", f"Frames are not an array of numbers: {error}.") from error
     if array.dtype.kind not in _NUMERIC_KINDS:
-        raise invalid_input("NOT_NUMERIC", f"Frames of type {array.dtype} are not numbers.", data_type=array.dtype)
+        raise _not_numeric(array)
     return array
+
+
+def _not_numeric(array: Array) -> InvalidInputError:
+    return invalid_input("NOT_NUMERIC", f"Frames of type {array.dtype} are not numbers.", data_type=array.dtype)
 
 
 def _cast(array: Array, dtype: np.dtype[Any], *, rounding: bool) -> Array:
@@ -73,7 +104,7 @@ def _cast(array: Array, dtype: np.dtype[Any], *, rounding: bool) -> Array:
 
 
 def _holds_exactly(dtype: np.dtype[Any], array: Array) -> bool:
-    """Tell by range, not by converting there and back: an overflow may wrap twice and look unchanged."""
+    # By range, not by converting there and back: an overflow may wrap twice and look unchanged.
     if array.dtype.kind not in "iu" or dtype.kind not in "iuf":
         return False
     if array.size == 0:
@@ -84,3 +115,7 @@ def _holds_exactly(dtype: np.dtype[Any], array: Array) -> bool:
     else:
         lowest, highest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     return lowest <= int(array.min()) and int(array.max()) <= highest
+
+
+def _is_little_endian(dtype: np.dtype[Any]) -> bool:
+    return dtype.byteorder in "<|" or (dtype.byteorder == "=" and sys.byteorder == "little")

@@ -1,28 +1,25 @@
-"""What an operator reads while a server runs, blocking."""
+"""What an operator reads while a server runs, blocking and for asyncio."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import grpc
 
+from soloist.client.accuracy import VersionAccuracy, accuracies, accuracy_request
+from soloist.client.catalogue import Version
 from soloist.client.channel import TLS
-from soloist.client.connected import Connected
-from soloist.client.connection import Connection
+from soloist.client.connection import AsyncConnected, AsyncConnection, Connected, Connection
 from soloist.client.errors import from_rpc_error
-from soloist.client.feedback import VersionAccuracy
-from soloist.client.feedback_messages import accuracies
 from soloist.client.norm_skew import (
     NormSkew,
-    SampledSequence,
     norm_skew,
     norm_skew_request,
     sampled_sequence,
     sampled_sequences_request,
 )
-from soloist.client.requests import Version
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy
-from soloist.v1 import feedback_pb2 as pb
+from soloist.sampled_sequences import SampledSequence
 
 
 class Monitor(Connected):
@@ -45,15 +42,14 @@ class Monitor(Connected):
     def accuracy(
         self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
     ) -> list[VersionAccuracy]:
-        """Tell how right a model was lately, by the labels reported: one version, or each that has answered."""
-        request = pb.GetAccuracyRequest(model=model, version=version or 0)
-        attempts = self._connection.attempts(timeout_seconds)
-        return list(accuracies(self._connection.call(self._connection.feedback.GetAccuracy, request, attempts)))
+        """Return how right a model was lately, by the labels reported: one version, or each that has answered."""
+        request, attempts = accuracy_request(model, version), self._connection.attempts(timeout_seconds)
+        return accuracies(self._connection.call(self._connection.feedback.GetAccuracy, request, attempts))
 
     def norm_skew(
         self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
     ) -> NormSkew:
-        """Tell how far what enters the normalisers of a model is from what they were trained on.
+        """Return how far what enters the normalisers of a model is from what they were trained on.
 
         `version` is a number or a label, as for Client.predict.
         """
@@ -71,6 +67,48 @@ class Monitor(Connected):
         request = sampled_sequences_request(model, version)
         try:
             for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
+                yield sampled_sequence(each)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+
+class AsyncMonitor(AsyncConnected):
+    """As Monitor, from one event loop: with `async with` and `await`."""
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: TLS | None = None,
+        timeout_seconds: float | None = 30.0,
+        retry: RetryPolicy = DEFAULT_RETRY,
+    ) -> None:
+        super().__init__(
+            AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=SYSTEM_TIMING)
+        )
+
+    async def accuracy(
+        self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
+    ) -> list[VersionAccuracy]:
+        """Return how right a model was lately, as Monitor.accuracy."""
+        request, attempts = accuracy_request(model, version), self._connection.attempts(timeout_seconds)
+        return accuracies(await self._connection.call(self._connection.feedback.GetAccuracy, request, attempts))
+
+    async def norm_skew(
+        self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
+    ) -> NormSkew:
+        """Return how far what enters the normalisers is from what they were trained on, as Monitor.norm_skew."""
+        request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
+        return norm_skew(await self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
+
+    async def sampled_sequences(
+        self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[SampledSequence]:
+        """Yield the sequences that the server has kept, as Monitor.sampled_sequences."""
+        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        request = sampled_sequences_request(model, version)
+        try:
+            async for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
                 yield sampled_sequence(each)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error

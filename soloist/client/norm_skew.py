@@ -1,11 +1,12 @@
-"""What enters a model's normalisers against what they were trained on, and the sequences a server has kept."""
+"""What enters a model's normalisers, against what they were trained on, and the sequences a server has kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from soloist.client.requests import Version, which
-from soloist.client.tensors import Array, to_array
+from soloist.client.catalogue import Version, which
+from soloist.client.frames import to_array
+from soloist.sampled_sequences import SampledSequence
 from soloist.v1 import norm_skew_pb2 as pb
 from soloist.v1.model_pb2 import Moments, SkewThresholds
 
@@ -36,7 +37,7 @@ class LayerSkew:
 class NormSkew:
     """The pool of one version. There are no `layers` while `effective_sequences` is below `least_sequences`.
 
-    `effective_sequences` is the number of equal, fresh sequences that would tell as much; `sequences` and `frames` are
+    `effective_sequences` is the number of equal, fresh sequences that would weigh as much; `sequences` and `frames` are
     all that were probed. Times are in seconds since 1970, None before anything was probed.
     """
 
@@ -52,17 +53,6 @@ class NormSkew:
     until_seconds: float | None
     probe_ratio: float
     half_life_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SampledSequence:
-    """One sequence as far as it got: [time, feature] numbers or [time] tokens, and the ids of its answers, in order."""
-
-    sequence_id: str
-    first_seen_seconds: float
-    last_seen_seconds: float
-    frames: Array
-    prediction_ids: tuple[str, ...]
 
 
 def norm_skew_request(model: str, version: Version | None) -> pb.GetNormSkewRequest:

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 
-from soloist.client import requests
-from soloist.client.aio_exchange import AsyncExchange
+from soloist.client.catalogue import AsyncCatalogue
 from soloist.client.errors import SoloistError
+from soloist.client.exchange import AsyncExchange
 from soloist.client.frames import Frames
-from soloist.client.results import ChunkResult, chunk_result
-from soloist.client.tensors import Array
+from soloist.client.predictions import CLOSE, ChunkResult, Inputs, chunk_request, chunk_result
 from soloist.v1 import sequence_inference_pb2 as pb
 
 Chunks = AsyncIterable[Frames] | Iterable[Frames]
-Convert = Callable[[Frames, pb.Opened], Awaitable[Array]]
 
 
 class Pipeline:
-    """Sends the chunks of one opened stream as they come and closes it after the last."""
+    """Sends the chunks of one opened stream as they come and closes it after the last; `inputs` go with every chunk."""
 
     def __init__(
         self,
         exchange: AsyncExchange,
         opened: pb.Opened,
-        convert: Convert,
+        catalogue: AsyncCatalogue,
         *,
         ahead: int,
-        inputs: requests.Inputs | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
-        """Args: `inputs` go with every chunk."""
         self._exchange = exchange
         self._opened = opened
-        self._convert = convert
+        self._catalogue = catalogue
         self._inputs = inputs
         self._free = asyncio.Semaphore(ahead)
         self._source_error: Exception | None = None
@@ -70,11 +67,11 @@ class Pipeline:
         frame_count = 0
         async for frames in _each(chunks):
             await self._free.acquire()
-            array = await self._convert(frames, self._opened)
-            if not await self._exchange.send(requests.chunk_request(frame_count, array, self._inputs)):
+            array = await self._catalogue.convert(frames, self._opened.model, self._opened.version)
+            if not await self._exchange.send(chunk_request(frame_count, array, self._inputs)):
                 return
             frame_count += array.shape[0] if array.ndim else 0
-        await self._exchange.send(requests.CLOSE)
+        await self._exchange.send(CLOSE)
 
 
 async def _each(chunks: Chunks) -> AsyncIterator[Frames]:

@@ -39,11 +39,11 @@ class RetryPolicy:
             raise ValueError("backoff must not be negative and multiplier not below 1")
 
     def allows(self, error: SoloistError) -> bool:
-        """Tell whether the same call may succeed a moment later."""
+        """Return whether the same call may succeed a moment later."""
         return error.code is grpc.StatusCode.UNAVAILABLE or error.reason in self.reasons
 
     def longest_pause_seconds(self, tries: int) -> float:
-        """Give the upper end of the pause after `tries` (≥ 1) failed tries."""
+        """Return the upper end of the pause after `tries` (≥ 1) failed tries."""
         exponent = min(tries - 1, 64)  # beyond any bound, and a float still holds it
         return min(self.max_backoff_seconds, self.initial_backoff_seconds * self.multiplier**exponent)
 
@@ -76,7 +76,12 @@ class Attempts:
         self._failed = 0
 
     def run(self, once: Callable[[float | None], _T]) -> _T:
-        """Try, and try again while that is allowed; `once` is given the seconds left and raises SoloistError."""
+        """Try, and try again while that is allowed; `once` gets the seconds left.
+
+        Raises:
+            SoloistError: The last try was refused.
+
+        """
         while True:
             try:
                 return once(self.remaining_seconds())
@@ -98,18 +103,23 @@ class Attempts:
             await self._timing.sleep_async(pause_seconds)
 
     def remaining_seconds(self) -> float | None:
-        """Give the time left until the deadline, never negative; None when there is no deadline."""
+        """Return the time left until the deadline, never negative; None when there is no deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - self._timing.monotonic())
 
     def poll_seconds(self) -> float:
-        """Give the pause until something is looked at again; raises DeadlineExceededError when the time is over."""
+        """Return the pause until something is looked at again.
+
+        Raises:
+            DeadlineExceededError: The time is over.
+
+        """
         remaining_seconds = self.remaining_seconds()
         if remaining_seconds == 0.0:
             raise not_ready(self._timeout_seconds or 0.0)
         return _POLL_SECONDS if remaining_seconds is None else min(_POLL_SECONDS, remaining_seconds)
 
     def pause_seconds(self, error: SoloistError) -> float | None:
-        """Count a failed try; give the pause before the next one, or None when there is to be none."""
+        """Count a failed try; return the pause before the next one, or None when there is to be none."""
         self._failed += 1
         if self._failed >= self._policy.attempts or not self._policy.allows(error):
             return None

@@ -1,33 +1,28 @@
-"""One sequence in chunks, blocking."""
+"""One sequence in chunks, one at a time, blocking and for asyncio."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from soloist.client import requests
+from soloist.client.catalogue import AsyncCatalogue, Catalogue
+from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.errors import not_open
-from soloist.client.exchange import InferRequest
+from soloist.client.exchange import AsyncExchange, InferRequest, open_async_exchange, open_exchange
 from soloist.client.frames import Frames
-from soloist.client.results import ChunkResult, chunk_result
-from soloist.client.tensors import Array
+from soloist.client.predictions import CLOSE, ChunkResult, Inputs, chunk_request, chunk_result
 from soloist.v1 import sequence_inference_pb2 as pb
 
+_Exchange = TypeVar("_Exchange", InferRequest, AsyncExchange)
 
-class Stream:
-    """A sequence that is sent piece by piece: made by Client.stream, opened by `with`.
 
-    Leaving the block closes the sequence; leaving it with an exception cancels it, and the server forgets it. One
-    thread at a time.
-    """
+class _Sequence(Generic[_Exchange]):
+    """How far a sequence is, and the call that it goes by while it is open."""
 
-    def __init__(
-        self, begin: Callable[[], tuple[InferRequest, pb.Opened]], convert: Callable[[Frames, pb.Opened], Array]
-    ) -> None:
-        self._begin = begin
-        self._convert = convert
-        self._exchange: InferRequest | None = None
+    def __init__(self, request: pb.StreamRequest, timeout_seconds: float | None) -> None:
+        self._request = request
+        self._timeout_seconds = timeout_seconds
+        self._exchange: _Exchange | None = None
         self._opened = pb.Opened()
         self._frame_count = 0
 
@@ -46,40 +41,67 @@ class Stream:
         """Version of the model that answers, from the first chunk to the last."""
         return self._opened.version
 
-    def send(
-        self, frames: Frames, *, first_frame: int | None = None, inputs: requests.Inputs | None = None
-    ) -> ChunkResult:
-        """Send the next frames ([time, feature], [time] tokens or text) and wait for their answer.
-
-        `first_frame` is only for sending a chunk again: the server gives it the same answer and does not advance.
-        `inputs` are as for Client.predict.
-        Raises SoloistError; one of the server's ends the stream, one of the client's own (InvalidInputError before
-        anything was sent) does not.
-        """
-        exchange = self._live_exchange()
-        array = self._convert(frames, self._opened)
-        first = self._frame_count if first_frame is None else first_frame
-        request = requests.chunk_request(first, array, inputs)
-        result = self._ask(exchange, request).result
-        self._frame_count = max(self._frame_count, first + result.frame_count)
-        return chunk_result(result, self._opened)
-
-    def close(self) -> int:
-        """Complete the sequence; give its number of frames as the server counts them. `with` does this by itself."""
-        exchange = self._live_exchange()
-        closed = self._ask(exchange, requests.CLOSE).closed
-        self._exchange = None
-        exchange.finish()
-        return closed.frame_count
-
     def cancel(self) -> None:
-        """Give the sequence up."""
+        """Abandon the sequence: the call ends at once, and the server forgets it."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.cancel()
 
+    def _live_exchange(self) -> _Exchange:
+        if self._exchange is None:
+            raise not_open()
+        return self._exchange
+
+    def _advance(self, first_frame: int, result: pb.ChunkResult) -> ChunkResult:
+        self._frame_count = max(self._frame_count, first_frame + result.frame_count)
+        return chunk_result(result, self._opened)
+
+
+class Stream(_Sequence[InferRequest]):
+    """A sequence that is sent piece by piece: made by Client.stream, opened by `with`.
+
+    Leaving the block closes the sequence; leaving it with an exception cancels it, and the server forgets it. One
+    thread at a time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        request: pb.StreamRequest,
+        *,
+        timeout_seconds: float | None,
+    ) -> None:
+        super().__init__(request, timeout_seconds)
+        self._connection = connection
+        self._catalogue = catalogue
+
+    def send(self, frames: Frames, *, first_frame: int | None = None, inputs: Inputs | None = None) -> ChunkResult:
+        """Send the next frames ([time, feature], [time] tokens or text) and wait for their answer.
+
+        `first_frame` is only for sending a chunk again: the server gives it the same answer and does not advance.
+        `inputs` are as for Client.predict.
+
+        Raises:
+            SoloistError: The server refused, which ends the stream, or the client itself (InvalidInputError, before
+                anything was sent), which does not.
+
+        """
+        exchange = self._live_exchange()
+        array = self._catalogue.convert(frames, self._opened.model, self._opened.version)
+        first = self._frame_count if first_frame is None else first_frame
+        return self._advance(first, self._ask(exchange, chunk_request(first, array, inputs)).result)
+
+    def close(self) -> int:
+        """Complete the sequence; return its number of frames as the server counts. `with` does it by itself."""
+        exchange = self._live_exchange()
+        closed = self._ask(exchange, CLOSE).closed
+        self._exchange = None
+        exchange.finish()
+        return closed.frame_count
+
     def __enter__(self) -> Self:
-        self._exchange, self._opened = self._begin()
+        self._exchange, self._opened = open_exchange(self._connection, self._request, self._timeout_seconds)
         return self
 
     def __exit__(
@@ -90,14 +112,66 @@ class Stream:
         elif self._exchange is not None:
             self.close()
 
-    def _live_exchange(self) -> InferRequest:
-        if self._exchange is None:
-            raise not_open()
-        return self._exchange
-
     def _ask(self, exchange: InferRequest, request: pb.StreamRequest) -> pb.StreamResponse:
         try:
             return exchange.ask(request)
+        except BaseException:
+            self._exchange = None  # the exchange has ended itself
+            raise
+
+
+class AsyncStream(_Sequence[AsyncExchange]):
+    """A sequence that is sent piece by piece: made by AsyncClient.stream, opened by `async with`.
+
+    Leaving the block closes the sequence; leaving it with an exception, cancellation included, cancels it, and the
+    server forgets it. One task at a time.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        catalogue: AsyncCatalogue,
+        request: pb.StreamRequest,
+        *,
+        timeout_seconds: float | None,
+    ) -> None:
+        super().__init__(request, timeout_seconds)
+        self._connection = connection
+        self._catalogue = catalogue
+
+    async def send(
+        self, frames: Frames, *, first_frame: int | None = None, inputs: Inputs | None = None
+    ) -> ChunkResult:
+        """Send the next frames and wait for their answer, as Stream.send."""
+        exchange = self._live_exchange()
+        array = await self._catalogue.convert(frames, self._opened.model, self._opened.version)
+        first = self._frame_count if first_frame is None else first_frame
+        return self._advance(first, (await self._ask(exchange, chunk_request(first, array, inputs))).result)
+
+    async def close(self) -> int:
+        """Complete the sequence; return its number of frames as the server counts. `async with` does it by itself."""
+        exchange = self._live_exchange()
+        closed = (await self._ask(exchange, CLOSE)).closed
+        self._exchange = None
+        await exchange.finish()
+        return closed.frame_count
+
+    async def __aenter__(self) -> Self:
+        opened = await open_async_exchange(self._connection, self._request, self._timeout_seconds)
+        self._exchange, self._opened = opened
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.cancel()
+        elif self._exchange is not None:
+            await self.close()
+
+    async def _ask(self, exchange: AsyncExchange, request: pb.StreamRequest) -> pb.StreamResponse:
+        try:
+            return await exchange.ask(request)
         except BaseException:
             self._exchange = None  # the exchange has ended itself
             raise

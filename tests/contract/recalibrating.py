@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.training import Checkpoint
 from soloist import SampledSequence
 from soloist.cli.main import main
-from soloist.client.sample_file import save_sample
+from soloist.sampled_sequences import save_sample
 
 
 @dataclass(frozen=True, kw_only=True)

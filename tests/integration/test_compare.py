@@ -98,7 +98,7 @@ def test_every_number_is_a_seed(client: Client, seed: int) -> None:
     assert deviations[0] == deviations[1]
 
 
-def test_the_seed_chooses_the_mates(client: Client) -> None:
+def test_the_seed_chooses_the_neighbours(client: Client) -> None:
     found = [
         client.compare(LAYER, FRAMES, siblings=[CONTROL], conditions=[BatchNeighbours(2)], seed=seed).models[1]
         for seed in (1, 1, 2)
@@ -108,7 +108,7 @@ def test_the_seed_chooses_the_mates(client: Client) -> None:
     assert first != other
 
 
-def test_mates_may_be_sent(client: Client) -> None:
+def test_neighbours_may_be_sent(client: Client) -> None:
     copies = [FRAMES, FRAMES, FRAMES]
     found = client.compare(LAYER, FRAMES, siblings=[CONTROL], neighbours=copies)
     assert found.conditions[0] == BatchNeighbours(3)

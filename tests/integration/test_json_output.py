@@ -32,7 +32,7 @@ def infinite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
         ("predict", "sums"),
         ("predict", "sums", "--every-frame"),
         ("stream", "sums"),
-        ("compare", "sums", "--mates", "1", "--scales", "1"),
+        ("compare", "sums", "--neighbours", "1", "--scales", "1"),
     ],
     ids=" ".join,
 )

@@ -171,7 +171,7 @@ def test_the_table_says_what_is_crossed(watching: RunningServer) -> None:
     with Client(watching.grpc) as client:
         client.predict("sums", column([9.0]))
         pooled(watching, 1)
-        assert f"figures are told from {WINDOW} on" in CliRunner().invoke(main, command).output
+        assert f"figures are given from {WINDOW} on" in CliRunner().invoke(main, command).output
         for _ in range(WINDOW):
             client.predict("sums", column([9.0]))
     pooled(watching, 1 + WINDOW)

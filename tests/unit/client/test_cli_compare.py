@@ -31,12 +31,12 @@ def test_is_a_table_with_a_column_a_model(fake: FakeServer) -> None:
         ["sums", "control"],
         ["batch", "batch_current, control"],
         ["alone", "right  0.7500", "right  0.7500"],
-        ["1 mate ×1", "same bits", "2.5e-01, 1.0e+03 ULP"],
+        ["1 neighbour ×1", "same bits", "2.5e-01, 1.0e+03 ULP"],
         ["7 neighbours ×100", "same bits", "inf, 2.1e+09 ULP  → left"],
         ["padded to 6", "same bits", "same bits"],
         ["chunks of 1", "same bits", "not run"],
         [""],
-        ["A cell tells how far the outputs at all 3 frames are from those alone; → is another class."],
+        ["A cell shows how far the outputs at all 3 frames are from those alone; → is another class."],
         ["sums: the same bits under 4 of 4 conditions"],
         [
             "control: the same bits under 1 of 3 conditions, another class under 1; not run where it carries nothing "
@@ -59,12 +59,12 @@ def test_prints_one_object_that_every_reader_can_parse(fake: FakeServer) -> None
 
 
 def test_options_become_conditions(fake: FakeServer, tmp_path: Path) -> None:
-    neighbour = tmp_path / "mate.csv"
+    neighbour = tmp_path / "neighbour.csv"
     neighbour.write_text("5,6\n")
     options = shlex.split(
-        "--mates 1,2 --scales 1,50.5 --padded 4,8 --chunks 2 --sibling a --sibling b --seed 9 --version 3"
+        "--neighbours 1,2 --scales 1,50.5 --padded 4,8 --chunks 2 --sibling a --sibling b --seed 9 --version 3"
     )
-    assert compare(fake, *options, "--mate", str(neighbour)).exit_code == 0
+    assert compare(fake, *options, "--neighbour-file", str(neighbour)).exit_code == 0
     request = fake.requests[-1]
     neighbours = [
         (each.neighbours.count, each.neighbours.scale) for each in request.conditions if each.HasField("neighbours")
@@ -91,7 +91,7 @@ def test_draws_a_picture(fake: FakeServer, tmp_path: Path, suffix: str) -> None:
         assert content.startswith(b"\x89PNG")
         return
     text = content.decode()
-    for words in ("ordinary neighbours (×1)", "mates ×100", "0: same bits", "statistics", "the class is another"):
+    for words in ("ordinary neighbours (×1)", "neighbours ×100", "0: same bits", "statistics", "the class is another"):
         assert words in text
     assert "control (batch_current, control): same bits 1 of 3" in text
 
@@ -116,7 +116,7 @@ def test_a_picture_needs_an_extra(fake: FakeServer, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--mates", "1;7"], "is no list of numbers"),
+        (["--neighbours", "1;7"], "is no list of numbers"),
         (["--scales", ""], "is no list of numbers"),
         (["--plot", "compare.pdf"], "has to end in .svg or .png"),
     ],

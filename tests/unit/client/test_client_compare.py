@@ -91,14 +91,14 @@ def _assert_passed_on(request: pb.CompareRequest) -> None:
     zeros, padded, cut = request.conditions
     assert (zeros.neighbours.count, zeros.neighbours.HasField("scale"), zeros.neighbours.scale) == (2, True, 0)
     assert (padded.padded_frames, cut.chunk_frames) == (9, 2)
-    assert [list(neighbour.shape) for neighbour in request.neighbours] == [[3, 2], [1, 2]]
+    assert [list(each.shape) for each in request.neighbours] == [[3, 2], [1, 2]]
 
 
 def test_text_is_compared_with_text(fake: FakeServer) -> None:
     with Client(fake.target) as client:
         found = client.compare("letters", "abc", neighbours=["de"])
     assert found.frame_count == 3
-    assert [list(neighbour.shape) for neighbour in fake.requests[-1].neighbours] == [[2]]
+    assert [list(each.shape) for each in fake.requests[-1].neighbours] == [[2]]
 
 
 def test_refusals_come_out(fake: FakeServer) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from soloist import InvalidInputError
-from soloist.client.frames import needs_signature, to_model_frames
-from soloist.client.tensors import to_array, to_tensor
+from soloist.client.frames import needs_signature, to_array, to_model_frames, to_tensor
 from soloist.v1 import model_pb2, tensor_pb2
 
 

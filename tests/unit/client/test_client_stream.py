@@ -238,3 +238,15 @@ async def test_a_refusal_ends_the_iteration(fake: FakeServer) -> None:
         with pytest.raises(SoloistError) as caught:
             await anext(chunks)
     assert caught.value.reason == "SESSION_IDLE"
+
+
+async def test_a_refusal_is_heard_while_messages_are_on_their_way(fake: FakeServer) -> None:
+    fake.refuse_frame = 1
+    singles = [FRAMES[at : at + 1] for at in range(len(FRAMES))]
+    reasons = set()
+    for _ in range(60):  # grpcio alone would lose about one in twenty
+        async with AsyncClient(fake.target) as client:
+            with pytest.raises(SoloistError) as caught:
+                [answer async for answer in client.stream_chunks("sums", singles)]
+            reasons.add(caught.value.reason)
+    assert reasons == {"SESSION_IDLE"}

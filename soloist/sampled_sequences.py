@@ -1,22 +1,39 @@
-"""Sampled sequences as a file: one .npz of plain arrays, which needs no unpickling."""
+"""Sampled sequences: those that a server has kept of a model's traffic, and a file of them that needs no unpickling."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from soloist.client.norm_skew import SampledSequence
-
-# All frames one after the other, then a value a sequence, then one id an answer.
+# One .npz of plain arrays: all frames one after the other, then a value a sequence, then one id an answer.
 _NAMES = ("frames", "frame_counts", "sequence_ids", "first_seen_seconds", "last_seen_seconds")
 _ANSWERS = ("prediction_ids", "answer_counts")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampledSequence:
+    """One sequence as far as it got: [time, feature] numbers or [time] tokens, and the ids of its answers, in order."""
+
+    sequence_id: str
+    first_seen_seconds: float
+    last_seen_seconds: float
+    frames: npt.NDArray[Any]
+    prediction_ids: tuple[str, ...]
+
+
 def save_sample(path: Path, sequences: Iterable[SampledSequence]) -> int:
-    """Write sequences of one model; returns how many there were. Raises ValueError when there are none."""
+    """Write sequences of one model, and return how many there were.
+
+    Raises:
+        ValueError: There are none.
+
+    """
     found = list(sequences)
     if not found:
         raise ValueError("the server has kept no sequences yet")
@@ -35,7 +52,13 @@ def save_sample(path: Path, sequences: Iterable[SampledSequence]) -> int:
 
 
 def load_sample(path: Path) -> list[SampledSequence]:
-    """Read what `save_sample` wrote. Raises ValueError for another file, OSError for one that can't be read."""
+    """Load what `save_sample` wrote.
+
+    Raises:
+        ValueError: It is another file.
+        OSError: It can't be read.
+
+    """
     try:
         with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             frames, counts, ids, first, last = (file[name] for name in _NAMES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from soloist import SampledSequence
-from soloist.client.sample_file import load_sample, save_sample
+from soloist.sampled_sequences import load_sample, save_sample
 
 
 def sampled(name: str, frames: Any, *answers: str) -> SampledSequence:

@@ -1,0 +1,152 @@
+"""What turned out to be true of answers: labels, what came of them, and the calls that report them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from soloist.client.connection import AsyncConnection, Connection
+from soloist.client.retry import NO_RETRY, SYSTEM_TIMING, Attempts
+from soloist.v1 import feedback_pb2 as pb
+
+# The server takes no more in one message.
+_MAX_LABELS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """The true class of an answer, by name or index.
+
+    `step` is the frame of the sequence, from 0, that it is true of; without it the last frame of the answer.
+    `event_time` is when it became known, local time where it has no zone; without it now.
+    """
+
+    prediction_id: str
+    label: str | int
+    step: int | None = None
+    event_time: datetime | None = None
+
+
+class LabelOutcome(enum.StrEnum):
+    """What came of a label; docs/accuracy.md says when each is given."""
+
+    JOINED = "joined"
+    LATE = "late"
+    REPEATED = "repeated"
+    CONTRADICTORY = "contradictory"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    STEP_NOT_ANSWERED = "step-not-answered"
+    CLASS_UNKNOWN = "class-unknown"
+    UNSPECIFIED = "unspecified"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the server holds this label now: it counts, counted before, or waits for its answer."""
+        return self in _KEPT
+
+
+_KEPT = (LabelOutcome.JOINED, LabelOutcome.LATE, LabelOutcome.REPEATED, LabelOutcome.PENDING)
+
+
+def report(connection: Connection, labels: Iterable[Label], timeout_seconds: float | None) -> list[LabelOutcome]:
+    """Send labels, as many a call as one takes; `timeout_seconds` bounds each call.
+
+    Labels may be sent again without harm, so that calls are tried again like any other.
+
+    Raises:
+        SoloistError: A call was refused; the labels of the calls before it are on disk.
+
+    """
+    found: list[LabelOutcome] = []
+    for chunk in _chunks(labels):
+        request, attempts = pb.ReportRequest(labels=chunk), connection.attempts(timeout_seconds)
+        found += _outcomes(connection.call(connection.feedback.Report, request, attempts))
+    return found
+
+
+async def report_async(
+    connection: AsyncConnection, labels: Iterable[Label], timeout_seconds: float | None
+) -> list[LabelOutcome]:
+    """As report, for asyncio."""
+    found: list[LabelOutcome] = []
+    for chunk in _chunks(labels):
+        request, attempts = pb.ReportRequest(labels=chunk), connection.attempts(timeout_seconds)
+        found += _outcomes(await connection.call(connection.feedback.Report, request, attempts))
+    return found
+
+
+def report_stream(
+    connection: Connection, labels: Iterable[Label], timeout_seconds: float | None
+) -> dict[LabelOutcome, int]:
+    """Send labels in one call, which isn't tried again; return how many came to what.
+
+    Raises:
+        SoloistError: The call was refused.
+
+    """
+    attempts = Attempts(NO_RETRY, SYSTEM_TIMING, timeout_seconds)
+    return _counts(connection.call(connection.feedback.ReportStream, _stream_requests(labels), attempts))
+
+
+async def report_stream_async(
+    connection: AsyncConnection, labels: Iterable[Label], timeout_seconds: float | None
+) -> dict[LabelOutcome, int]:
+    """As report_stream, for asyncio."""
+    attempts = Attempts(NO_RETRY, SYSTEM_TIMING, timeout_seconds)
+    return _counts(await connection.call(connection.feedback.ReportStream, _stream_requests(labels), attempts))
+
+
+def _stream_requests(labels: Iterable[Label]) -> Iterator[pb.ReportStreamRequest]:
+    return (pb.ReportStreamRequest(labels=chunk) for chunk in _chunks(labels))
+
+
+def _chunks(labels: Iterable[Label]) -> Iterator[list[pb.GroundTruth]]:
+    # As many as one message takes, each as soon as it is full.
+    chunk: list[pb.GroundTruth] = []
+    for label in labels:
+        chunk.append(_ground_truth(label))
+        if len(chunk) == _MAX_LABELS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _ground_truth(label: Label) -> pb.GroundTruth:
+    message = pb.GroundTruth(prediction_id=label.prediction_id, step=label.step)
+    if isinstance(label.label, str):
+        message.label = label.label
+    else:
+        message.class_index = label.label
+    if label.event_time is not None:
+        time = Timestamp()
+        time.FromDatetime(label.event_time.astimezone())
+        message.event_time.CopyFrom(time)
+    return message
+
+
+def _outcomes(response: pb.ReportResponse) -> list[LabelOutcome]:
+    return [_OUTCOMES.get(outcome, LabelOutcome.UNSPECIFIED) for outcome in response.outcomes]
+
+
+def _counts(response: pb.ReportStreamResponse) -> dict[LabelOutcome, int]:
+    return {_OUTCOMES.get(each.outcome, LabelOutcome.UNSPECIFIED): each.labels for each in response.counts}
+
+
+_OUTCOMES = {
+    pb.LABEL_OUTCOME_JOINED: LabelOutcome.JOINED,
+    pb.LABEL_OUTCOME_LATE: LabelOutcome.LATE,
+    pb.LABEL_OUTCOME_REPEATED: LabelOutcome.REPEATED,
+    pb.LABEL_OUTCOME_CONTRADICTORY: LabelOutcome.CONTRADICTORY,
+    pb.LABEL_OUTCOME_PENDING: LabelOutcome.PENDING,
+    pb.LABEL_OUTCOME_UNKNOWN: LabelOutcome.UNKNOWN,
+    pb.LABEL_OUTCOME_EXPIRED: LabelOutcome.EXPIRED,
+    pb.LABEL_OUTCOME_STEP_NOT_ANSWERED: LabelOutcome.STEP_NOT_ANSWERED,
+    pb.LABEL_OUTCOME_CLASS_UNKNOWN: LabelOutcome.CLASS_UNKNOWN,
+}
