@@ -23,7 +23,6 @@ from service.serving.batcher import Batcher, BatchLimits
 from service.serving.call import Call
 from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
-from service.serving.statistics import Statistics
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelStreamInferResponse
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
@@ -39,15 +38,14 @@ def parts(meter: Meter) -> OipContext:
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
     threads = Threads("unused", at_once=1, seconds=1)
     repository = Repository(lambda _: servable(GatedRunner()), lambda _: None)
-    sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics)
+    sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics.sessions)
     serving = Serving(
         repository=repository,
         sessions=sessions,
-        batcher=Batcher(executor, limits, meter.metrics),
+        batcher=Batcher(executor, limits),
         comparisons=Comparisons(executor, max_comparisons=1),
-        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, meter.metrics, meter.failures),
-        metrics=meter.metrics,
-        statistics=Statistics(),
+        shadows=Shadows(ShadowPolicy(piece_frames=256), lambda _: None, meter.metrics.shadow, meter.failures),
+        recorder=meter.metrics.recorder,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
     )
     return OipContext(
@@ -111,7 +109,7 @@ async def test_a_reader_that_fails_unexpectedly_ends_the_stream_behind_the_answe
 
 
 async def test_an_answer_that_fails_unexpectedly_ends_the_stream(parts: OipContext) -> None:
-    broken = replace(parts, serving=replace(parts.serving, metrics=cast("Any", None)))  # so that it can't be counted
+    broken = replace(parts, serving=replace(parts.serving, recorder=cast("Any", None)))  # so that it can't be counted
     async with asyncio.timeout(30):
         with pytest.raises(BaseExceptionGroup):
             await collect(model_stream_infer(broken, Call(api="ModelStreamInfer"), Caller(1).requests()), [])
