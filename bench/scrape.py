@@ -1,8 +1,9 @@
 """`python -m bench.scrape`: how large the metrics page is, and how long pings take while scrapers ask for it endlessly.
 
-One server a number of versions, all of them copies of one model. Pings are gRPC health checks, one after the other on
-one connection, so each tells how long the event loop was away; scrapers are threads of another process, each asking
-again as soon as it has its answer.
+One server a number of versions, all of them copies of one model. The page is measured before any call, and after one
+Predict to every version. Series a version are those that bear the model's name, divided by the versions. Pings are gRPC
+health checks, one after the other on one connection, so each tells how long the event loop was away; scrapers are
+threads of another process, each asking again as soon as it has its answer.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from rich.table import Table
 
 from bench.metrics_page import read_metrics
 from bench.server_process import ServerError, ServerProcess, serving
+from bench.workload import WorkloadError, synthetic_sequences
+from soloist import Client
 from soloist.client.channel import options
 from soloist.json_text import json_text
 
@@ -35,12 +38,21 @@ _SETTINGS = {"version_policy": "all", "certify_seconds": "0", "metrics_cache_sec
 
 
 @dataclass(frozen=True, kw_only=True)
+class Page:
+    """A metrics page: its size, how long it took in milliseconds, and its series a version."""
+
+    page_bytes: int
+    page_ms: float
+    series: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pings:
     """What one server does under some scrapers; times in milliseconds."""
 
     versions: int
-    page_bytes: int
-    page_ms: float
+    idle: Page
+    used: Page
     scrapers: int
     pings: int
     p50_ms: float
@@ -53,30 +65,49 @@ def measure(model: Path, versions: int, scrapers: Sequence[int], seconds: float)
 
     Raises:
         ServerError: the server doesn't start.
+        WorkloadError: no frames can be made up for the model.
 
     """
     with tempfile.TemporaryDirectory() as folder:
         _copy(model, Path(folder) / model.name, versions)
         with serving(Path(folder), _SETTINGS) as server:
-            took: list[float] = []
-            for _ in range(3):
-                time.sleep(1.1)  # the page of before is kept for a second
-                began = time.perf_counter()
-                page = read_metrics(server.http)
-                took.append(time.perf_counter() - began)
+            idle = _measure_page(server, model.name, versions)
+            _call(server, model.name, versions)
+            used = _measure_page(server, model.name, versions)
             for count in scrapers:
                 with _scraping(server.http, count):
                     found = _ping(server, seconds)
                 yield Pings(
                     versions=versions,
-                    page_bytes=len(page),
-                    page_ms=1000 * statistics.median(took),
+                    idle=idle,
+                    used=used,
                     scrapers=count,
                     pings=len(found),
                     p50_ms=1000 * statistics.median(found),
                     p99_ms=1000 * statistics.quantiles(found, n=100)[-1],
                     slowest_ms=1000 * max(found),
                 )
+
+
+def _measure_page(server: ServerProcess, model: str, versions: int) -> Page:
+    took: list[float] = []
+    for _ in range(3):
+        time.sleep(1.1)  # the page of before is kept for a second
+        began = time.perf_counter()
+        page = read_metrics(server.http)
+        took.append(time.perf_counter() - began)
+    series = sum(f'model="{model}"' in line for line in page.splitlines() if not line.startswith("#"))
+    return Page(page_bytes=len(page), page_ms=1000 * statistics.median(took), series=series / versions)
+
+
+def _call(server: ServerProcess, model: str, versions: int) -> None:
+    with Client(server.grpc) as client:
+        manifest = client.model(model).manifest
+        if manifest is None:
+            raise WorkloadError(f"{model!r} is not ready")
+        frames = synthetic_sequences(manifest, seed=0)[0]
+        for version in range(1, versions + 1):
+            client.predict(model, frames, version=version)
 
 
 def _copy(model: Path, target: Path, versions: int) -> None:
@@ -139,11 +170,17 @@ def scrape(http: str, count: int, started: Semaphore, stop: Event) -> None:
 
 
 def _table(found: Sequence[Pings]) -> Table:
-    table = Table("versions", "page, KiB", "page, ms", "scrapers", "pings", "p50, ms", "p99, ms", "slowest, ms")
+    pages = ("page, KiB", "page, ms", "series a version", "used: page, KiB", "page, ms", "series a version")
+    table = Table("versions", *pages, "scrapers", "pings", "p50, ms", "p99, ms", "slowest, ms")
     for each in found:
-        size = (str(each.versions), f"{each.page_bytes / 1024:.0f}", f"{each.page_ms:.1f}")
+        sizes = [
+            text
+            for page in (each.idle, each.used)
+            for text in (f"{page.page_bytes / 1024:.0f}", f"{page.page_ms:.1f}", f"{page.series:.1f}")
+        ]
         pings = (str(each.scrapers), str(each.pings))
-        table.add_row(*size, *pings, f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}", f"{each.slowest_ms:.1f}")
+        times = (f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}", f"{each.slowest_ms:.1f}")
+        table.add_row(str(each.versions), *sizes, *pings, *times)
     return table
 
 
@@ -159,7 +196,7 @@ def main(model: Path, versions: Sequence[int], scrapers: Sequence[int], seconds:
     """Ping servers of so many versions while so many scrapers ask for their metrics."""
     try:
         found = [each for count in versions for each in measure(model, count, scrapers, seconds)]
-    except ServerError as error:
+    except (ServerError, WorkloadError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         for each in found:

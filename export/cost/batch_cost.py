@@ -15,14 +15,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-from prometheus_client import CollectorRegistry
 
 from export.cost.case import draw_frames, ragged_lengths
 from export.cost.forms import Forms
 from export.cost.stopwatch import Ratio, ratio
 from models.config import TaskSpec
 from service.app.settings import Settings
-from service.core.metrics import Metrics
 from service.engine.graph import Graph
 from service.engine.runner import Row, Runner
 from service.loading.certificate_check import UNCERTIFIED
@@ -136,7 +134,7 @@ async def _serve(
     executor: Executor, policy: Policy, servable: Servable, rows: Sequence[Row], clients: int, seconds: _Seconds
 ) -> None:
     """Answer all rows, `clients` at a time."""
-    batcher = Batcher(executor, _limits(clients), Metrics(CollectorRegistry()), select_batch=policy.select_batch)
+    batcher = Batcher(executor, _limits(clients), select_batch=policy.select_batch)
     left = iter(rows)
 
     async def client() -> None:

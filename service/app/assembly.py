@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
+from service.app.model_repository import VersionMetrics
+from service.core.failures import Worker
 from service.observers.feedback import Feedback, feedback
+from service.observers.feedback.metrics import FeedbackMetrics
 from service.observers.feedback.policy import LogPolicy, parse_windows
+from service.observers.live_check.metrics import LiveCheckMetrics
 from service.observers.shadow import ShadowPolicy, Shadows
+from service.observers.shadow_metrics import ShadowMetrics
+from service.observers.skew.metrics import SkewMetrics
 from service.observers.skew.watch import SkewPolicy, SkewWatch
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
+from service.serving.recorder import Recorder
+from service.serving.session_metrics import SessionMetrics
 from service.serving.sessions import Sessions
-from service.serving.statistics import Statistics
 from service.transport.admission import CallLimits
 from service.transport.grpc_server import ConnectionLimits
 
@@ -23,17 +30,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from prometheus_client import CollectorRegistry
+
     from service.app.model_repository import Loading
     from service.app.settings import Settings
     from service.core.failures import Failures
     from service.core.health import Health
-    from service.core.metrics import Metrics
     from service.engine.runner import Row
     from service.loading.servable import Servable
     from service.observers.live_check import LiveCheck
     from service.repository.refcounts import Refcounts
     from service.serving.batcher.job import ObserveRuns, RunObserver
     from service.serving.prediction import Observer
+
+
+class Metrics:
+    """The metrics of every part that has series of versions or of models, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.recorder = Recorder(registry)
+        self.sessions = SessionMetrics(registry)
+        self.live_check = LiveCheckMetrics(registry)
+        self.shadow = ShadowMetrics(registry)
+        self.feedback = FeedbackMetrics(registry)
+        self.skew = SkewMetrics(registry)
+        context = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew)
+        self.versions = VersionMetrics(registry, context, self.shadow.prepare_pair)
 
 
 def call_limits(settings: Settings) -> CallLimits:
@@ -74,10 +96,9 @@ def make_serving(
     observers: Sequence[Observer],
 ) -> Serving:
     """Put together what handlers of our own API work with; `observers` don't raise (Failures.guard)."""
-    statistics = Statistics(loading.repository.is_listed)
-    loading.on_forgotten = lambda entry: statistics.forget(entry.name, entry.version)
+    metrics.recorder.is_listed = loading.repository.is_listed
     # The batcher sees only what doesn't raise: an answer that is there isn't lost to those who watch it.
-    observe_runs, on_run = _guarded(check.observe, failures), failures.guard("statistics", statistics.ran)
+    observe_runs, on_run = _guarded(check.observe, failures), failures.guard(Worker.STATISTICS, metrics.recorder.ran)
     limits = BatchLimits(
         workers=settings.workers,
         max_batch_size=settings.max_batch_size,
@@ -90,19 +111,17 @@ def make_serving(
         sessions=Sessions(
             max_sessions=settings.max_sessions,
             max_state_bytes=settings.max_state_bytes,
-            metrics=metrics,
+            metrics=metrics.sessions,
             refcounts=refcounts,
         ),
         batcher=Batcher(
             engine,
             limits,
-            metrics,
             observe_runs=observe_runs,
             on_run=on_run,
             on_stuck=lambda stuck: health.report("workers", "no run ends any more" if stuck else ""),
         ),
-        metrics=metrics,
-        statistics=statistics,
+        recorder=metrics.recorder,
         decoder=decoder,
         limits=InputLimits(
             max_frames=settings.max_sequence_frames,
@@ -114,7 +133,7 @@ def make_serving(
     )
 
 
-def make_skew(settings: Settings, metrics: Metrics, failures: Failures) -> SkewWatch:
+def make_skew(settings: Settings, metrics: SkewMetrics, failures: Failures) -> SkewWatch:
     """Put together what probes normalisers; a context."""
     policy = SkewPolicy(
         ratio=settings.skew_probe_ratio,
@@ -123,11 +142,11 @@ def make_skew(settings: Settings, metrics: Metrics, failures: Failures) -> SkewW
         max_kept_bytes=settings.skew_keep_bytes,
         core_ratio=settings.skew_core_ratio,
     )
-    return SkewWatch(policy, metrics.norms, failures)
+    return SkewWatch(policy, metrics, failures)
 
 
 @contextmanager
-def make_feedback(settings: Settings, metrics: Metrics, failures: Failures) -> Iterator[Feedback | None]:
+def make_feedback(settings: Settings, metrics: FeedbackMetrics, failures: Failures) -> Iterator[Feedback | None]:
     """Put together what keeps answers and takes labels; None where the operator wants no log.
 
     Raises:
@@ -150,7 +169,7 @@ def make_feedback(settings: Settings, metrics: Metrics, failures: Failures) -> I
 
 
 def make_shadows(
-    settings: Settings, loading: Loading, metrics: Metrics, failures: Failures, observers: Sequence[Observer]
+    settings: Settings, loading: Loading, metrics: ShadowMetrics, failures: Failures, observers: Sequence[Observer]
 ) -> Shadows:
     """Put together what runs copies for a shadow; a context."""
     policy = ShadowPolicy(piece_frames=settings.max_batch_frames, core_ratio=settings.shadow_core_ratio)
@@ -170,11 +189,11 @@ def make_oip_context(settings: Settings, serving: Serving, loading: Loading, hea
 
 class _GuardedRunObserver:
     def __init__(self, observe: RunObserver, failures: Failures) -> None:
-        self.ran = failures.guard("live-check", observe.ran)
+        self.ran = failures.guard(Worker.LIVE_CHECK, observe.ran)
 
 
 def _guarded(observe_runs: ObserveRuns, failures: Failures) -> ObserveRuns:
-    observe_runs = failures.guard("live-check", observe_runs)
+    observe_runs = failures.guard(Worker.LIVE_CHECK, observe_runs)
 
     def guarded(servable: Servable, row: Row) -> RunObserver | None:
         observe = observe_runs(servable, row)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.app.http_listener import HttpListener
 from service.core.addresses import cannot_listen, free_port, is_unix
+from service.core.failures import Worker
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -111,7 +112,7 @@ def _serving(host: str, port: int, app: WSGIApplication, failures: Failures) -> 
             server.serve_forever(0.1)
             return not is_over.is_set()
 
-        run = partial(failures.run, "http", serve, is_over)
+        run = partial(failures.run, Worker.HTTP, serve, is_over)
         thread = threading.Thread(target=run, name="soloist-http", daemon=True)
         thread.start()
         try:

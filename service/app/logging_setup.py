@@ -7,7 +7,8 @@ import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client.core import CounterMetricFamily
@@ -17,6 +18,7 @@ from structlog.typing import Processor
 
 from service.app.log_sampling import LogSampling
 from service.app.log_writer import LogWriter
+from service.core.metrics import CounterFamily, Family, Start
 from soloist.json_text import json_text
 
 if TYPE_CHECKING:
@@ -55,6 +57,23 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+class Why(StrEnum):
+    """Why a line was not written: one too many of its kind, or nobody took it."""
+
+    REPEATED = "repeated"
+    STUCK = "stuck"
+
+
+LEFT_OUT = CounterFamily(
+    name="soloist_log_lines_left_out_total",
+    text="Log lines that were not written, by why: repeated, or stderr took no more.",
+    labels=("why",),
+    values=tuple(Why),
+    start=Start.SERVER,
+)
+FAMILIES: Final[tuple[Family, ...]] = (LEFT_OUT,)
+
+
 @dataclass(frozen=True)
 class LogLines:
     """What decides about every line: whether it is one too many of its kind, and the way to stderr."""
@@ -75,11 +94,10 @@ class LeftOut(Collector):
         self._logs = logs
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Give the counts by why: one too many of its kind, or nobody took it."""
-        text = "Log lines that were not written, by why: repeated, or stderr took no more."
-        family = CounterMetricFamily("soloist_log_lines_left_out", text, labels=("why",))
-        family.add_metric(("repeated",), self._logs.sampling.left_out)
-        family.add_metric(("stuck",), self._logs.writer.left_out)
+        """Return the counts by why."""
+        family = LEFT_OUT.collected()
+        family.add_metric((Why.REPEATED,), self._logs.sampling.left_out)
+        family.add_metric((Why.STUCK,), self._logs.writer.left_out)
         yield family
 
 

@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 
+from service.core.failures import Worker
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -85,7 +87,7 @@ class MetricsPage:
         try:
             body = encode(shown)
         except Exception as error:  # a value that is none
-            self._failures.note("metrics", error, "metrics not written")
+            self._failures.note(Worker.METRICS, error, "metrics not written")
             body = encode(_Given([each for each in shown.collect() if _can_be_written(encode, each)]))
         if zipped:
             body = gzip.compress(body)
@@ -121,7 +123,7 @@ class _Shown(Collector):
         try:
             found.extend(collector.collect())
         except Exception as error:  # whatever a collector reads; what came before is shown
-            self._failures.note("metrics", error, "metrics not collected", collector=type(collector).__name__)
+            self._failures.note(Worker.METRICS, error, "metrics not collected", collector=type(collector).__name__)
         return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service.core.metrics import VERSION, Family, GaugeFamily, Start, VersionSeries, remove
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location, RepositoryError
@@ -18,26 +19,67 @@ from service.repository.readiness import why_not_ready
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from service.app.settings import Settings
     from service.core.health import Health
-    from service.core.metrics import Metrics
     from service.repository.manager import RepositoryManager
     from service.repository.refcounts import Refcounts
+    from soloist.v1.model_pb2 import Model
 
 _log = structlog.get_logger("soloist.repository")
 # How the names of the threads begin.
 _LOADER, _LOOKER = "soloist-loader", "soloist-looker"
 _LOOKS = 2
+MODEL_INFO = GaugeFamily(
+    name="soloist_model_info",
+    text="1 for every version that answers calls.",
+    labels=(*VERSION, "norm", "certificate"),
+    start=Start.VERSION,
+)
+FAMILIES: Final[tuple[Family, ...]] = (MODEL_INFO,)
+
+
+class VersionMetrics:
+    """Which versions answer calls, and the series that every part has of them."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        parts: Sequence[VersionSeries],
+        prepare_shadow: Callable[[str, str, str], None] = lambda _name, _version, _shadow: None,
+    ) -> None:
+        """Args: `prepare_shadow` creates the series of a version and its shadow."""
+        self.prepare_shadow = prepare_shadow
+        self._parts = parts
+        self._info = MODEL_INFO.on(registry)
+
+    def prepare(self, model: Model, certificate: str) -> None:
+        """Create the series of a version that is ready, so that rates are right from the first call on."""
+        for part in self._parts:
+            part.prepare(model)
+        name, version = model.name, str(model.version)
+        self.withdraw(name, version)
+        self._info.labels(name, version, model.norm, certificate).set(1)
+
+    def withdraw(self, name: str, version: str) -> None:
+        """Take back that a version answers calls. Its counts stay: a scrape may not have seen the last of them."""
+        remove(name, version, (self._info,))
+
+    def forget(self, name: str, version: str) -> None:
+        """Remove every series of a version that has left the repository."""
+        for part in self._parts:
+            part.forget(name, version)
+        self.withdraw(name, version)
 
 
 class Loading:
     """The repository of a running server, and what keeps it as it should be. Belongs to the event loop."""
 
-    def __init__(self, settings: Settings, health: Health, metrics: Metrics, refcounts: Refcounts) -> None:
+    def __init__(self, settings: Settings, health: Health, metrics: VersionMetrics, refcounts: Refcounts) -> None:
         policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
         self.on_gone: Callable[[Servable], None] = lambda _: None
         self.on_failure: Callable[[Exception], object] = lambda _: None
-        self.on_forgotten: Callable[[Entry], None] = lambda _: None
         self.repository = Repository(
             partial(_load, policy), self._changed, refcounts=refcounts, on_gone=lambda servable: self.on_gone(servable)
         )
@@ -79,7 +121,6 @@ class Loading:
             self._metrics.prepare(entry.servable.manifest, entry.servable.certificate)
         elif entry.state == pb.MODEL_STATE_UNSPECIFIED:
             self._metrics.forget(entry.name, str(entry.version))
-            self.on_forgotten(entry)
         else:
             self._metrics.withdraw(entry.name, str(entry.version))
         self._prepare_shadow(entry.name)

@@ -9,6 +9,12 @@ import re
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from service.core.metrics import Family, GaugeFamily, HistogramFamily, Start, one_two_five
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
@@ -115,6 +121,22 @@ def _open_now() -> int:
 
 
 _INTERVAL_SECONDS = 0.05
+WORKERS = GaugeFamily(name="soloist_workers", text="Runs of models that may be under way at once.", start=Start.SERVER)
+LAG_SECONDS = HistogramFamily(
+    name="soloist_event_loop_lag_seconds",
+    text="How late the event loop was, looked at 20 times a second.",
+    buckets=one_two_five(1e-3, 5),
+    start=Start.SERVER,
+)
+FAMILIES: Final[tuple[Family, ...]] = (WORKERS, LAG_SECONDS)
+
+
+class ProcessMetrics:
+    """One set of series in one registry."""
+
+    def __init__(self, registry: CollectorRegistry, *, workers: int) -> None:
+        self.lag_seconds = LAG_SECONDS.on(registry)
+        WORKERS.on(registry).set(workers)
 
 
 async def watch_event_loop(observe: Callable[[float], object]) -> None:

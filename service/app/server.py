@@ -21,6 +21,7 @@ from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
 from service.app.assembly import (
+    Metrics,
     call_limits,
     connection_limits,
     make_feedback,
@@ -34,13 +35,12 @@ from service.app.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
-from service.app.process_resources import max_connections, raise_limit, watch_event_loop
+from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
 from service.app.settings import Settings, SettingsError, load_settings
 from service.comparison import Comparisons
 from service.core.addresses import at, is_unix, remove_socket
-from service.core.failures import Failures, start_threads
+from service.core.failures import Failures, Worker, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
-from service.core.metrics import Metrics
 from service.engine.cancel_scope import run_time_limited
 from service.observers.feedback.metrics import AccuracyGauges
 from service.observers.live_check import live_check
@@ -84,10 +84,8 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
     health, calls, registry = Health(*further), ActiveCalls(), _registry()
     metrics = Metrics(registry)
     loop = asyncio.get_running_loop()
-    failures = Failures(
-        metrics.background_failures, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why)
-    )
-    metrics.workers.set(settings.workers)
+    failures = Failures(registry, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why))
+    process = ProcessMetrics(registry, workers=settings.workers)
     engine_name, comparison_name, decoder_name = EXECUTORS
     registry.register(LeftOut(logs))
     async with AsyncExitStack() as stack:
@@ -100,18 +98,24 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         decoder = stack.enter_context(_executor(1, decoder_name))
         check = ending.enter_context(
             live_check(
-                settings.live_check_ratio, settings.repro_bundle_dir, settings.max_batch_frames, metrics, failures
+                settings.live_check_ratio,
+                settings.repro_bundle_dir,
+                settings.max_batch_frames,
+                metrics.live_check,
+                failures,
             )
         )
         refcounts = Refcounts()
-        loading = Loading(settings, health, metrics, refcounts)
-        feedback = ending.enter_context(make_feedback(settings, metrics, failures))
-        skew = ending.enter_context(make_skew(settings, metrics, failures))
+        loading = Loading(settings, health, metrics.versions, refcounts)
+        feedback = ending.enter_context(make_feedback(settings, metrics.feedback, failures))
+        skew = ending.enter_context(make_skew(settings, metrics.skew, failures))
         answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
-        shadows = ending.enter_context(make_shadows(settings, loading, metrics, failures, [*shadowed, skew.observe]))
-        observers: list[Observer] = [failures.guard("shadow", shadows.observe)]
-        observers += [failures.guard("prediction-log", each) for each in answered]
-        observers.append(failures.guard("skew", skew.observe))
+        shadows = ending.enter_context(
+            make_shadows(settings, loading, metrics.shadow, failures, [*shadowed, skew.observe])
+        )
+        observers: list[Observer] = [failures.guard(Worker.SHADOW, shadows.observe)]
+        observers += [failures.guard(Worker.PREDICTION_LOG, each) for each in answered]
+        observers.append(failures.guard(Worker.SKEW, skew.observe))
         serving = make_serving(
             settings,
             loading,
@@ -125,11 +129,11 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
             observers,
         )
         loading.on_gone = serving.batcher.forget
-        loading.on_failure = partial(failures.note, "repository", event="repository not followed")
+        loading.on_failure = partial(failures.note, Worker.REPOSITORY, event="repository not followed")
         page = MetricsPage(registry, failures, kept_seconds=settings.metrics_cache_seconds)
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
-        adapter = GrpcAdapter(Boundary(calls, metrics), call_limits(settings))
+        adapter = GrpcAdapter(Boundary(calls, metrics.recorder), call_limits(settings))
         comparisons = Comparisons(comparer, max_comparisons=settings.max_concurrent_comparisons)
         context = make_oip_context(settings, serving, loading, health)
         services = (
@@ -154,13 +158,13 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         _log.info("open files", limit=descriptors, max_connections=most)
         loaded = _load(loading, settings.host, grpc_port, http_port)
         tasks = [
-            asyncio.create_task(failures.supervise("repository", loaded)),
-            asyncio.create_task(failures.supervise("event-loop", watch_event_loop(metrics.event_loop_lag.observe))),
-            asyncio.create_task(failures.supervise("arrivals", adapter.arrivals.watch())),
+            asyncio.create_task(failures.supervise(Worker.REPOSITORY, loaded)),
+            asyncio.create_task(failures.supervise(Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe))),
+            asyncio.create_task(failures.supervise(Worker.ARRIVALS, adapter.arrivals.watch())),
         ]
         if feedback is not None:
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
-            tasks.append(asyncio.create_task(failures.supervise("accuracy", feedback.accuracy.follow())))
+            tasks.append(asyncio.create_task(failures.supervise(Worker.ACCURACY, feedback.accuracy.follow())))
         await stop.drain.wait()
         for task in tasks:
             task.cancel()

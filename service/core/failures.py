@@ -1,7 +1,7 @@
 """Work off the request path: what fails there is logged once, counted, and goes on; what can't go on is not hidden.
 
 Every long-lived thread and task, and everybody who is told of answers, goes through here. What its end would mean is
-decided for each worker (service.core.metric_labels.BACKGROUND_WORKERS):
+decided for each Worker:
 
 - prediction-log, accuracy, shadow, skew, live-check, statistics: they watch answers. A turn that fails is counted and
   the next one comes; answers go on. Should the thread itself end, the server is not ready: nothing starts it again.
@@ -24,13 +24,16 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import suppress
+from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import structlog
 
+from service.core.metrics import CounterFamily, Family, Start
+
 if TYPE_CHECKING:
-    from prometheus_client import Counter
+    from prometheus_client import CollectorRegistry
 
 _log = structlog.get_logger("soloist.background")
 _FIRST_PAUSE_SECONDS = 0.01
@@ -42,12 +45,43 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Worker(StrEnum):
+    """Who works off the request path, or is told of answers."""
+
+    RUN_WATCH = "run-watch"
+    EVENT_LOOP = "event-loop"
+    ARRIVALS = "arrivals"
+    PREDICTION_LOG = "prediction-log"
+    ACCURACY = "accuracy"
+    SHADOW = "shadow"
+    SKEW = "skew"
+    LIVE_CHECK = "live-check"
+    STATISTICS = "statistics"
+    REPOSITORY = "repository"
+    METRICS = "metrics"
+    HTTP = "http"
+
+
+FAILED = CounterFamily(
+    name="soloist_background_failures_total",
+    text="Failures off the request path, by what failed; it goes on.",
+    labels=("worker",),
+    values=tuple(Worker),
+    start=Start.SERVER,
+)
+FAMILIES: Final[tuple[Family, ...]] = (FAILED,)
+
+
 class Failures:
     """What failed off the request path. May be told on any thread; nothing here raises."""
 
-    def __init__(self, counter: Counter, give_up: Callable[[str, str], object] = lambda _worker, _why: None) -> None:
-        """Args: `counter` has the label worker; `give_up` hears who can't go on, and why, on any thread."""
-        self._counter = counter
+    def __init__(
+        self, registry: CollectorRegistry, give_up: Callable[[str, str], object] = lambda _worker, _why: None
+    ) -> None:
+        """Args: `give_up` hears who can't go on, and why, on any thread."""
+        self._counter = FAILED.on(registry)
+        for worker in Worker:
+            self._counter.labels(worker)
         self._give_up = give_up
         self._lock = threading.Lock()
         # By worker, kind and place: as many as there are places in the program.

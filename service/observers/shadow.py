@@ -5,13 +5,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 import structlog
 
+from service.core.failures import Worker
 from service.observers.background_worker import BackgroundWorker
 from service.observers.live_check.rerun import alone
+from service.observers.shadow_metrics import ShadowOutcome
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,15 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.core.failures import Failures
-    from service.core.metrics import Metrics
     from service.loading.servable import Servable
+    from service.observers.shadow_metrics import ShadowMetrics
     from service.serving.prediction import Observer, Prediction
     from service.serving.sessions import Session
 
 __all__ = ["ShadowPolicy", "ShadowSequence", "Shadows"]
-
-
-Outcome = Literal["equal-bits", "same-class", "different-class", "different-values", "failed", "dropped"]
 
 
 class ShadowSequence:
@@ -46,7 +45,7 @@ class ShadowSequence:
         self._states: dict[str, Any] | None = shadow.runner.initial_states()
         self._piece_frames = piece_frames
 
-    def run(self, given: Prediction) -> tuple[Outcome, Prediction | None]:
+    def run(self, given: Prediction) -> tuple[ShadowOutcome, Prediction | None]:
         """Run the frames of the next answer; return how far the shadow's is from it, and the shadow's, of the same id.
 
         There is none where the step is dropped.
@@ -57,7 +56,7 @@ class ShadowSequence:
         """
         shadow, states, self._states = self._shadow(), self._states, None
         if shadow is None or states is None:
-            return "dropped", None
+            return ShadowOutcome.DROPPED, None
         row = replace(given.row, states=states)
         piece_frames = self._piece_frames if shadow.sliced else len(row.frames)
         result = alone(shadow.runner, row, piece_frames=piece_frames)
@@ -67,7 +66,7 @@ class ShadowSequence:
         return compare(given.outputs, outputs), found
 
 
-def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
+def compare(given: NDArray[Any], found: NDArray[Any]) -> ShadowOutcome:
     """Compare the outputs [T, K] or [1, K] that a caller was given with those found at every frame, [T, K].
 
     The class is that of the last frame: the largest output, the first of equals. One output a frame, [T, 1] or [T],
@@ -75,12 +74,13 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
     """
     found = _last(found, len(given))
     if given.shape != found.shape or given.dtype != found.dtype:
-        return "failed"
+        return ShadowOutcome.FAILED
     if given.tobytes() == found.tobytes():
-        return "equal-bits"
+        return ShadowOutcome.EQUAL_BITS
     if given.ndim == 1 or given[-1].size == 1:
-        return "different-values"
-    return "same-class" if given[-1].argmax() == found[-1].argmax() else "different-class"
+        return ShadowOutcome.DIFFERENT_VALUES
+    is_same = given[-1].argmax() == found[-1].argmax()
+    return ShadowOutcome.SAME_CLASS if is_same else ShadowOutcome.DIFFERENT_CLASS
 
 
 def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
@@ -89,7 +89,7 @@ def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
 
 
 _log = structlog.get_logger("soloist.shadow")
-_WORKER = "shadow"
+_WORKER = Worker.SHADOW
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class Shadows:
         self,
         policy: ShadowPolicy,
         shadow_of: Callable[[Servable], Servable | None],
-        metrics: Metrics,
+        metrics: ShadowMetrics,
         failures: Failures,
         *,
         observers: Sequence[Observer] = (),
@@ -201,7 +201,7 @@ class Shadows:
             _log.info("shadow behind", model=sequence.labels[0], shadow=sequence.labels[2])
         elif not sequence.is_over:
             return
-        self._count(sequence, "dropped")
+        self._count(sequence, ShadowOutcome.DROPPED)
 
     def _put(self, step: _Step) -> bool:
         return step.byte_count <= self._policy.max_step_bytes and self._worker.offer(step)
@@ -210,19 +210,19 @@ class Shadows:
         self._count(step.sequence, self._outcome(step))
 
     def _drop(self, step: _Step) -> None:
-        self._count(step.sequence, "dropped")
+        self._count(step.sequence, ShadowOutcome.DROPPED)
 
-    def _outcome(self, step: _Step) -> Outcome:
+    def _outcome(self, step: _Step) -> ShadowOutcome:
         try:
             outcome, found = step.sequence.run(step.given)
         except Exception:  # ONNX Runtime's own kinds are many and share no base
             model, version, shadow = step.sequence.labels
             _log.exception("shadow failed", model=model, version=version, shadow=shadow)
-            return "failed"
+            return ShadowOutcome.FAILED
         if found is not None:
             for observe in self._observers:
                 observe(found)
         return outcome
 
-    def _count(self, sequence: ShadowSequence, outcome: Outcome) -> None:
-        self._metrics.shadow_steps.labels(*sequence.labels, outcome).inc()
+    def _count(self, sequence: ShadowSequence, outcome: ShadowOutcome) -> None:
+        self._metrics.steps.labels(*sequence.labels, outcome).inc()

@@ -1,4 +1,4 @@
-"""What every handler works with, and the one way to run frames: predictions are counted and timed here."""
+"""What every handler works with, and the one way to run frames."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from service.core.metrics import Metrics
     from service.engine.runner import Row
     from service.loading.servable import Servable
     from service.repository import Repository
     from service.serving.batcher import Answer, Batcher
     from service.serving.call import Call
     from service.serving.prediction import Observer, Prediction
+    from service.serving.recorder import Recorder
     from service.serving.sessions import Sessions
-    from service.serving.statistics import Statistics
 
 Result = TypeVar("Result")
 
@@ -43,8 +42,7 @@ class Serving:
     repository: Repository
     sessions: Sessions
     batcher: Batcher
-    metrics: Metrics
-    statistics: Statistics
+    recorder: Recorder
     limits: InputLimits
     observers: Sequence[Observer] = ()
     decoder: Executor | None = None
@@ -68,15 +66,15 @@ class Serving:
         try:
             answer = await self.run(call, servable, row, every_frame=every_frame, may_wait=may_wait)
         except BaseException:
-            self.statistics.failed(servable, seconds=time.perf_counter() - began)
+            self.recorder.failed(servable, seconds=time.perf_counter() - began)
             raise
-        self.statistics.succeeded(servable, [answer], seconds=time.perf_counter() - began)
+        self.recorder.succeeded(call, servable, [answer], seconds=time.perf_counter() - began)
         return answer
 
     async def run(
         self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
     ) -> Answer:
-        """Run one row of a request; who asks counts the request.
+        """Run one row of a request; who asks records the request.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
@@ -84,14 +82,9 @@ class Serving:
         """
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
-        answer = await self.batcher.run(
+        return await self.batcher.run(
             servable, row, every_frame=every_frame, deadline=call.deadline, caller=call.peer, may_wait=may_wait
         )
-        labels = (servable.name, str(servable.version))
-        self.metrics.queue_seconds.labels(*labels, call.api).observe(answer.queue_seconds)
-        self.metrics.compute_seconds.labels(*labels, call.api).observe(answer.compute_seconds)
-        self.metrics.predictions.labels(*labels, servable.manifest.norm).inc()
-        return answer
 
     def refuse(self, call: Call, servable: Servable) -> None:
         """Refuse a request that there is no room or no time for, before anything is made of it.
@@ -103,7 +96,7 @@ class Serving:
         try:
             self.batcher.refuse(servable, caller=call.peer, deadline=call.deadline)
         except ServiceError:
-            self.statistics.failed(servable, seconds=0.0)
+            self.recorder.failed(servable, seconds=0.0)
             raise
 
     def publish(self, prediction: Prediction) -> None:

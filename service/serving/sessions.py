@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from service.core.errors import Reason, ServiceError
 from service.engine.beside import WHOLE, Position
 from service.repository.refcounts import Refcounts
+from service.serving.session_metrics import SessionEnd
 from soloist.v1.sequence_inference_pb2 import ChunkResult
 
 if TYPE_CHECKING:
-    from service.core.metrics import Metrics
     from service.engine.graph import States
     from service.loading.servable import Servable
+    from service.serving.session_metrics import SessionMetrics
     from soloist.v1.sequence_inference_pb2 import Chunk
 
 _DIGEST_BYTES = 16
@@ -115,7 +116,7 @@ class Sessions:
     """All open sessions. Belongs to the event loop."""
 
     def __init__(
-        self, *, max_sessions: int, max_state_bytes: int, metrics: Metrics, refcounts: Refcounts | None = None
+        self, *, max_sessions: int, max_state_bytes: int, metrics: SessionMetrics, refcounts: Refcounts | None = None
     ) -> None:
         """Args: `refcounts` counts the sessions of every version."""
         self._refcounts = refcounts or Refcounts()
@@ -144,13 +145,13 @@ class Sessions:
 
         """
         session = self.begin(servable)
-        end = "error"
+        end = SessionEnd.ERROR
         try:
             yield session
-            end = "complete"
+            end = SessionEnd.COMPLETE
         except ServiceError as error:
             cut = error.reason is Reason.STREAM_CUT
-            end = self._why_cut(is_past_deadline) if cut else _ENDS.get(error.reason, "error")
+            end = self._why_cut(is_past_deadline) if cut else _ENDS.get(error.reason, SessionEnd.ERROR)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             end = self._why_cut(is_past_deadline)
@@ -174,12 +175,12 @@ class Sessions:
         self._hold(servable, 1, session.state_bytes)
         return session
 
-    def end(self, session: Session, reason: str) -> None:
-        """Free a session, and count what ended it: one of metric_labels.SESSION_ENDS."""
+    def end(self, session: Session, reason: SessionEnd) -> None:
+        """Free a session, and count what ended it."""
         servable = session.servable
         self._open.discard(session)
         self._hold(servable, -1, -session.state_bytes)
-        self._metrics.sessions_ended.labels(servable.name, reason).inc()
+        self._metrics.ended.labels(servable.name, reason).inc()
         self._refcounts.end(servable)
 
     def _grow(self, servable: Servable, state_bytes: int) -> None:
@@ -192,22 +193,22 @@ class Sessions:
                 Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
             )
 
-    def _why_cut(self, is_past_deadline: Callable[[], bool]) -> str:
+    def _why_cut(self, is_past_deadline: Callable[[], bool]) -> SessionEnd:
         if self._cutting:
-            return "drained"
-        return "deadline" if is_past_deadline() else "cancelled"
+            return SessionEnd.DRAINED
+        return SessionEnd.DEADLINE if is_past_deadline() else SessionEnd.CANCELLED
 
     def _hold(self, servable: Servable, sessions: int, state_bytes: int) -> None:
         self._state_bytes += state_bytes
         if sessions:
-            self._metrics.sessions_open.labels(servable.name).inc(sessions)
-        self._metrics.session_state_bytes.labels(servable.name).inc(state_bytes)
+            self._metrics.open.labels(servable.name).inc(sessions)
+        self._metrics.state_bytes.labels(servable.name).inc(state_bytes)
 
 
 _ENDS = {
-    Reason.SESSION_IDLE: "idle",
-    Reason.DEADLINE_EXCEEDED: "deadline",
-    Reason.SERVER_DRAINING: "drained",
+    Reason.SESSION_IDLE: SessionEnd.IDLE,
+    Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
+    Reason.SERVER_DRAINING: SessionEnd.DRAINED,
 }
 
 

@@ -1,19 +1,40 @@
-"""Counts and durations of every version since the server started: requests, rows and runs, in nanoseconds.
+"""Exact counts and sums of one version since the server started, and the metrics that are a view on them.
 
-Kept beside the metrics, because the Open Inference Protocol asks for sums over all its batch sizes, exactly.
+`ModelStatistics` of the Open Inference Protocol tells the same numbers, in nanoseconds and by batch size.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
+from service.core.metrics import VERSION, CounterFamily, Family, Start, SummaryFamily
 
 if TYPE_CHECKING:
     from service.engine.runner import RunSeconds
-    from service.loading.servable import Servable
     from service.serving.batcher import Answer
+
+PREDICTIONS = CounterFamily(
+    name="soloist_predictions_total",
+    text="Answers given, by the model's normaliser.",
+    labels=(*VERSION, "norm"),
+    start=Start.VERSION,
+)
+BATCH_SIZE = SummaryFamily(
+    name="soloist_batch_size", text="Sequences that shared a run.", labels=VERSION, start=Start.FIRST
+)
+PADDING_RATIO = SummaryFamily(
+    name="soloist_padding_ratio",
+    text="Share of a run's frames that were padding.",
+    labels=VERSION,
+    start=Start.FIRST,
+)
+FAMILIES: Final[tuple[Family, ...]] = (PREDICTIONS, BATCH_SIZE, PADDING_RATIO)
 
 
 @dataclass(slots=True)
@@ -40,7 +61,10 @@ class RunStatistics:
 
 @dataclass(slots=True)
 class VersionStatistics:
-    """One version: requests by outcome, where the time of those answered went, rows answered, runs by batch size."""
+    """One version: requests by outcome, where the time of those answered went, rows answered, runs by batch size.
+
+    Rows are counted by the normaliser of the model, which is another where the file of the version was replaced.
+    """
 
     success: Duration = field(default_factory=Duration)
     fail: Duration = field(default_factory=Duration)
@@ -48,65 +72,56 @@ class VersionStatistics:
     input: Duration = field(default_factory=Duration)
     infer: Duration = field(default_factory=Duration)
     output: Duration = field(default_factory=Duration)
-    rows: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
     last_request_ms: int = 0
     runs: dict[int, RunStatistics] = field(default_factory=dict)
+    padding: float = 0.0
 
-
-class Statistics:
-    """By name and version. Belongs to the event loop."""
-
-    def __init__(self, is_listed: Callable[[str, int], bool] = lambda _name, _version: True) -> None:
-        """Args: `is_listed` tells whether a version is in the repository; nothing is kept of others."""
-        self._versions: dict[tuple[str, int], VersionStatistics] = {}
-        self._is_listed = is_listed
-
-    def of(self, servable: Servable) -> VersionStatistics:
-        """Return the counts of one version, all zero at first."""
-        key = (servable.name, servable.version)
-        found = self._versions.get(key)
-        if found is None:
-            found = VersionStatistics()
-            if self._is_listed(*key):  # its last answer may come after it has gone
-                self._versions[key] = found
-        return found
-
-    def forget(self, name: str, version: int) -> None:
-        """Forget a version that has left the repository."""
-        self._versions.pop((name, version), None)
-
-    def ran(self, servable: Servable, rows: int, seconds: RunSeconds) -> None:
-        """Count one run of the graph."""
-        run = self.of(servable).runs.setdefault(rows, RunStatistics())
+    def ran(self, rows: int, seconds: RunSeconds, padding_ratio: float) -> None:
+        """Add one run of the graph."""
+        run = self.runs.setdefault(rows, RunStatistics())
         run.gather.add(seconds.gather)
         run.graph.add(seconds.graph)
         run.scatter.add(seconds.scatter)
+        self.padding += padding_ratio
 
     def succeeded(
-        self,
-        servable: Servable,
-        answers: Sequence[Answer],
-        *,
-        seconds: float,
-        decode_seconds: float = 0.0,
-        encode_seconds: float = 0.0,
+        self, norm: str, answers: Sequence[Answer], *, seconds: float, decode_seconds: float, encode_seconds: float
     ) -> None:
-        """Count one request that was answered with at least one row, `seconds` after it came.
+        """Add one request that was answered with at least one row.
 
         Rows of one request run side by side; its time is that of the row that took longest.
         """
-        counts = self.of(servable)
         slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
-        counts.success.add(seconds)
-        counts.queue.add(slowest.queue_seconds)
-        counts.input.add(decode_seconds + slowest.run.gather)
-        counts.infer.add(slowest.run.graph)
-        counts.output.add(encode_seconds + slowest.run.scatter)
-        counts.rows += len(answers)
-        counts.last_request_ms = time.time_ns() // 1_000_000
+        self.success.add(seconds)
+        self.queue.add(slowest.queue_seconds)
+        self.input.add(decode_seconds + slowest.run.gather)
+        self.infer.add(slowest.run.graph)
+        self.output.add(encode_seconds + slowest.run.scatter)
+        self.rows[norm] = self.rows.get(norm, 0) + len(answers)
+        self.last_request_ms = time.time_ns() // 1_000_000
 
-    def failed(self, servable: Servable, *, seconds: float) -> None:
-        """Count one request that was refused, failed or given up."""
-        counts = self.of(servable)
-        counts.fail.add(seconds)
-        counts.last_request_ms = time.time_ns() // 1_000_000
+    def failed(self, *, seconds: float) -> None:
+        """Add one request that was refused, failed or given up."""
+        self.fail.add(seconds)
+        self.last_request_ms = time.time_ns() // 1_000_000
+
+
+class StatisticsView(Collector):
+    """The metrics that are read off the statistics, on the thread of a scrape."""
+
+    def __init__(self, read: Callable[[], Mapping[tuple[str, str], VersionStatistics]]) -> None:
+        """Args: `read` returns the statistics by model and version; they may grow meanwhile, but for their keys."""
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every family."""
+        predictions, sizes, padding = PREDICTIONS.collected(), BATCH_SIZE.collected(), PADDING_RATIO.collected()
+        for version, counts in self._read().items():
+            for norm, rows in list(counts.rows.items()):
+                predictions.add_metric((*version, norm), rows)
+            runs = [(size, run.graph.count) for size, run in list(counts.runs.items())]
+            if count := sum(runs_of_size for _, runs_of_size in runs):
+                sizes.add_metric(version, count, sum(size * runs_of_size for size, runs_of_size in runs))
+                padding.add_metric(version, count, counts.padding)
+        yield from (predictions, sizes, padding)

@@ -15,8 +15,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from service.core.errors import Reason, ServiceError
-from service.core.metrics import Metrics
 from service.serving.call import Call
+from service.serving.recorder import Recorder
 from service.transport.active_calls import ActiveCalls, drop
 
 DOMAIN = "soloist"
@@ -44,9 +44,9 @@ _log = structlog.get_logger("soloist.calls")
 class Boundary:
     """Surrounds each call."""
 
-    def __init__(self, calls: ActiveCalls, metrics: Metrics) -> None:
+    def __init__(self, calls: ActiveCalls, recorder: Recorder) -> None:
         self.calls = calls
-        self._metrics = metrics
+        self._recorder = recorder
 
     @asynccontextmanager
     async def around(
@@ -85,16 +85,9 @@ class Boundary:
             await _abort(context, status)
 
     def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
-        ended = time.perf_counter()
-        labels = (call.model, call.version, call.api)
-        self._metrics.requests.labels(*labels, code).inc()
-        if call.model:
-            self._metrics.request_seconds.labels(*labels).observe(ended - started)
-            if call.first_output_at is not None:
-                first = call.first_output_at - (call.first_frames_at or started)
-                self._metrics.first_output_seconds.labels(*labels).observe(first)
+        seconds = self._recorder.call_ended(call, code, started)
         if code != "OK":
-            _log_failure(call, code, failure, ended - started)
+            _log_failure(call, code, failure, seconds)
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:

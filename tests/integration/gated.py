@@ -20,12 +20,12 @@ from service.api.oip.api import open_inference
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
 from service.api.v1.sequence_inference import sequence_inference
+from service.app.assembly import Metrics
 from service.app.http_server import make_app, serving_http
 from service.app.metrics_page import MetricsPage
 from service.comparison import Comparisons
 from service.core.failures import Failures
 from service.core.health import API, OPEN_INFERENCE, Health
-from service.core.metrics import Metrics
 from service.loading.servable import Servable
 from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location
@@ -34,7 +34,6 @@ from service.repository.model_folder import VersionPolicy
 from service.serving.batcher import Answer, Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
-from service.serving.statistics import Statistics
 from service.transport.active_calls import ActiveCalls
 from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
@@ -89,7 +88,7 @@ class _Parts:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.registry)
-        self.failures = Failures(self.metrics.background_failures)
+        self.failures = Failures(self.registry)
 
     def load(self, location: Location) -> Servable:
         if location.name == _LOADING:
@@ -133,7 +132,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     loads = Threads("loads", at_once=2, seconds=60)
     await serving.repository.loads.load(ready, loads)
     adapter = GrpcAdapter(
-        Boundary(ActiveCalls(), metrics), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
+        Boundary(ActiveCalls(), metrics.recorder), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
     )
     sequences = Sequences(serving.sessions, idle_seconds=60)
     manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
@@ -157,18 +156,16 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
 def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
     def on_change(entry: Entry) -> None:
         if entry.servable is not None:
-            metrics.prepare(entry.servable.manifest, entry.servable.certificate)
+            metrics.versions.prepare(entry.servable.manifest, entry.servable.certificate)
 
     limits = BatchLimits(
         workers=1, max_batch_size=8, max_batch_frames=1024, max_slice_frames=256, max_queued=MAX_QUEUED
     )
-    statistics = Statistics()
     return _WatchedServing(
         arrivals=parts.arrivals,
         repository=Repository(parts.load, on_change),
-        sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics),
-        batcher=Batcher(threads, limits, metrics, on_run=statistics.ran),
-        metrics=metrics,
-        statistics=statistics,
+        sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics.sessions),
+        batcher=Batcher(threads, limits, on_run=metrics.recorder.ran),
+        recorder=metrics.recorder,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
     )

@@ -28,7 +28,7 @@ EVERYBODY = {
     "service.observers.feedback.prediction_log PredictionLog answered": "prediction-log",
     "service.observers.skew.watch SkewWatch observe": "skew",
     "service.observers.live_check LiveCheck observe": "live-check",
-    "service.serving.statistics Statistics ran": "statistics",
+    "service.serving.recorder Recorder ran": "statistics",
     "service.observers.shadow ShadowSequence __init__": "shadow",
 }
 

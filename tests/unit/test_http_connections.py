@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from service.app.http_listener import MAX_CONNECTIONS
@@ -20,7 +20,7 @@ from service.core.failures import Failures
 @pytest.fixture
 def port() -> Iterator[int]:
     registry = CollectorRegistry()
-    failures = Failures(Counter("failures", "Failures", ["worker"], registry=CollectorRegistry()))
+    failures = Failures(CollectorRegistry())
     app = make_app(MetricsPage(registry, failures, kept_seconds=0), lambda: "")
     with serving_http(["127.0.0.1"], 0, app, failures) as port:
         yield port

@@ -24,7 +24,7 @@ class Readiness:
 
 
 def failures() -> Failures:
-    return Failures(Counter("failures", "Failures", ["worker"], registry=CollectorRegistry()))
+    return Failures(CollectorRegistry())
 
 
 @pytest.fixture

@@ -54,9 +54,13 @@ class Port:
     port: int = 0
 
     def __post_init__(self) -> None:
-        self.failed = Counter("failures", "Failures.", ["worker"], registry=self.registry)
-        self.failures = Failures(self.failed)
+        self.failures = Failures(self.registry)
         self.eggs = Counter("eggs", "Eggs laid.", registry=self.registry)
+
+    @property
+    def failed(self) -> float | None:
+        """How often the page failed."""
+        return self.registry.get_sample_value("soloist_background_failures_total", {"worker": "metrics"})
 
     def get(self, query: str = "", **headers: str) -> tuple[str, bytes]:
         """Fetch the page: its content type, and its bytes."""
@@ -116,7 +120,8 @@ def test_each_encoding_is_a_page_of_its_own(served: Port) -> None:
     assert plain_type.startswith("text/plain; version=0.0.4")
     assert open_type.startswith("application/openmetrics-text; version=1.0.0")
     assert told.endswith(b"# EOF\n")
-    assert {family.name for family in parse(told.decode(), as_open_metrics=True)} == {"failures", "eggs"}
+    told_names = {family.name for family in parse(told.decode(), as_open_metrics=True)}
+    assert told_names == {"soloist_background_failures", "eggs"}
     # And the first is still there, beside any number of others.
     for number in range(20):
         assert served.values(f"?name[]=eggs_total&name[]=none_{number}") == {"eggs_total": 0}
@@ -157,7 +162,7 @@ def test_what_cannot_be_shown_hides_nothing_else(
     values = {sample.name: sample.value for family in families for sample in family.samples}
     assert (values["eggs_total"], values["after"]) == (0, 7)
     assert ("before" in values) is (spoil is _collector)
-    assert served.failed.labels("metrics")._value.get() == 1
+    assert served.failed == 1
     served.now += 2
     assert served.get()[1]
-    assert served.failed.labels("metrics")._value.get() == 2
+    assert served.failed == 2

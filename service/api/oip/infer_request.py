@@ -54,13 +54,14 @@ class InferRequest:
     def counted(self) -> Iterator[None]:
         """Count the request when the block ends, by how it ends."""
         began = time.perf_counter()
-        statistics = self._context.serving.statistics
+        recorder = self._context.serving.recorder
         try:
             yield
         except BaseException:
-            statistics.failed(self.servable, seconds=time.perf_counter() - began)
+            recorder.failed(self.servable, seconds=time.perf_counter() - began)
             raise
-        statistics.succeeded(
+        recorder.succeeded(
+            self._call,
             self.servable,
             self._answers,
             seconds=time.perf_counter() - began,
@@ -150,8 +151,7 @@ class InferRequest:
 
     def observe_frames(self, count: int) -> None:
         """Count a sequence that was answered to its end."""
-        metrics = self._context.serving.metrics
-        metrics.sequence_frames.labels(self._call.model, self._call.version).observe(count)
+        self._context.serving.recorder.sequence_ended(self.servable, count)
 
     async def _read(self) -> Arrays:
         if contents.is_long(self._request):

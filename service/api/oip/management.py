@@ -91,12 +91,12 @@ async def model_statistics(
 
 
 def _model_statistics(context: OipContext, servable: Servable) -> pb.ModelStatistics:
-    counts = context.serving.statistics.of(servable)
+    counts = context.serving.recorder.statistics(servable)
     return pb.ModelStatistics(
         name=servable.name,
         version=str(servable.version),
         last_inference=counts.last_request_ms,
-        inference_count=counts.rows,
+        inference_count=sum(counts.rows.values()),
         execution_count=sum(run.graph.count for run in counts.runs.values()),
         inference_stats=pb.InferStatistics(
             success=_duration(counts.success),

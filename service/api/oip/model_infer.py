@@ -12,6 +12,7 @@ from service.api.oip import parameters
 from service.api.oip.infer_request import InferRequest
 from service.api.oip.sequences import Key
 from service.core.errors import Reason, ServiceError
+from service.serving.session_metrics import SessionEnd
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
     key = Key(request.model_name, request.model_version, asked.step.sequence_id)
     async with context.sequences.lease(key) as lease:
         if asked.step.start:
-            lease.end("cancelled")
+            lease.end(SessionEnd.CANCELLED)
             servable = context.route(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
         else:
             servable = lease.session.servable
@@ -91,11 +92,11 @@ async def _step(
             session.carry(answer.states, len(infer.rows[0].frames))
         except BaseException:
             if step.start:
-                lease.end("error")
+                lease.end(SessionEnd.ERROR)
             raise
         (prediction,) = infer.predictions
         context.serving.publish(prediction)
     if step.end:
-        lease.end("complete")
+        lease.end(SessionEnd.COMPLETE)
         infer.observe_frames(session.frame_count)
     return response

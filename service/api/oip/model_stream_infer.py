@@ -151,7 +151,7 @@ async def _answer(
         _log.exception("request failed", api=call.api, code=code, peer=call.peer)
         return _refusal(request, ServiceError(Reason.INTERNAL)), call.idle_seconds
     finally:
-        _record(context, call, code, began)
+        context.serving.recorder.call_ended(call, code, began)
 
 
 def _refusal(request: ModelInferRequest, error: ServiceError) -> ModelStreamInferResponse:
@@ -159,13 +159,3 @@ def _refusal(request: ModelInferRequest, error: ServiceError) -> ModelStreamInfe
     told = ModelInferResponse(model_name=request.model_name, model_version=request.model_version, id=request.id)
     parameters.write_final(told)
     return ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=told)
-
-
-def _record(context: OipContext, call: Call, code: str, began: float) -> None:
-    metrics, ended = context.serving.metrics, time.perf_counter()
-    labels = (call.model, call.version, call.api)
-    metrics.requests.labels(*labels, code).inc()
-    if call.model:
-        metrics.request_seconds.labels(*labels).observe(ended - began)
-        if call.first_output_at is not None:
-            metrics.first_output_seconds.labels(*labels).observe(call.first_output_at - (call.first_frames_at or began))

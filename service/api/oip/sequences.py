@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from service.api.oip.parameters import SequenceId
 from service.core.errors import Reason, ServiceError
+from service.serving.session_metrics import SessionEnd
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
@@ -72,8 +73,8 @@ class SequenceLease:
         self._place.idle_seconds = servable.idle_seconds(self._sequences.idle_seconds)
         return self._place.session
 
-    def end(self, reason: str) -> None:
-        """Free the session, if there is one; `reason` is one of metric_labels.SESSION_ENDS."""
+    def end(self, reason: SessionEnd) -> None:
+        """Free the session, if there is one."""
         self._sequences.free(self._place, reason)
 
 
@@ -121,7 +122,7 @@ class Sequences:
         self._evicted.pop(_digest(key), None)
         return session
 
-    def free(self, place: _Place, reason: str) -> None:
+    def free(self, place: _Place, reason: SessionEnd) -> None:
         """Free the session of a place, if there is one."""
         if place.session is not None:
             self._sessions.end(place.session, reason)
@@ -137,7 +138,7 @@ class Sequences:
 
     def _evict(self, key: Key, place: _Place) -> None:
         """End what nobody has used for too long."""
-        self.free(place, "idle")
+        self.free(place, SessionEnd.IDLE)
         del self._places[key]
         self._evicted[_digest(key)] = place.idle_seconds
         if len(self._evicted) > _REMEMBERED:

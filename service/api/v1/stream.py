@@ -59,7 +59,7 @@ async def stream(
         while (chunks := await _next_chunk(requests, idle_seconds)) is not None:
             yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
     if session.frame_count:
-        serving.metrics.sequence_frames.labels(call.model, call.version).observe(session.frame_count)
+        serving.recorder.sequence_ended(servable, session.frame_count)
     yield StreamResponse(closed=Closed(frame_count=session.frame_count))
     await _expect_nothing(requests)
 

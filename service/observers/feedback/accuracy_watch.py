@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import structlog
 
 from service.core.errors import Reason, ServiceError
-from service.core.failures import start_threads
+from service.core.failures import Worker, start_threads
 from service.observers.feedback.accuracy_queries import AccuracyQueries, Identity
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.observers.feedback.policy import LogPolicy, Window
 
 _log = structlog.get_logger("soloist.accuracy")
-_WORKER = "accuracy"
+_WORKER = Worker.ACCURACY
 # Of each window. A day of a busy server is a million rows, which take seconds to count: then it is counted less often.
 _CORE_RATIO = 0.02
 _MAX_WAITING = 4

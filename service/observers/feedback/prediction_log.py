@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
+from service.core.failures import Worker
 from service.observers.feedback.answer_record import Record, fits
 from service.observers.feedback.answer_writer import LogWriter
 
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from service.core.failures import Failures
-    from service.core.metrics import Metrics
     from service.observers.feedback.label import Verdict
     from service.observers.feedback.log_file import LogFile
+    from service.observers.feedback.metrics import FeedbackMetrics
     from service.observers.feedback.policy import LogPolicy
     from service.serving.prediction import Prediction
 
-_WORKER = "prediction-log"
+_WORKER = Worker.PREDICTION_LOG
 _PRUNE_SECONDS = 30.0
 # Rows are made under the interpreter's lock, and the event loop wants it too: it gets it between so many.
 _WRITTEN_AT_ONCE = 32
@@ -34,7 +35,7 @@ class PredictionLog:
         self,
         policy: LogPolicy,
         file: LogFile,
-        metrics: Metrics,
+        metrics: FeedbackMetrics,
         count: Callable[[Sequence[Verdict]], None],
         failures: Failures,
         *,
@@ -96,7 +97,7 @@ class PredictionLog:
         if not servable.manifest.labels or not servable.aligned or not prediction.outputs.size:
             return  # no classifier, not one output a frame, or none yet: no class that a label could agree with
         if not fits(prediction.outputs, len(servable.manifest.labels)):
-            self._metrics.log_dropped.labels(servable.name, str(servable.version)).inc()
+            self._metrics.drop(servable)
             return
         record = Record.of(prediction, is_shadow=is_shadow)
         policy = self._policy
@@ -109,7 +110,7 @@ class PredictionLog:
                 self._queue.append(record)
                 self._queued_bytes = queued_bytes
         if not has_room:
-            self._metrics.log_dropped.labels(servable.name, str(servable.version)).inc()
+            self._metrics.drop(servable)
         elif 2 * queued > policy.max_queued:
             self._wake.set()
 
@@ -152,7 +153,7 @@ class PredictionLog:
         """Go on without them, and say so: serving does."""
         self._failures.note(_WORKER, error, "predictions not written", predictions=len(records))
         for record in records:
-            self._metrics.log_dropped.labels(record.servable.name, str(record.servable.version)).inc()
+            self._metrics.drop(record.servable)
 
     def _prune(self) -> None:
         if time.monotonic() < self._pruned_at + _PRUNE_SECONDS:

@@ -10,13 +10,13 @@ from service.observers.live_check.repro_bundle import ReproBundleFolder
 
 if TYPE_CHECKING:
     from service.core.failures import Failures
-    from service.core.metrics import Metrics
+    from service.observers.live_check.metrics import LiveCheckMetrics
 
 __all__ = ["LiveCheck", "live_check"]
 
 
 def live_check(
-    ratio: float, repro_bundle_dir: Path | None, piece_frames: int, metrics: Metrics, failures: Failures
+    ratio: float, repro_bundle_dir: Path | None, piece_frames: int, metrics: LiveCheckMetrics, failures: Failures
 ) -> LiveCheck:
     """Put a live check together, to be entered as a context.
 

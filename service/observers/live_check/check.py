@@ -6,13 +6,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 from google.protobuf import json_format
 
 from service.certificate import fingerprint_here
+from service.core.failures import Worker
 from service.observers.background_worker import BackgroundWorker
+from service.observers.live_check.metrics import CheckOutcome
 from service.observers.live_check.repro_bundle import Header, ReproBundle, pack
 from service.observers.live_check.rerun import alone, differences
 from service.observers.live_check.run_trace import CheckTask, RunTrace
@@ -22,13 +24,12 @@ if TYPE_CHECKING:
 
     from service.certificate.difference import Difference
     from service.core.failures import Failures
-    from service.core.metrics import Metrics
     from service.engine.runner import Row, RowResult
     from service.loading.servable import Servable
+    from service.observers.live_check.metrics import LiveCheckMetrics
     from service.observers.live_check.repro_bundle import ReproBundleFolder
 
 _log = structlog.get_logger("soloist.live_check")
-Outcome = Literal["equal", "different", "dropped", "failed"]
 
 
 class Inspector:
@@ -38,27 +39,27 @@ class Inspector:
         self._bundles = bundles
         self._piece_frames = piece_frames
 
-    def inspect(self, task: CheckTask) -> Outcome:
-        """Check one answer; "dropped" when its version is gone, "failed" when it can't be run alone."""
+    def inspect(self, task: CheckTask) -> CheckOutcome:
+        """Check one answer: DROPPED when its version is gone, FAILED when it can't be run alone."""
         servable = task.servable()
         if servable is None:
-            return "dropped"
+            return CheckOutcome.DROPPED
         try:
             return self._compare(servable, task)
         except Exception:  # ONNX Runtime's own kinds are many and share no base
             _log.exception("live check failed", model=task.model, version=task.version)
-            return "failed"
+            return CheckOutcome.FAILED
 
-    def _compare(self, servable: Servable, task: CheckTask) -> Outcome:
+    def _compare(self, servable: Servable, task: CheckTask) -> CheckOutcome:
         # A model that may not be cut is run as it was: whole.
         whole = len(task.row.frames)
         piece_frames = servable.slice_frames(self._piece_frames) if servable.sliced else whole
         result = alone(servable.runner, task.row, piece_frames=piece_frames)
         apart = differences(servable.manifest.signature.outputs.name, result, task.given)
         if not apart:
-            return "equal"
+            return CheckOutcome.EQUAL
         self._report(task, apart[0], self._keep(servable, task, result, piece_frames))
-        return "different"
+        return CheckOutcome.DIFFERENT
 
     def _report(self, task: CheckTask, worst: Difference, bundle: str) -> None:
         _log.error(
@@ -95,7 +96,7 @@ class Inspector:
         return str(written) if written is not None else "none: repro_bundle_dir is full"
 
 
-_WORKER = "live-check"
+_WORKER = Worker.LIVE_CHECK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ class LiveCheck:
         self,
         policy: LiveCheckPolicy,
         inspector: Inspector,
-        metrics: Metrics,
+        metrics: LiveCheckMetrics,
         failures: Failures,
         *,
         draw: Callable[[], float] = random.random,
@@ -162,7 +163,7 @@ class LiveCheck:
         self._count(task, self._inspector.inspect(task))
 
     def _drop(self, task: CheckTask) -> None:
-        self._count(task, "dropped")
+        self._count(task, CheckOutcome.DROPPED)
 
-    def _count(self, task: CheckTask, outcome: str) -> None:
-        self._metrics.invariance_checks.labels(task.model, str(task.version), outcome).inc()
+    def _count(self, task: CheckTask, outcome: CheckOutcome) -> None:
+        self._metrics.checks.labels(task.model, str(task.version), outcome).inc()

@@ -1,46 +1,72 @@
-"""The metrics of the normalisers. Layer names come from manifests: a closed set for each version."""
+"""The metrics of normalisers under live traffic. Layer names come from manifests: a closed set for each version."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from service.core.metrics import VERSION, CounterFamily, Family, GaugeFamily, Start, remove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from prometheus_client import CollectorRegistry, Gauge
 
     from service.observers.skew.moments import Skew
     from service.observers.skew.reading import LayerReading, Reading
     from soloist.v1.model_pb2 import Model, ProbedLayer, SkewThresholds
 
-PROBE_OUTCOMES = ("probed", "dropped", "failed")
-_VERSION = ("model", "version")
-_LAYER = (*_VERSION, "layer")
+
+class ProbeOutcome(StrEnum):
+    """What came of an answer of a sampled sequence."""
+
+    PROBED = "probed"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+_LAYER = (*VERSION, "layer")
+_MOMENT = (*_LAYER, "moment")
+_MOMENTS = ("mean", "variance")
 _NO_FIGURE = float("nan")
 
 
+def _gauge(name: str, text: str, labels: tuple[str, ...], values: tuple[str, ...] = ()) -> GaugeFamily:
+    return GaugeFamily(name=f"soloist_norm_{name}", text=text, labels=labels, values=values, start=Start.VERSION)
+
+
+SKEW = _gauge("skew", "TID: distance of the stored from the live moment, in live deviations.", _MOMENT, _MOMENTS)
+SKEW_THRESHOLD = _gauge("skew_threshold", "What held-out data rarely exceeds.", _MOMENT, _MOMENTS)
+DIVERGENCE = _gauge("divergence_nats", "KL(live || stored) of Gaussians, mean over features.", _LAYER)
+DIVERGENCE_THRESHOLD = _gauge("divergence_threshold_nats", "What held-out data rarely exceeds, in nats.", _LAYER)
+INPUT_MEAN = _gauge("input_mean", "Mean over features of |mean| of what enters the layer.", _LAYER)
+INPUT_DEVIATION = _gauge("input_deviation", "Mean over features of the deviation of the same.", _LAYER)
+SEQUENCES = _gauge("skew_sequences", "Effective number of sequences in the pool.", VERSION)
+PROBES = CounterFamily(
+    name="soloist_norm_probes_total",
+    text="Answers of sampled sequences, by what came of their probe.",
+    labels=(*VERSION, "outcome"),
+    values=tuple(ProbeOutcome),
+    start=Start.VERSION,
+)
+FAMILIES: Final[tuple[Family, ...]] = (
+    *(SKEW, SKEW_THRESHOLD, DIVERGENCE, DIVERGENCE_THRESHOLD, INPUT_MEAN, INPUT_DEVIATION, SEQUENCES, PROBES),
+)
+
+
 class SkewMetrics:
-    """A gauge without a figure is NaN, which no alert is above."""
+    """One set of series in one registry. A gauge without a figure is NaN, which no alert is above."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str, labels: tuple[str, ...]) -> Gauge:
-            return Gauge(f"soloist_norm_{name}", text, labels, registry=registry)
-
-        moments = (*_LAYER, "moment")
-        self.skew = gauge("skew", "TID: distance of the stored from the live moment, in live deviations.", moments)
-        self.skew_threshold = gauge("skew_threshold", "What held-out data rarely exceeds.", moments)
-        self.divergence = gauge("divergence_nats", "KL(live || stored) of Gaussians, mean over features.", _LAYER)
-        self.divergence_threshold = gauge(
-            "divergence_threshold_nats", "What held-out data rarely exceeds, in nats.", _LAYER
-        )
-        self.input_mean = gauge("input_mean", "Mean over features of |mean| of what enters the layer.", _LAYER)
-        self.input_deviation = gauge("input_deviation", "Mean over features of the deviation of the same.", _LAYER)
-        self.sequences = gauge("skew_sequences", "Effective number of sequences in the pool.", _VERSION)
-        self.probes = Counter(
-            "soloist_norm_probes_total", "Answers of sampled sequences, by what came of their probe.",
-            (*_VERSION, "outcome"), registry=registry,
-        )  # fmt: skip
+        self.skew = SKEW.on(registry)
+        self.skew_threshold = SKEW_THRESHOLD.on(registry)
+        self.divergence = DIVERGENCE.on(registry)
+        self.divergence_threshold = DIVERGENCE_THRESHOLD.on(registry)
+        self.input_mean = INPUT_MEAN.on(registry)
+        self.input_deviation = INPUT_DEVIATION.on(registry)
+        self.sequences = SEQUENCES.on(registry)
+        self.probes = PROBES.on(registry)
         self._known: dict[tuple[str, str], Sequence[ProbedLayer]] = {}
         self._lock = threading.Lock()
 
@@ -51,7 +77,7 @@ class SkewMetrics:
         labels = (model.name, str(model.version))
         with self._lock:
             self._known[labels] = model.probe.layers
-            for outcome in PROBE_OUTCOMES:
+            for outcome in ProbeOutcome:
                 self.probes.labels(*labels, outcome)
             self.sequences.labels(*labels).set(0)
             self._blank(labels)
@@ -60,10 +86,9 @@ class SkewMetrics:
         """Remove every series of a version that has left the repository."""
         with self._lock:
             self._known.pop((name, version), None)
-            for family in (*self._figures, self.sequences, self.probes):
-                family.remove_by_labels({"model": name, "version": version})
+            remove(name, version, (*self._figures, self.sequences, self.probes))
 
-    def count(self, name: str, version: int, outcome: str) -> None:
+    def count(self, name: str, version: int, outcome: ProbeOutcome) -> None:
         """Count an answer of a sampled sequence; one of a version that has left isn't counted."""
         with self._lock:
             if (name, str(version)) in self._known:

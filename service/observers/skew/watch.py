@@ -8,11 +8,13 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from service.core.failures import Worker
 from service.observers.background_worker import BackgroundWorker
+from service.observers.skew.metrics import ProbeOutcome
 from service.observers.skew.pool import Pool
 from service.observers.skew.sample_buffer import SampleBuffer
 
@@ -35,8 +37,7 @@ def is_sampled(sequence_id: str, ratio: float) -> bool:
 
 
 _log = structlog.get_logger("soloist.skew")
-_WORKER = "skew"
-Outcome = Literal["probed", "dropped", "failed"]
+_WORKER = Worker.SKEW
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +71,14 @@ class SkewWatch:
     def __init__(
         self,
         policy: SkewPolicy,
-        series: SkewMetrics,
+        metrics: SkewMetrics,
         failures: Failures,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args: `clock` is in seconds; sequences fade by it."""
         self.policy = policy
-        self._series = series
+        self._metrics = metrics
         self._failures = failures
         self._clock = clock
         # A version that is unloaded takes with it what is known of it; one that is loaded again begins anew.
@@ -122,9 +123,9 @@ class SkewWatch:
         self._count(given, self._outcome(given))
 
     def _drop(self, given: Prediction) -> None:
-        self._count(given, "dropped")
+        self._count(given, ProbeOutcome.DROPPED)
 
-    def _outcome(self, given: Prediction) -> Outcome:
+    def _outcome(self, given: Prediction) -> ProbeOutcome:
         servable, frames = given.servable, given.row.frames
         assert servable.probe is not None  # noqa: S101 — observe lets no other through
         watched = self.watched(servable)
@@ -132,16 +133,16 @@ class SkewWatch:
             sums = servable.probe.run(frames[None], [len(frames)], given.row.states)
         except Exception:  # ONNX Runtime's own kinds are many and share no base
             _log.exception("probe failed", model=servable.name, version=servable.version)
-            return "failed"
+            return ProbeOutcome.FAILED
         try:
             if not watched.pool.add(given.sequence_id, len(frames), sums):
-                return "failed"
+                return ProbeOutcome.FAILED
             watched.kept.add(given, now=time.time())
-            self._series.show(servable.name, servable.version, watched.pool.read())
+            self._metrics.show(servable.name, servable.version, watched.pool.read())
         except Exception as error:  # sums or figures that don't fit the layers
             self._failures.note(_WORKER, error, model=servable.name, version=servable.version)
-            return "failed"
-        return "probed"
+            return ProbeOutcome.FAILED
+        return ProbeOutcome.PROBED
 
-    def _count(self, given: Prediction, outcome: Outcome) -> None:
-        self._series.count(given.servable.name, given.servable.version, outcome)
+    def _count(self, given: Prediction, outcome: ProbeOutcome) -> None:
+        self._metrics.count(given.servable.name, given.servable.version, outcome)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from service.core.metrics import Metrics
     from service.engine.runner import Row, RunSeconds
     from service.loading.servable import Servable
     from service.serving.batcher.job import ObserveRuns
@@ -42,10 +41,9 @@ class Batcher:
         self,
         executor: Executor,
         limits: BatchLimits,
-        metrics: Metrics,
         *,
         observe_runs: ObserveRuns | None = None,
-        on_run: Callable[[Servable, int, RunSeconds], None] | None = None,
+        on_run: Callable[[Servable, Sequence[int], RunSeconds], None] | None = None,
         on_stuck: Callable[[bool], None] = lambda _: None,
         select_batch: SelectBatch = select_batch,
     ) -> None:
@@ -54,16 +52,14 @@ class Batcher:
         Args:
             executor: its workers run the graphs.
             limits: of batches and queues.
-            metrics: where runs are counted.
             observe_runs: returns the observer of a job's runs, or None.
-            on_run: called with every run, its rows and its time.
+            on_run: called with every run, the frames of its rows and its time.
             on_stuck: called when no worker can be had any more, and when one can again.
             select_batch: chooses who shares a run.
 
         """
         self._executor = executor
         self._limits = limits
-        self._metrics = metrics
         self._observe_runs = observe_runs
         self._select_batch = select_batch
         self._on_run = on_run
@@ -200,8 +196,10 @@ class Batcher:
             for job in jobs:
                 job.fail(done.error)
             return 0
-        self._observe(queue.servable, done.rows, done.results[0].run)
-        padded = queue.servable.padded_frames([len(row.frames) for row in done.rows])
+        lengths = [len(row.frames) for row in done.rows]
+        if self._on_run:
+            self._on_run(queue.servable, lengths, done.results[0].run)
+        padded = queue.servable.padded_frames(lengths)
         answered = 0
         for index, job in enumerate(jobs):
             try:
@@ -225,13 +223,6 @@ class Batcher:
             # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
             self._enqueue(queue, job)
         return is_answered
-
-    def _observe(self, servable: Servable, rows: Sequence[Row], seconds: RunSeconds) -> None:
-        labels = (servable.name, str(servable.version))
-        self._metrics.batch_size.labels(*labels).observe(len(rows))
-        self._metrics.padding_ratio.labels(*labels).observe(servable.padding_ratio([len(row.frames) for row in rows]))
-        if self._on_run:
-            self._on_run(servable, len(rows), seconds)
 
     def _expire(self) -> None:
         for queue in self._queues.values():

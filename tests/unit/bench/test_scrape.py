@@ -16,7 +16,9 @@ def test_pings_are_told_beside_each_number_of_scrapers(tmp_path: Path) -> None:
     found = list(measure(tmp_path / "sums", 2, (0, 2), 0.2))
     assert [(each.versions, each.scrapers) for each in found] == [(2, 0), (2, 2)]
     assert all(each.pings and each.p50_ms <= each.p99_ms for each in found)
-    assert found[0].page_bytes == found[1].page_bytes > 10_000
+    assert found[0].idle.page_bytes == found[1].idle.page_bytes > 10_000
+    assert 0 < found[0].idle.series < found[0].used.series
+    assert found[0].used.page_bytes > found[0].idle.page_bytes
 
 
 def test_a_folder_without_versions_is_told(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.app.assembly import Metrics
 from service.core.failures import Failures
-from service.core.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,7 @@ class Meter:
 
     metrics: Metrics
     registry: CollectorRegistry
-
-    @property
-    def failures(self) -> Failures:
-        return Failures(self.metrics.background_failures)
+    failures: Failures
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -27,4 +24,4 @@ class Meter:
 @pytest.fixture
 def meter() -> Meter:
     registry = CollectorRegistry()
-    return Meter(Metrics(registry), registry)
+    return Meter(Metrics(registry), registry, Failures(registry))

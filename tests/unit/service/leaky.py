@@ -100,7 +100,7 @@ def watched(
     check = LiveCheck(
         LiveCheckPolicy(**{"ratio": 1.0, "core_ratio": 1.0, **policy}),
         Inspector(folder, piece_frames=piece_frames),
-        meter.metrics,
+        meter.metrics.live_check,
         meter.failures,
         draw=(lambda: next(drawn)) if draws else (lambda: 0.0),
     )

@@ -89,7 +89,8 @@ class Bench:
         self.executor = ManualExecutor() if executor is None else executor
         self._is_mended = False
         guarded = {name: self._until_mended(hook) for name, hook in (hooks or {}).items()}
-        self.batcher = Batcher(self.executor, BatchLimits(**{**bounds, **limits}), meter.metrics, **guarded)
+        hooked: dict[str, Any] = {"on_run": meter.metrics.recorder.ran, **guarded}
+        self.batcher = Batcher(self.executor, BatchLimits(**{**bounds, **limits}), **hooked)
         self.runner = GatedRunner()
 
     def mend(self) -> None:

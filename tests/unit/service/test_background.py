@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from service.core.failures import Failures, start_threads
@@ -56,9 +57,9 @@ def test_a_thread_takes_its_next_turn_after_one_that_raised(meter: Meter) -> Non
     assert (counted(meter), len(list(taken))) == (3, 1)
 
 
-def test_a_thread_that_cannot_go_on_is_told_to_whoever_asks_for_readiness(meter: Meter) -> None:
+def test_a_thread_that_cannot_go_on_is_told_to_whoever_asks_for_readiness() -> None:
     ended: list[tuple[str, str]] = []
-    failures = Failures(meter.metrics.background_failures, lambda worker, why: ended.append((worker, why)))
+    failures = Failures(CollectorRegistry(), lambda worker, why: ended.append((worker, why)))
 
     def leave() -> bool:
         raise SystemExit
@@ -88,14 +89,14 @@ async def test_a_task_takes_its_next_turn_after_one_that_raised(meter: Meter) ->
     assert (task.cancelled(), turns, counted(meter, "accuracy")) == (True, 4, 3)
 
 
-async def test_a_task_that_ends_by_an_error_makes_the_server_not_ready(meter: Meter) -> None:
+async def test_a_task_that_ends_by_an_error_makes_the_server_not_ready() -> None:
     health = Health()
     health.update({"m": True}, "")
 
     async def work() -> None:
         raise RuntimeError
 
-    await Failures(meter.metrics.background_failures, health.fail).supervise("repository", work())
+    await Failures(CollectorRegistry(), health.fail).supervise("repository", work())
     assert health.why_not_ready == "repository has ended: RuntimeError"
     health.update({"m": True}, "")
     assert health.statuses[SERVER] is health.statuses[API] is False

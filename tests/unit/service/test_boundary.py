@@ -47,7 +47,7 @@ class Door:
 
     def __init__(self, meter: Meter) -> None:
         self.calls = ActiveCalls()
-        self.boundary = Boundary(self.calls, meter.metrics)
+        self.boundary = Boundary(self.calls, meter.metrics.recorder)
         self.meter = meter
         self.lines: list[Any] = []
 

@@ -6,8 +6,8 @@ import gc
 import weakref
 
 from service.repository.refcounts import Refcounts
+from service.serving.session_metrics import SessionEnd
 from service.serving.sessions import Sessions
-from service.serving.statistics import Statistics
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench
@@ -30,27 +30,28 @@ async def test_the_batcher_lets_go_once_what_is_under_way_is_answered(meter: Met
 
 def test_the_end_of_the_last_session_is_told_once(meter: Meter) -> None:
     refcounts, told = Refcounts(), list[str]()
-    sessions = Sessions(max_sessions=9, max_state_bytes=900, metrics=meter.metrics, refcounts=refcounts)
+    sessions = Sessions(max_sessions=9, max_state_bytes=900, metrics=meter.metrics.sessions, refcounts=refcounts)
     old, new = servable(GatedRunner()), servable(GatedRunner(), version=2)
     first, second, other = sessions.begin(old), sessions.begin(old), sessions.begin(new)
     refcounts.when_unused(old, lambda: told.append("old"))
-    sessions.end(first, "complete")
-    sessions.end(other, "complete")
+    sessions.end(first, SessionEnd.COMPLETE)
+    sessions.end(other, SessionEnd.COMPLETE)
     assert told == []
-    sessions.end(second, "cancelled")
+    sessions.end(second, SessionEnd.CANCELLED)
     assert told == ["old"]
-    sessions.end(sessions.begin(old), "complete")
+    sessions.end(sessions.begin(old), SessionEnd.COMPLETE)
     refcounts.when_unused(new, lambda: told.append("new"))
     assert told == ["old", "new"]
 
 
-def test_counts_of_a_version_go_with_it() -> None:
+def test_counts_of_a_version_go_with_it(meter: Meter) -> None:
     listed = {("gated", 1)}
-    statistics = Statistics(lambda name, version: (name, version) in listed)
+    recorder = meter.metrics.recorder
+    recorder.is_listed = lambda name, version: (name, version) in listed
     old = servable(GatedRunner())
-    statistics.failed(old, seconds=1.0)
-    assert statistics.of(old).fail.count == 1
+    recorder.failed(old, seconds=1.0)
+    assert recorder.statistics(old).fail.count == 1
     listed.clear()
-    statistics.forget("gated", 1)
-    statistics.failed(old, seconds=1.0)  # its last answer, late
-    assert statistics.of(old).fail.count == 0
+    recorder.forget("gated", "1")
+    recorder.failed(old, seconds=1.0)  # its last answer, late
+    assert recorder.statistics(old).fail.count == 0

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from service.core.metric_labels import CHECK_OUTCOMES
 from service.engine.runner import Row
 from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.observers.live_check.metrics import CheckOutcome
 from service.observers.live_check.repro_bundle import read
 from service.observers.live_check.run_trace import RunShape
 from service.serving.batcher import Answer, Batcher, BatchLimits
@@ -45,7 +45,7 @@ async def answered(check: Watched, target: Servable, *frames: Any) -> list[Answe
     check.loaded.append(target)
     executor = ManualExecutor()
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=SLICE, max_queued=50)
-    batcher = Batcher(executor, limits, check.meter.metrics, observe_runs=check.check.observe)
+    batcher = Batcher(executor, limits, observe_runs=check.check.observe)
     states = target.runner.initial_states()
     rows = [np.ones((each, 1), np.float32) if isinstance(each, int) else each for each in frames]
     tasks = [
@@ -220,6 +220,6 @@ async def test_without_a_folder_the_log_says_so(every: Watched) -> None:
 
 
 def test_every_outcome_is_there_from_the_start(meter: Meter) -> None:
-    meter.metrics.prepare(Sums(name="sums").manifest, "bitwise")
-    values = [meter.value(NAME, model="sums", version="1", outcome=outcome) for outcome in CHECK_OUTCOMES]
+    meter.metrics.versions.prepare(Sums(name="sums").manifest, "bitwise")
+    values = [meter.value(NAME, model="sums", version="1", outcome=outcome) for outcome in CheckOutcome]
     assert values == [0, 0, 0, 0]

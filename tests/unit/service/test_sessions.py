@@ -20,7 +20,7 @@ TARGET = servable(GatedRunner(state_bytes=STATE_BYTES))
 
 @pytest.fixture
 def sessions(meter: Meter) -> Sessions:
-    return Sessions(max_sessions=3, max_state_bytes=250, metrics=meter.metrics)
+    return Sessions(max_sessions=3, max_state_bytes=250, metrics=meter.metrics.sessions)
 
 
 def in_time() -> bool:
@@ -90,7 +90,7 @@ def test_a_chunk_out_of_order_names_the_frame_that_comes_next(sessions: Sessions
 
 
 def test_sessions_are_bounded_in_number(meter: Meter) -> None:
-    sessions = Sessions(max_sessions=1, max_state_bytes=10_000, metrics=meter.metrics)
+    sessions = Sessions(max_sessions=1, max_state_bytes=10_000, metrics=meter.metrics.sessions)
     with sessions.open(TARGET, in_time):
         with pytest.raises(ServiceError) as caught, sessions.open(TARGET, in_time):
             pass
@@ -149,7 +149,7 @@ def _end(
     with suppress(*expected), sessions.open(TARGET, is_past_deadline):
         if error is not None:
             raise error
-    samples = next(iter(meter.metrics.sessions_ended.collect())).samples
+    samples = next(iter(meter.metrics.sessions.ended.collect())).samples
     return {
         sample.labels["reason"]: sample.value for sample in samples if sample.value and sample.name.endswith("_total")
     }

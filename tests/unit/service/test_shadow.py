@@ -29,7 +29,7 @@ class Pair:
         self.shadow = shadow
         self.found: list[Prediction] = []
         self.shadows = Shadows(
-            POLICY, lambda _: self.shadow, meter.metrics, meter.failures, observers=[self.found.append]
+            POLICY, lambda _: self.shadow, meter.metrics.shadow, meter.failures, observers=[self.found.append]
         )
         self._meter = meter
 
@@ -54,7 +54,7 @@ class Pair:
     @property
     def counts(self) -> dict[str, int]:
         self.shadows.settle()
-        samples = next(iter(self._meter.metrics.shadow_steps.collect())).samples
+        samples = next(iter(self._meter.metrics.shadow.steps.collect())).samples
         assert all(
             (sample.labels["model"], sample.labels["version"], sample.labels["shadow"]) == ("gated", "1", "2")
             for sample in samples

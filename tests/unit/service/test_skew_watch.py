@@ -41,7 +41,7 @@ def answer(target: Servable, sequence_id: str, *values: float, first_frame: int 
 
 
 def counts(meter: Meter) -> dict[str, int]:
-    samples = next(iter(meter.metrics.norms.probes.collect())).samples
+    samples = next(iter(meter.metrics.skew.probes.collect())).samples
     return {each.labels["outcome"]: int(each.value) for each in samples if each.name.endswith("_total") and each.value}
 
 
@@ -57,13 +57,13 @@ def probe() -> FramesProbe:
 @pytest.fixture
 def target(meter: Meter, probe: FramesProbe) -> Servable:
     target = probed(probe)
-    meter.metrics.prepare(target.manifest, target.certificate)
+    meter.metrics.versions.prepare(target.manifest, target.certificate)
     return target
 
 
 @pytest.fixture
 def watch(meter: Meter, probe: FramesProbe) -> Iterator[SkewWatch]:
-    with SkewWatch(POLICY, meter.metrics.norms, meter.failures, clock=lambda: 0.0) as watch:
+    with SkewWatch(POLICY, meter.metrics.skew, meter.failures, clock=lambda: 0.0) as watch:
         yield watch
         probe.gate.set()
 
@@ -104,7 +104,7 @@ def test_a_control_has_no_series_of_skew(meter: Meter, target: Servable) -> None
 
 
 def test_a_version_that_has_left_has_no_series(meter: Meter, watch: SkewWatch, target: Servable) -> None:
-    meter.metrics.forget("gated", "1")
+    meter.metrics.versions.forget("gated", "1")
     fill(watch, target, 2.0)
     assert counts(meter) == {}
     assert [
@@ -141,7 +141,7 @@ def test_what_finds_no_room_is_dropped_at_once(
 
 
 def test_what_waits_at_the_end_is_dropped(meter: Meter, target: Servable, probe: FramesProbe) -> None:
-    with SkewWatch(POLICY, meter.metrics.norms, meter.failures) as watch:
+    with SkewWatch(POLICY, meter.metrics.skew, meter.failures) as watch:
         probe.gate.clear()
         watch.observe(answer(target, "a", 1))
         assert probe.begun.acquire(timeout=30)
@@ -156,7 +156,7 @@ def test_all_or_nothing_of_a_sequence_is_sampled(meter: Meter, target: Servable)
     policy = SkewPolicy(ratio=0.3, half_life_seconds=60.0, core_ratio=1.0)
     names = [f"{index:032x}" for index in range(200)]
     drawn = [name for name in names if is_sampled(name, 0.3)]
-    with SkewWatch(policy, meter.metrics.norms, meter.failures) as watch:
+    with SkewWatch(policy, meter.metrics.skew, meter.failures) as watch:
         for name in names:
             for first_frame in range(3):
                 watch.observe(answer(target, name, 1, first_frame=first_frame))
@@ -175,7 +175,7 @@ def test_none_and_all_are_exact() -> None:
 
 def test_a_version_that_has_left_is_not_held(meter: Meter, watch: SkewWatch) -> None:
     target = probed()
-    meter.metrics.prepare(target.manifest, target.certificate)
+    meter.metrics.versions.prepare(target.manifest, target.certificate)
     fill(watch, target, 0.0)
     gone = weakref.ref(target)
     del target
@@ -185,7 +185,7 @@ def test_a_version_that_has_left_is_not_held(meter: Meter, watch: SkewWatch) -> 
 
 def test_a_shadow_has_a_pool_of_its_own(meter: Meter, watch: SkewWatch, target: Servable) -> None:
     shadow = probed(version=2)
-    meter.metrics.prepare(shadow.manifest, shadow.certificate)
+    meter.metrics.versions.prepare(shadow.manifest, shadow.certificate)
     watch.observe(answer(target, "a", 1))
     watch.observe(answer(shadow, "a", 1))
     watch.observe(answer(shadow, "b", 1))
@@ -221,7 +221,7 @@ def test_a_gap_ends_a_kept_sequence_and_one_without_a_beginning_is_not_kept(watc
 
 def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: Servable) -> None:
     policy = replace(POLICY, max_kept_bytes=8 * (PIECE_BYTES + 40))
-    with SkewWatch(policy, meter.metrics.norms, meter.failures) as watch:
+    with SkewWatch(policy, meter.metrics.skew, meter.failures) as watch:
         watch.observe(answer(target, "long", *[1.0] * 6))
         watch.observe(answer(target, "long", *[2.0] * 6, first_frame=6, state=6))  # over an eighth of all bytes
         watch.observe(answer(target, "too long", *[1.0] * 12))
@@ -229,6 +229,6 @@ def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: 
 
 
 def test_nothing_is_kept_unless_it_is_wanted(meter: Meter, target: Servable) -> None:
-    with SkewWatch(SkewPolicy(ratio=1.0, half_life_seconds=60.0), meter.metrics.norms, meter.failures) as watch:
+    with SkewWatch(SkewPolicy(ratio=1.0, half_life_seconds=60.0), meter.metrics.skew, meter.failures) as watch:
         watch.observe(answer(target, "a", 1))
         assert kept(watch, target) == {}

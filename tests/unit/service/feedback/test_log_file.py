@@ -49,7 +49,7 @@ class Running:
 @contextmanager
 def running(policy: LogPolicy, meter: Meter) -> Iterator[Running]:
     quick = replace(policy, flush_seconds=0.001)
-    with feedback(quick, meter.metrics, meter.failures, refresh_seconds=3600.0) as parts:
+    with feedback(quick, meter.metrics.feedback, meter.failures, refresh_seconds=3600.0) as parts:
         yield Running(parts, quick)
 
 

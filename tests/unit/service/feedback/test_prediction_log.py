@@ -35,7 +35,9 @@ def keeping(policy: LogPolicy, meter: Meter) -> Callable[..., PredictionLog]:
     def make(**changes: object) -> PredictionLog:
         changed = replace(policy, **{"flush_seconds": HOUR, **changes})  # type: ignore[arg-type]
         file = LogFile(changed.path)
-        return PredictionLog(changed, file, meter.metrics, lambda _: None, meter.failures, clock=lambda: NOW_SECONDS)
+        return PredictionLog(
+            changed, file, meter.metrics.feedback, lambda _: None, meter.failures, clock=lambda: NOW_SECONDS
+        )
 
     return make
 
@@ -213,11 +215,13 @@ def test_a_clock_that_is_set_back_forgets_nothing(log: Log) -> None:
 
 
 async def test_the_parts_work_together(policy: LogPolicy, meter: Meter) -> None:
-    with feedback(replace(policy, flush_seconds=0.001), meter.metrics, meter.failures, refresh_seconds=HOUR) as parts:
+    with feedback(
+        replace(policy, flush_seconds=0.001), meter.metrics.feedback, meter.failures, refresh_seconds=HOUR
+    ) as parts:
         answer = prediction(classifier(), 1, prediction_id=new_id(NOW_SECONDS))
         label = Label(prediction_id=bytes.fromhex(answer.id), event_ms=0, name="b")
         parts.log.answered(answer)
-    with feedback(policy, meter.metrics, meter.failures, refresh_seconds=HOUR) as parts:
+    with feedback(policy, meter.metrics.feedback, meter.failures, refresh_seconds=HOUR) as parts:
         (verdict,) = await parts.reports.take([label])
         assert verdict.outcome in (Outcome.JOINED, Outcome.LATE)
     counted = {"model": "m", "version": "1", "norm": "layer"}
@@ -316,7 +320,7 @@ def test_labels_that_cannot_be_counted_cost_no_answers(policy: LogPolicy, log: L
         raise KeyError
 
     quick = replace(policy, flush_seconds=0.001)
-    with PredictionLog(quick, LogFile(policy.path), meter.metrics, fail, meter.failures) as running:
+    with PredictionLog(quick, LogFile(policy.path), meter.metrics.feedback, fail, meter.failures) as running:
         for _ in range(3):
             running.answered(prediction(classifier(), 0))
             assert eventually(lambda: log.rows("predictions") > 0)

@@ -21,7 +21,6 @@ from service.serving.batcher import Batcher, BatchLimits
 from service.serving.call import Call
 from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
-from service.serving.statistics import Statistics
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelStreamInferResponse
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
@@ -37,13 +36,12 @@ def parts(meter: Meter) -> OipContext:
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
     threads = Threads("unused", at_once=1, seconds=1)
     repository = Repository(lambda _: servable(GatedRunner()), lambda _: None)
-    sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics)
+    sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics.sessions)
     serving = Serving(
         repository=repository,
         sessions=sessions,
-        batcher=Batcher(executor, limits, meter.metrics),
-        metrics=meter.metrics,
-        statistics=Statistics(),
+        batcher=Batcher(executor, limits),
+        recorder=meter.metrics.recorder,
         limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
     )
     return OipContext(
@@ -107,7 +105,7 @@ async def test_a_reader_that_fails_unexpectedly_ends_the_stream_behind_the_answe
 
 
 async def test_an_answer_that_fails_unexpectedly_ends_the_stream(parts: OipContext) -> None:
-    broken = replace(parts, serving=replace(parts.serving, metrics=cast("Any", None)))  # so that it can't be counted
+    broken = replace(parts, serving=replace(parts.serving, recorder=cast("Any", None)))  # so that it can't be counted
     async with asyncio.timeout(30):
         with pytest.raises(BaseExceptionGroup):
             await collect(model_stream_infer(broken, Call(api="ModelStreamInfer"), Caller(1).requests()), [])

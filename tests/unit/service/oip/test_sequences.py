@@ -8,6 +8,7 @@ import pytest
 
 from service.api.oip.sequences import Key, Sequences
 from service.core.errors import Reason, ServiceError
+from service.serving.session_metrics import SessionEnd
 from service.serving.sessions import Session, Sessions
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
@@ -25,14 +26,14 @@ class WatchedSessions(Sessions):
         super().__init__(**bounds)
         self.ended = asyncio.Event()
 
-    def end(self, session: Session, reason: str) -> None:
+    def end(self, session: Session, reason: SessionEnd) -> None:
         super().end(session, reason)
         self.ended.set()
 
 
 @pytest.fixture
 def sessions(meter: Meter) -> WatchedSessions:
-    return WatchedSessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics)
+    return WatchedSessions(max_sessions=2, max_state_bytes=1000, metrics=meter.metrics.sessions)
 
 
 async def _begun(sequences: Sequences, key: Key) -> None:
@@ -53,7 +54,7 @@ async def test_a_session_lives_from_turn_to_turn(sessions: Sessions) -> None:
         session = lease.begin(TARGET)
     async with sequences.lease(KEY) as lease:
         assert lease.session is session
-        lease.end("complete")
+        lease.end(SessionEnd.COMPLETE)
     assert (await _missing(sequences, KEY)).reason is Reason.SEQUENCE_NOT_FOUND
     assert len(sessions) == 0
 
@@ -100,7 +101,7 @@ async def test_a_sequence_that_is_idle_is_ended_and_a_late_request_is_told_why(
     assert meter.value("soloist_sessions_ended_total", model="gated", reason="idle") == 1
     async with sequences.lease(KEY) as lease:
         lease.begin(TARGET)
-        lease.end("complete")
+        lease.end(SessionEnd.COMPLETE)
     assert (await _missing(sequences, KEY)).reason is Reason.SEQUENCE_NOT_FOUND
 
 

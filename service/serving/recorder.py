@@ -1,0 +1,144 @@
+"""The one place that hears how calls, requests and runs ended: it keeps the sums and counts the metrics.
+
+Events, from the inside to the outside: a run of the graph; a request, which is a chunk, a whole sequence or some rows;
+a sequence that was answered to its end; a call, which is one request or a stream of them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from service.serving.call_metrics import ApiSeries, CallMetrics
+from service.serving.statistics import StatisticsView, VersionStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from prometheus_client import CollectorRegistry, Histogram
+
+    from service.engine.runner import RunSeconds
+    from service.loading.servable import Servable
+    from service.serving.batcher import Answer
+    from service.serving.call import Call
+    from soloist.v1.model_pb2 import Model
+
+
+class _Version:
+    """What is kept of one version: exact sums, and its series by API."""
+
+    def __init__(self, metrics: CallMetrics, name: str, version: str) -> None:
+        self.statistics = VersionStatistics()
+        self._metrics = metrics
+        self._labels = (name, version)
+        self._apis: dict[str, ApiSeries] = {}
+        self._sequence_frames: Histogram | None = None
+
+    def of(self, api: str) -> ApiSeries:
+        """Return the series of an API."""
+        found = self._apis.get(api)
+        if found is None:
+            found = self._apis[api] = ApiSeries(self._metrics, *self._labels, api)
+        return found
+
+    @property
+    def sequence_frames(self) -> Histogram:
+        """Lengths of sequences."""
+        if self._sequence_frames is None:
+            self._sequence_frames = self._metrics.sequence_frames.labels(*self._labels)
+        return self._sequence_frames
+
+
+class Recorder:
+    """Belongs to the event loop; the metrics are read on any thread."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # Whether a version is in the repository: of others nothing is kept, for nobody would forget it.
+        self.is_listed: Callable[[str, int], bool] = lambda _name, _version: True
+        self._metrics = CallMetrics(registry)
+        self._versions: dict[tuple[str, str], _Version] = {}
+        self._no_model = _Version(self._metrics, "", "")
+        registry.register(StatisticsView(self._statistics))
+
+    def prepare(self, model: Model) -> None:
+        """Create the series of a version that is ready."""
+        name, version = model.name, str(model.version)
+        self._metrics.prepare(name, version)
+        self._versions.setdefault((name, version), _Version(self._metrics, name, version))
+        self._versions[name, version].statistics.rows.setdefault(model.norm, 0)
+
+    def forget(self, name: str, version: str) -> None:
+        """Forget a version that has left the repository."""
+        self._versions.pop((name, version), None)
+        self._metrics.forget(name, version)
+
+    def statistics(self, servable: Servable) -> VersionStatistics:
+        """Return the sums of one version, all zero at first."""
+        version = self._of(servable.name, str(servable.version))
+        return version.statistics if version is not None else VersionStatistics()
+
+    def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds) -> None:
+        """Record one run of the graph, of rows of so many frames."""
+        self.statistics(servable).ran(len(lengths), seconds, servable.padding_ratio(lengths))
+
+    def succeeded(
+        self,
+        call: Call,
+        servable: Servable,
+        answers: Sequence[Answer],
+        *,
+        seconds: float,
+        decode_seconds: float = 0.0,
+        encode_seconds: float = 0.0,
+    ) -> None:
+        """Record one request that was answered with at least one row, `seconds` after it came."""
+        version = self._of(servable.name, str(servable.version))
+        if version is None:
+            return
+        version.statistics.succeeded(
+            servable.manifest.norm,
+            answers,
+            seconds=seconds,
+            decode_seconds=decode_seconds,
+            encode_seconds=encode_seconds,
+        )
+        series = version.of(call.api)
+        for answer in answers:
+            series.queue_seconds.observe(answer.queue_seconds)
+            series.compute_seconds.observe(answer.compute_seconds)
+
+    def failed(self, servable: Servable, *, seconds: float) -> None:
+        """Record one request that was refused, failed or given up."""
+        self.statistics(servable).failed(seconds=seconds)
+
+    def sequence_ended(self, servable: Servable, frame_count: int) -> None:
+        """Record a sequence that was answered to its end."""
+        version = self._of(servable.name, str(servable.version))
+        if version is not None:
+            version.sequence_frames.observe(frame_count)
+
+    def call_ended(self, call: Call, code: str, began: float) -> float:
+        """Record how a call ended that began at `began` of time.perf_counter(); returns how long it took, in seconds.
+
+        One whose version isn't known, or has left meanwhile, counts without a model and without a time.
+        """
+        seconds = time.perf_counter() - began
+        version = self._of(call.model, call.version) if call.model else None
+        if version is None:
+            self._no_model.of(call.api).requests(code).inc()
+            return seconds
+        series = version.of(call.api)
+        series.requests(code).inc()
+        series.request_seconds.observe(seconds)
+        if call.first_output_at is not None:
+            series.first_output_seconds.observe(call.first_output_at - (call.first_frames_at or began))
+        return seconds
+
+    def _of(self, name: str, version: str) -> _Version | None:
+        found = self._versions.get((name, version))
+        if found is None and self.is_listed(name, int(version)):
+            found = self._versions[name, version] = _Version(self._metrics, name, version)
+        return found
+
+    def _statistics(self) -> Mapping[tuple[str, str], VersionStatistics]:
+        return {version: each.statistics for version, each in list(self._versions.items())}
