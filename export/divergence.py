@@ -31,14 +31,14 @@ Array = npt.NDArray[Any]
 
 
 def first_diverging_node(
-    path: Path, signature: Signature, material: SequenceGenerator, case: Case
+    path: Path, signature: Signature, generator: SequenceGenerator, case: Case
 ) -> tuple[str, str] | None:
     """Return (name, operator) of the first node whose values differ; None when none is found."""
     with tempfile.TemporaryDirectory() as folder:
         graph = onnx.load(_optimised(path, Path(folder) / "optimised.onnx"))
         session = _observed(graph, Path(folder) / "observed.onnx")
     wanted = [output.name for output in session.get_outputs() if output.type in _COMPARED]
-    reference, *varied = runs(Graph(session, signature, results=wanted), material, case)
+    reference, *varied = runs(Graph(session, signature, results=wanted), generator, case)
     places = {name: index for index, node in enumerate(graph.graph.node) for name in node.output}
     for run in varied:
         differing = [name for name in wanted if _differs(name, reference, run)]

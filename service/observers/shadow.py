@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import structlog
 
+from service.certificate.difference import same_bits
 from service.observers.background_worker import BackgroundWorker
 from service.observers.live_check.rerun import alone
 
@@ -74,7 +75,7 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> Outcome:
     found = _last(found, len(given))
     if given.shape != found.shape or given.dtype != found.dtype:
         return "failed"
-    if given.tobytes() == found.tobytes():
+    if same_bits(given, found):
         return "equal-bits"
     if given.ndim == 1 or given[-1].size == 1:
         return "different-values"
@@ -107,7 +108,7 @@ class _Step(NamedTuple):
     @property
     def byte_count(self) -> int:
         row = self.given.row
-        sent = (row.frames, *row.beside.inputs.values(), *row.beside.frame_inputs.values())
+        sent = (row.frames, *row.auxiliary.inputs.values(), *row.auxiliary.frame_inputs.values())
         return sum(array.nbytes for array in sent) + self.given.outputs.nbytes
 
 

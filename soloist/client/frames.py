@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from soloist.client.errors import invalid_input
-from soloist.client.tensors import Array, dtype_of
+from soloist.client.tensors import Array
+from soloist.data_types import BY_DATA_TYPE
 from soloist.v1 import model_pb2
 
 Frames = npt.ArrayLike  # includes str and bytes
@@ -35,10 +36,10 @@ def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Ar
         frames = np.frombuffer(frames, np.uint8)
     typed = isinstance(frames, np.ndarray | np.generic)
     array = _numbers(frames)
-    dtype = None if signature is None else dtype_of(signature.frames.data_type)
-    if dtype is None or array.dtype == dtype:
+    known = None if signature is None else BY_DATA_TYPE.get(signature.frames.data_type)
+    if known is None or array.dtype == known.dtype:
         return array
-    return _cast(array, dtype, rounding=not typed)
+    return _cast(array, known.dtype, rounding=not typed)
 
 
 def _utf8(text: str, signature: model_pb2.Signature | None) -> bytes:
