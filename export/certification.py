@@ -18,7 +18,7 @@ from service.engine.model_file import ModelFileError
 from service.engine.one_step import open_graph
 from service.engine.session import open_session
 from service.loading.manifest import ManifestError, has_manifest, read_manifest
-from service.loading.model_config import FILE, describe
+from service.loading.model_config import CONFIG_FILE, describe
 from soloist.v1.certificate_pb2 import Certificate
 from soloist.v1.model_pb2 import Model
 
@@ -62,7 +62,8 @@ def read_model(path: Path, config: Path | None = None) -> Model:
         session = open_session(path)
         if config is None and has_manifest(session):
             return read_manifest(session)
-        found = config or next((f for f in (path.parent / FILE, path.parent.parent / FILE) if f.is_file()), None)
+        beside = (folder / CONFIG_FILE for folder in (path.parent, path.parent.parent))
+        found = config or next((file for file in beside if file.is_file()), None)
         return describe(found, session).model
     except (ModelFileError, ManifestError) as error:
         raise ExportError(f"{path}: {error}") from error

@@ -21,7 +21,9 @@ from export.one_step import branched, one_step
 from export.signature import signature
 from models import zoo
 from models.config import LSTMConfig, TaskSpec
-from service.engine.graph import Graph, States
+from service.certificate.difference import same_bits
+from service.engine.graph import Graph
+from service.engine.row import States
 from service.engine.session import open_session
 
 Array = npt.NDArray[Any]
@@ -73,8 +75,8 @@ def compare(graphs: dict[str, Graph], rows: int, frames: int, rounds: int) -> di
 
 
 def _bits(expected: tuple[Array, States], found: tuple[Array, States]) -> str:
-    same = expected[0].tobytes() == found[0].tobytes()
-    same = same and all(state.tobytes() == found[1][name].tobytes() for name, state in expected[1].items())
+    same = same_bits(expected[0], found[0])
+    same = same and all(same_bits(state, found[1][name]) for name, state in expected[1].items())
     return "" if same else ", other bits"
 
 

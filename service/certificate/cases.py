@@ -17,8 +17,8 @@ class Case:
     """All that is needed to make it again: `seed` draws the sequence under test and its neighbours.
 
     `chunks` are the lengths it is cut into, in frames. In every run each row has `padding_frames` frames more than the
-    row under test needs, filled with `padding`; neighbours have any length up to that. Without padding they are as
-    long as the row under test. `misaligned` puts inputs at addresses that are no multiple of 16 bytes.
+    row under test needs, filled with `padding`; neighbours have any length up to that. Without padding they are as long
+    as the row under test. `misaligned` puts inputs at addresses that are no multiple of 16 bytes.
     """
 
     seed: int
@@ -35,7 +35,7 @@ class Case:
         return sum(self.chunks)
 
     def dimensions(self) -> list[pb.Dimension.ValueType]:
-        """Tell what the case varies against "alone and whole"."""
+        """Return what the case varies against "alone and whole"."""
         varied = [
             (pb.DIMENSION_BATCH, self.batch_size > 1),
             (pb.DIMENSION_PADDING, self.padding_frames > 0),
@@ -44,7 +44,7 @@ class Case:
         return [dimension for dimension, holds in varied if holds]
 
     def without(self, dimension: pb.Dimension.ValueType) -> Case:
-        """Give the same case with one dimension as in "alone and whole"."""
+        """Return the same case with one dimension as in "alone and whole"."""
         match dimension:
             case pb.DIMENSION_BATCH:
                 return replace(self, batch_size=1, neighbour_scale=1.0)
@@ -54,7 +54,7 @@ class Case:
                 return replace(self, chunks=(self.length,))
 
     def times(self, frames: int) -> Case:
-        """Give the same case with so many frames where it has one."""
+        """Return the same case with so many frames where it has one."""
         if frames == 1:
             return self
         return replace(
@@ -62,7 +62,7 @@ class Case:
         )
 
     def to_message(self, *, tensor: str) -> pb.FailingCase:
-        """Say it as a message; `tensor` is the output or state that differed."""
+        """Return it as a message; `tensor` is the output or state that differed."""
         return pb.FailingCase(
             batch_size=self.batch_size,
             length=self.length,

@@ -82,13 +82,13 @@ def certify(
 
 
 def is_bitwise(certificate: pb.Certificate, *dimensions: pb.Dimension.ValueType) -> bool:
-    """Tell whether all of the dimensions are proved bitwise."""
+    """Return whether all of the dimensions are proved bitwise."""
     proved = {verdict.dimension for verdict in certificate.verdicts if verdict.verdict == pb.VERDICT_BITWISE}
     return proved.issuperset(dimensions)
 
 
 def _scope(graph: Graph, model: Model) -> tuple[int, Scope]:
-    """Tell what can be varied, where a case's frame stands for how many of the model's."""
+    """Return how many of the model's frames a case's frame stands for, and what can be varied."""
     signature = model.signature
     unit = signature.frames_per_run or 1
     longest = min(model.max_frames or _LONGEST_FRAMES, _LONGEST_FRAMES)

@@ -1,4 +1,4 @@
-"""How far two arrays that should have the same bits are apart."""
+"""How far two arrays that should have the same bits are apart: in bits, in units in the last place, and absolutely."""
 
 from __future__ import annotations
 
@@ -27,36 +27,85 @@ class Difference:
     is_rounding: bool
 
 
-def difference(tensor: str, expected: NDArray[Any], found: NDArray[Any]) -> Difference | None:
-    """Compare two arrays of one type bit by bit (+0 and -0 differ); None when they are equal.
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """`differing` of `compared` outputs have other bits. Both maxima are 0 when none has."""
 
-    NaN is never equal: what is compared comes from finite input, and a graph that once gave NaN may give it for ever.
+    differing: int
+    compared: int
+    max_ulp: int
+    max_abs: float
+
+
+def same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Return whether two arrays have the same shape and bytes: +0 and -0 differ, NaNs of the same bits don't."""
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def difference(
+    tensor: str, expected: NDArray[Any], found: NDArray[Any], *, nan_is_equal: bool = False
+) -> Difference | None:
+    """Compare two arrays of one type bit by bit; None when they are equal.
+
+    NaN is never equal in a proof: what is compared there comes from finite input, and a graph that once gave NaN may
+    give it for ever. With `nan_is_equal` the bits decide: an operator may let NaN in, and then NaN is the answer.
     """
-    same = expected.shape == found.shape and expected.tobytes() == found.tobytes()
-    if same and not (expected.dtype.kind == "f" and np.isnan(expected).any()):
+    has_nan = not nan_is_equal and expected.dtype.kind == "f" and bool(np.isnan(expected).any())
+    if not has_nan and same_bits(expected, found):
         return None
     if expected.shape != found.shape or not (np.isfinite(expected).all() and np.isfinite(found).all()):
         return Difference(tensor=tensor, ulp=_NOT_COMPARABLE_ULP, absolute=float("inf"), is_rounding=False)
-    absolute = float(np.abs(expected.astype(np.float64) - found.astype(np.float64)).max())
-    largest = float(np.abs(expected.astype(np.float64)).max())
+    absolute = max_absolute(expected, found)
     return Difference(
         tensor=tensor,
         ulp=max_ulp(expected, found),
         absolute=absolute,
-        is_rounding=expected.dtype.kind == "f" and absolute <= _ROUNDING_RATIO * largest,
+        is_rounding=expected.dtype.kind == "f" and absolute <= _ROUNDING_RATIO * _largest(expected),
     )
 
 
 def worst(found: Iterable[Difference | None]) -> Difference | None:
-    """Pick the farthest apart; what rounding can't explain is worse than what it may. None when all are equal."""
+    """Return the farthest apart; what rounding can't explain is worse than what it may. None when all are equal."""
     differing = [each for each in found if each is not None]
     return max(differing, key=lambda each: (not each.is_rounding, each.ulp), default=None)
 
 
+def deviation(reference_TK: NDArray[Any], found_TK: NDArray[Any]) -> Deviation:
+    """Compare the outputs [T, K] at every frame, of one shape and type. +0 and -0 differ, equal NaNs don't."""
+    differing = int((_bits(reference_TK) != _bits(found_TK)).any(axis=-1).sum())
+    found = difference("outputs", reference_TK, found_TK) if differing else None
+    return Deviation(
+        differing=differing,
+        compared=reference_TK.size,
+        max_ulp=found.ulp if found else 0,
+        max_abs=found.absolute if found else 0.0,
+    )
+
+
+def max_absolute(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Return the largest difference of two elements; NaN where either side holds one."""
+    return _largest(expected.astype(np.float64) - found.astype(np.float64))
+
+
+def max_scaled(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Return `max_absolute`, in units of the largest value expected where that exceeds 1.
+
+    A sum grows with the sequence, and its rounding with it.
+    """
+    return max_absolute(expected, found) / float(np.maximum(1.0, _largest(expected)))
+
+
 def max_ulp(expected: NDArray[Any], found: NDArray[Any]) -> int:
     """Count the representable numbers between the two elements that are furthest apart; finite numbers of one type."""
-    steps = np.abs(_ordered(expected).astype(np.float64) - _ordered(found).astype(np.float64)).max()
-    return int(min(steps, _NOT_COMPARABLE_ULP))
+    return int(min(max_absolute(_ordered(expected), _ordered(found)), _NOT_COMPARABLE_ULP))
+
+
+def _largest(array: NDArray[Any]) -> float:
+    return float(np.abs(array.astype(np.float64)).max())
+
+
+def _bits(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.frombuffer(array.tobytes(), np.uint8).reshape(array.size, array.itemsize)
 
 
 def _ordered(array: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.certificate.difference import Difference, difference, worst
+from service.certificate.neighbours import Neighbours
 from service.certificate.sequence_generator import misaligned
 from service.engine.row import Row, joined
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from service.engine.row import RowResult
     from service.engine.runner import Runner
 
-_MAX_NEIGHBOUR_PREFIX_RUNS = 4
+_MOST_RUNS_BEFORE = 3
 
 
 def try_fixed_windows(runner: Runner, generator: SequenceGenerator, case: Case) -> Difference | None:
@@ -35,37 +36,13 @@ def try_fixed_windows(runner: Runner, generator: SequenceGenerator, case: Case) 
     rng = np.random.default_rng(case.seed)
     sequence = generator.sequence(rng, case.length)
     (alone,) = runner.run([Row(frames=sequence, states=runner.initial_states())])
-    neighbours = Neighbours(runner, generator, rng, case)
+    neighbours = Neighbours(runner=runner, generator=generator, rng=rng, most_runs_before=_MOST_RUNS_BEFORE)
     found = _in_chunks(runner, neighbours, sequence, case)
     signature = runner.graph.signature
     pairs = [(signature.outputs.name, alone.outputs, found.outputs)]
-    pairs += [(name, alone.more[name], found.more[name]) for name in alone.more]
+    pairs += [(name, alone.extra[name], found.extra[name]) for name in alone.extra]
     pairs += [(name, state, found.states[name]) for name, state in alone.states.items()]
     return worst(difference(name, expected, given) for name, expected, given in pairs)
-
-
-class Neighbours:
-    """Draws those who share the runs of one case: anywhere in their sequences, some end sooner and some later."""
-
-    def __init__(self, runner: Runner, generator: SequenceGenerator, rng: np.random.Generator, case: Case) -> None:
-        self._runner, self._material, self._rng, self._case = runner, generator, rng, case
-        self._unit = runner.graph.signature.frames_per_run
-
-    def beside(self, frames: int) -> list[Row]:
-        """Give those that share the runs of so many frames."""
-        longest = 2 * frames // self._unit
-        return [self._one(int(self._rng.integers(1, longest + 1))) for _ in range(self._case.batch_size - 1)]
-
-    def _one(self, runs: int) -> Row:
-        states = self._runner.initial_states()
-        prefix = int(self._rng.integers(_MAX_NEIGHBOUR_PREFIX_RUNS)) if states else 0
-        if prefix:
-            states = self._runner.run([Row(frames=self._frames(prefix), states=states)])[0].states
-        return Row(frames=self._frames(runs), states=states)
-
-    def _frames(self, runs: int) -> NDArray[Any]:
-        drawn: NDArray[Any] = self._material.rows(self._rng, 1, runs * self._unit, self._case.neighbour_scale)[0]
-        return drawn
 
 
 def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], case: Case) -> RowResult:
@@ -74,10 +51,20 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
     first = 0
     for frames in case.chunks:
         chunk = sequence[first : first + frames]
-        rows = neighbours.beside(frames)
+        rows = _rows_beside(frames, neighbours, case)
         row = len(rows) // 2
         rows.insert(row, Row(frames=misaligned(chunk) if case.misaligned else chunk, states=states))
         results.append(runner.run(rows)[row])
         states = results[-1].states
         first += frames
     return joined(results)
+
+
+def _rows_beside(frames: int, neighbours: Neighbours, case: Case) -> list[Row]:
+    """Return those that share the runs of so many frames: some end sooner and some later."""
+    unit = neighbours.generator.frames_per_run
+    longest = 2 * frames // unit
+    return [
+        neighbours.row(unit * int(neighbours.rng.integers(1, longest + 1)), case.neighbour_scale)
+        for _ in range(case.batch_size - 1)
+    ]

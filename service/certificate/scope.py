@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.core.tensors import DTYPES
+from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model, Signature
 
 
 def why_unproved(model: Model) -> str:
-    """Say why bits of a model can't be proved, in words; empty when they can.
+    """Return why bits of a model can't be proved, in words; empty when they can.
 
     Inputs that may be left out are left out, so nothing is proved of calls that send them.
     """
@@ -31,7 +31,7 @@ def why_unproved(model: Model) -> str:
 
 
 def why_not(signature: Signature) -> str:
-    """Say why rows, padding and chunks can't all be varied, in words; empty when they can."""
+    """Return why rows, padding and chunks can't all be varied, in words; empty when they can."""
     if not signature.HasField("frames"):
         return "which of its axes is time isn't told"
     return _first(
@@ -59,7 +59,7 @@ def _lacks_time(signature: Signature) -> bool:
 
 
 def _is_whole(signature: Signature) -> bool:
-    return DTYPES[signature.frames.data_type].kind in "iu"
+    return dtype_of(signature.frames.data_type).kind in "iu"
 
 
 def _first(causes: dict[str, bool]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.certificate.cases import GARBAGE, NAN
-from service.core.tensors import DTYPES
+from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,13 +29,14 @@ class SequenceGenerator:
     """Draws frames that fit one signature. With `samples`, half of the sequences under test come from there."""
 
     def __init__(self, signature: Signature, samples: Sequence[NDArray[Any]] = ()) -> None:
-        self._dtype = DTYPES[signature.frames.data_type]
+        self._dtype = dtype_of(signature.frames.data_type)
         self._shape = tuple(signature.frames.shape)[2:]
         self._tokens = signature.token_count or _UNKNOWN_TOKENS
         self._samples = samples
+        self.frames_per_run = signature.frames_per_run
 
     def sequence(self, rng: np.random.Generator, frames: int) -> NDArray[Any]:
-        """Give a sequence to be tested: [T, C] or [T]."""
+        """Return a sequence to be tested: [T, C] or [T]."""
         if len(self._samples) and rng.random() < 0.5:
             sample = self._samples[int(rng.integers(len(self._samples)))]
             repeated: NDArray[Any] = np.take(sample, np.arange(frames) % len(sample), axis=0).astype(self._dtype)
@@ -44,14 +45,14 @@ class SequenceGenerator:
         return alone
 
     def rows(self, rng: np.random.Generator, rows: int, frames: int, scale: float) -> NDArray[Any]:
-        """Give `rows` sequences whose numbers are `scale` times ordinary ones."""
+        """Return `rows` sequences whose numbers are `scale` times ordinary ones."""
         shape = (rows, frames, *self._shape)
         if self._dtype.kind in "iub":
             return (rng.integers(self._tokens, size=shape) * (scale != 0)).astype(self._dtype)
         return (rng.standard_normal(shape) * scale).astype(self._dtype)
 
     def padding(self, rng: np.random.Generator, shape: tuple[int, int], kind: str) -> NDArray[Any]:
-        """Give [B, P] frames of what may lie beyond a row's length. Whole numbers know no NaN: they get garbage."""
+        """Return [B, P] frames of what may lie beyond a row's length. Whole numbers have no NaN: they get garbage."""
         if self._dtype.kind == "f" and kind == NAN:
             return np.full((*shape, *self._shape), np.nan, self._dtype)
         if kind in (GARBAGE, NAN):

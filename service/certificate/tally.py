@@ -130,7 +130,7 @@ def _size(case: Case) -> tuple[int, int, int]:
 
 
 def verdict_on(dimension: pb.Dimension.ValueType, tally: Tally) -> pb.DimensionVerdict:
-    """Say what came of one dimension."""
+    """Return the verdict on one dimension."""
     verdict = pb.DimensionVerdict(dimension=dimension, cases=tally.tried)
     if tally.worst is None or tally.smallest is None:
         # Without a case nothing was proved.

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.certificate.difference import Difference, difference, worst
+from service.certificate.neighbours import states_before
 from service.certificate.sequence_generator import SequenceGenerator, misaligned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.certificate.cases import Case
-    from service.engine.graph import Graph, States
+    from service.engine.graph import Graph
 
-_MAX_NEIGHBOUR_PREFIX = 9
+_MOST_FRAMES_BEFORE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,9 @@ def try_case(graph: Graph, generator: SequenceGenerator, case: Case) -> Differen
     name, last = graph.signature.outputs.name, varied[-1]
     outputs = np.concatenate([run.results[name][run.row, : run.valid] for run in varied])
     differences = [difference(name, reference.results[name][0], outputs)]
-    for more in graph.extra_outputs:
-        given = np.concatenate([run.results[more][run.row, : run.valid] for run in varied])
-        differences.append(difference(more, reference.results[more][0], given))
+    for extra in graph.extra_outputs:
+        given = np.concatenate([run.results[extra][run.row, : run.valid] for run in varied])
+        differences.append(difference(extra, reference.results[extra][0], given))
     expected, found = graph.following(reference.results), graph.following(last.results)
     differences += [difference(state, expected[state], found[state][last.row : last.row + 1]) for state in expected]
     return worst(differences)
@@ -56,7 +57,9 @@ def runs(graph: Graph, generator: SequenceGenerator, case: Case) -> Iterator[Run
     alone = graph.evaluate(sequence[None], [case.length], graph.zero_states(1))
     yield Run(rows=1, row=0, frames=case.length, first=0, valid=case.length, results=alone)
     row = int(rng.integers(case.batch_size))
-    states = _states_before(graph, generator, case, rng)
+    states = states_before(
+        graph, generator, rng, rows=case.batch_size, scale=case.neighbour_scale, most_frames=_MOST_FRAMES_BEFORE
+    )
     for name, zero in graph.zero_states(1).items():
         states[name][row] = zero[0]
     first = 0
@@ -72,7 +75,7 @@ def runs(graph: Graph, generator: SequenceGenerator, case: Case) -> Iterator[Run
 def batch_of(
     generator: SequenceGenerator, case: Case, rng: np.random.Generator, chunk: NDArray[Any], row: int
 ) -> tuple[NDArray[Any], list[int]]:
-    """Return a chunk [T, …] at `row` of a batch [B, P, …] with neighbours and padding, and the rows' lengths."""
+    """Return a batch [B, P, …] with a chunk [T, …] at `row`, neighbours and padding, and the lengths of its rows."""
     padded = len(chunk) + case.padding_frames
     frames = generator.rows(rng, case.batch_size, padded, case.neighbour_scale)
     lengths = [padded] * case.batch_size
@@ -85,14 +88,3 @@ def batch_of(
     frames[row, : len(chunk)] = chunk
     lengths[row] = len(chunk)
     return frames, lengths
-
-
-def _states_before(graph: Graph, generator: SequenceGenerator, case: Case, rng: np.random.Generator) -> States:
-    """Give states of all rows: neighbours are anywhere in their sequences."""
-    states = graph.zero_states(case.batch_size)
-    prefix = int(rng.integers(_MAX_NEIGHBOUR_PREFIX))
-    if case.batch_size == 1 or not states or not prefix:
-        return states
-    frames = generator.rows(rng, case.batch_size, prefix, case.neighbour_scale)
-    _, behind = graph.run(frames, [prefix] * case.batch_size, states)
-    return {name: state.copy() for name, state in behind.items()}

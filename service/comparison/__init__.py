@@ -3,10 +3,9 @@
 Shapes, in all of this package: B rows, T frames, P padded frames, C features of a frame, K outputs a frame.
 """
 
+from service.certificate.difference import Deviation, deviation
 from service.comparison.comparisons import Comparisons
 from service.comparison.conditions import BatchNeighbours, Chunked, Condition, Padded, check, default_conditions, read
-from service.comparison.deviation import Deviation, deviation
-from service.comparison.neighbours import draw
 from service.comparison.siblings import named_siblings, require_comparable, siblings, twin
 from service.comparison.trial import Stopped, Trial
 
@@ -22,7 +21,6 @@ __all__ = [
     "check",
     "default_conditions",
     "deviation",
-    "draw",
     "named_siblings",
     "read",
     "require_comparable",

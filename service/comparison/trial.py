@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.certificate.neighbours import scaled
 from service.comparison.conditions import BatchNeighbours, Chunked, Condition, Padded
-from service.comparison.neighbours import scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,35 +12,19 @@ import numpy as np
 
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
-from soloist.v1 import tensor_pb2
-from soloist.v1.tensor_pb2 import DataType, Tensor
+from soloist.data_types import data_type_of, dtype_of, name_of
+from soloist.v1.tensor_pb2 import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from soloist.v1.model_pb2 import Signature
 
-DTYPES: dict[DataType.ValueType, np.dtype[Any]] = {
-    tensor_pb2.DATA_TYPE_FLOAT32: np.dtype("<f4"),
-    tensor_pb2.DATA_TYPE_FLOAT64: np.dtype("<f8"),
-    tensor_pb2.DATA_TYPE_FLOAT16: np.dtype("<f2"),
-    tensor_pb2.DATA_TYPE_INT8: np.dtype("i1"),
-    tensor_pb2.DATA_TYPE_INT16: np.dtype("<i2"),
-    tensor_pb2.DATA_TYPE_INT32: np.dtype("<i4"),
-    tensor_pb2.DATA_TYPE_INT64: np.dtype("<i8"),
-    tensor_pb2.DATA_TYPE_UINT8: np.dtype("u1"),
-    tensor_pb2.DATA_TYPE_UINT16: np.dtype("<u2"),
-    tensor_pb2.DATA_TYPE_UINT32: np.dtype("<u4"),
-    tensor_pb2.DATA_TYPE_UINT64: np.dtype("<u8"),
-    tensor_pb2.DATA_TYPE_BOOL: np.dtype("?"),
-}
-_DATA_TYPES = {dtype: data_type for data_type, dtype in DTYPES.items()}
-
 
 def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: bool) -> NDArray[Any]:
-    """Give the frames of one sequence or chunk: [T, C] numbers or [T] tokens, read-only, T ≥ 1.
+    """Return the frames of one sequence or chunk: [T, C] numbers or [T] tokens, read-only, T ≥ 1.
 
-    A model made elsewhere may take frames of any shape.
+    A third-party model may take frames of any shape.
 
     Raises:
         ServiceError: they are not what the model takes.
@@ -53,7 +37,7 @@ def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: boo
         raise ServiceError(
             Reason.DATA_TYPE_MISMATCH, data_type=name_of(tensor.data_type), expected=name_of(spec.data_type)
         )
-    dtype = DTYPES[spec.data_type]
+    dtype = dtype_of(spec.data_type)
     expected_bytes = math.prod(shape) * dtype.itemsize
     if len(tensor.data) != expected_bytes:
         raise ServiceError(Reason.BYTE_LENGTH_MISMATCH, byte_length=len(tensor.data), expected=expected_bytes)
@@ -89,13 +73,12 @@ def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite
 
 def decode(tensor: Tensor) -> NDArray[Any]:
     """Unpack a tensor that is known to be sound, read-only."""
-    return np.frombuffer(tensor.data, DTYPES[tensor.data_type]).reshape(tuple(tensor.shape))
+    return np.frombuffer(tensor.data, dtype_of(tensor.data_type)).reshape(tuple(tensor.shape))
 
 
 def encode(array: NDArray[Any]) -> Tensor:
     """Pack an array of a type that the wire knows."""
-    data_type = _DATA_TYPES[array.dtype.newbyteorder("<")]
-    return Tensor(data_type=data_type, shape=array.shape, data=array.tobytes())
+    return Tensor(data_type=data_type_of(array.dtype), shape=array.shape, data=array.tobytes())
 
 
 def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:
@@ -123,9 +106,3 @@ def _check_tokens(tokens: NDArray[Any], token_count: int) -> None:
         raise ServiceError(
             Reason.TOKEN_OUT_OF_RANGE, frame=int(first[0]), token=int(tokens[first]), max_token=token_count - 1
         )
-
-
-def name_of(data_type: int) -> str:
-    """Give the word for an element type, for instance "float32"."""
-    known = DataType.DESCRIPTOR.values_by_number.get(data_type)
-    return known.name.removeprefix("DATA_TYPE_").lower() if known else str(data_type)

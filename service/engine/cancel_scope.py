@@ -73,7 +73,7 @@ class CancelScope:
             run.end(error)
 
     def is_stuck(self) -> bool:
-        """Tell whether a run goes on although it was told to end."""
+        """Return whether a run goes on although it was asked to end."""
         run = self._run
         return run is not None and run.ended_at is not None and time.monotonic() - run.ended_at > _STUCK_SECONDS
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.core.tensors import DTYPES, decode
-from service.engine.further import FurtherInputs
+from service.core.tensors import decode
+from service.engine.auxiliary_feed import AuxiliaryFeed
 from service.engine.layout import Layouts, axes_of
 from service.engine.session import run
+from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     import onnxruntime as ort
     from numpy.typing import NDArray
 
+    from service.engine.row import States
     from soloist.v1.model_pb2 import Signature, StateSpec
-
-# By name of the state.
-States = dict[str, Any]
 
 
 class Graph:
@@ -39,12 +38,15 @@ class Graph:
     ) -> None:
         """Make it of one session, or of two.
 
-        Args: `one_step` takes over runs of one frame; `results` names further tensors of the graph that `evaluate`
-        gives, beside those of the signature.
+        Args:
+            session: runs the graph.
+            signature: names its tensors.
+            one_step: takes over runs of one frame.
+            results: names other tensors of the graph that `evaluate` returns, besides those of the signature.
 
         """
         self.signature = signature
-        self.further = FurtherInputs(signature)
+        self.auxiliary_feed = AuxiliaryFeed(signature)
         self.extra_outputs = [spec.name for spec in signature.extra_outputs]
         self._session = session
         self._one_step = one_step or session
@@ -55,21 +57,21 @@ class Graph:
 
     @property
     def takes_length(self) -> bool:
-        """Tell whether rows of different length can share a run."""
+        """Return whether rows of different length can share a run."""
         return bool(self.signature.HasField("length"))
 
     @property
     def takes_batches(self) -> bool:
-        """Tell whether rows can share a run at all."""
+        """Return whether rows can share a run at all."""
         return bool(self.signature.frames.shape[0] != 1)
 
     @property
     def takes_ragged_batches(self) -> bool:
-        """Tell whether they can whatever their lengths: by a length input, or since every run takes as many frames."""
+        """Return whether they can at any lengths: by a length input, or since all runs take equally many frames."""
         return self.takes_batches and (self.takes_length or self.signature.frames_per_run > 0)
 
     def zero_states(self, rows: int) -> States:
-        """Give the states before the first frame: zeros, or what the signature says."""
+        """Return the states before the first frame: zeros, or what the signature says."""
         return {state.name: _initial(state, rows) for state in self.signature.states}
 
     def run(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> tuple[NDArray[Any], States]:
@@ -87,20 +89,20 @@ class Graph:
         frames: NDArray[Any],
         lengths: Sequence[int],
         states: States,
-        further: Mapping[str, NDArray[Any]] | None = None,
+        auxiliary: Mapping[str, NDArray[Any]] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """Run as `run` does; gives every result by the name of its tensor.
+        """Run as `run` does, and return every result by the name of its tensor.
 
-        `further` are inputs [B, T, …] or [B, …] beside the usual ones; without them, those that are constant.
+        `auxiliary` are the graph's other inputs [B, T, …] or [B, …]; without them, those that are constant.
         """
         signature = self.signature
         feed = {signature.frames.name: frames}
         if self.takes_length:
-            feed[signature.length.name] = np.array(lengths, DTYPES[signature.length.data_type])
+            feed[signature.length.name] = np.array(lengths, dtype_of(signature.length.data_type))
         for name, tensor, _ in self._states:
             feed[tensor] = states[name]
-        if self.further:
-            feed |= self.further.constant(*frames.shape[:2]) if further is None else further
+        if self.auxiliary_feed:
+            feed |= self.auxiliary_feed.constant(*frames.shape[:2]) if auxiliary is None else auxiliary
         session = self._one_step if frames.shape[1] == 1 else self._session
         if not self._layouts:
             return dict(zip(self._wanted, run(session, self._wanted, feed, frames), strict=True))
@@ -108,11 +110,11 @@ class Graph:
         return self._layouts.outward(dict(zip(self._wanted, results, strict=True)))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:
-        """Pick the next states out of a run's results."""
+        """Return the next states out of a run's results."""
         return {name: results[output] for name, _, output in self._states}
 
 
 def _initial(state: StateSpec, rows: int) -> NDArray[Any]:
     if not state.HasField("initial"):
-        return np.zeros((rows, *state.shape), DTYPES[state.data_type])
+        return np.zeros((rows, *state.shape), dtype_of(state.data_type))
     return np.repeat(decode(state.initial)[None], rows, axis=0)

@@ -39,7 +39,7 @@ class Axes:
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether there is nothing to move."""
+        """Whether there is nothing to move."""
         time = 1 if self.per_frame else None
         return self.batch == 0 and self.time == time and self.inside == self.outside
 
@@ -105,7 +105,7 @@ class Layouts:
 
 
 def _reshaped(array: NDArray[Any], leading: int, sizes: tuple[int, ...]) -> NDArray[Any]:
-    """Give an array other axes behind its `leading` ones; at most one of `sizes` is -1, also where there is nothing."""
+    """Return an array with other axes behind its `leading` ones; at most one of `sizes` is -1, even if it is empty."""
     if array.size == 0 and -1 in sizes:
         known = math.prod(size for size in sizes if size != -1)
         varying = math.prod(array.shape[leading:]) // known if known else 0
@@ -114,7 +114,7 @@ def _reshaped(array: NDArray[Any], leading: int, sizes: tuple[int, ...]) -> NDAr
 
 
 def axes_of(signature: Signature) -> dict[str, Axes]:
-    """Tell the axes of every tensor of which a signature says where they are."""
+    """Return the axes of every tensor whose layout the signature gives."""
     specs = [(spec.name, spec.shape, spec, True) for spec in (signature.frames, signature.outputs)]
     specs += [(spec.name, spec.shape, spec, True) for spec in signature.extra_outputs]
     specs += [(each.tensor.name, each.tensor.shape, each.tensor, each.per_frame) for each in signature.inputs]

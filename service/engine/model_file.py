@@ -103,5 +103,5 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _may_name(content: bytes, file: Path) -> bool:
-    """Tell whether a graph may refer to a file: it holds the names of its weights' files as they are."""
+    """Return whether a graph may refer to a file: it holds the names of its weights' files as they are."""
     return os.fsencode(file.name) in content

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.core.tensors import DTYPES
 from service.engine.model_file import ModelFileError
 from service.engine.session import open_session, read_companion, run
+from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import onnxruntime as ort
     from numpy.typing import NDArray
 
-    from service.engine.graph import States
+    from service.engine.row import States
     from soloist.v1.model_pb2 import Model
 
 FILE = "probe.onnx"
@@ -47,7 +47,7 @@ class Probe:
         signature = self._signature
         feed = {
             signature.frames.name: frames,
-            signature.length.name: np.array(lengths, DTYPES[signature.length.data_type]),
+            signature.length.name: np.array(lengths, dtype_of(signature.length.data_type)),
             **{state.input: states[state.name] for state in signature.states},
         }
         results = run(self._session, self._wanted, feed, frames)

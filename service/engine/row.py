@@ -1,22 +1,66 @@
-"""One sequence's share of a run, and what comes back to it.
+"""One sequence's share of a run, with its auxiliary inputs and its place in the sequence, and what comes back to it.
 
 Shapes: T frames, C features of a frame, K outputs a frame. States keep a batch axis of 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.beside import ALONE, Arrays, Beside, nothing
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.engine.graph import States
+# By name of the tensor, and by name of the state.
+Arrays = Mapping[str, "NDArray[Any]"]
+States = dict[str, Any]
+
+NO_ARRAYS: Arrays = MappingProxyType({})
+
+
+def no_arrays() -> Arrays:
+    """Return NO_ARRAYS: the factory of a field's default, since a mapping has no hash."""
+    return NO_ARRAYS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Whether a row begins its sequence or is known to end it, and the sequence's number or name; 0 is none."""
+
+    starts: bool
+    ends: bool
+    sequence_id: int | str = 0
+
+
+WHOLE = Position(starts=True, ends=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuxiliaryInputs:
+    """By name: `inputs` […] for all frames, `frame_inputs` [T, …] for each frame. Control inputs follow `position`."""
+
+    inputs: Arrays = field(default_factory=no_arrays)
+    frame_inputs: Arrays = field(default_factory=no_arrays)
+    position: Position = WHOLE
+
+    def part(self, first: int, end: int, frames: int) -> AuxiliaryInputs:
+        """Return what belongs to frames `first` … `end` - 1 of `frames`."""
+        if self is NO_AUXILIARY_INPUTS:
+            return self
+        starts, ends = self.position.starts and not first, self.position.ends and end >= frames
+        return AuxiliaryInputs(
+            inputs=self.inputs,
+            frame_inputs={name: array[first:end] for name, array in self.frame_inputs.items()},
+            position=replace(self.position, starts=starts, ends=ends),
+        )
+
+
+# Frames and nothing else, of a model without control inputs.
+NO_AUXILIARY_INPUTS = AuxiliaryInputs()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,15 +69,15 @@ class Row:
 
     frames: NDArray[Any]
     states: States
-    beside: Beside = ALONE
+    auxiliary: AuxiliaryInputs = NO_AUXILIARY_INPUTS
 
     def part(self, first: int, frames: int, states: States) -> Row:
-        """Give `frames` frames from `first` on, behind other states."""
+        """Return `frames` frames from `first` on, behind other states."""
         end = first + frames
         if not first and end >= len(self.frames) and states is self.states:
             return self
-        beside = self.beside.part(first, end, len(self.frames))
-        return Row(frames=self.frames[first:end], states=states, beside=beside)
+        auxiliary = self.auxiliary.part(first, end, len(self.frames))
+        return Row(frames=self.frames[first:end], states=states, auxiliary=auxiliary)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,22 +98,22 @@ class RunSeconds:
 class RowResult:
     """Outputs [T, K] for every frame of a row, the states behind its last frame, and what the whole run took.
 
-    A model made elsewhere may give fewer or more outputs than there are frames. `more` are its further outputs.
+    A third-party model may have fewer or more outputs than there are frames. `extra` are its extra outputs.
     """
 
     outputs: NDArray[Any]
     states: States
     run: RunSeconds = RunSeconds()
-    more: Arrays = field(default_factory=nothing)
+    extra: Arrays = field(default_factory=no_arrays)
 
 
 def joined(results: Sequence[RowResult]) -> RowResult:
-    """Put runs that followed each other together: outputs side by side, and the states behind the last."""
+    """Join the results of runs that followed each other: outputs along time, and the states behind the last."""
     if len(results) == 1:
         return results[0]
     return RowResult(
         outputs=np.concatenate([result.outputs for result in results]),
         states=results[-1].states,
         run=sum((result.run for result in results), RunSeconds()),
-        more={name: np.concatenate([result.more[name] for result in results]) for name in results[0].more},
+        extra={name: np.concatenate([result.extra[name] for result in results]) for name in results[0].extra},
     )

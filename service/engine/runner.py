@@ -1,4 +1,4 @@
-"""Rows of different length share a run: padded into one batch, and their answers taken apart again.
+"""Rows of different length share a run: padded into one batch, and their results taken apart again.
 
 Shapes: B rows of a batch, T frames, C features of a frame, K outputs a frame. States keep a batch axis of 1.
 """
@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.beside import NOTHING
-from service.engine.refusal import told
-from service.engine.row import Row, RowResult, RunSeconds, joined
+from service.engine.row import NO_ARRAYS, Row, RowResult, RunSeconds, joined
+from service.engine.runtime_errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from service.engine.beside import Arrays
-    from service.engine.graph import Graph, States
+    from service.engine.graph import Graph
+    from service.engine.row import Arrays, States
 
 __all__ = ["Row", "RowResult", "RunSeconds", "Runner"]
 
@@ -30,7 +29,13 @@ class Runner:
     """Runs rows on one graph. May run on several threads at once."""
 
     def __init__(self, graph: Graph, *, third_party: bool = False) -> None:
-        """Args: `third_party` tells that only the graph knows which frames it can take."""
+        """Make one of a graph.
+
+        Args:
+            graph: runs the rows.
+            third_party: whether only the graph knows which frames it can take.
+
+        """
         self.graph = graph
         self._third_party = third_party
         self._frames_per_run = graph.signature.frames_per_run
@@ -41,7 +46,7 @@ class Runner:
         self.state_bytes = sum(int(state.nbytes) for state in self._zero.values())
 
     def initial_states(self) -> States:
-        """Give what the model carries when nothing came before: zeros, or what its signature says."""
+        """Return what the model carries when nothing came before: zeros, or what its signature says."""
         return dict(self._zero)
 
     def run(self, rows: Sequence[Row]) -> list[RowResult]:
@@ -55,7 +60,7 @@ class Runner:
 
         """
         answer = self._fixed_windows if self._frames_per_run else self._together
-        with told(rows[0].frames.shape, third_party=self._third_party):
+        with translated(rows[0].frames.shape, third_party=self._third_party):
             return answer(rows)
 
     def _fixed_windows(self, rows: Sequence[Row]) -> list[RowResult]:
@@ -74,12 +79,17 @@ class Runner:
         return [replace(joined(parts), run=took) for parts in results]
 
     def _together(self, rows: Sequence[Row]) -> list[RowResult]:
+        return [self._alone(rows[0])] if len(rows) == 1 else self._batch(rows)
+
+    def _alone(self, row: Row) -> RowResult:
         began = time.perf_counter()
-        if len(rows) == 1:
-            row = rows[0]
-            outputs, states, more = self._evaluate(row.frames[None], [len(row.frames)], row.states, rows)
-            run = RunSeconds(graph=time.perf_counter() - began)
-            return [RowResult(outputs=outputs[0], states=states, run=run, more=_row(more, 0) if more else NOTHING)]
+        outputs, states, extra = self._evaluate(row.frames[None], [len(row.frames)], row.states, [row])
+        run = RunSeconds(graph=time.perf_counter() - began)
+        first = {name: array[0] for name, array in extra.items()} if extra else NO_ARRAYS
+        return RowResult(outputs=outputs[0], states=states, run=run, extra=first)
+
+    def _batch(self, rows: Sequence[Row]) -> list[RowResult]:
+        began = time.perf_counter()
         lengths = [len(row.frames) for row in rows]
         frames = rows[0].frames
         padded = np.zeros((len(rows), max(lengths), *frames.shape[1:]), frames.dtype)
@@ -87,9 +97,9 @@ class Runner:
             padded[index, : lengths[index]] = row.frames
         before = {name: np.concatenate([row.states[name] for row in rows]) for name in self._zero}
         gathered = time.perf_counter()
-        outputs, states, more = self._evaluate(padded, lengths, before, rows)
+        outputs, states, extra = self._evaluate(padded, lengths, before, rows)
         if outputs.shape[1] != padded.shape[1] and not self._frames_per_run:
-            # Not one output a frame after all: which are whose can't be told, and the batcher runs each row alone.
+            # Not one output a frame after all: which are whose can't be known, and the batcher runs each row alone.
             raise ValueError(f"{outputs.shape[1]} outputs for {padded.shape[1]} frames")
         ran = time.perf_counter()
         # Copies: a view would keep the whole batch in memory as long as one of its sequences lasts.
@@ -97,22 +107,18 @@ class Runner:
             (
                 outputs[index, :length].copy(),
                 {name: state[index : index + 1].copy() for name, state in states.items()},
-                {name: array[index, :length].copy() for name, array in more.items()} if more else NOTHING,
+                {name: array[index, :length].copy() for name, array in extra.items()} if extra else NO_ARRAYS,
             )
             for index, length in enumerate(lengths)
         ]
         run = RunSeconds(gather=gathered - began, graph=ran - gathered, scatter=time.perf_counter() - ran)
-        return [RowResult(outputs=outputs, states=states, run=run, more=more) for outputs, states, more in parts]
+        return [RowResult(outputs=outputs, states=states, run=run, extra=extra) for outputs, states, extra in parts]
 
     def _evaluate(
         self, frames: NDArray[Any], lengths: Sequence[int], states: States, rows: Sequence[Row]
     ) -> tuple[NDArray[Any], States, Arrays]:
         graph = self.graph
-        further = graph.further.of(rows, frames.shape[1]) if graph.further else None
-        results = graph.evaluate(frames, lengths, states, further)
-        more = {name: results[name] for name in graph.extra_outputs} if graph.extra_outputs else NOTHING
-        return results[self._outputs], graph.following(results), more
-
-
-def _row(more: Arrays, index: int) -> Arrays:
-    return {name: array[index] for name, array in more.items()}
+        auxiliary = graph.auxiliary_feed.of(rows, frames.shape[1]) if graph.auxiliary_feed else None
+        results = graph.evaluate(frames, lengths, states, auxiliary)
+        extra = {name: results[name] for name in graph.extra_outputs} if graph.extra_outputs else NO_ARRAYS
+        return results[self._outputs], graph.following(results), extra

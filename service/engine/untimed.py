@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.core.errors import Reason, ServiceError
-from service.engine.beside import WHOLE, Beside
-from service.engine.further import value_of
-from service.engine.refusal import in_words
-from service.engine.row import Row, RowResult, RunSeconds
+from service.engine.auxiliary_feed import value_of
+from service.engine.row import WHOLE, AuxiliaryInputs, Row, RowResult, RunSeconds
+from service.engine.runtime_errors import is_from_runtime, message_of
 from service.engine.session import run
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     import onnxruntime as ort
     from numpy.typing import NDArray
 
-    from service.engine.beside import Position
-    from service.engine.graph import States
+    from service.engine.row import Position, States
     from soloist.v1.model_pb2 import ControlSpec
 
 # Elements that an axis of which the size isn't told has in a first run.
@@ -41,7 +39,7 @@ class WholeTensor:
     optional: bool = False
 
     def inward(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Give an array of `shape` the form that the graph wants."""
+        """Return an array of `shape` in the form that the graph wants."""
         return array if self.shape == self.inside else array.reshape(_filled(self.inside, self.shape, array.shape))
 
     def outward(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -61,12 +59,12 @@ class WholeState:
     initial: NDArray[Any]
 
     def may_become(self, before: tuple[int, ...], behind: tuple[int, ...], *, batched: bool) -> bool:
-        """Tell whether a state of one shape may come back with another."""
+        """Return whether a state of one shape may come back with another."""
         sizes = before[:1] + self.tensor.inside[1:] if batched else self.tensor.inside
         return len(sizes) == len(behind) and all(size in (-1, found) for size, found in zip(sizes, behind, strict=True))
 
     def grows(self, *, batched: bool) -> bool:
-        """Tell whether its size may change."""
+        """Return whether its size may change."""
         return -1 in self.tensor.inside[batched:]
 
 
@@ -82,7 +80,7 @@ class Untimed:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def rows_of(self, arrays: Mapping[str, NDArray[Any]]) -> int:
-        """Tell the rows of a request; one where there is no batch axis."""
+        """Return the rows of a request; one where there is no batch axis."""
         first = next((arrays[each.name] for each in self.inputs if each.name in arrays), None)
         return 1 if not self.max_batch_size or first is None or not first.ndim else int(first.shape[0])
 
@@ -99,7 +97,7 @@ class UntimedRunner:
         self.states_grow = any(each.grows(batched=untimed.max_batch_size > 0) for each in untimed.states)
 
     def initial_states(self) -> States:
-        """Give what the model carries when nothing came before."""
+        """Return what the model carries when nothing came before."""
         return {each.tensor.name: each.initial for each in self.untimed.states}
 
     def run(self, rows: Sequence[Row]) -> list[RowResult]:
@@ -113,7 +111,7 @@ class UntimedRunner:
 
     def _run(self, row: Row) -> RowResult:
         began = time.perf_counter()
-        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in row.beside.inputs.items())
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in row.auxiliary.inputs.items())
         try:
             feed = self._feed(row)
             largest = max(feed.values(), key=lambda array: array.size, default=_ONE)
@@ -121,8 +119,8 @@ class UntimedRunner:
             results = dict(zip(self._wanted, found, strict=True))
             outputs = {each.name: each.outward(results[each.name])[None] for each in self.untimed.outputs}
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
-            if type(error).__module__.startswith("onnxruntime") or isinstance(error, ValueError):
-                raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=in_words(error)) from error
+            if is_from_runtime(error) or isinstance(error, ValueError):
+                raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=message_of(error)) from error
             raise
         states = {each.tensor.name: results[each.output] for each in self.untimed.states}
         for each in self.untimed.states:
@@ -130,16 +128,16 @@ class UntimedRunner:
             if not each.may_become(feed[name].shape, shape, batched=self.untimed.max_batch_size > 0):
                 cause = f"state {name!r} comes back as {list(shape)}, and was {list(feed[name].shape)}"
                 raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=cause)
-        first, *more = outputs
+        first, *extra = outputs
         return RowResult(
             outputs=outputs[first],
             states=states,
             run=RunSeconds(graph=time.perf_counter() - began),
-            more={name: outputs[name] for name in more},
+            extra={name: outputs[name] for name in extra},
         )
 
     def _feed(self, row: Row) -> dict[str, NDArray[Any]]:
-        untimed, sent = self.untimed, row.beside.inputs
+        untimed, sent = self.untimed, row.auxiliary.inputs
         rows = untimed.rows_of(sent)
         feed = {name: self._inputs[name].inward(array) for name, array in sent.items()}
         for name, constant in untimed.constants.items():
@@ -153,13 +151,13 @@ class UntimedRunner:
         for control, tensor in untimed.controls:
             leading_rows = rows if untimed.max_batch_size else 1
             shape = [leading_rows if size == -1 else size for size in tensor.inside]
-            feed[tensor.name] = np.full(shape, value_of(control, row.beside.position), tensor.dtype)
+            feed[tensor.name] = np.full(shape, value_of(control, row.auxiliary.position), tensor.dtype)
         return feed
 
 
 def untimed_row(inputs: Mapping[str, NDArray[Any]], states: States, position: Position = WHOLE) -> Row:
     """Make a request's row: it counts as one frame, whatever it holds."""
-    return Row(frames=_ONE, states=states, beside=Beside(inputs=inputs, position=position))
+    return Row(frames=_ONE, states=states, auxiliary=AuxiliaryInputs(inputs=inputs, position=position))
 
 
 def warm_up_untimed(runner: UntimedRunner) -> str:
@@ -169,7 +167,7 @@ def warm_up_untimed(runner: UntimedRunner) -> str:
         try:
             runner.run([untimed_row(_zeros(runner.untimed, varying), runner.initial_states())])
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
-            fault = fault or str(error.facts["cause"] if isinstance(error, ServiceError) else in_words(error))
+            fault = fault or str(error.facts["cause"] if isinstance(error, ServiceError) else message_of(error))
         else:
             return ""
     return f"a first run with made-up inputs failed: {fault}"
@@ -189,6 +187,6 @@ def _invented_shape(shape: tuple[int, ...], varying: int, *, batched: bool) -> l
 
 
 def _filled(wanted: tuple[int, ...], template: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
-    """Say `wanted` with the sizes that `shape` has where `template` leaves them open, in order."""
-    open_sizes = iter([size for declared, size in zip(template, shape, strict=True) if declared == -1])
+    """Return `wanted` with the sizes that `shape` has where `template` leaves them open, in order."""
+    open_sizes = iter([size for fixed, size in zip(template, shape, strict=True) if fixed == -1])
     return [next(open_sizes, -1) if size == -1 else size for size in wanted]

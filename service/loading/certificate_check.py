@@ -9,8 +9,9 @@ from google.protobuf import json_format
 from service.certificate import Budget, certify, fingerprint_here, is_bitwise
 from service.certificate.scope import why_unproved
 from service.core.files import read_text
-from service.engine.refusal import in_words
+from service.engine.runtime_errors import message_of
 from service.loading import certificate_check
+from soloist.files import write_atomically
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
 
@@ -31,7 +32,7 @@ class StoredCertificateError(Exception):
 def read(path: Path, sha256: str, model: Model) -> Certificate | None:
     """Read the certificate beside the model file `path`, which is served as `model`; None where there is none.
 
-    `sha256` is that of the model file as it was loaded, as `write` was told it.
+    `sha256` is that of the model file as it was loaded, as `write` was given it.
 
     Raises:
         StoredCertificateError: it can't be read, or was made of another file or of one that was run otherwise.
@@ -56,7 +57,7 @@ def read(path: Path, sha256: str, model: Model) -> Certificate | None:
 
 
 def write(path: Path, sha256: str, model: Model, certificate: Certificate) -> Path:
-    """Lay a certificate beside the model file `path`; a reader sees all of it or nothing. Returns where it lies.
+    """Write a certificate beside the model file `path` and return its path; a reader sees all of it or nothing.
 
     `sha256` is that of the model file, weights beside it included.
 
@@ -67,9 +68,9 @@ def write(path: Path, sha256: str, model: Model, certificate: Certificate) -> Pa
     stored = StoredCertificate(
         model_sha256=sha256, signature=model.signature, causal=model.causal, certificate=certificate
     )
-    unfinished = path.with_name(f".{FILE}.new")
-    unfinished.write_text(json_format.MessageToJson(stored, preserving_proto_field_name=True) + "\n")
-    return unfinished.replace(path.with_name(FILE))
+    text = json_format.MessageToJson(stored, preserving_proto_field_name=True) + "\n"
+    write_atomically(path.with_name(FILE), text.encode())
+    return path.with_name(FILE)
 
 
 UNCERTIFIED = "uncertified"
@@ -83,9 +84,9 @@ def renew(graph: Graph, model: Model, seconds: float) -> None:
 
 
 def take_stored(path: Path, sha256: str, graph: Graph, model: Model, seconds: float) -> str:
-    """Give a model made elsewhere the certificate beside its file, renewed where need be; `sha256` is what was loaded.
+    """Put the certificate beside a third-party model's file into its manifest, renewed where need be.
 
-    Returns why there is none, where one was laid; nobody needs it to be answered.
+    `sha256` is that of the file as it was loaded. Returns why a certificate that is there doesn't count; else nothing.
     """
     try:
         found = certificate_check.read(path, sha256, model)
@@ -96,16 +97,16 @@ def take_stored(path: Path, sha256: str, graph: Graph, model: Model, seconds: fl
         return str(error)
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         model.ClearField("certificate")
-        return f"it can't be proved here: {in_words(error)}"
+        return f"it can't be proved here: {message_of(error)}"
     return ""
 
 
 def holds(model: Model, *dimensions: pb.Dimension.ValueType) -> bool:
-    """Tell whether answers are proved bitwise, whatever callers may send: what they may leave out wasn't tried."""
+    """Return whether answers are proved bitwise, whatever callers may send: inputs they may leave out weren't tried."""
     return is_bitwise(model.certificate, *dimensions) and not any(each.optional for each in model.signature.inputs)
 
 
 def word(model: Model) -> str:
-    """Say the worst verdict."""
+    """Return the worst verdict, in a word."""
     verdicts = [verdict.verdict for verdict in model.certificate.verdicts]
     return _WORDS.get(max(verdicts), UNCERTIFIED) if verdicts else UNCERTIFIED

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from google.protobuf import json_format
 
-from service.core.tensors import DTYPES
+from soloist.data_types import BY_DATA_TYPE
 from soloist.v1.model_pb2 import Model
 
 if TYPE_CHECKING:
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
     from soloist.v1.tensor_pb2 import DataType
 
 METADATA_KEY = "soloist.v1.Model"
-_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-_ONNX_NAMES: dict[np.dtype[Any], str] = {
-    np.dtype(numpy_name): onnx_name
-    for numpy_name, onnx_name in [
-        ("float32", "float"),
-        ("float64", "double"),
-        ("float16", "float16"),
-        ("bool", "bool"),
-        *zip(_INTEGERS, _INTEGERS, strict=True),
-    ]
-}
 
 
 class ManifestError(Exception):
@@ -54,21 +42,21 @@ def read_manifest(session: ort.InferenceSession) -> Model:
 
 
 def has_manifest(session: ort.InferenceSession) -> bool:
-    """Tell whether a loaded file says of itself what it is."""
+    """Return whether a loaded file has a manifest."""
     return METADATA_KEY in session.get_modelmeta().custom_metadata_map
 
 
 def check(model: Model, session: ort.InferenceSession) -> None:
-    """Hold a signature against the graph.
+    """Check a signature against the graph.
 
     Raises:
-        ManifestError: a tensor is missing, untold, or of another type.
+        ManifestError: a tensor is missing, not declared, or of another type.
 
     """
     signature = model.signature
     length = [signature.length] if signature.HasField("length") else []
-    further = [*(each.tensor for each in signature.inputs), *(each.tensor for each in signature.controls)]
-    inputs = {spec.name: spec.data_type for spec in (signature.frames, *length, *further)}
+    auxiliary = [*(each.tensor for each in signature.inputs), *(each.tensor for each in signature.controls)]
+    inputs = {spec.name: spec.data_type for spec in (signature.frames, *length, *auxiliary)}
     outputs = {spec.name: spec.data_type for spec in (signature.outputs, *signature.extra_outputs)}
     for state in signature.states:
         inputs[state.input] = outputs[state.output] = state.data_type
@@ -82,8 +70,8 @@ def check(model: Model, session: ort.InferenceSession) -> None:
 
 def _compare(side: str, declared: Mapping[str, DataType.ValueType], found: Mapping[str, str]) -> None:
     for name, data_type in declared.items():
-        if data_type not in DTYPES:
+        if data_type not in BY_DATA_TYPE:
             raise ManifestError(f"the manifest gives {side} {name!r} no element type")
-        expected = f"tensor({_ONNX_NAMES[DTYPES[data_type]]})"
+        expected = BY_DATA_TYPE[data_type].onnx_type
         if found.get(name) != expected:
             raise ManifestError(f"{side} {name!r} is {expected} in the manifest and {found.get(name)} in the graph")

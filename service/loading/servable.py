@@ -15,8 +15,7 @@ from service.engine.untimed import UntimedRunner, warm_up_untimed
 from service.loading import certificate_check
 from service.loading.certificate_check import FILE as CERTIFICATE_FILE
 from service.loading.manifest import ManifestError, has_manifest, read_manifest
-from service.loading.model_config import FILE as CONFIG_FILE
-from service.loading.model_config import describe
+from service.loading.model_config import CONFIG_FILE, describe
 from service.loading.warm_up import warm_up
 from soloist.v1 import certificate_pb2 as pb
 
@@ -71,7 +70,7 @@ class Servable:
     states_grow: bool = False
 
     def idle_seconds(self, usual: float) -> float:
-        """Give the silence after which a sequence ends: what its configuration says, else the server's."""
+        """Return the silence after which a sequence ends: what its configuration says, else the server's."""
         configured = self.description.config.sequence_batching.max_sequence_idle_microseconds if self.description else 0
         return configured / 1e6 or usual
 
@@ -87,7 +86,7 @@ class Servable:
         return self.runner
 
     def slice_frames(self, most: int) -> int:
-        """Give the frames of a slice of at most `most`, where sequences may run in pieces: whole runs, and one run."""
+        """Return the frames of a slice, at most `most`, where sequences may run in pieces: whole runs, one at least."""
         unit = self.manifest.signature.frames_per_run or 1
         return max(unit, most - most % unit)
 
@@ -98,7 +97,7 @@ class Servable:
         return [max(lengths)] * len(lengths)
 
     def padding_ratio(self, lengths: Sequence[int]) -> float:
-        """Tell which share of a run of rows of these lengths is padding."""
+        """Return which share of a run of rows of these lengths is padding."""
         return 1 - sum(lengths) / sum(self.padded_frames(lengths))
 
 
@@ -122,6 +121,17 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     manifest.name, manifest.version = name, version
     if description is not None and description.untimed is not None:
         return _untimed(path, file.sha256, description, description.untimed, session)
+    return _timed(path, file.sha256, manifest, description, session, policy)
+
+
+def _timed(
+    path: Path,
+    sha256: str,
+    manifest: Model,
+    description: Description | None,
+    session: ort.InferenceSession,
+    policy: LoadPolicy,
+) -> Servable:
     graph = open_graph(path, manifest, session)
     first_runs = warm_up(graph, third_party=description is not None)
     _require_labels(manifest, first_runs.width)
@@ -129,13 +139,13 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
     if description is None:
         certificate_check.renew(graph, manifest, policy.certify_seconds)
     else:
-        certificate_fault = certificate_check.take_stored(path, file.sha256, graph, manifest, policy.certify_seconds)
+        certificate_fault = certificate_check.take_stored(path, sha256, graph, manifest, policy.certify_seconds)
     probe, probe_fault = _probe(path, manifest)
     padding = [] if manifest.signature.frames_per_run else [pb.DIMENSION_PADDING]
     shares_runs = certificate_check.holds(manifest, pb.DIMENSION_BATCH, *padding) or policy.batch_uncertified
     return Servable(
-        name=name,
-        version=version,
+        name=manifest.name,
+        version=manifest.version,
         manifest=manifest,
         runner=Runner(graph, third_party=description is not None),
         certificate=certificate_check.word(manifest),
@@ -143,7 +153,7 @@ def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) ->
         # A graph that takes so many frames a run is cut into runs anyway.
         sliced=certificate_check.holds(manifest, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
         path=path,
-        sha256=file.sha256,
+        sha256=sha256,
         description=description,
         aligned=first_runs.is_aligned,
         probe=probe,

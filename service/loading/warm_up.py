@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.core.tensors import DTYPES
-from service.engine.beside import Beside
 from service.engine.model_file import ModelFileError
-from service.engine.refusal import in_words
-from service.engine.row import Row
+from service.engine.row import AuxiliaryInputs, Row
 from service.engine.runner import Runner
+from service.engine.runtime_errors import message_of
+from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,9 +63,9 @@ def warm_up(graph: Graph, *, third_party: bool) -> WarmUp:
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
             failure = error
     if third_party and not results:
-        return WarmUp(fault=f"a first run with made-up inputs failed: {in_words(failure)}")
+        return WarmUp(fault=f"a first run with made-up inputs failed: {message_of(failure)}")
     if not third_party and len(results) < len(_LENGTHS):
-        raise ModelFileError(f"a first run failed: {in_words(failure)}") from failure
+        raise ModelFileError(f"a first run failed: {message_of(failure)}") from failure
     for _, result in results:
         _same_shapes(runner, result)
     return WarmUp(
@@ -76,7 +75,7 @@ def warm_up(graph: Graph, *, third_party: bool) -> WarmUp:
 
 
 def _sizes(*, third_party: bool) -> list[tuple[int, int]]:
-    """Give frames, and elements of other axes that vary, in the order they are tried."""
+    """Return frames, and elements of other axes that vary, in the order they are tried."""
     sizes = [(length, 1) for length in _LENGTHS]
     if third_party:
         sizes += [(length, varying) for varying in _VARYING for length in _LONGER_LENGTHS]
@@ -84,12 +83,12 @@ def _sizes(*, third_party: bool) -> list[tuple[int, int]]:
 
 
 def zeros(graph: Graph, frames: int, varying: int = 1) -> Row:
-    """Give a row of zeros with all that it needs; any other axis that varies has `varying` elements."""
+    """Return a row of zeros with all that it needs; any other axis that varies has `varying` elements."""
     needed = [each for each in graph.signature.inputs if not each.optional and not each.HasField("constant")]
     return Row(
         frames=_zeros(graph.signature.frames, [frames], varying),
         states=graph.zero_states(1),
-        beside=Beside(
+        auxiliary=AuxiliaryInputs(
             inputs={each.tensor.name: _zeros(each.tensor, [], varying) for each in needed if not each.per_frame},
             frame_inputs={
                 each.tensor.name: _zeros(each.tensor, [frames], varying) for each in needed if each.per_frame
@@ -100,11 +99,11 @@ def zeros(graph: Graph, frames: int, varying: int = 1) -> Row:
 
 def _zeros(spec: TensorSpec, first: list[int], varying: int) -> NDArray[Any]:
     sizes = [varying if size == -1 else size for size in list(spec.shape)[1 + len(first) :]]
-    return np.zeros(first + sizes, DTYPES[spec.data_type])
+    return np.zeros(first + sizes, dtype_of(spec.data_type))
 
 
 def _all_outputs(result: RowResult) -> Iterable[NDArray[Any]]:
-    return [result.outputs, *result.more.values()]
+    return [result.outputs, *result.extra.values()]
 
 
 def _same_shapes(runner: Runner, result: RowResult) -> None:

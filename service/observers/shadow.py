@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from service.certificate.difference import same_bits
 from service.core.failures import Worker
 from service.observers.background_worker import BackgroundWorker
 from service.observers.live_check.rerun import alone
@@ -75,7 +76,7 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> ShadowOutcome:
     found = _last(found, len(given))
     if given.shape != found.shape or given.dtype != found.dtype:
         return ShadowOutcome.FAILED
-    if given.tobytes() == found.tobytes():
+    if same_bits(given, found):
         return ShadowOutcome.EQUAL_BITS
     if given.ndim == 1 or given[-1].size == 1:
         return ShadowOutcome.DIFFERENT_VALUES
@@ -109,7 +110,7 @@ class _Step(NamedTuple):
     @property
     def byte_count(self) -> int:
         row = self.given.row
-        sent = (row.frames, *row.beside.inputs.values(), *row.beside.frame_inputs.values())
+        sent = (row.frames, *row.auxiliary.inputs.values(), *row.auxiliary.frame_inputs.values())
         return sum(array.nbytes for array in sent) + self.given.outputs.nbytes
 
 

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.loading.manifest import ManifestError
-from service.loading.model_config import FILE as CONFIG_FILE
-from service.loading.model_config import MODEL_FILE, model_filename, parse
+from service.loading.model_config import CONFIG_FILE, MODEL_FILE, model_filename, parse
 from service.repository import layout, model_folder, rollout
 from service.repository.layout import Location
 from soloist.oip import model_config_pb2 as oip

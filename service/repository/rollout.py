@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from service.core.files import read_text
 from service.repository.layout import LARGEST_VERSION
+from soloist.files import write_atomically
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
@@ -91,17 +92,9 @@ def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
     with _alone(model):
         new = how(read(model))
         content = {"labels": dict(new.labels), "canary_percent": new.canary_percent, "shadow": new.shadow}
-        written = model / f".{FILE}.new"
         try:
-            written.unlink(missing_ok=True)  # whatever was left there
-            with written.open("x") as file:
-                json.dump(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            written.replace(model / FILE)
+            write_atomically(model / FILE, json.dumps(content).encode())
         except OSError as error:
-            with suppress(OSError):
-                written.unlink()
             raise RolloutError(f"{FILE}: {error.strerror}") from error
         return new
 

@@ -12,17 +12,16 @@ import numpy as np
 
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_AXES, MAX_TENSORS, at_most, is_hollow
-from service.core.tensors import DTYPES, decode, decode_frames, name_of
-from service.engine.beside import ALONE, WHOLE, Beside, Position
-from service.engine.row import Row
+from service.core.tensors import decode, decode_frames
+from service.engine.row import NO_AUXILIARY_INPUTS, WHOLE, AuxiliaryInputs, Position, Row
+from soloist.data_types import dtype_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from service.engine.beside import Arrays
-    from service.engine.graph import States
+    from service.engine.row import Arrays, States
     from soloist.v1.model_pb2 import InputSpec, Signature
     from soloist.v1.sequence_inference_pb2 import Chunk, PredictRequest
     from soloist.v1.tensor_pb2 import NamedTensor, Tensor
@@ -45,11 +44,15 @@ def decode_row(
     at_most(MAX_TENSORS, sent.inputs, "inputs")
     frames = decode_frames(sent.frames, signature, allow_non_finite=allow_non_finite)
     if not signature.inputs and not sent.inputs:
-        return Row(frames=frames, states=states, beside=ALONE if position is WHOLE else Beside(position=position))
+        return Row(
+            frames=frames,
+            states=states,
+            auxiliary=NO_AUXILIARY_INPUTS if position is WHOLE else AuxiliaryInputs(position=position),
+        )
     specs = {each.tensor.name: each for each in signature.inputs}
     arrays = _decode_all(sent.inputs, specs, len(frames))
-    beside = sort(arrays, specs, position, allow_non_finite=allow_non_finite)
-    return Row(frames=frames, states=states, beside=beside)
+    auxiliary = sort(arrays, specs, position, allow_non_finite=allow_non_finite)
+    return Row(frames=frames, states=states, auxiliary=auxiliary)
 
 
 def _decode_all(tensors: Iterable[NamedTensor], specs: Mapping[str, InputSpec], frames: int) -> dict[str, NDArray[Any]]:
@@ -61,7 +64,9 @@ def _decode_all(tensors: Iterable[NamedTensor], specs: Mapping[str, InputSpec], 
     return arrays
 
 
-def sort(arrays: Arrays, specs: Mapping[str, InputSpec], position: Position, *, allow_non_finite: bool) -> Beside:
+def sort(
+    arrays: Arrays, specs: Mapping[str, InputSpec], position: Position, *, allow_non_finite: bool
+) -> AuxiliaryInputs:
     """Tell arrays of one row apart: those for all frames, and those for every one. Constants stay out.
 
     Raises:
@@ -84,8 +89,8 @@ def sort(arrays: Arrays, specs: Mapping[str, InputSpec], position: Position, *, 
                 raise ServiceError(Reason.INPUT_NON_FINITE, input=name)
             (of_frames if spec.per_frame else of_call)[name] = array
     if position is WHOLE and not of_call and not of_frames:
-        return ALONE
-    return Beside(inputs=of_call, frame_inputs=of_frames, position=position)
+        return NO_AUXILIARY_INPUTS
+    return AuxiliaryInputs(inputs=of_call, frame_inputs=of_frames, position=position)
 
 
 def _decode(tensor: Tensor, spec: InputSpec, frames: int) -> NDArray[Any]:
@@ -105,7 +110,7 @@ def _decode(tensor: Tensor, spec: InputSpec, frames: int) -> NDArray[Any]:
     )
     if not fits or is_hollow(shape):
         raise ServiceError(Reason.INPUT_SHAPE_MISMATCH, input=name, shape=shape, expected=expected)
-    wanted_bytes = math.prod(shape) * DTYPES[declared.data_type].itemsize
+    wanted_bytes = math.prod(shape) * dtype_of(declared.data_type).itemsize
     if len(tensor.data) != wanted_bytes:
         raise ServiceError(
             Reason.INPUT_SIZE_MISMATCH, input=name, size=len(tensor.data), unit="bytes", expected=wanted_bytes

@@ -12,13 +12,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from service.core.errors import Reason, ServiceError
-from service.engine.beside import WHOLE, Position
+from service.engine.row import WHOLE, Position
 from service.repository.refcounts import Refcounts
 from service.serving.session_metrics import SessionEnd
 from soloist.v1.sequence_inference_pb2 import ChunkResult
 
 if TYPE_CHECKING:
-    from service.engine.graph import States
+    from service.engine.row import States
     from service.loading.servable import Servable
     from service.serving.session_metrics import SessionMetrics
     from soloist.v1.sequence_inference_pb2 import Chunk

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from service.api.oip.contents import decode
-from service.api.oip.datatypes import word_of
 from soloist import Client
+from soloist.data_types import oip_word_of
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
 from tests.guests import LOOPS, UNTOLD, Guest, time_first
@@ -111,7 +111,7 @@ def _request(
 ) -> pb.ModelInferRequest:
     message = pb.ModelInferRequest(model_name=guest.name)
     for name, array in (guest.client or guest.feed)(chunk).items():
-        message.inputs.add(name=name, datatype=word_of(array.dtype), shape=array.shape)
+        message.inputs.add(name=name, datatype=oip_word_of(array.dtype), shape=array.shape)
         message.raw_input_contents.append(array.tobytes())
     if sequence:
         message.parameters["sequence_id"].int64_param = sequence

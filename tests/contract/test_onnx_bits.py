@@ -19,7 +19,8 @@ from export.lint import lint_model
 from export.signature import signature
 from models import zoo
 from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNConfig, TransformerConfig
-from service.engine.graph import Graph, States
+from service.engine.graph import Graph
+from service.engine.row import States
 from service.engine.session import open_session
 
 Array = npt.NDArray[Any]

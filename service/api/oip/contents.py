@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.api.oip.datatypes import CONTENTS_FIELDS, DTYPES, word_of
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
+from soloist.data_types import BY_OIP_WORD, oip_word_of
 from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def is_long_typed(arrays: Mapping[str, NDArray[Any]]) -> bool:
 
 def have_typed_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Tell whether all of them can travel typed."""
-    return all(word_of(array.dtype) in CONTENTS_FIELDS for array in arrays.values())
+    return all(BY_OIP_WORD[oip_word_of(array.dtype)].contents_field for array in arrays.values())
 
 
 def encode(response: ModelInferResponse, arrays: Mapping[str, NDArray[Any]], *, raw: bool) -> None:
@@ -69,7 +69,7 @@ def encode(response: ModelInferResponse, arrays: Mapping[str, NDArray[Any]], *, 
 
     """
     for name, array in arrays.items():
-        word = word_of(array.dtype)
+        word = oip_word_of(array.dtype)
         output = response.outputs.add(name=name, datatype=word, shape=array.shape)
         if raw:
             response.raw_output_contents.append(array.tobytes())
@@ -113,17 +113,18 @@ def _from_typed(tensor: Input) -> NDArray[Any]:
 
 
 def _field(contents: InferTensorContents, word: str) -> Any:
-    if word not in CONTENTS_FIELDS:
+    field = BY_OIP_WORD[word].contents_field
+    if field is None:
         raise ServiceError(Reason.CONTENTS_RAW_ONLY, data_type=word)
-    return getattr(contents, CONTENTS_FIELDS[word])
+    return getattr(contents, field)
 
 
 def _dtype(tensor: Input) -> np.dtype[Any]:
-    if tensor.datatype not in DTYPES:
+    if tensor.datatype not in BY_OIP_WORD:
         raise ServiceError(
             Reason.INPUT_TYPE_MISMATCH, input=tensor.name, data_type=tensor.datatype, expected="a type of numbers"
         )
-    return DTYPES[tensor.datatype]
+    return BY_OIP_WORD[tensor.datatype].dtype
 
 
 def _count(tensor: Input) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from service.api.oip import contents, parameters
 from service.core.errors import Reason, ServiceError
-from service.engine.beside import WHOLE
+from service.engine.row import WHOLE
 from service.serving.prediction import Prediction
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from service.api.oip.context import OipContext
     from service.api.oip.model_view import Arrays
     from service.api.oip.parameters import Parameters
-    from service.engine.beside import Position
-    from service.engine.graph import States
+    from service.engine.row import Position, States
     from service.engine.runner import Row
     from service.loading.servable import Servable
     from service.serving.batcher import Answer

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from service.api.oip.datatypes import config_type_of, word_of
 from service.api.oip.model_view import ModelView
 from service.core.errors import ServiceError
-from service.loading.model_config import LENGTH_INPUT, MODEL_FILE
+from service.loading.model_config import LENGTH_INPUT, MODEL_FILE, config_type_of
+from soloist.data_types import oip_word_of
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip import model_config_pb2 as config
 
@@ -127,7 +127,7 @@ def _file_of(servable: Servable) -> str:
 
 def _tensors(ports: Iterable[TensorPort | WholeTensor]) -> list[pb.ModelMetadataResponse.TensorMetadata]:
     return [
-        pb.ModelMetadataResponse.TensorMetadata(name=port.name, datatype=word_of(port.dtype), shape=port.shape)
+        pb.ModelMetadataResponse.TensorMetadata(name=port.name, datatype=oip_word_of(port.dtype), shape=port.shape)
         for port in ports
     ]
 

@@ -22,16 +22,16 @@ from service.api.oip.tensor_port import (
     state_of_row,
 )
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import DTYPES, check_frame_count, check_values
+from service.core.tensors import check_frame_count, check_values
 from service.engine.row import Row
 from service.serving.inputs import sort
+from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.engine.beside import Position
-    from service.engine.graph import States
     from service.engine.layout import Axes
+    from service.engine.row import Position, States
     from service.loading.servable import Servable
     from service.serving.batcher import Answer
     from soloist.v1.tensor_pb2 import TensorSpec
@@ -122,8 +122,8 @@ class ModelView:
                 for name, spec in self._specs.items()
                 if name in arrays
             }
-            beside = sort(inputs, self._specs, position, allow_non_finite=allow_non_finite)
-            rows.append(Row(frames=frames, states=states, beside=beside))
+            auxiliary = sort(inputs, self._specs, position, allow_non_finite=allow_non_finite)
+            rows.append(Row(frames=frames, states=states, auxiliary=auxiliary))
         return rows
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
@@ -145,7 +145,7 @@ class ModelView:
         results: dict[str, NDArray[Any]] = {}
         for port in self.outputs:
             if port.name in wanted:
-                outputs = [each.outputs if port.name == first else each.more[port.name] for each in answers]
+                outputs = [each.outputs if port.name == first else each.extra[port.name] for each in answers]
                 is_aligned = all(len(each) == len(row.frames) for each, row in zip(outputs, rows, strict=True))
                 results[port.name] = port.write(padded(outputs, frames if is_aligned else max(map(len, outputs))))
         for name, port in self.state_outputs.items():
@@ -159,7 +159,7 @@ class ModelView:
             return plain(spec, per_frame=per_frame, optional=optional)
         frames = self.signature.frames_per_run if per_frame and spec is not self.signature.outputs else 0
         return TensorPort(
-            name=spec.name, dtype=DTYPES[spec.data_type], axes=axes, frames=frames or -1, optional=optional
+            name=spec.name, dtype=dtype_of(spec.data_type), axes=axes, frames=frames or -1, optional=optional
         )
 
     def _state(self, tensor: str) -> Axes | None:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.api.oip.datatypes import word_of
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import DTYPES
 from service.engine.layout import Axes
+from soloist.data_types import dtype_of, oip_word_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,8 +60,8 @@ class TensorPort:
             raise ServiceError(
                 Reason.INPUT_TYPE_MISMATCH,
                 input=self.name,
-                data_type=word_of(array.dtype),
-                expected=word_of(self.dtype),
+                data_type=oip_word_of(array.dtype),
+                expected=oip_word_of(self.dtype),
             )
         expected = self._expected(rows)
         # One element a row is [B] to some clients and [B, 1] to others.
@@ -96,14 +95,14 @@ class TensorPort:
 def plain(spec: TensorSpec, *, per_frame: bool, optional: bool = False) -> TensorPort:
     """Show a tensor as it is: batch first, then time."""
     axes = _plain_axes(tuple(spec.shape)[1 + per_frame :], per_frame=per_frame)
-    return TensorPort(name=spec.name, dtype=DTYPES[spec.data_type], axes=axes, optional=optional)
+    return TensorPort(name=spec.name, dtype=dtype_of(spec.data_type), axes=axes, optional=optional)
 
 
 def state(name: str, spec: StateSpec, axes: Axes | None) -> TensorPort:
     """Show a state, one of its two tensors."""
     return TensorPort(
         name=name,
-        dtype=DTYPES[spec.data_type],
+        dtype=dtype_of(spec.data_type),
         axes=axes or _plain_axes(tuple(spec.shape), per_frame=False),
         optional=True,
     )

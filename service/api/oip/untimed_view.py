@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.api.oip.datatypes import word_of
 from service.api.oip.tensor_port import require_outputs
 from service.core.errors import Reason, ServiceError
 from service.engine.untimed import untimed_row
+from soloist.data_types import oip_word_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.engine.beside import Position
-    from service.engine.graph import States
-    from service.engine.row import Row
+    from service.engine.row import Position, Row, States
     from service.engine.untimed import Untimed, WholeTensor
     from service.serving.batcher import Answer
 
@@ -89,8 +87,8 @@ class UntimedView:
         """Give the outputs and states of the one answer, as the graph gave them."""
         del arrays, rows
         (answer,) = answers
-        first, *more = (each.name for each in self.outputs)
-        found = {first: answer.outputs[0]} | {name: answer.more[name][0] for name in more}
+        first, *extra = (each.name for each in self.outputs)
+        found = {first: answer.outputs[0]} | {name: answer.extra[name][0] for name in extra}
         found |= {state.output: answer.states[name] for name, state in self._states.items()}
         return {name: array for name, array in found.items() if name in wanted}
 
@@ -99,8 +97,8 @@ class UntimedView:
             raise ServiceError(
                 Reason.INPUT_TYPE_MISMATCH,
                 input=tensor.name,
-                data_type=word_of(array.dtype),
-                expected=word_of(tensor.dtype),
+                data_type=oip_word_of(array.dtype),
+                expected=oip_word_of(tensor.dtype),
             )
         expected = list(tensor.shape)
         if self._untimed.max_batch_size and expected and expected[0] == -1:

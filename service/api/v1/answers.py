@@ -33,7 +33,7 @@ def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> ND
 
 def select_extra(answer: Answer, selection: OutputSelection.ValueType) -> list[NamedTensor]:
     """Return the further outputs, selected alike."""
-    return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.more.items()]
+    return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.extra.items()]
 
 
 def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification | None:

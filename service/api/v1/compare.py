@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from service import comparison
 from service.api.v1.answers import classify, select
+from service.certificate.neighbours import drawn_like
 from service.comparison.conditions import MAX_CONDITIONS, MAX_NEIGHBOURS, MAX_RUN_FRAMES, MAX_SIBLINGS, in_range
 from service.core.errors import Reason, ServiceError
 from service.core.tensors import decode_frames, encode
-from service.engine.refusal import told
+from service.engine.runtime_errors import translated
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def compare(
     response = pb.CompareResponse(frame_count=len(sample), conditions=[each.to_message() for each in conditions])
     alone: dict[Servable, NDArray[Any]] = {}
     with comparisons.admit():
-        drawn = partial(comparison.draw, sample, _most_neighbours(conditions), request.seed)
+        drawn = partial(drawn_like, sample, _most_neighbours(conditions), request.seed)
         trial = comparison.Trial(
             sample=sample,
             neighbours=neighbours or await comparisons.run(drawn),
@@ -148,7 +149,7 @@ async def _compare_one(
 @contextmanager
 def _errors_translated(model: Servable, trial: comparison.Trial) -> Iterator[None]:
     try:
-        with told(trial.sample.shape) if model.description else nullcontext():
+        with translated(trial.sample.shape) if model.description else nullcontext():
             yield
     except comparison.Stopped:
         raise ServiceError(Reason.DEADLINE_EXCEEDED) from None

@@ -1,10 +1,22 @@
-"""What config.pbtxt says of a model without a manifest, completed by its graph: its tensors, their axes, their roles.
+"""A model without a manifest, described by its config.pbtxt and its graph: its tensors, their axes, their roles.
 
-The format is that of servers of the Open Inference Protocol; docs/models-made-elsewhere.md tells what we add.
+The format is that of servers of the Open Inference Protocol; docs/models-made-elsewhere.md lists what we add.
 """
 
 from service.loading.model_config.description import Description, describe
-from service.loading.model_config.file import FILE, MODEL_FILE, model_filename, parse
+from service.loading.model_config.file import CONFIG_FILE, MODEL_FILE, config_type_of, model_filename, parse, text_of
+from service.loading.model_config.graph_tensors import MAX_BATCH_SIZE
 from service.loading.model_config.parameters import LENGTH_INPUT
 
-__all__ = ["FILE", "LENGTH_INPUT", "MODEL_FILE", "Description", "describe", "model_filename", "parse"]
+__all__ = [
+    "CONFIG_FILE",
+    "LENGTH_INPUT",
+    "MAX_BATCH_SIZE",
+    "MODEL_FILE",
+    "Description",
+    "config_type_of",
+    "describe",
+    "model_filename",
+    "parse",
+    "text_of",
+]

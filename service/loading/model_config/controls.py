@@ -1,14 +1,12 @@
-"""Control inputs: by which the server tells the graph where in its sequence it is."""
+"""Control inputs, by which a graph learns where in its sequence it is, and other inputs of one element a row."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.core.tensors import DTYPES
 from service.loading.manifest import ManifestError
-from service.loading.model_config.datatypes import data_type_of
-from service.loading.model_config.file import FILE
-from service.loading.model_config.told import Told, resolve
+from service.loading.model_config.file import ConfigError, element_type, type_name
+from service.loading.model_config.tensor import Declaration, resolve
 from soloist.oip import model_config_pb2 as oip
 from soloist.v1 import model_pb2 as pb
 from soloist.v1.tensor_pb2 import TensorSpec
@@ -26,34 +24,30 @@ _KINDS = {
     _Control.CONTROL_SEQUENCE_END: pb.CONTROL_KIND_END,
     _Control.CONTROL_SEQUENCE_CORRID: pb.CONTROL_KIND_SEQUENCE_ID,
 }
-_Told = tuple["oip.DataType.ValueType", float, float]
+_Values = tuple["oip.DataType.ValueType", float, float]
 
 
 def control_specs(
-    told: Iterable[oip.ModelSequenceBatching.ControlInput],
+    declared: Iterable[oip.ModelSequenceBatching.ControlInput],
     parameters: Parameters,
     graph: GraphTensors,
     *,
     batched: bool,
 ) -> list[pb.ControlSpec]:
-    """Say them as a signature does.
+    """Return them as a signature has them.
 
     Raises:
-        ManifestError: one tells no or several things, or in a type that the graph doesn't take.
+        ManifestError: one has no or several controls, or a type that the graph doesn't take.
 
     """
     specs = []
-    for each in told:
+    for each in declared:
         found = graph.input(each.name)
         if len(each.control) != 1:
-            raise ManifestError(
-                f"{FILE}: control input {each.name!r} tells {len(each.control)} things, it has to be one"
-            )
+            raise ConfigError(f"control input {each.name!r} tells {len(each.control)} things, it has to be one")
         data_type, no, yes = _values(each.name, each.control[0])
         if data_type != found.data_type:
-            raise ManifestError(
-                f"{FILE}: control input {each.name!r} is {oip.DataType.Name(data_type)}, and {found.type} in the graph"
-            )
+            raise ConfigError(f"control input {each.name!r} is {type_name(data_type)}, and {found.type} in the graph")
         specs.append(
             pb.ControlSpec(
                 tensor=one_element(each.name, data_type, found, parameters, batched=batched),
@@ -68,14 +62,14 @@ def control_specs(
 def one_element(
     name: str, data_type: oip.DataType.ValueType, found: GraphTensor, parameters: Parameters, *, batched: bool
 ) -> TensorSpec:
-    """Say where the graph has the axes of an input with one element a row: [batch], [batch, 1], [1] or a scalar.
+    """Return an input with one element a row, with its axes: [batch], [batch, 1], [1] or a scalar.
 
     Raises:
         ManifestError: it has more elements.
 
     """
     sizes = found.sizes[batched:] if found.sizes else ()
-    told = Told(
+    declaration = Declaration(
         name=name,
         data_type=data_type,
         dims=tuple(1 if size == -1 else size for size in sizes),
@@ -84,7 +78,7 @@ def one_element(
         batched=batched,
         has_time=False,
     )
-    tensor = resolve(told, found)
+    tensor = resolve(declaration, found)
     if any(size != 1 for size in tensor.others):
         raise ManifestError(f"{name!r} is {list(found.sizes)} in the graph, it has to be one element a row")
     spec = TensorSpec(name=name, data_type=tensor.data_type, shape=[-1])
@@ -94,13 +88,13 @@ def one_element(
     return spec
 
 
-def _values(name: str, control: _Control) -> _Told:
+def _values(name: str, control: _Control) -> _Values:
     if control.kind == _Control.CONTROL_SEQUENCE_CORRID:
         data_type = control.data_type
-        if DTYPES[data_type_of(name, data_type)].kind not in "iu":
-            raise ManifestError(f"{FILE}: control input {name!r} tells a number in {oip.DataType.Name(data_type)}")
+        if element_type(name, data_type).dtype.kind not in "iu":
+            raise ConfigError(f"control input {name!r} tells a number in {type_name(data_type)}")
         return data_type, 0, 0
-    given: list[_Told] = [
+    given: list[_Values] = [
         (data_type, *values)
         for data_type, values in (
             (oip.TYPE_INT32, control.int32_false_true),
@@ -110,5 +104,5 @@ def _values(name: str, control: _Control) -> _Told:
         if len(values) == 2
     ]
     if len(given) != 1:
-        raise ManifestError(f"{FILE}: control input {name!r} needs two values of one type, for false and true")
+        raise ConfigError(f"control input {name!r} needs two values of one type, for false and true")
     return given[0]

@@ -1,28 +1,38 @@
-"""The file itself: parsed, refused where it asks for what this server doesn't do, and cleared of what it needn't do."""
+"""config.pbtxt itself: its name and the names in it, parsed and written, refused where it asks for too much."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import text_format
 
 from service.core.files import read_text
 from service.loading.manifest import ManifestError
+from soloist.data_types import BY_CONFIG_TYPE, BY_DATA_TYPE, ElementType, data_type_of
 from soloist.oip import model_config_pb2 as oip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILE = "config.pbtxt"
+    import numpy as np
+
+CONFIG_FILE = "config.pbtxt"
 MODEL_FILE = "model.onnx"
 _PLATFORMS = ("", "onnxruntime_onnx")
 _BACKENDS = ("", "onnxruntime")
-# When and where requests run, which changes no answer. ModelConfig doesn't tell what isn't done.
+# When and where requests run, which changes no answer. ModelConfig leaves out what isn't done.
 _IGNORED: Final = ("optimization", "instance_group", "model_warmup", "metric_tags", "response_cache", "model_metrics")
 _UNKNOWN_FIELD = re.compile(
     r'(?P<line>\d+):(?P<column>\d+) : Message type "[\w.]+" has no field named "(?P<name>[^"]+)"'
 )
+
+
+class ConfigError(ManifestError):
+    """config.pbtxt isn't true of the graph, or asks for what isn't supported; the text says how."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{CONFIG_FILE}: {text}")
 
 
 def parse(path: Path) -> oip.ModelConfig:
@@ -51,9 +61,15 @@ def read(path: Path) -> oip.ModelConfig:
     """
     config = parse(path)
     if cause := _unsupported(config):
-        raise ManifestError(f"{FILE}: {cause}")
+        raise ConfigError(f"{cause}")
     _clear(config)
     return config
+
+
+def text_of(config: oip.ModelConfig, comment: str = "") -> str:
+    """Return the text of a file; each line of `comment` stands above it behind a "# "."""
+    head = "".join(f"# {line}\n" for line in comment.splitlines())
+    return head + text_format.MessageToString(config, use_short_repeated_primitives=True)
 
 
 def model_filename(config: oip.ModelConfig) -> str:
@@ -65,13 +81,37 @@ def model_filename(config: oip.ModelConfig) -> str:
     """
     name = config.default_model_filename
     if name and not is_file_name(name):
-        raise ManifestError(f"{FILE}: default_model_filename is {name!r}, which is no file of a version's folder")
+        raise ConfigError(f"default_model_filename is {name!r}, which is no file of a version's folder")
     return name or MODEL_FILE
 
 
-def is_file_name(told: str) -> bool:
-    """Tell whether a name stays in the folder where it is looked up."""
-    return bool(told) and not told.startswith(".") and not {"/", "\\", "\0"} & set(told)
+def is_file_name(name: str) -> bool:
+    """Return whether a name stays in the folder where it is looked up."""
+    return bool(name) and not name.startswith(".") and not {"/", "\\", "\0"} & set(name)
+
+
+def element_type(tensor: str, config_type: oip.DataType.ValueType) -> ElementType:
+    """Return the row of the data type table for the type of one tensor.
+
+    Raises:
+        ManifestError: the server doesn't take such elements, for instance strings.
+
+    """
+    name = type_name(config_type)
+    if name not in BY_CONFIG_TYPE:
+        raise ConfigError(f"{tensor!r} is {name}, which is not supported")
+    return BY_CONFIG_TYPE[name]
+
+
+def config_type_of(dtype: np.dtype[Any]) -> oip.DataType.ValueType:
+    """Return the number of config.pbtxt for a type of numpy. Raises KeyError for one that isn't supported."""
+    return oip.DataType.Value(BY_DATA_TYPE[data_type_of(dtype)].config_type)
+
+
+def type_name(config_type: oip.DataType.ValueType) -> str:
+    """Return the word of config.pbtxt for a type, for instance TYPE_FP32; the number itself for an unknown one."""
+    known = oip.DataType.DESCRIPTOR.values_by_number.get(config_type)
+    return known.name if known else str(config_type)
 
 
 def _unsupported(config: oip.ModelConfig) -> str:

@@ -1,4 +1,4 @@
-"""The tensors of a graph as ONNX Runtime tells them: what a configuration is completed from, and held against."""
+"""The tensors of a graph as ONNX Runtime reports them, and a configuration completed from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.loading.manifest import ManifestError
-from service.loading.model_config.file import FILE
+from service.loading.model_config.file import ConfigError
+from soloist.data_types import BY_ONNX_TYPE
 from soloist.oip import model_config_pb2 as oip
 
 if TYPE_CHECKING:
@@ -14,25 +15,13 @@ if TYPE_CHECKING:
 
     import onnxruntime as ort
 
-_TYPES: dict[str, oip.DataType.ValueType] = {
-    "tensor(bool)": oip.TYPE_BOOL,
-    "tensor(uint8)": oip.TYPE_UINT8,
-    "tensor(uint16)": oip.TYPE_UINT16,
-    "tensor(uint32)": oip.TYPE_UINT32,
-    "tensor(uint64)": oip.TYPE_UINT64,
-    "tensor(int8)": oip.TYPE_INT8,
-    "tensor(int16)": oip.TYPE_INT16,
-    "tensor(int32)": oip.TYPE_INT32,
-    "tensor(int64)": oip.TYPE_INT64,
-    "tensor(float16)": oip.TYPE_FP16,
-    "tensor(float)": oip.TYPE_FP32,
-    "tensor(double)": oip.TYPE_FP64,
-}
+# Rows of a run where nobody says how many: what `soloist export` writes too.
+MAX_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphTensor:
-    """One of them. `sizes` are those of its axes, -1 varies; empty for a scalar, and where the graph doesn't say."""
+    """A tensor. `sizes` are those of its axes, -1 varies; empty for a scalar, and where the graph doesn't say."""
 
     name: str
     type: str
@@ -40,25 +29,25 @@ class GraphTensor:
 
     @property
     def data_type(self) -> oip.DataType.ValueType:
-        """The element type in a configuration's words.
+        """The element type as a configuration has it.
 
         Raises:
             ManifestError: it is none that the server takes, like a string.
 
         """
-        if self.type not in _TYPES:
+        if not self.is_supported:
             raise ManifestError(f"{self.name!r} is {self.type} in the graph, which is not supported")
-        return _TYPES[self.type]
+        return oip.DataType.Value(BY_ONNX_TYPE[self.type].config_type)
 
     @property
     def is_supported(self) -> bool:
-        """Tell whether its elements are numbers."""
-        return self.type in _TYPES
+        """Whether its elements are numbers."""
+        return self.type in BY_ONNX_TYPE
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphTensors:
-    """All of one graph by name; `defaults` are inputs that may be left out."""
+    """All tensors of one graph by name; `defaults` are inputs that may be left out."""
 
     inputs: dict[str, GraphTensor]
     defaults: dict[str, GraphTensor]
@@ -66,7 +55,7 @@ class GraphTensors:
 
     @classmethod
     def of(cls, session: ort.InferenceSession) -> GraphTensors:
-        """Ask a session."""
+        """Make them from a session."""
         return cls(
             inputs=_by_name(session.get_inputs()),
             defaults=_by_name(session.get_overridable_initializers()),
@@ -74,7 +63,7 @@ class GraphTensors:
         )
 
     def input(self, name: str) -> GraphTensor:
-        """Find an input.
+        """Return an input.
 
         Raises:
             ManifestError: there is none of that name.
@@ -83,18 +72,18 @@ class GraphTensors:
         found = self.inputs.get(name) or self.defaults.get(name)
         if found is None:
             known = ", ".join(sorted([*self.inputs, *self.defaults]))
-            raise ManifestError(f"{FILE}: the graph has no input {name!r}; it has {known}")
+            raise ConfigError(f"the graph has no input {name!r}; it has {known}")
         return found
 
     def output(self, name: str) -> GraphTensor:
-        """Find an output.
+        """Return an output.
 
         Raises:
             ManifestError: there is none of that name.
 
         """
         if name not in self.outputs:
-            raise ManifestError(f"{FILE}: the graph has no output {name!r}; it has {', '.join(sorted(self.outputs))}")
+            raise ConfigError(f"the graph has no output {name!r}; it has {', '.join(sorted(self.outputs))}")
         return self.outputs[name]
 
 
@@ -107,3 +96,58 @@ def _by_name(found: Iterable[ort.NodeArg]) -> dict[str, GraphTensor]:
         )
         for each in found
     }
+
+
+def infer(graph: GraphTensors) -> oip.ModelConfig:
+    """Return the configuration of a graph that has none: the first axis is the batch where it varies in every tensor.
+
+    It has no states: no graph says which output becomes which input.
+
+    Raises:
+        ManifestError: a tensor doesn't hold numbers.
+
+    """
+    tensors = [*graph.inputs.values(), *graph.outputs.values()]
+    batched = all(tensor.sizes[:1] == (-1,) for tensor in tensors)
+    config = oip.ModelConfig(max_batch_size=MAX_BATCH_SIZE if batched else 0)
+    complete(config, graph)
+    return config
+
+
+def complete(config: oip.ModelConfig, graph: GraphTensors) -> None:
+    """Add what a configuration leaves out: inputs that the graph needs, all outputs where it has none, types, sizes.
+
+    Raises:
+        ManifestError: a tensor isn't in the graph, or doesn't hold numbers.
+
+    """
+    sequences = config.sequence_batching
+    declared = {each.name for each in config.input} | {each.name for each in sequences.control_input}
+    declared |= {each.input_name for each in sequences.state}
+    for name in graph.inputs:
+        if name not in declared:
+            config.input.add(name=name)
+    carried = {each.output_name for each in sequences.state}
+    if not any(each.name not in carried for each in config.output):
+        for name, tensor in graph.outputs.items():
+            if name not in carried and tensor.is_supported:
+                config.output.add(name=name)
+    batched = config.max_batch_size > 0
+    for each in config.input:
+        _fill(each, graph.input(each.name), batched=batched)
+    for output in config.output:
+        _fill(output, graph.output(output.name), batched=batched)
+    for state in sequences.state:
+        found = graph.input(state.input_name)
+        state.data_type = state.data_type or found.data_type
+        if not state.dims:
+            state.dims.extend(found.sizes[batched:])
+
+
+def _fill(tensor: oip.ModelInput | oip.ModelOutput, found: GraphTensor, *, batched: bool) -> None:
+    tensor.data_type = tensor.data_type or found.data_type
+    if not tensor.dims:
+        sizes = found.sizes[batched:]
+        tensor.dims.extend(sizes or (1,))
+        if not sizes and not tensor.HasField("reshape"):
+            tensor.reshape.SetInParent()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from service.loading.manifest import ManifestError
-from service.loading.model_config.file import FILE
+from service.loading.model_config.file import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,13 +28,13 @@ _MOST_TOKENS = 2**31
 
 
 class Parameters:
-    """Those of one configuration."""
+    """Our parameters of one configuration."""
 
     def __init__(self, given: Mapping[str, oip.ModelParameter]) -> None:
         self._given = {name: parameter.string_value for name, parameter in given.items()}
 
     def check(self, tensors: Collection[str]) -> None:
-        """See that every tensor that is named is there.
+        """Check that every tensor that is named is there.
 
         Raises:
             ManifestError: one isn't.
@@ -43,10 +42,10 @@ class Parameters:
         """
         for name, value in self._given.items():
             if name in (LENGTH_INPUT, FRAMES_INPUT) and value not in tensors:
-                raise ManifestError(f"{FILE}: parameter {name} names {value!r}, which is no input")
+                raise ConfigError(f"parameter {name} names {value!r}, which is no input")
             for prefix in (LAYOUT, CONSTANT, PER_FRAME):
                 if name.startswith(prefix) and name.removeprefix(prefix) not in tensors:
-                    raise ManifestError(f"{FILE}: parameter {name} names no tensor of the model")
+                    raise ConfigError(f"parameter {name} names no tensor of the model")
 
     @property
     def length_input(self) -> str:
@@ -68,16 +67,16 @@ class Parameters:
         """
         text = self._given.get(TOKEN_COUNT)
         if text is not None and not (text.isascii() and text.isdecimal() and 0 < int(text) < _MOST_TOKENS):
-            raise ManifestError(f"{FILE}: parameter {TOKEN_COUNT} is {text!r}, it has to be a number above 0")
+            raise ConfigError(f"parameter {TOKEN_COUNT} is {text!r}, it has to be a number above 0")
         return int(text or 0)
 
     def causal(self, *, default: bool) -> bool:
-        """Tell whether no output depends on a later frame."""
+        """Return whether no output depends on a later frame."""
         return self._flag(CAUSAL, default=default)
 
     @property
     def has_time_axis(self) -> bool:
-        """Tell whether a time axis is to be looked for."""
+        """Whether a time axis is to be looked for."""
         return self._flag(TIME_AXIS, default=True)
 
     @property
@@ -87,16 +86,16 @@ class Parameters:
         return [name for name in self._given if name in named or name.startswith((LAYOUT, PER_FRAME))]
 
     def layout(self, tensor: str) -> list[str] | None:
-        """Give one word for each axis of a tensor; None when it isn't said."""
+        """Return one word for each axis of a tensor; None when it isn't said."""
         text = self._given.get(LAYOUT + tensor)
         return None if text is None else text.replace(",", " ").split()
 
     def is_constant(self, tensor: str) -> bool:
-        """Tell whether an input always holds the same."""
+        """Return whether an input always holds the same."""
         return CONSTANT + tensor in self._given
 
     def constant(self, tensor: str) -> Any:
-        """Give what an input always holds, as JSON says it.
+        """Return what an input always holds, parsed from JSON.
 
         Raises:
             ManifestError: it is no JSON.
@@ -105,14 +104,14 @@ class Parameters:
         try:
             return json.loads(self._given[CONSTANT + tensor])
         except json.JSONDecodeError as error:
-            raise ManifestError(f"{FILE}: parameter {CONSTANT}{tensor} is no JSON: {error}") from error
+            raise ConfigError(f"parameter {CONSTANT}{tensor} is no JSON: {error}") from error
 
     def is_per_frame(self, tensor: str) -> bool:
-        """Tell whether an input without a time axis changes from frame to frame."""
+        """Return whether an input without a time axis changes from frame to frame."""
         return self._flag(PER_FRAME + tensor, default=False)
 
     def _flag(self, name: str, *, default: bool) -> bool:
         text = self._given.get(name)
         if text not in (None, "true", "false"):
-            raise ManifestError(f"{FILE}: parameter {name} is {text!r}, it has to be true or false")
+            raise ConfigError(f"parameter {name} is {text!r}, it has to be true or false")
         return default if text is None else text == "true"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.loading.manifest import ManifestError
-from service.loading.model_config.file import FILE
+from service.loading.model_config.file import ConfigError
 from service.loading.model_config.parameters import Parameters
-from service.loading.model_config.told import Told, resolve
+from service.loading.model_config.tensor import Declaration, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
-    """The tensors of a model but its states and controls; `inputs` are those beside frames and length."""
+    """The tensors of a model without its states and controls; `inputs` are its auxiliary inputs."""
 
     frames: Tensor
     length: Tensor | None
@@ -34,7 +33,7 @@ class Roles:
 
     @property
     def steps_one_frame(self) -> bool:
-        """Tell whether the graph knows no time: then what else it reads has no time axis either."""
+        """Whether the graph knows no time: then what else it reads has no time axis either."""
         return self.frames.time is None
 
 
@@ -48,15 +47,15 @@ class Reader:
         self._graph = graph
 
     def roles(self) -> Roles:
-        """Give every tensor its role.
+        """Return every tensor in its role.
 
         Raises:
             ManifestError: there is no sequence or no output, or a tensor contradicts the graph.
 
         """
         sequences = self._config.sequence_batching
-        elsewhere = {state.input_name for state in sequences.state} | {each.name for each in sequences.control_input}
-        inputs = [each for each in self._config.input if each.name not in elsewhere]
+        not_inputs = {state.input_name for state in sequences.state} | {each.name for each in sequences.control_input}
+        inputs = [each for each in self._config.input if each.name not in not_inputs]
         length = next((each for each in inputs if each.name == self.parameters.length_input), None)
         others = [each for each in inputs if each is not length]
         frames = self._frames([each for each in others if not self.parameters.is_constant(each.name)])
@@ -68,7 +67,7 @@ class Reader:
             if each.name not in carried
         ]
         if not outputs:
-            raise ManifestError(f"{FILE}: there is no output beside the states")
+            raise ConfigError("there is no output besides the states")
         return Roles(
             frames=frames,
             length=self.tensor(length, has_time=False) if length is not None else None,
@@ -77,13 +76,13 @@ class Reader:
         )
 
     def tensor(self, each: oip.ModelInput | oip.ModelOutput, *, has_time: bool, is_output: bool = False) -> Tensor:
-        """Find the axes of an input or output.
+        """Return an input or output with its axes.
 
         Raises:
             ManifestError: it contradicts the graph.
 
         """
-        told = Told(
+        declaration = Declaration(
             name=each.name,
             data_type=each.data_type,
             dims=tuple(each.dims),
@@ -92,16 +91,14 @@ class Reader:
             batched=self.batched,
             has_time=has_time,
         )
-        return resolve(told, self._graph.output(each.name) if is_output else self._graph.input(each.name))
+        return resolve(declaration, self._graph.output(each.name) if is_output else self._graph.input(each.name))
 
     def _frames(self, candidates: Sequence[oip.ModelInput]) -> Tensor:
         named = self.parameters.frames_input
         if named:
             candidates = [each for each in candidates if each.name == named]
         if not candidates:
-            raise ManifestError(
-                f"{FILE}: there is no input that could be the sequence{f', {named!r}' if named else ''}"
-            )
+            raise ConfigError(f"there is no input that could be the sequence{f', {named!r}' if named else ''}")
         needed = [each for each in candidates if not each.optional] or candidates
         found = [self.tensor(each, has_time=True) for each in needed]
         return next((each for each in found if each.time is not None), found[0])

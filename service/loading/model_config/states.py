@@ -1,15 +1,15 @@
-"""States: paired by name, of any layout and type, and what they are before the first frame."""
+"""States: paired by name, of any layout and type, with what they are before the first frame."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from service.core.files import read_regular
-from service.core.tensors import DTYPES
 from service.loading.manifest import ManifestError
-from service.loading.model_config.file import FILE, is_file_name
-from service.loading.model_config.told import TimeAxisUnknownError, Told, resolve
+from service.loading.model_config.companion_files import read_initial_state
+from service.loading.model_config.file import ConfigError
+from service.loading.model_config.tensor import Declaration, TimeAxisUnknownError, resolve
+from soloist.data_types import dtype_of
 from soloist.v1.model_pb2 import StateSpec
 from soloist.v1.tensor_pb2 import Tensor as TensorMessage
 
@@ -22,38 +22,36 @@ if TYPE_CHECKING:
     from service.loading.model_config.tensor import Tensor
     from soloist.oip import model_config_pb2 as oip
 
-FOLDER = "initial_state"
-
 
 class States:
-    """Those of one configuration, in order."""
+    """The states of one configuration, in order."""
 
     def __init__(
         self,
-        told: Iterable[oip.ModelSequenceBatching.State],
+        declared: Iterable[oip.ModelSequenceBatching.State],
         parameters: Parameters,
         graph: GraphTensors,
         *,
         batched: bool,
     ) -> None:
-        self._told = list(told)
+        self._declared = list(declared)
         self._parameters, self._graph, self._batched = parameters, graph, batched
-        self.tensors = [self._tensor(state) for state in self._told]
+        self.tensors = [self._tensor(state) for state in self._declared]
 
     def specs(self, folder: Path | None) -> list[StateSpec]:
-        """Say them as a signature does; files with initial states lie in `folder`.
+        """Return them as a signature has them; `folder` is that of config.pbtxt.
 
         Raises:
             ManifestError: two states share a tensor, or an initial state isn't there or doesn't fit.
 
         """
-        names = [name for state in self._told for name in (state.input_name, state.output_name)]
+        names = [name for state in self._declared for name in (state.input_name, state.output_name)]
         for name in names:
             if names.count(name) > 1:
-                raise ManifestError(f"{FILE}: {name!r} belongs to two states")
+                raise ConfigError(f"{name!r} belongs to two states")
         return [
             _spec(state, tensor, _initial(state, tensor, folder))
-            for state, tensor in zip(self._told, self.tensors, strict=True)
+            for state, tensor in zip(self._declared, self.tensors, strict=True)
         ]
 
     def _tensor(self, state: oip.ModelSequenceBatching.State) -> Tensor:
@@ -64,8 +62,8 @@ class States:
             )
         layouts = [self._parameters.layout(name) for name in (before.name, behind.name)]
         if None not in layouts and layouts[0] != layouts[1]:
-            raise ManifestError(f"{FILE}: {before.name!r} and {behind.name!r} are one state, with two layouts")
-        told = Told(
+            raise ConfigError(f"{before.name!r} and {behind.name!r} are one state, with two layouts")
+        declaration = Declaration(
             name=before.name,
             data_type=state.data_type,
             dims=_sizes(state),
@@ -74,11 +72,11 @@ class States:
             batched=self._batched,
             has_time=False,
         )
-        tensor = resolve(told, before)
-        # What begins empty, or with a size that nobody tells, will be longer: the cache of an attention.
+        tensor = resolve(declaration, before)
+        # What begins empty, or with an unknown size, will be longer: the cache of an attention.
         if -1 in tensor.others or 0 in tensor.others:
             raise TimeAxisUnknownError(
-                f"{FILE}: state {before.name!r} has no size: tell it by dims, or by those of initial_state"
+                f"state {before.name!r} has no size: give it by dims, or by those of initial_state"
             )
         _carries_over(before.name, tensor.sizes, behind.name, behind.sizes)
         return tensor
@@ -96,7 +94,7 @@ def _sizes(state: oip.ModelSequenceBatching.State) -> tuple[int, ...]:
     dims = tuple(state.dims)
     for initial in state.initial_state[:1]:
         if initial.dims and len(initial.dims) == len(dims):
-            return tuple(told if size == -1 else size for size, told in zip(dims, initial.dims, strict=True))
+            return tuple(first if size == -1 else size for size, first in zip(dims, initial.dims, strict=True))
     return dims
 
 
@@ -118,27 +116,15 @@ def _spec(state: oip.ModelSequenceBatching.State, tensor: Tensor, initial: bytes
 
 
 def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Path | None) -> bytes | None:
-    """Read what one row holds at first; None for zeros."""
+    """Return what one row holds at first; None for zeros."""
     if len(state.initial_state) > 1:
-        raise ManifestError(f"{FILE}: state {state.input_name!r} begins in {len(state.initial_state)} ways")
-    for told in state.initial_state:
-        if told.dims and math.prod(told.dims) != math.prod(tensor.outside):
-            raise ManifestError(
-                f"{FILE}: state {state.input_name!r} begins with shape {list(told.dims)}, and is {list(tensor.outside)}"
+        raise ConfigError(f"state {state.input_name!r} begins in {len(state.initial_state)} ways")
+    for initial in state.initial_state:
+        if initial.dims and math.prod(initial.dims) != math.prod(tensor.outside):
+            raise ConfigError(
+                f"state {state.input_name!r} begins with shape {list(initial.dims)}, and is {list(tensor.outside)}"
             )
-        if told.WhichOneof("state_data") == "data_file":
-            return _file(state.input_name, tensor, folder, told.data_file)
+        if initial.WhichOneof("state_data") == "data_file":
+            expected_bytes = math.prod(tensor.outside) * dtype_of(tensor.data_type).itemsize
+            return read_initial_state(state.input_name, initial.data_file, folder, expected_bytes)
     return None
-
-
-def _file(name: str, tensor: Tensor, folder: Path | None, file: str) -> bytes:
-    if folder is None or not is_file_name(file):
-        raise ManifestError(f"{FILE}: state {name!r} begins from {file!r}, which is no file of {FOLDER}/")
-    expected = math.prod(tensor.outside) * DTYPES[tensor.data_type].itemsize
-    try:
-        content = read_regular(folder / file)
-    except OSError as error:
-        raise ManifestError(f"{FILE}: state {name!r} begins from {FOLDER}/{file}: {error.strerror}") from error
-    if len(content) != expected:
-        raise ManifestError(f"{FOLDER}/{file} has {len(content)} bytes, state {name!r} takes {expected}")
-    return content

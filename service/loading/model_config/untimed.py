@@ -1,4 +1,4 @@
-"""A configuration that leaves open which axis is time, held against the graph: its tensors as they are."""
+"""A configuration that leaves open which axis is time, resolved against the graph: its tensors as they are."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.core.files import read_regular
-from service.core.tensors import DTYPES, encode
+from service.core.tensors import encode
 from service.engine.untimed import Untimed, WholeState, WholeTensor
 from service.loading.manifest import ManifestError
+from service.loading.model_config.auxiliary_inputs import check_default, constant_array
+from service.loading.model_config.companion_files import read_initial_state
 from service.loading.model_config.controls import control_specs
-from service.loading.model_config.datatypes import data_type_of
-from service.loading.model_config.file import FILE, is_file_name
-from service.loading.model_config.told import held_against
+from service.loading.model_config.file import ConfigError, element_type
+from service.loading.model_config.tensor import merged_sizes
+from soloist.data_types import data_type_of, dtype_of
 from soloist.v1.model_pb2 import InputSpec, Signature, StateSpec
 from soloist.v1.tensor_pb2 import TensorSpec
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def read_untimed(config: oip.ModelConfig, parameters: Parameters, graph: GraphTensors, folder: Path | None) -> Untimed:
-    """Read a complete configuration; files with initial states lie in `folder`.
+    """Read a complete configuration; `folder` is its own.
 
     Raises:
         ManifestError: it contradicts the graph.
@@ -39,13 +40,13 @@ def read_untimed(config: oip.ModelConfig, parameters: Parameters, graph: GraphTe
     sequences, batched = config.sequence_batching, config.max_batch_size > 0
     states = [_state(each, graph, folder, batched=batched) for each in sequences.state]
     controls = control_specs(sequences.control_input, parameters, graph, batched=batched)
-    elsewhere = {each.input_name for each in sequences.state} | {each.name for each in sequences.control_input}
-    inputs = [_input(each, parameters, graph, batched=batched) for each in config.input if each.name not in elsewhere]
+    not_inputs = {each.input_name for each in sequences.state} | {each.name for each in sequences.control_input}
+    inputs = [_input(each, parameters, graph, batched=batched) for each in config.input if each.name not in not_inputs]
     carried = {each.output_name for each in sequences.state}
     outputs = [_tensor(o, graph.output(o.name), batched=batched) for o in config.output if o.name not in carried]
     if not outputs:
-        raise ManifestError(f"{FILE}: there is no output beside the states")
-    _all_named([*(each.name for each in inputs), *elsewhere], graph)
+        raise ConfigError("there is no output besides the states")
+    _all_named([*(each.name for each in inputs), *not_inputs], graph)
     return Untimed(
         max_batch_size=config.max_batch_size,
         inputs=inputs,
@@ -61,7 +62,7 @@ def read_untimed(config: oip.ModelConfig, parameters: Parameters, graph: GraphTe
 
 
 def signature_of(untimed: Untimed) -> Signature:
-    """Say it as a signature does: without frames, and every tensor with all of its axes."""
+    """Return it as a signature: without frames, and every tensor with all of its axes."""
     signature = Signature(
         inputs=[InputSpec(tensor=_spec(each), optional=each.optional) for each in untimed.inputs],
         extra_outputs=[_spec(each) for each in untimed.outputs],
@@ -85,37 +86,34 @@ def signature_of(untimed: Untimed) -> Signature:
 
 
 def _input(each: oip.ModelInput, parameters: Parameters, graph: GraphTensors, *, batched: bool) -> WholeTensor:
-    if each.optional and not parameters.is_constant(each.name) and each.name not in graph.defaults:
-        raise ManifestError(
-            f"{FILE}: input {each.name!r} is optional, and the graph has no value for it (an initializer of that name)"
-        )
+    check_default(each, parameters, graph)
     return _tensor(each, graph.input(each.name), batched=batched, optional=each.optional)
 
 
 def _tensor(
-    told: oip.ModelInput | oip.ModelOutput, found: GraphTensor, *, batched: bool, optional: bool = False
+    declared: oip.ModelInput | oip.ModelOutput, found: GraphTensor, *, batched: bool, optional: bool = False
 ) -> WholeTensor:
-    leading = (-1,) if batched and (found.sizes or told.dims) else ()
-    shape = leading + tuple(told.dims)
-    inside = leading + tuple(told.reshape.shape) if told.HasField("reshape") else shape
-    if told.HasField("reshape") and not _holds_as_many(shape, inside):
-        raise ManifestError(f"{FILE}: {told.name!r} can't be reshaped from {list(told.dims)} to {list(inside)}")
-    dtype = _dtype(told.name, told.data_type, found)
-    sizes = held_against(told.name, list(inside), found, batched=batched)
+    leading = (-1,) if batched and (found.sizes or declared.dims) else ()
+    shape = leading + tuple(declared.dims)
+    inside = leading + tuple(declared.reshape.shape) if declared.HasField("reshape") else shape
+    if declared.HasField("reshape") and not _holds_as_many(shape, inside):
+        raise ConfigError(f"{declared.name!r} can't be reshaped from {list(declared.dims)} to {list(inside)}")
+    dtype = _dtype(declared.name, declared.data_type, found)
+    sizes = merged_sizes(declared.name, list(inside), found, batched=batched)
     # What the graph knows of a size, callers have to keep to.
     return WholeTensor(
-        name=told.name,
+        name=declared.name,
         dtype=dtype,
-        shape=shape if told.HasField("reshape") else sizes,
-        inside=inside if told.HasField("reshape") else sizes,
+        shape=shape if declared.HasField("reshape") else sizes,
+        inside=inside if declared.HasField("reshape") else sizes,
         optional=optional,
     )
 
 
 def _dtype(name: str, data_type: oip.DataType.ValueType, found: GraphTensor) -> np.dtype[Any]:
     if data_type != found.data_type:
-        raise ManifestError(f"{FILE}: {name!r} is of another type in the graph: {found.type}")
-    return DTYPES[data_type_of(name, data_type)]
+        raise ConfigError(f"{name!r} is of another type in the graph: {found.type}")
+    return element_type(name, data_type).dtype
 
 
 def _holds_as_many(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -123,66 +121,49 @@ def _holds_as_many(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 
 def _state(
-    told: oip.ModelSequenceBatching.State, graph: GraphTensors, folder: Path | None, *, batched: bool
+    declared: oip.ModelSequenceBatching.State, graph: GraphTensors, folder: Path | None, *, batched: bool
 ) -> WholeState:
-    before, behind = graph.input(told.input_name), graph.output(told.output_name)
+    before, behind = graph.input(declared.input_name), graph.output(declared.output_name)
     if before.data_type != behind.data_type:
         raise ManifestError(
             f"state {before.name!r} is {before.type} and comes back from {behind.name!r} as {behind.type}"
         )
-    if len(told.initial_state) > 1:
-        raise ManifestError(f"{FILE}: state {told.input_name!r} begins in {len(told.initial_state)} ways")
-    dtype = _dtype(before.name, told.data_type, before)
-    initial = next(iter(told.initial_state), None)
-    dims = initial.dims if initial is not None and initial.dims else told.dims
-    # As elsewhere: a size that isn't told is 1 before the first request.
+    if len(declared.initial_state) > 1:
+        raise ConfigError(f"state {declared.input_name!r} begins in {len(declared.initial_state)} ways")
+    dtype = _dtype(before.name, declared.data_type, before)
+    initial = next(iter(declared.initial_state), None)
+    dims = initial.dims if initial is not None and initial.dims else declared.dims
+    # As other servers do: a size that is left open is 1 before the first request.
     sizes = [1 if size == -1 else size for size in dims]
     leading = [-1] if batched else []
-    held = held_against(before.name, [*leading, *(told.dims or sizes)], before, batched=batched)
-    held_against(before.name, [*leading, *sizes], before, batched=batched)
+    merged = merged_sizes(before.name, [*leading, *(declared.dims or sizes)], before, batched=batched)
+    merged_sizes(before.name, [*leading, *sizes], before, batched=batched)
     array = np.zeros(([1] if batched else []) + sizes, dtype)
     if initial is not None and initial.WhichOneof("state_data") == "data_file":
-        array = _from_file(before.name, initial.data_file, array, folder)
+        content = read_initial_state(before.name, initial.data_file, folder, array.nbytes)
+        array = np.frombuffer(content, dtype).reshape(array.shape).copy()
     array.setflags(write=False)
-    tensor = WholeTensor(name=before.name, dtype=dtype, shape=held, inside=held, optional=True)
-    return WholeState(tensor=tensor, output=told.output_name, initial=array)
-
-
-def _from_file(name: str, file: str, like: NDArray[Any], folder: Path | None) -> NDArray[Any]:
-    if folder is None or not is_file_name(file):
-        raise ManifestError(f"{FILE}: state {name!r} begins from {file!r}, which is no file of initial_state/")
-    try:
-        content = read_regular(folder / file)
-    except OSError as error:
-        raise ManifestError(f"{FILE}: state {name!r} begins from {file}: {error.strerror}") from error
-    if len(content) != like.nbytes:
-        raise ManifestError(f"{file} has {len(content)} bytes, state {name!r} takes {like.nbytes}")
-    return np.frombuffer(content, like.dtype).reshape(like.shape).copy()
+    tensor = WholeTensor(name=before.name, dtype=dtype, shape=merged, inside=merged, optional=True)
+    return WholeState(tensor=tensor, output=declared.output_name, initial=array)
 
 
 def _control(spec: TensorSpec, graph: GraphTensors, *, batched: bool) -> WholeTensor:
     sizes = graph.input(spec.name).sizes or ((-1, 1) if batched else (1,))
-    return WholeTensor(name=spec.name, dtype=DTYPES[spec.data_type], shape=sizes, inside=sizes)
+    return WholeTensor(name=spec.name, dtype=dtype_of(spec.data_type), shape=sizes, inside=sizes)
 
 
 def _constant(tensor: WholeTensor, value: Any, *, batched: bool) -> NDArray[Any]:
     shape = tensor.inside[batched:]
-    try:
-        exact = np.asarray(value)
-        array = exact.astype(tensor.dtype)
-        if -1 in shape or (array.dtype.kind in "iub" and not (array == exact).all()):
-            raise ManifestError(f"{FILE}: the constant for {tensor.name!r} doesn't fit {tensor.dtype} {list(shape)}")
-        return array.reshape(shape) if array.size == math.prod(shape) else np.broadcast_to(array, shape)
-    except (ValueError, TypeError) as error:
-        raise ManifestError(f"{FILE}: the constant for {tensor.name!r} doesn't fit: {error}") from error
+    if -1 in shape:
+        raise ConfigError(f"the constant for {tensor.name!r} doesn't fit {tensor.dtype} {list(shape)}")
+    return constant_array(tensor.name, value, tensor.dtype, shape)
 
 
-def _all_named(told: Collection[str], graph: GraphTensors) -> None:
-    missing: Iterable[str] = sorted(set(graph.inputs) - set(told))
+def _all_named(declared: Collection[str], graph: GraphTensors) -> None:
+    missing: Iterable[str] = sorted(set(graph.inputs) - set(declared))
     if missing:
-        raise ManifestError(f"{FILE}: nothing is said of the inputs {', '.join(missing)}")
+        raise ConfigError(f"nothing is said of the inputs {', '.join(missing)}")
 
 
 def _spec(tensor: WholeTensor) -> TensorSpec:
-    data_type = next(number for number, dtype in DTYPES.items() if dtype == tensor.dtype)
-    return TensorSpec(name=tensor.name, data_type=data_type, shape=tensor.shape)
+    return TensorSpec(name=tensor.name, data_type=data_type_of(tensor.dtype), shape=tensor.shape)

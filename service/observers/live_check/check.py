@@ -16,7 +16,7 @@ from service.core.failures import Worker
 from service.observers.background_worker import BackgroundWorker
 from service.observers.live_check.metrics import CheckOutcome
 from service.observers.live_check.repro_bundle import Header, ReproBundle, pack
-from service.observers.live_check.rerun import alone, differences
+from service.observers.live_check.rerun import alone, worst_difference
 from service.observers.live_check.run_trace import CheckTask, RunTrace
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class Inspector:
         whole = len(task.row.frames)
         piece_frames = servable.slice_frames(self._piece_frames) if servable.sliced else whole
         result = alone(servable.runner, task.row, piece_frames=piece_frames)
-        apart = differences(servable.manifest.signature.outputs.name, result, task.given)
-        if not apart:
+        worst = worst_difference(servable.manifest.signature.outputs.name, result, task.given)
+        if worst is None:
             return CheckOutcome.EQUAL
-        self._report(task, apart[0], self._keep(servable, task, result, piece_frames))
+        self._report(task, worst, self._keep(servable, task, result, piece_frames))
         return CheckOutcome.DIFFERENT
 
     def _report(self, task: CheckTask, worst: Difference, bundle: str) -> None:

@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.certificate.difference import worst
+from service.certificate.neighbours import Neighbours
 from service.certificate.sequence_generator import SequenceGenerator
 from service.engine.row import Row, RowResult, joined
-from service.observers.live_check.rerun import alone, differences, worst
+from service.observers.live_check.rerun import alone, worst_difference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.certificate.difference import Difference
-    from service.engine.runner import Runner
     from service.loading.servable import Servable
     from service.observers.live_check.repro_bundle import ReproBundle
     from service.observers.live_check.run_trace import RunShape
 
 NEIGHBOUR_SCALES = (1.0, 100.0, 0.0)
 _TRIES_EACH = 4
-_MAX_PREFIX_RUNS = 8
+_MOST_RUNS_BEFORE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Mates of one scale, or none: how often the answer was made again, how often it differed, and how far at most."""
+    """Neighbours of one scale, or none: how often the answer was made again and differed, and how far at most."""
 
     neighbour_scale: float | None
     tries: int
@@ -50,7 +51,7 @@ class Replay:
 
     @property
     def is_reproduced(self) -> bool:
-        """Tell whether any answer differed from the same frames alone."""
+        """Whether any answer differed from the same frames alone."""
         return any(trial.differing for trial in self.trials)
 
 
@@ -58,44 +59,27 @@ def replay(bundle: ReproBundle, servable: Servable, *, seed: int) -> Replay:
     """Run a repro bundle on a version of its model; the same seed draws the same neighbours."""
     name = servable.manifest.signature.outputs.name
     reference = alone(servable.runner, bundle.row, piece_frames=bundle.header.piece_frames)
-    neighbours = Neighbours(servable, np.random.default_rng(seed), unit=_magnitude(bundle.row.frames))
+    neighbours = Neighbours(
+        runner=servable.require_time_axis(),
+        generator=SequenceGenerator(servable.manifest.signature),
+        rng=np.random.default_rng(seed),
+        most_runs_before=_MOST_RUNS_BEFORE,
+    )
+    unit = _magnitude(bundle.row.frames)
 
     def attempt(scale: float | None) -> Trial:
         tries = 1 if scale is None else _TRIES_EACH
-        found = [differences(name, reference, _again(bundle, servable, neighbours, scale)) for _ in range(tries)]
-        apart = [each[0] for each in found if each]
+        size = None if scale is None else scale * unit
+        found = [worst_difference(name, reference, _again(bundle, servable, neighbours, size)) for _ in range(tries)]
+        apart = [each for each in found if each is not None]
         return Trial(neighbour_scale=scale, tries=tries, differing=len(apart), worst=worst(apart))
 
     has_neighbours = any(len(run.lengths) > 1 for run in bundle.header.runs)
     return Replay(
-        then=worst(differences(name, bundle.alone, bundle.given)),
-        alone=worst(differences(name, bundle.alone, reference)),
+        then=worst_difference(name, bundle.alone, bundle.given),
+        alone=worst_difference(name, bundle.alone, reference),
         trials=tuple(attempt(scale) for scale in (NEIGHBOUR_SCALES if has_neighbours else (None,))),
     )
-
-
-class Neighbours:
-    """Draws those who share a run: anywhere in their sequences, their numbers of size `scale` × `unit`."""
-
-    def __init__(self, servable: Servable, rng: np.random.Generator, *, unit: float) -> None:
-        self._runner: Runner = servable.require_time_axis()
-        self._material = SequenceGenerator(servable.manifest.signature)
-        self._frames_per_run = servable.manifest.signature.frames_per_run or 1
-        self._rng = rng
-        self._unit = unit
-
-    def draw(self, frames: int, scale: float) -> Row:
-        """Give one mate of so many frames."""
-        states = self._runner.initial_states()
-        prefix = int(self._rng.integers(_MAX_PREFIX_RUNS + 1)) * self._frames_per_run
-        if states and prefix:
-            (before,) = self._runner.run([Row(frames=self._frames(prefix, scale), states=states)])
-            states = before.states
-        return Row(frames=self._frames(frames, scale), states=states)
-
-    def _frames(self, frames: int, scale: float) -> NDArray[Any]:
-        (row,) = self._material.rows(self._rng, 1, frames, scale * self._unit)
-        return np.asarray(row)
 
 
 def _again(bundle: ReproBundle, servable: Servable, neighbours: Neighbours, scale: float | None) -> RowResult:
@@ -114,7 +98,7 @@ def _again(bundle: ReproBundle, servable: Servable, neighbours: Neighbours, scal
 
 def _rows(row: Row, run: RunShape, neighbours: Neighbours, scale: float | None) -> Iterator[Row]:
     for index, length in enumerate(run.lengths):
-        yield row if index == run.row or scale is None else neighbours.draw(length, scale)
+        yield row if index == run.row or scale is None else neighbours.row(length, scale)
 
 
 def _magnitude(frames: NDArray[Any]) -> float:

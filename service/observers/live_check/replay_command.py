@@ -13,8 +13,7 @@ from google.protobuf import json_format
 from service.certificate import fingerprint_here
 from service.engine.model_file import ModelFileError
 from service.loading.manifest import ManifestError
-from service.loading.model_config import FILE as CONFIG_FILE
-from service.loading.model_config import MODEL_FILE, model_filename, parse
+from service.loading.model_config import CONFIG_FILE, MODEL_FILE, model_filename, parse
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.observers.live_check.replay import Replay, replay
 from service.observers.live_check.repro_bundle import Header, ReproBundle, ReproBundleError, read

@@ -18,6 +18,7 @@ import numpy as np
 
 from service.engine.runner import Row, RowResult
 from service.observers.live_check.run_trace import RunShape
+from soloist.files import OWNER_ONLY, write_atomically
 
 FORMAT = "soloist.repro-bundle/1"
 
@@ -142,15 +143,5 @@ class ReproBundleFolder:
         if len(sizes) >= self.max_files or sum(sizes) + len(content) > self.max_bytes:
             return None
         name = f"repro-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}{SUFFIX}"
-        target, unfinished = self.path / name, self.path / f".{name}.tmp"
-        try:
-            # Made for its owner alone from the first byte on, not narrowed afterwards.
-            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-        return target
+        write_atomically(self.path / name, content, mode=OWNER_ONLY)
+        return self.path / name

@@ -17,7 +17,7 @@ from service.engine.runner import RowResult
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.engine.graph import States
+    from service.engine.row import States
     from service.engine.runner import Row
     from service.loading.servable import Servable
 

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from service.core.errors import Reason, ServiceError
-from service.engine.beside import NOTHING, nothing
-from service.engine.row import RunSeconds
+from service.engine.row import NO_ARRAYS, RunSeconds, no_arrays
 
 if TYPE_CHECKING:
     import asyncio
 
     from numpy.typing import NDArray
 
-    from service.engine.beside import Arrays
-    from service.engine.graph import States
-    from service.engine.row import Row, RowResult
+    from service.engine.row import Arrays, Row, RowResult, States
     from service.loading.servable import Servable
 
 
@@ -40,7 +37,7 @@ class Answer:
     """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
 
     `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
-    itself included; `padded_frames` were computed for it, padding counted. `more` are further outputs by name, alike.
+    itself included; `padded_frames` were computed for it, padding counted. `extra` are extra outputs by name, alike.
     """
 
     outputs: NDArray[Any]
@@ -50,7 +47,7 @@ class Answer:
     run: RunSeconds
     batch_size: int
     padded_frames: int
-    more: Arrays = field(default_factory=nothing)
+    extra: Arrays = field(default_factory=no_arrays)
 
 
 class Job:
@@ -81,7 +78,7 @@ class Job:
         self._every_frame = every_frame
         self._done_frames = self._running_frames = 0
         self._outputs: list[NDArray[Any]] = []
-        self._more: list[Arrays] = []
+        self._extra: list[Arrays] = []
         self._waiting_since = time.perf_counter()
         self._queue_seconds = 0.0
         self._compute_seconds = 0.0
@@ -126,15 +123,15 @@ class Job:
             self._refuse_other_widths(result)
         if self._every_frame:
             self._outputs.append(result.outputs)
-            self._more.append(result.more)
+            self._extra.append(result.extra)
         else:
             self._keep_last(result)
         self._waiting_since = time.perf_counter()
         return done
 
     def _refuse_other_widths(self, result: RowResult) -> None:
-        before = {"outputs": self._outputs[-1], **self._more[-1]}
-        for name, array in {"outputs": result.outputs, **result.more}.items():
+        before = {"outputs": self._outputs[-1], **self._extra[-1]}
+        for name, array in {"outputs": result.outputs, **result.extra}.items():
             widths = [list(each.shape[1:]) for each in (before[name], array)]
             if widths[0] != widths[1]:
                 cause = f"{name!r} are {widths[0]} a frame in one part of the sequence, and {widths[1]} in the next"
@@ -142,22 +139,22 @@ class Job:
 
     def _keep_last(self, result: RowResult) -> None:
         # A slice may have given none: then the last is that of a slice before.
-        outputs, more = self._outputs, self._more
+        outputs, extra = self._outputs, self._extra
         if len(result.outputs) or not outputs:
             outputs[:] = [result.outputs[-1:]]
-        before = more[0] if more else NOTHING
-        last = {name: array[-1:] if len(array) else before.get(name, array) for name, array in result.more.items()}
-        more[:] = [last if last else NOTHING]
+        before = extra[0] if extra else NO_ARRAYS
+        last = {name: array[-1:] if len(array) else before.get(name, array) for name, array in result.extra.items()}
+        extra[:] = [last if last else NO_ARRAYS]
 
     def answer(self) -> Answer:
         """Give the answer of a job that is done."""
-        outputs, more = self._outputs[0], self._more[0]
+        outputs, extra = self._outputs[0], self._extra[0]
         if len(self._outputs) > 1:
             outputs = np.concatenate(self._outputs)
-            more = {name: np.concatenate([each[name] for each in self._more]) for name in more}
+            extra = {name: np.concatenate([each[name] for each in self._extra]) for name in extra}
         return Answer(
             outputs=outputs,
-            more=more,
+            extra=extra,
             states=self._states,
             queue_seconds=self._queue_seconds,
             compute_seconds=self._compute_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,17 @@ from hypothesis import strategies as st
 
 from service.certificate import fingerprint_here
 from service.certificate.cases import GARBAGE, NAN, ZEROS, Case, Scope, cases
-from service.certificate.difference import difference, max_ulp
+from service.certificate.difference import difference, max_absolute, max_scaled, max_ulp, same_bits
+from service.certificate.neighbours import Neighbours
 from service.certificate.sequence_generator import SequenceGenerator, misaligned
 from service.certificate.tally import shrink
+from service.engine.row import Row
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1 import tensor_pb2
 from soloist.v1.model_pb2 import Signature
 from soloist.v1.tensor_pb2 import TensorSpec
+from tests.graphs import Sums
+from tests.servables import GatedRunner
 
 EVERYTHING = Scope(batching=True, padding=True, chunking=True, max_frames=200)
 NUMBERS = Signature(frames=TensorSpec(name="x", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[-1, -1, 5]))
@@ -45,6 +50,23 @@ def test_nan_is_never_equal() -> None:
     found = difference("y", f32(np.nan), f32(np.nan))
     assert found is not None
     assert not found.is_rounding
+
+
+def test_where_nan_may_be_the_answer_its_bits_decide() -> None:
+    assert difference("y", f32(np.nan), f32(np.nan), nan_is_equal=True) is None
+    assert difference("y", f32(np.nan), f32(1), nan_is_equal=True) is not None
+
+
+def test_bits_are_of_a_shape() -> None:
+    assert same_bits(f32(1, np.nan), f32(1, np.nan))
+    assert not same_bits(f32(0.0), f32(-0.0))
+    assert not same_bits(f32(1, 2), f32(1, 2).reshape(1, 2))
+
+
+def test_the_largest_difference_is_scaled_only_where_values_are_large() -> None:
+    assert (max_absolute(f32(1, -2), f32(1.5, -2)), max_scaled(f32(0.5, 0), f32(0.25, 0))) == (0.5, 0.25)
+    assert max_scaled(f32(100, 0), f32(100, 1)) == pytest.approx(0.01)
+    assert np.isnan([max_absolute(f32(1), f32(np.nan)), max_scaled(f32(np.nan), f32(1))]).all()
 
 
 def test_neighbours_are_one_unit_apart_across_all_of_float32() -> None:
@@ -76,24 +98,24 @@ def test_a_misaligned_copy_holds_the_same_numbers_at_an_odd_address() -> None:
 
 
 def test_numbers_are_scaled_and_padding_is_what_it_says() -> None:
-    material, rng = SequenceGenerator(NUMBERS), np.random.default_rng(0)
-    assert material.rows(rng, 2, 3, 0.0).tolist() == np.zeros((2, 3, 5)).tolist()
-    assert np.abs(material.rows(rng, 2, 300, 100.0)).mean() > 50
-    assert np.isnan(material.padding(rng, (2, 3), NAN)).all()
-    assert not material.padding(rng, (2, 3), ZEROS).any()
-    assert np.abs(material.padding(rng, (2, 3), GARBAGE)).max() > 1e20
+    generator, rng = SequenceGenerator(NUMBERS), np.random.default_rng(0)
+    assert generator.rows(rng, 2, 3, 0.0).tolist() == np.zeros((2, 3, 5)).tolist()
+    assert np.abs(generator.rows(rng, 2, 300, 100.0)).mean() > 50
+    assert np.isnan(generator.padding(rng, (2, 3), NAN)).all()
+    assert not generator.padding(rng, (2, 3), ZEROS).any()
+    assert np.abs(generator.padding(rng, (2, 3), GARBAGE)).max() > 1e20
 
 
 def test_tokens_stay_within_those_the_model_knows() -> None:
-    material, rng = SequenceGenerator(TOKENS), np.random.default_rng(0)
-    drawn = [material.sequence(rng, 50), material.padding(rng, (4, 9), NAN).ravel()]
+    generator, rng = SequenceGenerator(TOKENS), np.random.default_rng(0)
+    drawn = [generator.sequence(rng, 50), generator.padding(rng, (4, 9), NAN).ravel()]
     assert all(tokens.min() >= 0 and tokens.max() < 7 for tokens in drawn)
 
 
 def test_samples_are_tested_too_and_repeated_where_they_are_short() -> None:
     sample = np.arange(10, dtype=np.float32).reshape(2, 5)
-    material, rng = SequenceGenerator(NUMBERS, [sample]), np.random.default_rng(0)
-    drawn = [material.sequence(rng, 3) for _ in range(50)]
+    generator, rng = SequenceGenerator(NUMBERS, [sample]), np.random.default_rng(0)
+    drawn = [generator.sequence(rng, 3) for _ in range(50)]
     assert any(np.array_equal(sequence, sample[[0, 1, 0]]) for sequence in drawn)
     assert not all(np.array_equal(sequence, sample[[0, 1, 0]]) for sequence in drawn)
 
@@ -161,3 +183,18 @@ def test_the_fingerprint_names_processor_and_runtime() -> None:
     assert found.cpu_model
     assert found.runtime_version
     assert any(option == "intra_op_num_threads=1" for option in found.session_options)
+
+
+def test_neighbours_are_in_the_midst_of_their_sequences_and_drawn_from_the_seed() -> None:
+    def drawn(seed: int) -> list[Row]:
+        runner: Any = GatedRunner()
+        generator = SequenceGenerator(Sums(name="m", features=1).manifest.signature)
+        rng = np.random.default_rng(seed)
+        ones = Neighbours(runner=runner, generator=generator, rng=rng, most_runs_before=8)
+        return [ones.row(3, scale=2.0) for _ in range(10)]
+
+    rows, again, others = drawn(1), drawn(1), drawn(2)
+    assert all(row.frames.shape == (3, 1) for row in rows)
+    assert len({row.states["sum"].tobytes() for row in rows}) > 5
+    assert [row.frames.tobytes() for row in rows] == [row.frames.tobytes() for row in again]
+    assert rows[0].frames.tobytes() != others[0].frames.tobytes()

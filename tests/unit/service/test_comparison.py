@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from service.certificate.neighbours import drawn_like, scaled
 from service.comparison import (
     BatchNeighbours,
     Chunked,
@@ -19,13 +20,11 @@ from service.comparison import (
     check,
     default_conditions,
     deviation,
-    draw,
     read,
     siblings,
     twin,
 )
 from service.comparison.conditions import MAX_CONDITIONS, MAX_NEIGHBOURS, MAX_RUN_FRAMES
-from service.comparison.neighbours import scaled
 from service.core.errors import Reason, ServiceError
 from service.engine.graph import Graph
 from service.engine.runner import Runner
@@ -50,7 +49,7 @@ def graph(path: Path) -> Graph:
 
 
 def trial(sample: Numbers = SAMPLE, neighbours: int = 3, *, over: bool = False) -> Trial:
-    return Trial(sample=sample, neighbours=draw(sample, neighbours, seed=0), is_over=lambda: over)
+    return Trial(sample=sample, neighbours=drawn_like(sample, neighbours, seed=0), is_over=lambda: over)
 
 
 def entry(name: str, *, version: int = 1, **changes: object) -> Servable:
@@ -144,26 +143,26 @@ def test_too_much_is_refused(length: int, conditions: list[Condition], models: i
 
 def test_mates_are_ordinary_beside_the_sample() -> None:
     sample = np.random.default_rng(0).normal([100, -3], [2, 50], size=(400, 2)).astype(np.float32)
-    (neighbour,) = draw(sample, 1, seed=1)
+    (neighbour,) = drawn_like(sample, 1, seed=1)
     assert (neighbour.shape, neighbour.dtype) == (sample.shape, sample.dtype)
     np.testing.assert_allclose(neighbour.std(axis=0), sample.std(axis=0), rtol=0.2)
     np.testing.assert_allclose(neighbour.mean(axis=0), sample.mean(axis=0), atol=10)
 
 
 def test_the_first_mates_are_the_same_however_many_there_are() -> None:
-    few, many, other = draw(SAMPLE, 2, seed=5), draw(SAMPLE, 9, seed=5), draw(SAMPLE, 2, seed=6)
+    few, many, other = drawn_like(SAMPLE, 2, seed=5), drawn_like(SAMPLE, 9, seed=5), drawn_like(SAMPLE, 2, seed=6)
     assert [neighbour.tobytes() for neighbour in few] == [neighbour.tobytes() for neighbour in many[:2]]
     assert few[0].tobytes() != other[0].tobytes()
 
 
 def test_a_mate_differs_from_a_sample_that_does_not_vary() -> None:
-    (neighbour,) = draw(np.ones((1, 2), np.float32), 1, seed=0)
+    (neighbour,) = drawn_like(np.ones((1, 2), np.float32), 1, seed=0)
     assert (neighbour != 1).all()
 
 
 def test_tokens_are_drawn_from_the_sample() -> None:
     tokens = np.array([7, 250, 7, 3])
-    neighbours = draw(tokens, 20, seed=0)
+    neighbours = drawn_like(tokens, 20, seed=0)
     assert {int(token) for neighbour in neighbours for token in neighbour} == {3, 7, 250}
     assert all(neighbour.shape == (4,) for neighbour in neighbours)
 

@@ -31,6 +31,7 @@ REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
     "no-counterpart": (NO_BATCH, 'output_name: "s_next"', 'output_name: "z"', ("no output 'z'",)),
     "state-of-another-size": (BEGUN, 'output_name: "s_next"', 'output_name: "y"', ("state 's'", "'y'")),
     "wrong-type": (NO_BATCH, '"x" data_type: TYPE_FP32', '"x" data_type: TYPE_INT8', ("'x'", "int8", "float")),
+    "type-of-the-future": (NO_BATCH, '"x" data_type: TYPE_FP32', '"x" data_type: 99', ("'x'", "99")),
     "string": (NO_BATCH, '"x" data_type: TYPE_FP32', '"x" data_type: TYPE_STRING', ("'x'", "TYPE_STRING")),
     "other-features": (NO_BATCH, "dims: [ -1, 3 ]", "dims: [ -1, 5 ]", ("'x'", "[-1, 5]", "[-1, 3]")),
     "other-rank": (NO_BATCH, "dims: [ -1, 3 ]", "dims: [ -1, 1, 3 ]", ("'x'", "[-1, 3]")),
@@ -221,7 +222,7 @@ def test_the_documented_examples_are_true(tmp_path: Path, name: str) -> None:
     servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name=name, version=1)
     (result,) = servable.runner.run([zeros(servable.require_time_axis().graph, 5)])
     assert result.outputs.shape == {"voice": (5, 1), "scores": (5, 12)}[name]
-    assert {name: array.shape for name, array in result.more.items()} in ({}, {"energy": (5,)})
+    assert {name: array.shape for name, array in result.extra.items()} in ({}, {"energy": (5,)})
 
 
 def _describe(guest: Guest, folder: Path, text: str) -> Description:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine.beside import Beside
+from service.engine.row import AuxiliaryInputs
 from service.engine.runner import Row
 from service.loading.servable import Servable
 from service.observers.shadow import ShadowPolicy, Shadows, compare
@@ -107,8 +107,8 @@ def test_without_a_shadow_nothing_is_counted(pair: Pair) -> None:
 
 def test_what_comes_with_the_frames_takes_room_too(pair: Pair) -> None:
     given = pair.given([1], [1])
-    large = Beside(inputs={"speaker": np.zeros(100, np.float32)})
-    pair.shadows.whole(replace(given, row=replace(given.row, beside=large)))
+    large = AuxiliaryInputs(inputs={"speaker": np.zeros(100, np.float32)})
+    pair.shadows.whole(replace(given, row=replace(given.row, auxiliary=large)))
     assert pair.counts == {"dropped": 1}
 
 

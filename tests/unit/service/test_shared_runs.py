@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from service.core.errors import Reason, ServiceError
-from service.engine.beside import WHOLE, Beside, Position
-from service.engine.row import Row, RowResult
+from service.engine.row import WHOLE, AuxiliaryInputs, Position, Row, RowResult
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.serving.batcher.runs import execute
 from tests.guests import (
@@ -54,7 +53,7 @@ def test_rows_that_bring_inputs_and_stand_at_different_places(tmp_path: Path) ->
         Row(
             frames=SHARED.frames(rng, length),
             states={},
-            beside=Beside(
+            auxiliary=AuxiliaryInputs(
                 inputs={"gain": np.array([length], np.float32)},
                 frame_inputs={"mask": rng.random(length).astype(np.float32)},
                 position=position,
@@ -64,7 +63,7 @@ def test_rows_that_bring_inputs_and_stand_at_different_places(tmp_path: Path) ->
     ]
     together = servable.runner.run(rows)
     _assert_same(together, [result for row in rows for result in servable.runner.run([row])])
-    masks = [row.beside.frame_inputs["mask"] for row in rows]
+    masks = [row.auxiliary.frame_inputs["mask"] for row in rows]
     expected = rows[1].frames * masks[1][:, None] * np.float32(3)
     assert together[1].outputs.tobytes() == expected.astype(np.float32).tobytes()
 
@@ -147,5 +146,5 @@ def _assert_same(found: list[RowResult], expected: list[RowResult]) -> None:
 
 
 def _bits(result: RowResult) -> list[Any]:
-    arrays = {"": result.outputs, **result.states, **result.more}
+    arrays = {"": result.outputs, **result.states, **result.extra}
     return [(name, array.shape, array.tobytes()) for name, array in arrays.items()]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import DTYPES, decode_frames, encode
+from service.core.tensors import decode_frames, encode
+from soloist.data_types import ELEMENT_TYPES, dtype_of
 from soloist.v1.model_pb2 import Signature
 from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_INT64, Tensor, TensorSpec
 
@@ -32,10 +33,10 @@ def test_tokens_may_have_several_numbers_a_frame() -> None:
     assert caught.value.facts == {"frame": 1, "token": 6, "max_token": 4}
 
 
-@given(st.sampled_from(sorted(DTYPES)).flatmap(lambda kind: npst.arrays(DTYPES[kind], npst.array_shapes(min_side=0))))
+@given(st.sampled_from(ELEMENT_TYPES).flatmap(lambda row: npst.arrays(row.dtype, npst.array_shapes(min_side=0))))
 def test_what_is_packed_bears_type_shape_and_bytes(array: Any) -> None:
     tensor = encode(array)
-    assert DTYPES[tensor.data_type] == array.dtype
+    assert dtype_of(tensor.data_type) == array.dtype
     assert tuple(tensor.shape) == array.shape
     assert tensor.data == array.tobytes()
 
@@ -56,7 +57,7 @@ def test_whatever_comes_is_frames_or_a_refusal(tensor: Tensor, signature: Signat
         told = (refusal.reason.code, "?" in str(refusal))
     else:
         assert len(frames) >= 1
-        assert frames.dtype == DTYPES[signature.frames.data_type]
+        assert frames.dtype == dtype_of(signature.frames.data_type)
         assert frames.ndim == len(signature.frames.shape) - 1
         return
     assert told == ("INVALID_ARGUMENT", False)

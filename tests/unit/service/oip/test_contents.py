@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from service.api.oip.contents import decode, encode, is_raw
-from service.api.oip.datatypes import CONTENTS_FIELDS, DTYPES
 from service.core.errors import Reason, ServiceError
+from soloist.data_types import BY_OIP_WORD
 from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
-TYPED = sorted(CONTENTS_FIELDS)
+TYPED = sorted(word for word, row in BY_OIP_WORD.items() if row.contents_field)
 
 
 def extremes(word: str) -> Any:
     """Give [2, 2] numbers of a type, its least and its largest among them."""
-    dtype = DTYPES[word]
+    dtype = BY_OIP_WORD[word].dtype
     if dtype.kind == "b":
         return np.array([[True, False], [False, True]])
     limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
@@ -29,16 +29,16 @@ def request_of(word: str, array: Any, *, raw: bool, **changes: Any) -> ModelInfe
     if raw:
         request.raw_input_contents.append(array.tobytes())
     else:
-        tensor["contents"] = InferTensorContents(**{CONTENTS_FIELDS[word]: array.ravel().tolist()})
+        tensor["contents"] = InferTensorContents(**{str(BY_OIP_WORD[word].contents_field): array.ravel().tolist()})
     request.inputs.add(**(tensor | changes))
     return request
 
 
-@pytest.mark.parametrize("word", sorted(DTYPES))
+@pytest.mark.parametrize("word", sorted(BY_OIP_WORD))
 def test_raw_tensors_of_every_type_come_and_go(word: str) -> None:
     array = extremes(word)
     decoded = decode(request_of(word, array, raw=True))["x"]
-    assert (decoded.dtype, decoded.tobytes()) == (DTYPES[word], array.tobytes())
+    assert (decoded.dtype, decoded.tobytes()) == (BY_OIP_WORD[word].dtype, array.tobytes())
     response = ModelInferResponse()
     encode(response, {"y": decoded}, raw=True)
     assert (response.outputs[0].datatype, list(response.outputs[0].shape)) == (word, [2, 2])
@@ -51,7 +51,7 @@ def test_typed_tensors_of_every_type_come_and_go(word: str) -> None:
     array = extremes(word)
     request = request_of(word, array, raw=False)
     decoded = decode(request)["x"]
-    assert (decoded.dtype, decoded.tobytes()) == (DTYPES[word], array.tobytes())
+    assert (decoded.dtype, decoded.tobytes()) == (BY_OIP_WORD[word].dtype, array.tobytes())
     response = ModelInferResponse()
     encode(response, {"y": decoded}, raw=False)
     assert response.outputs[0].contents == request.inputs[0].contents

@@ -1,4 +1,4 @@
-"""Names of the classes of the first output: a text file beside config.pbtxt, a line each."""
+"""Files that config.pbtxt names: labels beside it, a line for each class, and initial states in a folder beside it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from service.core.files import MOST_TEXT_BYTES, read_regular
 from service.loading.manifest import ManifestError
-from service.loading.model_config.file import FILE, is_file_name
+from service.loading.model_config.file import ConfigError, is_file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from service.loading.model_config.tensor import Tensor
+
+_STATES = "initial_state"
 
 
 class UndecodableError(ValueError):
@@ -20,7 +22,7 @@ class UndecodableError(ValueError):
 
 
 def lines_of(content: bytes) -> list[str]:
-    """Split a text at LF, and keep every line byte for byte, but for one CR at its end and a byte order mark at first.
+    """Split a text at LF. Lines stay byte for byte, but for one CR at the end of each and a byte order mark at first.
 
     A space, and what Unicode calls a line's end, may be a class of its own: dictionaries of letters have them.
 
@@ -41,7 +43,7 @@ def lines_of(content: bytes) -> list[str]:
 
 
 def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
-    """Read the names of an output's classes, by index of its last axis; none where no file is told.
+    """Return the names of an output's classes, by index of its last axis; none where no file is named.
 
     Raises:
         ManifestError: the file isn't there, or doesn't have a line for each class.
@@ -50,19 +52,37 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if not file:
         return []
     if folder is None or not is_file_name(file):
-        raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file!r}, which is no file beside it")
+        raise ConfigError(f"the labels of {output.name!r} are in {file!r}, which is no file beside it")
     try:
         lines = lines_of(read_regular(folder / file, most_bytes=MOST_TEXT_BYTES))
     except OSError as error:
-        raise ManifestError(f"{FILE}: the labels of {output.name!r} are in {file}: {error.strerror}") from error
+        raise ConfigError(f"the labels of {output.name!r} are in {file}: {error.strerror}") from error
     except UndecodableError as error:
         raise ManifestError(f"{file}, the labels of {output.name!r}, is no text: {error}") from error
     classes = output.outside
     if len(classes) != 1 or classes[0] == -1:
-        raise ManifestError(
-            f"{FILE}: {output.name!r} has labels, so its dims have to end with the number of classes, and have no "
+        raise ConfigError(
+            f"{output.name!r} has labels, so its dims have to end with the number of classes, and have no "
             "other axis beside time"
         )
     if len(lines) != classes[0]:
         raise ManifestError(f"{file} has {len(lines)} lines, and {output.name!r} {classes[0]} classes")
     return lines
+
+
+def read_initial_state(state: str, file: str, folder: Path | None, expected_bytes: int) -> bytes:
+    """Return the file that one state begins from; `folder` is that of config.pbtxt.
+
+    Raises:
+        ManifestError: it isn't there, or has another size.
+
+    """
+    if folder is None or not is_file_name(file):
+        raise ConfigError(f"state {state!r} begins from {file!r}, which is no file of {_STATES}/")
+    try:
+        content = read_regular(folder / _STATES / file)
+    except OSError as error:
+        raise ConfigError(f"state {state!r} begins from {_STATES}/{file}: {error.strerror}") from error
+    if len(content) != expected_bytes:
+        raise ManifestError(f"{_STATES}/{file} has {len(content)} bytes, state {state!r} takes {expected_bytes}")
+    return content

@@ -1,4 +1,4 @@
-"""What a graph says of frames, or of states callers brought, that it can't run: in a form that callers may hear."""
+"""ONNX Runtime's errors about frames, or about states that callers brought, as errors that callers may see."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from service.core.errors import Reason, ServiceError
 _NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?:[\w:]+ [\w:]+\([^)]*\) (?:const )?)?")
 
 # ONNX Runtime's name for an error that its input caused.
-_ITS_INPUT = "InvalidArgument"
+_INVALID_INPUT = "InvalidArgument"
 
 
 @contextmanager
-def told(shape: Sequence[int], *, third_party: bool = True) -> Iterator[None]:
+def translated(shape: Sequence[int], *, third_party: bool = True) -> Iterator[None]:
     """Turn ONNX Runtime's errors into a reason; `shape` is that of the frames.
 
     A graph of our own takes all frames that were let through to it. Where it names its input as the cause it is one of
@@ -30,19 +30,23 @@ def told(shape: Sequence[int], *, third_party: bool = True) -> Iterator[None]:
         yield
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         if _is_refusal(error, third_party=third_party):
-            raise ServiceError(Reason.GRAPH_REFUSED, shape=list(shape), cause=in_words(error)) from error
+            raise ServiceError(Reason.GRAPH_REFUSED, shape=list(shape), cause=message_of(error)) from error
         raise
 
 
+def is_from_runtime(error: Exception) -> bool:
+    """Return whether ONNX Runtime raised it."""
+    return type(error).__module__.startswith("onnxruntime")
+
+
 def _is_refusal(error: Exception, *, third_party: bool) -> bool:
-    is_of_the_runtime = type(error).__module__.startswith("onnxruntime")
     if not third_party:
-        return is_of_the_runtime and type(error).__name__ == _ITS_INPUT
+        return is_from_runtime(error) and type(error).__name__ == _INVALID_INPUT
     # Arrays that can't be stacked or cut, too: a shape that changes from run to run.
-    return is_of_the_runtime or isinstance(error, ValueError)
+    return is_from_runtime(error) or isinstance(error, ValueError)
 
 
-def in_words(error: Exception) -> str:
-    """Say on one line what ONNX Runtime says."""
+def message_of(error: Exception) -> str:
+    """Return ONNX Runtime's message on one line, without where it arose."""
     text = _NOISE.sub("", str(error))
     return " ".join(text.split()) or type(error).__name__
