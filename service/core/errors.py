@@ -1,4 +1,4 @@
-"""Every way a call can fail: canonical code, stable reason, what to tell people, and what they can do about it."""
+"""Every way a call can fail: canonical code, stable reason, a sentence for people, and a hint on what to do."""
 
 from __future__ import annotations
 
@@ -6,75 +6,75 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """Stable reasons. `code` names a canonical gRPC code; `sentence` is a template over the facts; `hint` helps."""
+    """Stable reasons. `code` is a canonical gRPC code; `sentence` and `hint` are templates over the facts."""
 
-    MODEL_NOT_FOUND = ("NOT_FOUND", "there is no model {model!r}", "ListModels or RepositoryIndex tell which there are")
+    MODEL_NOT_FOUND = ("NOT_FOUND", "there is no model {model!r}", "ListModels and RepositoryIndex list all models")
     MODEL_VERSION_NOT_FOUND = (
         "NOT_FOUND",
         "model {model!r} has no version {version}",
-        "ListModels or RepositoryIndex tell which there are; none or 0 means the one that most callers get",
+        "ListModels and RepositoryIndex list all versions; leave the version out, or send 0, for the default one",
     )
     MODEL_UNAVAILABLE = (
         "FAILED_PRECONDITION",
         "model {model!r} could not be loaded: {cause}",
-        "ask its operator to export it again",
+        "ask the operator to export it again",
     )
-    MODEL_LOADING = ("UNAVAILABLE", "model {model!r} is still being loaded", "try again in a moment")
+    MODEL_LOADING = ("UNAVAILABLE", "model {model!r} is still loading", "try again in a moment")
     MODEL_NOT_LOADED = (
         "FAILED_PRECONDITION",
         "version {version} of model {model!r} takes no new sequences: {cause}",
-        "leave the version out, or let the operator load it",
+        "leave the version out, or ask the operator to load it",
     )
     MODEL_NOT_CAUSAL = (
         "FAILED_PRECONDITION",
-        "model {model!r} sees later frames, so it can't stream",
+        "model {model!r} reads later frames, so it can't stream",
         "send the whole sequence in one request",
     )
     TIME_AXIS_UNKNOWN = (
         "FAILED_PRECONDITION",
-        "which axis of model {model!r} is time isn't told, so it answers the Open Inference Protocol only",
-        "call ModelInfer, or let its operator tell the axes in config.pbtxt: "
-        'parameter "layout.<input>", for instance "batch time feature"',
+        "the time axis of model {model!r} isn't declared, so only the Open Inference Protocol can call it",
+        "call ModelInfer, or ask the operator to declare the axes in config.pbtxt with the parameter "
+        '"layout.<input>", for example "batch time feature"',
     )
     FEATURE_COUNT_MISMATCH = (
         "INVALID_ARGUMENT",
         "a frame has {feature_count} features, the model takes {expected}",
-        "GetModel tells the shape of frames",
+        "GetModel shows the shape of a frame",
     )
     DATA_TYPE_MISMATCH = (
         "INVALID_ARGUMENT",
-        "frames are {data_type}, the model takes {expected}",
-        "convert them before sending; GetModel tells the type",
+        "the frames are {data_type}, the model takes {expected}",
+        "convert them before sending; GetModel shows the type",
     )
     SHAPE_MISMATCH = (
         "INVALID_ARGUMENT",
-        "frames have shape {shape}, the model takes {expected}",
-        "GetModel tells the shape of frames; time comes first and there is no batch axis",
+        "the frames have shape {shape}, the model takes {expected}",
+        "GetModel shows the shape of the frames; time comes first and there is no batch axis",
     )
     FRAME_COUNT_MISMATCH = (
         "INVALID_ARGUMENT",
-        "there are {frame_count} frames, the model takes {frames_per_run} a run",
-        "send a multiple of that",
+        "there are {frame_count} frames, and the model takes exactly {frames_per_run} per run",
+        "send a multiple of that number",
     )
     GRAPH_REFUSED = (
         "INVALID_ARGUMENT",
         "the graph can't run inputs of shape {shape}: {cause}",
-        "GetModel and ModelConfig tell what the model takes; maybe it needs more frames, or others",
+        "GetModel and ModelConfig show what the model takes; it may need more frames or other values",
     )
     BYTE_LENGTH_MISMATCH = (
         "INVALID_ARGUMENT",
-        "the tensor has {byte_length} bytes, its shape and type make {expected}",
+        "the tensor has {byte_length} bytes, but its shape and type need {expected}",
         "send product(shape) elements, row-major, little-endian",
     )
     EMPTY_SEQUENCE = ("INVALID_ARGUMENT", "there are no frames", "send at least one")
     NON_FINITE_INPUT = (
         "INVALID_ARGUMENT",
-        "frame {frame} holds NaN or infinity",
-        "clean the input, or let the operator allow such values",
+        "frame {frame} contains NaN or infinity",
+        "clean the input, or ask the operator to allow such values",
     )
     TOKEN_OUT_OF_RANGE = (
         "INVALID_ARGUMENT",
-        "frame {frame} holds token {token}, valid ones are 0 to {max_token}",
+        "frame {frame} contains token {token}, but valid tokens are 0 to {max_token}",
         "check how the text was encoded",
     )
     SEQUENCE_TOO_LONG = (
@@ -89,37 +89,41 @@ class Reason(Enum):
     )
     CHUNK_GAP = (
         "FAILED_PRECONDITION",
-        "the chunk begins at frame {first_frame}, but {expected_first_frame} comes next",
-        "send the frames between first",
+        "the chunk begins at frame {first_frame}, but frame {expected_first_frame} comes next",
+        "send the missing frames first",
     )
     CHUNK_OVERLAP = (
         "FAILED_PRECONDITION",
-        "the chunk begins at frame {first_frame}, but {expected_first_frame} comes next",
+        "the chunk begins at frame {first_frame}, but frame {expected_first_frame} comes next",
         "only the last chunk can be sent again, unchanged",
     )
     CHUNK_CONFLICT = (
         "FAILED_PRECONDITION",
-        "the chunk at frame {first_frame} was sent before with other frames",
-        "send the same frames, or go on at frame {expected_first_frame}",
+        "the chunk at frame {first_frame} was already sent with other contents",
+        "send the same contents, or continue at frame {expected_first_frame}",
     )
     STREAM_NOT_OPEN = ("FAILED_PRECONDITION", "the stream isn't open", "send open first")
-    STREAM_ALREADY_OPEN = ("FAILED_PRECONDITION", "the stream is already open", "use one stream for each sequence")
+    STREAM_ALREADY_OPEN = ("FAILED_PRECONDITION", "the stream is already open", "use one stream per sequence")
     STREAM_CLOSED = ("FAILED_PRECONDITION", "the stream is closed", "begin another stream")
-    EMPTY_MESSAGE = ("INVALID_ARGUMENT", "the message says nothing", "set open, chunk or close")
-    MALFORMED_MESSAGE = ("INVALID_ARGUMENT", "the bytes are no {expected}", "use stubs made from soloist/v1/*.proto")
+    EMPTY_MESSAGE = ("INVALID_ARGUMENT", "the message is empty", "set open, chunk or close")
+    MALFORMED_MESSAGE = (
+        "INVALID_ARGUMENT",
+        "the bytes can't be parsed as {expected}",
+        "use stubs generated from soloist/v1/*.proto",
+    )
     STREAM_CUT = ("CANCELLED", "the stream ended without close", "send close last")
     DEADLINE_EXCEEDED = ("DEADLINE_EXCEEDED", "the caller's deadline has passed", "allow more time, or send less")
     TOO_MANY_SESSIONS = (
         "RESOURCE_EXHAUSTED",
         "{sessions} streams are open, the limit is {max_sessions}",
-        "try again later, or let the operator raise the limit",
+        "try again later, or ask the operator to raise the limit",
     )
     SESSION_STATE_FULL = (
         "RESOURCE_EXHAUSTED",
-        "the open streams' states take {state_bytes} bytes, the limit is {max_state_bytes}",
-        "try again later, or let the operator raise the limit",
+        "the states of open streams take {state_bytes} bytes, the limit is {max_state_bytes}",
+        "try again later, or ask the operator to raise the limit",
     )
-    QUEUE_FULL = ("RESOURCE_EXHAUSTED", "{queued} requests wait already", "try again with backoff")
+    QUEUE_FULL = ("RESOURCE_EXHAUSTED", "{queued} requests are already waiting", "try again with backoff")
     OVERLOADED = (
         "RESOURCE_EXHAUSTED",
         "an answer would take about {expected_seconds} s, and the deadline is in {remaining_seconds} s",
@@ -127,8 +131,8 @@ class Reason(Enum):
     )
     RUN_TOO_LONG = (
         "RESOURCE_EXHAUSTED",
-        "a run of the model was ended after {max_run_seconds} s",
-        "send fewer frames at a time, or let the operator raise max_run_seconds",
+        "a run of the model was stopped after {max_run_seconds} s",
+        "send fewer frames at a time, or ask the operator to raise max_run_seconds",
     )
     MESSAGE_TOO_LARGE = (
         "RESOURCE_EXHAUSTED",
@@ -137,13 +141,13 @@ class Reason(Enum):
     )
     TOO_MANY_CALLS = (
         "RESOURCE_EXHAUSTED",
-        "{calls} calls are under way, the limit is {max_calls}",
-        "try again with backoff, or let the operator raise the limit",
+        "{calls} calls are in progress, the limit is {max_calls}",
+        "try again with backoff, or ask the operator to raise the limit",
     )
     MEMORY_FULL = (
         "RESOURCE_EXHAUSTED",
-        "the messages under way of {scope} would take {bytes} bytes, the limit is {max_bytes}",
-        "try again with backoff, send fewer or smaller messages at once, or let the operator raise the limit",
+        "the messages in progress of {scope} would take {bytes} bytes, the limit is {max_bytes}",
+        "try again with backoff, send fewer or smaller messages at once, or ask the operator to raise the limit",
     )
     NAME_TOO_LONG = (
         "INVALID_ARGUMENT",
@@ -153,29 +157,29 @@ class Reason(Enum):
     TOO_MANY_FIELDS = (
         "INVALID_ARGUMENT",
         "the message has more than {limit} {unit}",
-        "send less in a message, and tensors as raw bytes",
+        "send less in one message, and send tensors as raw bytes",
     )
-    MESSAGE_MISSING = ("INVALID_ARGUMENT", "the call ended without its message", "send one")
-    SERVICE_UNKNOWN = ("NOT_FOUND", "no service or model is called {service!r}", "reflection lists the services")
+    MESSAGE_MISSING = ("INVALID_ARGUMENT", "the call ended without its message", "send one message")
+    SERVICE_UNKNOWN = ("NOT_FOUND", "there is no service or model {service!r}", "reflection lists the services")
     EMPTY_CONDITION = (
         "INVALID_ARGUMENT",
-        "condition {condition} says nothing",
+        "condition {condition} is empty",
         "set neighbours, padded_frames or chunk_frames",
     )
     COMPARISON_OUT_OF_RANGE = (
         "INVALID_ARGUMENT",
-        "{field} is {value}, it can be {minimum} to {maximum}",
-        "leave conditions and siblings empty for the usual ones",
+        "{field} is {value}, but must be {minimum} to {maximum}",
+        "leave conditions and siblings empty for the defaults",
     )
     COMPARISON_TOO_LARGE = (
         "INVALID_ARGUMENT",
         "{scope} has {frame_count} frames to run, the limit is {max_frames}",
-        "send a shorter sequence, fewer conditions or neighbours, or name fewer siblings",
+        "send a shorter sequence, use fewer conditions or neighbours, or name fewer siblings",
     )
     COMPARISON_UNSUPPORTED = (
         "FAILED_PRECONDITION",
         "model {model!r} can't be compared: {cause}",
-        "compare models that take nothing but frames, of any number",
+        "compare models that take nothing but frames, in any number",
     )
     SIBLING_MISMATCH = (
         "INVALID_ARGUMENT",
@@ -184,53 +188,49 @@ class Reason(Enum):
     )
     TOO_MANY_COMPARISONS = (
         "RESOURCE_EXHAUSTED",
-        "{comparisons} comparisons are under way, the limit is {max_comparisons}",
-        "try again later, or let the operator raise the limit",
+        "{comparisons} comparisons are in progress, the limit is {max_comparisons}",
+        "try again later, or ask the operator to raise the limit",
     )
     SESSION_IDLE = (
         "ABORTED",
-        "the call was ended after {idle_seconds} s without a message from its caller, or with an answer not taken",
+        "the call was ended: for {idle_seconds} s its caller sent no message, or left an answer unread",
         "begin another stream, send messages in time, and read the answers",
     )
-    SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again: another replica may answer")
+    SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again; another replica may answer")
     INPUT_MISSING = (
         "INVALID_ARGUMENT",
         "input {input!r} is missing",
-        "GetModel tells what the model takes, ModelMetadata what it does in the Open Inference Protocol",
+        "GetModel lists the inputs of the model; ModelMetadata lists them for the Open Inference Protocol",
     )
     INPUT_UNKNOWN = (
         "INVALID_ARGUMENT",
-        "the model has no input {input!r}, or it was given twice",
-        "GetModel tells what the model takes, ModelMetadata what it does in the Open Inference Protocol",
+        "the model has no input {input!r}, or it was sent twice",
+        "GetModel lists the inputs of the model; ModelMetadata lists them for the Open Inference Protocol",
     )
     INPUT_TYPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} is {data_type!r}, the model takes {expected}",
-        "convert it before sending; GetModel and ModelMetadata tell the types",
+        "convert it before sending; GetModel and ModelMetadata show the types",
     )
     INPUT_SHAPE_MISMATCH = (
         "INVALID_ARGUMENT",
         "input {input!r} has shape {shape}, the model takes {expected}",
-        "send it without a batch axis, as GetModel tells; in the Open Inference Protocol as ModelMetadata tells",
+        "send it without a batch axis, as GetModel shows; in the Open Inference Protocol, as ModelMetadata shows",
     )
     INPUT_SIZE_MISMATCH = (
         "INVALID_ARGUMENT",
-        "input {input!r} has {size} {unit}, its shape and type make {expected}",
+        "input {input!r} has {size} {unit}, but its shape and type need {expected}",
         "send product(shape) elements, row-major; raw ones little-endian",
     )
     INPUT_NON_FINITE = (
         "INVALID_ARGUMENT",
-        "input {input!r} holds NaN or infinity",
-        "clean it, or let the operator allow such values",
+        "input {input!r} contains NaN or infinity",
+        "clean it, or ask the operator to allow such values",
     )
-    INPUT_CONSTANT = (
-        "INVALID_ARGUMENT",
-        "input {input!r} is always {value}",
-        "leave it out, or send that",
-    )
+    INPUT_CONSTANT = ("INVALID_ARGUMENT", "input {input!r} is always {value}", "leave it out, or send exactly that")
     INPUT_VALUE_OUT_OF_RANGE = (
         "INVALID_ARGUMENT",
-        "input {input!r} holds {value}, it can hold {minimum} to {maximum}",
+        "input {input!r} contains {value}, but must be {minimum} to {maximum}",
         "check how it was made",
     )
     CONTENTS_MISMATCH = (
@@ -241,7 +241,7 @@ class Reason(Enum):
     CONTENTS_RAW_ONLY = (
         "INVALID_ARGUMENT",
         "elements of type {data_type} have no typed form",
-        "send and ask for raw contents",
+        "send and request raw contents",
     )
     TOO_MANY_ENTRIES = (
         "INVALID_ARGUMENT",
@@ -251,36 +251,32 @@ class Reason(Enum):
     BATCH_TOO_LARGE = (
         "INVALID_ARGUMENT",
         "the request has {rows} rows, the limit is {max_rows}",
-        "send fewer rows a request; the server batches requests by itself",
+        "send fewer rows per request; the server batches requests itself",
     )
-    OUTPUT_UNKNOWN = (
-        "INVALID_ARGUMENT",
-        "the model has no output {output!r}",
-        "ModelMetadata tells what the model gives",
-    )
+    OUTPUT_UNKNOWN = ("INVALID_ARGUMENT", "the model has no output {output!r}", "ModelMetadata lists the outputs")
     PARAMETER_INVALID = (
         "INVALID_ARGUMENT",
-        "parameter {parameter!r} is {value}, it has to be {expected}",
-        "leave it out where you don't need it",
+        "parameter {parameter!r} is {value}, but must be {expected}",
+        "leave it out if you don't need it",
     )
     PARAMETER_UNSUPPORTED = (
         "UNIMPLEMENTED",
         "parameter {parameter!r} is not supported",
-        "leave it out; ServerMetadata tells the extensions that are",
+        "leave it out; ServerMetadata lists the supported extensions",
     )
     SEQUENCE_ID_MISSING = (
         "INVALID_ARGUMENT",
-        "the request begins or ends a sequence, but names none",
+        "the request begins or ends a sequence without naming one",
         "set sequence_id to a number other than 0, or to a text",
     )
     SEQUENCE_ROWS = (
         "INVALID_ARGUMENT",
         "a request of a sequence has one row, this one has {rows}",
-        "use one sequence_id for each row",
+        "use one sequence_id per row",
     )
     SEQUENCE_STATES = (
         "INVALID_ARGUMENT",
-        "sequence {sequence} has states already, the request brings others",
+        "sequence {sequence} already has states, and the request brings others",
         "send states with sequence_start, or without a sequence",
     )
     SEQUENCE_NOT_FOUND = (
@@ -296,47 +292,47 @@ class Reason(Enum):
     LABELS_NOT_WRITTEN = (
         "FAILED_PRECONDITION",
         "the labels of model {model!r} can't be written: {cause}",
-        "let the server write to the model's folder, or put the file there",
+        "let the server write to the model's folder, or put the file there yourself",
     )
     PROBE_MISSING = (
         "FAILED_PRECONDITION",
-        "model {model!r} version {version} has no probe",
-        "export it again: an export of today writes probe.onnx beside the model",
+        "version {version} of model {model!r} has no probe",
+        "export it again: the current export writes probe.onnx next to the model",
     )
     SAMPLE_NOT_KEPT = (
         "FAILED_PRECONDITION",
         "the server keeps no sequences",
-        "let its operator set skew_keep_sequences, and skew_probe_ratio above 0",
+        "ask the operator to set skew_keep_sequences, and skew_probe_ratio above 0",
     )
     FEEDBACK_OFF = (
         "FAILED_PRECONDITION",
-        "this server keeps no prediction log, so labels have nothing to join",
-        "let its operator set prediction_log",
+        "this server has no prediction log, so there is nothing to join labels to",
+        "ask the operator to set prediction_log",
     )
     LABEL_MALFORMED = (
         "INVALID_ARGUMENT",
-        "{field} of label {index} is {value}, it has to be {expected}",
-        "none of the message's labels was taken, {taken} of those before it were; mend it and send the rest",
+        "{field} of label {index} is {value}, but must be {expected}",
+        "no label of this message was taken, and {taken} from earlier messages were; fix the label and send the rest",
     )
     TOO_MANY_LABELS = (
         "INVALID_ARGUMENT",
         "the message has {labels} labels, the limit is {max_labels}",
-        "none of them was taken, {taken} of those before were; send fewer at a time",
+        "no label of this message was taken, and {taken} from earlier messages were; send fewer at a time",
     )
     TOO_MANY_PENDING_LABELS = (
         "RESOURCE_EXHAUSTED",
-        "{pending} labels wait for answers that aren't in the log yet",
-        "none of the message's labels was taken; send them again in a minute",
+        "{pending} labels are waiting for answers that aren't in the log yet",
+        "no label of this message was taken; send them again in a minute",
     )
     FEEDBACK_BUSY = (
         "RESOURCE_EXHAUSTED",
-        "{reports} calls wait for the prediction log already",
+        "{reports} calls are already waiting for the prediction log",
         "try again with backoff; sending labels twice changes nothing",
     )
     LOG_UNAVAILABLE = (
         "UNAVAILABLE",
-        "the prediction log can't be read or written now",
-        "try again: sending labels twice changes nothing",
+        "the prediction log can't be read or written at the moment",
+        "try again; sending labels twice changes nothing",
     )
     METHOD_UNSUPPORTED = ("UNIMPLEMENTED", "{method} is not supported", "{instead}")
     INTERNAL = ("INTERNAL", "internal error", "")
@@ -347,7 +343,7 @@ class Reason(Enum):
         self.hint = hint
 
 
-# Facts repeat what callers sent, and an error travels in headers, which gRPC bounds.
+# Facts repeat what callers sent. An error travels in headers, and gRPC bounds their size.
 _MAX_FACT_CHARACTERS = 256
 
 
@@ -357,7 +353,7 @@ class _Facts(dict[str, object]):
 
 
 class ServiceError(Exception):
-    """A failure that callers are told of; anything else that is raised reaches them as "internal error"."""
+    """A failure that callers see as it is. Any other exception reaches them as "internal error"."""
 
     def __init__(self, reason: Reason, **facts: object) -> None:
         self.reason = reason
