@@ -56,7 +56,7 @@ def reflection_methods(services: Sequence[str]) -> list[Method]:
 
 
 async def check(health: Health, _call: Call, request: Any) -> Any:
-    """Tell the status of one service.
+    """Return the status of one service.
 
     Raises:
         ServiceError: SERVICE_UNKNOWN.
@@ -69,7 +69,7 @@ async def check(health: Health, _call: Call, request: Any) -> Any:
 
 
 async def watch(health: Health, _call: Call, request: Any) -> AsyncGenerator[Any]:
-    """Tell the status of one service now and at every change, until the server stops."""
+    """Return the status of one service now and at every change, until the server stops."""
     async with aclosing(health.watch(request.service)) as statuses:
         async for serving in statuses:
             yield _Status(status=_STATUS[serving])

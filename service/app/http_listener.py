@@ -125,7 +125,7 @@ class _Handler(WSGIRequestHandler):
             handler.run(self.server.get_app())  # type: ignore[attr-defined]  # a WSGIServer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class calls it that
-        """Say nothing: scrapers and probes come every few seconds."""
+        """Log nothing: scrapers and probes come every few seconds."""
 
 
 class _Answering(ServerHandler):

@@ -82,7 +82,7 @@ class LogLines:
     writer: LogWriter
 
     def flush(self, seconds: float) -> bool:
-        """Tell what was left out, and wait until all is written; False when that takes longer."""
+        """Report what was left out, and wait until all is written; False when that takes longer."""
         self.sampling.report(everything=True)
         return self.writer.written_within(seconds)
 

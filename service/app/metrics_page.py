@@ -108,7 +108,7 @@ class _Shown(Collector):
         self._names = names
 
     def collect(self) -> Iterator[Metric]:
-        """Give every family."""
+        """Return every family."""
         with self._registry._lock:
             collectors = list(self._registry._collector_to_names)
         for collector in collectors:
@@ -134,7 +134,7 @@ class _Given(Collector):
         self._families = families
 
     def collect(self) -> Sequence[Metric]:
-        """Give every family."""
+        """Return every family."""
         return self._families
 
 

@@ -169,6 +169,6 @@ class Polling:
             self._on_failure(error)
 
     def _is_settled(self, location: Location) -> bool:
-        """Tell whether the file is there, and as it was at the last look: not every writer renames it into place."""
+        """Return whether the file is there, and as it was at the last look: not every writer renames it into place."""
         self._now.add(location)
         return location.stamp is not None and location in self._before

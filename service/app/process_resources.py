@@ -37,7 +37,7 @@ def cpu_quota(root: Path = _ROOT) -> float:
 
 
 def _hierarchies(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Give where each hierarchy that may bound processor time is mounted, and the folder of this process's group."""
+    """Return where each hierarchy that may bound processor time is mounted, and the folder of this process's group."""
     paths = {}
     for line in _lines(root / "proc/self/cgroup"):
         number, _, rest = line.partition(":")
@@ -56,7 +56,7 @@ def _hierarchies(root: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _below(shown: str, path: str) -> str:
-    """Give a group's path below the one that is mounted; of a group that can't be seen from here, that one itself."""
+    """Return a group's path below the one that is mounted; of a group that can't be seen from here, that one itself."""
     group = PurePosixPath(path)
     if ".." in group.parts or not group.is_relative_to(shown):
         return "."

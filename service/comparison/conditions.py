@@ -30,7 +30,7 @@ class BatchNeighbours:
         return (self.count + 1) * max([length, *neighbour_lengths[: self.count]])
 
     def to_message(self) -> pb.Condition:
-        """Say it as a message."""
+        """Return it as a message."""
         return pb.Condition(neighbours=pb.BatchNeighbours(count=self.count, scale=self.scale))
 
 
@@ -45,7 +45,7 @@ class Padded:
         return self.frames
 
     def to_message(self) -> pb.Condition:
-        """Say it as a message."""
+        """Return it as a message."""
         return pb.Condition(padded_frames=self.frames)
 
 
@@ -60,7 +60,7 @@ class Chunked:
         return length
 
     def to_message(self) -> pb.Condition:
-        """Say it as a message."""
+        """Return it as a message."""
         return pb.Condition(chunk_frames=self.frames)
 
 

@@ -32,7 +32,7 @@ def require_comparable(model: Servable) -> None:
 
 
 def named_siblings(model: Servable, names: Sequence[str], repository: Repository) -> list[Servable]:
-    """Give the models of these names, each once, without `model` itself.
+    """Return the models of these names, each once, without `model` itself.
 
     Raises:
         ServiceError: one isn't there, can't be called or compared, or takes other frames.

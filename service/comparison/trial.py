@@ -30,7 +30,7 @@ class Trial:
     is_over: Callable[[], bool]
 
     def why_not(self, graph: Graph, condition: Condition) -> str:
-        """Say why a graph can't be run so, in words; empty when it can."""
+        """Return why a graph can't be run so, in words; empty when it can."""
         match condition:
             case BatchNeighbours(count=count):
                 ragged = any(len(neighbour) != len(self.sample) for neighbour in self.neighbours[:count])

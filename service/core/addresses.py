@@ -43,7 +43,7 @@ def at(host: str, port: int) -> str:
 
 
 def is_unix(host: str) -> bool:
-    """Tell whether it is a Unix domain socket, which has no port."""
+    """Return whether it is a Unix domain socket, which has no port."""
     return host.startswith(UNIX)
 
 
@@ -117,7 +117,7 @@ def _told(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def cannot_listen(host: str, port: int, error: Exception) -> OSError:
-    """Say that an address can't be bound, and why."""
+    """Return the error of an address that can't be bound, with its cause."""
     return OSError(f"cannot listen on {at(host, port)}: {getattr(error, 'strerror', None) or error}")
 
 

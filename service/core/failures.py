@@ -101,7 +101,7 @@ class Failures:
                 _log.error(event, worker=worker, error=kind[1], place=kind[2], exc_info=error, **facts)
 
     def ended(self, worker: str, error: BaseException) -> None:
-        """Tell that a worker can't go on."""
+        """Report that a worker can't go on."""
         self.note(worker, error, "background worker ended")
         with suppress(Exception):
             self._give_up(worker, f"{worker} has ended: {type(error).__name__}")

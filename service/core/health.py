@@ -36,7 +36,7 @@ class Health:
 
     @property
     def why_not_ready(self) -> str:
-        """Say in words why the server can't be called; empty when it can."""
+        """Return in words why the server can't be called; empty when it can."""
         return self._why_not_ready
 
     @property

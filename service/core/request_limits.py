@@ -34,6 +34,6 @@ def at_most(max_count: int, entries: Sized, field: str) -> None:
 
 
 def is_hollow(shape: Iterable[int]) -> bool:
-    """Tell whether a shape holds nothing between axes too large for an array; none of its sizes is below 0."""
+    """Return whether a shape holds nothing between axes too large for an array; none of its sizes is below 0."""
     sizes = list(shape)
     return 0 in sizes and math.prod(size for size in sizes if size) > MAX_EMPTY_ELEMENTS

@@ -56,7 +56,7 @@ class Runner:
         others, each runs by itself.
 
         Raises:
-            ServiceError: GRAPH_REFUSED, by a graph made elsewhere, or for states that a caller brought.
+            ServiceError: GRAPH_REFUSED, by a third-party graph, or for states that a caller brought.
 
         """
         answer = self._fixed_windows if self._frames_per_run else self._together

@@ -44,12 +44,12 @@ class Servable:
 
     `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one,
     and `sha256` that of what was loaded from there, weights beside it included.
-    `description` is what a configuration and its graph say of a model made elsewhere; None when it says so itself.
+    `description` is what a configuration and its graph say of a third-party model; None when it says so itself.
     `aligned` tells that there is one output for every frame.
     `states_grow` tells that states may take more from request to request.
-    `warm_up_fault` says why no first run of a model made elsewhere succeeded; it serves: the inputs were made up.
+    `warm_up_fault` says why no first run of a third-party model succeeded; it serves: the inputs were made up.
     `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
-    beside a model made elsewhere doesn't count.
+    beside a third-party model doesn't count.
     """
 
     name: str

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from soloist.v1.tensor_pb2 import TensorSpec
 
 _LENGTHS = (1, 2, 16)
-# A graph made elsewhere may need more than that: windows of a spectrum, for instance, cut from samples.
+# A third-party graph may need more than that: windows of a spectrum, for instance, cut from samples.
 _LONGER_LENGTHS = (100, 512, 1600, 16_000)
 _VARYING = (1, 64)
 

@@ -85,7 +85,7 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> ShadowOutcome:
 
 
 def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
-    # A model made elsewhere may give no output for some frames.
+    # A third-party model may give no output for some frames.
     return outputs[-count:] if count else outputs
 
 

@@ -59,7 +59,7 @@ def model_folders(repository: Path) -> dict[str, Path]:
 
 
 def why_no_model(name: str, folder: Path) -> str:
-    """Say what is wrong with a model's folder as such; empty when nothing is.
+    """Return what is wrong with a model's folder as such; empty when nothing is.
 
     Raises:
         OSError: it can't be read.
@@ -144,7 +144,7 @@ def _is_version(name: str) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    """Tell whether it is one; what can't be told is none."""
+    """Return whether it is one; what can't be told is none."""
     try:
         return path.is_dir()
     except OSError:

@@ -21,7 +21,7 @@ _MOST_MODELS = 10  # a probe's log line names some; `soloist admin index` all
 
 
 def why_not_ready(repository: Repository, needed: str, *, has_looked: bool) -> str:
-    """Say why the server can't be called; "" when it can.
+    """Return why the server can't be called; "" when it can.
 
     Args:
         repository: the models.
@@ -45,7 +45,7 @@ def why_not_ready(repository: Repository, needed: str, *, has_looked: bool) -> s
 
 
 def _is_unloaded(entries: Iterable[Entry]) -> bool:
-    """Tell whether an operator wanted a model gone, which is no fault of it."""
+    """Return whether an operator wanted a model gone, which is no fault of it."""
     return all(entry.state in _IDLE for entry in entries) and any(entry.cause == UNLOADED for entry in entries)
 
 

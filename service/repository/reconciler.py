@@ -54,7 +54,7 @@ class DesiredVersions:
         return policy.choose(free) | ((rollout.versions | self.loaded_versions) & free)
 
     def forbid(self, version: int) -> bool:
-        """Tell whether an operator wanted this version gone."""
+        """Return whether an operator wanted this version gone."""
         return version in self.unloaded_versions or (self.unloaded and version not in self.loaded_versions)
 
     def forget_all_but(self, versions: AbstractSet[int]) -> None:

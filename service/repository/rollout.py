@@ -171,7 +171,7 @@ def default_version(versions: Mapping[int, Entry], rollout: Rollout) -> Entry | 
 
 
 def canary_version(versions: Mapping[int, Entry], rollout: Rollout, place: float) -> Servable | None:
-    """Give the canary, if it is ready and a sequence at `place`, in [0, 1), is one of its share."""
+    """Return the canary, if it is ready and a sequence at `place`, in [0, 1), is one of its share."""
     if place * 100 >= rollout.canary_percent:
         return None
     entry = versions.get(rollout.labels.get(CANARY, 0))

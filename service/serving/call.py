@@ -40,5 +40,5 @@ class Call:
     first_output_at: float | None = None
 
     def is_past_deadline(self) -> bool:
-        """Tell whether the caller has stopped waiting."""
+        """Return whether the caller has stopped waiting."""
         return self.deadline is not None and time.monotonic() >= self.deadline - _DEADLINE_SLACK_SECONDS

@@ -67,7 +67,7 @@ def _decode_all(tensors: Iterable[NamedTensor], specs: Mapping[str, InputSpec], 
 def sort(
     arrays: Arrays, specs: Mapping[str, InputSpec], position: Position, *, allow_non_finite: bool
 ) -> AuxiliaryInputs:
-    """Tell arrays of one row apart: those for all frames, and those for every one. Constants stay out.
+    """Split the arrays of one row: those for all frames, and those for every one. Constants stay out.
 
     Raises:
         ServiceError: one is missing, holds NaN or infinity, or other values than it always does.

@@ -54,7 +54,7 @@ class Session:
         self._last: _Answered | None = None
 
     def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
-        """Say where the next frames stand, for a model that reads it.
+        """Return where the next frames stand, for a model that reads it.
 
         `sequence_id` is the caller's name for the sequence, None: it has none.
         """

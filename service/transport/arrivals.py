@@ -85,7 +85,7 @@ class Arrivals:
             self._leave(peer, connection)
 
     def is_busy(self, peer: str) -> bool:
-        """Tell whether so many messages of a connection are arriving that the next one should wait for its turn."""
+        """Return whether so many messages of a connection are arriving that the next one should wait for its turn."""
         connection = self._connections.get(peer)
         return connection is not None and connection.users >= self._reads_at_once
 

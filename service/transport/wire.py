@@ -128,7 +128,7 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
 
 @cache
 def _fields(descriptor: Descriptor) -> dict[int, _Field]:
-    """Give the fields that are looked at, by their tags on the wire."""
+    """Return the fields that are looked at, by their tags on the wire."""
     found = {}
     for field in descriptor.fields:
         tag = field.number << 3 | _DELIMITED

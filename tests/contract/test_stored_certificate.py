@@ -1,4 +1,4 @@
-"""Models made elsewhere are certified too, and a certificate beside one counts for it, here, and for nothing else."""
+"""Third-party models are certified too, and a certificate beside one counts for it, here, and for nothing else."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ UNSUPPORTED: dict[str, tuple[type[Message], str]] = {
 
 
 async def refuse(instead: str, call: Call, _request: Message) -> NoReturn:
-    """Say that there is no such thing here.
+    """Refuse: there is no such thing here.
 
     Raises:
         ServiceError: METHOD_UNSUPPORTED, always.

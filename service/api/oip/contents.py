@@ -23,12 +23,12 @@ Input = ModelInferRequest.InferInputTensor
 
 
 def is_raw(request: ModelInferRequest) -> bool:
-    """Tell whether the tensors of a request travel raw; one without any counts as raw."""
+    """Return whether the tensors of a request travel raw; one without any counts as raw."""
     return bool(request.raw_input_contents) or not any(tensor.HasField("contents") for tensor in request.inputs)
 
 
 def decode(request: ModelInferRequest) -> dict[str, NDArray[Any]]:
-    """Give every input by name, read-only.
+    """Return every input by name, read-only.
 
     Raises:
         ServiceError: an input is given twice, of an unknown type, or its elements don't fit its shape and type.
@@ -47,17 +47,17 @@ def decode(request: ModelInferRequest) -> dict[str, NDArray[Any]]:
 
 
 def is_long(request: ModelInferRequest) -> bool:
-    """Tell whether a request holds so many typed elements that reading them takes longer than a millisecond."""
+    """Return whether a request holds so many typed elements that reading them takes longer than a millisecond."""
     return sum(len(value) for tensor in request.inputs for _, value in tensor.contents.ListFields()) > _LONG
 
 
 def is_long_typed(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Tell the same of writing outputs typed."""
+    """Return the same of writing outputs typed."""
     return sum(array.size for array in arrays.values()) > _LONG
 
 
 def have_typed_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Tell whether all of them can travel typed."""
+    """Return whether all of them can travel typed."""
     return all(BY_OIP_WORD[oip_word_of(array.dtype)].contents_field for array in arrays.values())
 
 

@@ -65,6 +65,6 @@ class OipContext:
 
 
 def _read(version: str) -> tuple[int, str]:
-    """Tell a number from a label. What is longer than any version is none, and a label of no version."""
+    """Return a number or a label. What is longer than any version is none, and a label of no version."""
     is_number = version.isascii() and version.isdecimal() and len(version) <= _MOST_DIGITS
     return (int(version), "") if is_number else (0, version)

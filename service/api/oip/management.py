@@ -76,7 +76,7 @@ async def repository_model_unload(
 async def model_statistics(
     context: OipContext, call: Call, request: pb.ModelStatisticsRequest
 ) -> pb.ModelStatisticsResponse:
-    """Tell the counts of one version, of every ready version of a model, or of all.
+    """Return the counts of one version, of every ready version of a model, or of all.
 
     Raises:
         ServiceError: there is no such model, or it can't be called.

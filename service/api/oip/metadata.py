@@ -31,12 +31,12 @@ async def server_live(_context: OipContext, _call: Call, _request: pb.ServerLive
 
 
 async def server_ready(context: OipContext, _call: Call, _request: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
-    """Tell whether calls are taken."""
+    """Return whether calls are taken."""
     return pb.ServerReadyResponse(ready=not context.health.why_not_ready)
 
 
 async def model_ready(context: OipContext, call: Call, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
-    """Tell whether a model can be called; one that isn't there can't."""
+    """Return whether a model can be called; one that isn't there can't."""
     try:
         servable = context.resolve(request.name, request.version)
     except ServiceError:
@@ -57,7 +57,7 @@ _Sequences = config.ModelSequenceBatching
 
 
 async def model_metadata(context: OipContext, call: Call, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
-    """Tell the versions that are ready, and every tensor that a client may send and will get.
+    """Return the versions that are ready, and every tensor that a client may send and will get.
 
     Raises:
         ServiceError: there is no such model, or it can't be called.
@@ -76,7 +76,7 @@ async def model_metadata(context: OipContext, call: Call, request: pb.ModelMetad
 
 
 async def model_config(context: OipContext, call: Call, request: pb.ModelConfigRequest) -> pb.ModelConfigResponse:
-    """Tell the configuration by which the model is served.
+    """Return the configuration by which the model is served.
 
     Raises:
         ServiceError: there is no such model, or it can't be called.

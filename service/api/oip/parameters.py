@@ -66,12 +66,12 @@ def read(request: ModelInferRequest) -> Parameters:
 
 
 def write_prediction_ids(response: ModelInferResponse, ids: Sequence[str]) -> None:
-    """Give an answer's rows their prediction ids, in the order of the rows, with a comma between two."""
+    """Write the prediction ids of an answer's rows, in the order of the rows, with a comma between two."""
     response.parameters[_PREDICTION_ID].string_param = ",".join(ids)
 
 
 def write_final(response: ModelInferResponse) -> None:
-    """Say that no other response to its request follows; clients of models that give several wait for it."""
+    """Mark that no other response to its request follows; clients of models that give several wait for it."""
     response.parameters[_FINAL].bool_param = True
 
 

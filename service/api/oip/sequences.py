@@ -104,7 +104,7 @@ class Sequences:
             self._leave(key, place)
 
     def why_missing(self, key: Key) -> ServiceError:
-        """Say why there is no such sequence."""
+        """Return why there is no such sequence."""
         facts = {"model": key.model, "sequence": repr(key.sequence_id)}
         idle_seconds = self._evicted.get(_digest(key))
         if idle_seconds is not None:

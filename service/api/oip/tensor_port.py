@@ -45,7 +45,7 @@ class TensorPort:
         return self.shape[1:]
 
     def rows_of(self, array: NDArray[Any]) -> int:
-        """Tell the rows of an input, whatever else is wrong with it."""
+        """Return the rows of an input, whatever else is wrong with it."""
         batch = self.axes.batch
         return 1 if batch is None or array.ndim <= batch else int(array.shape[batch])
 
@@ -141,7 +141,7 @@ def check_frames(
 
 
 def lengths_of(frames_BT: NDArray[Any], port: TensorPort | None, arrays: Mapping[str, NDArray[Any]]) -> list[int]:
-    """Tell the valid frames of every row; all of them where the request doesn't say.
+    """Return the valid frames of every row; all of them where the request doesn't say.
 
     Raises:
         ServiceError: INPUT_VALUE_OUT_OF_RANGE.
@@ -158,13 +158,13 @@ def lengths_of(frames_BT: NDArray[Any], port: TensorPort | None, arrays: Mapping
 
 
 def of_row(array: NDArray[Any], index: int, length: int | None) -> NDArray[Any]:
-    """Give a row's share of an input, its valid frames where there is a `length`; one row stands for all."""
+    """Return a row's share of an input, its valid frames where there is a `length`; one row stands for all."""
     row: NDArray[Any] = array[index if len(array) > 1 else 0]
     return row if length is None else row[:length]
 
 
 def state_of_row(array: NDArray[Any], index: int) -> NDArray[Any]:
-    """Give the state [1, …] before a row; one stands for all."""
+    """Return the state [1, …] before a row; one stands for all."""
     return array[index : index + 1] if len(array) > 1 else array
 
 

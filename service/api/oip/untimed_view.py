@@ -84,7 +84,7 @@ class UntimedView:
     def results(
         self, arrays: Arrays, rows: Sequence[Row], answers: Sequence[Answer], wanted: Collection[str]
     ) -> dict[str, NDArray[Any]]:
-        """Give the outputs and states of the one answer, as the graph gave them."""
+        """Return the outputs and states of the one answer, as the graph gave them."""
         del arrays, rows
         (answer,) = answers
         first, *extra = (each.name for each in self.outputs)

@@ -53,7 +53,7 @@ async def unload_model(
 
 
 async def get_rollout(manager: RepositoryManager, _call: Call, request: pb.GetRolloutRequest) -> pb.GetRolloutResponse:
-    """Tell how new sequences are spread.
+    """Return how new sequences are spread.
 
     Raises:
         ServiceError: there is no such model.

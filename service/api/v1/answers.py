@@ -37,7 +37,7 @@ def select_extra(answer: Answer, selection: OutputSelection.ValueType) -> list[N
 
 
 def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification | None:
-    """Say which class the logits of the last frame stand for: the largest, the first of equals.
+    """Return which class the logits of the last frame stand for: the largest, the first of equals.
 
     None without labels, where there are no outputs yet, and where they aren't one a class. The confidence is the
     softmax probability, computed in binary64.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def compare(
     serving: Serving, comparisons: comparison.Comparisons, call: Call, request: pb.CompareRequest
 ) -> pb.CompareResponse:
-    """Tell what the answer to one sequence depends on.
+    """Return what the answer to one sequence depends on.
 
     Raises:
         ServiceError: there is no such model, the request asks for what can't be compared or for too much, too many

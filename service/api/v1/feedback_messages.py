@@ -86,7 +86,7 @@ _PLACES = [(ALL, ALL), *((each.name, each.bucket(number)) for each in SLICES for
 
 
 def version_accuracies(counts: Counts, model: str, version: int) -> list[pb.VersionAccuracy]:
-    """Tell what was counted of one model, or of one version of it, by version and window."""
+    """Return what was counted of one model, or of one version of it, by version and window."""
     identities = sorted({identity for versions in counts.values() for identity in versions})
     return [
         pb.VersionAccuracy(

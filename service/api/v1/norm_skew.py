@@ -39,7 +39,7 @@ def norm_skew(repository: Repository, skew: SkewWatch) -> list[Method]:
 async def get_norm_skew(
     repository: Repository, skew: SkewWatch, call: Call, request: pb.GetNormSkewRequest
 ) -> pb.GetNormSkewResponse:
-    """Tell the pool of one version.
+    """Return the pool of one version.
 
     Raises:
         ServiceError: there is no such version, it can't be called, or it has no probe.
@@ -67,7 +67,7 @@ async def get_norm_skew(
 async def list_sampled_sequences(
     repository: Repository, skew: SkewWatch, call: Call, request: pb.ListSampledSequencesRequest
 ) -> AsyncGenerator[pb.ListSampledSequencesResponse]:
-    """Give the sequences of one version that were kept, the oldest first.
+    """Return the sequences of one version that were kept, the oldest first.
 
     Raises:
         ServiceError: there is no such version, it can't be called, it has no probe, or none are kept.

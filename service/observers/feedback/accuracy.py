@@ -27,7 +27,7 @@ class Slice:
         return str(first) if first == last else f"{first}-{last}"
 
     def number(self, count: int) -> int:
-        """Give the number of the range that a count lies in."""
+        """Return the number of the range that a count lies in."""
         return max(0, bisect_right(self.starts, count) - 1)
 
     def sql(self, expression: str) -> str:
@@ -113,12 +113,12 @@ class VersionTally:
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def of(self, slice_name: str, bucket: str) -> Tally:
-        """Give a tally to add to."""
+        """Return a tally to add to."""
         return self.tallies.setdefault((slice_name, bucket), Tally())
 
 
 def wilson(share: float, count: int) -> Interval:
-    """Give the 95 % score interval of a share seen in `count` ≥ 1 independent trials (Wilson, 1927)."""
+    """Return the 95 % score interval of a share seen in `count` ≥ 1 independent trials (Wilson, 1927)."""
     scale = 1 + _Z**2 / count
     middle = (share + _Z**2 / (2 * count)) / scale
     reach = _Z / scale * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))

@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
 
 def fits(outputs: NDArray[Any], class_count: int) -> bool:
-    """Tell whether outputs are [T, K], one a class, so that the largest names one."""
+    """Return whether outputs are [T, K], one a class, so that the largest names one."""
     return outputs.ndim == 2 and outputs.shape[1] == class_count and outputs.dtype.kind in "fiub"
 
 
@@ -74,7 +74,7 @@ def rows(records: Sequence[Record], max_frames: int) -> Iterator[Row]:
 
 
 def judge(logits_TK: NDArray[Any], temperature: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Give the class at each frame, the first of equals, and its calibrated confidence: softmax(logits / temperature).
+    """Return the class at each frame, the first of equals, and its confidence: softmax(logits / temperature).
 
     Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2. The confidence is
     NaN where the outputs aren't finite.
@@ -88,7 +88,7 @@ def judge(logits_TK: NDArray[Any], temperature: float) -> tuple[NDArray[np.int32
 
 
 def temperature(manifest: Model) -> float:
-    """Give what a model's logits are divided by so that its confidence is right; 1 where that is unknown."""
+    """Return what a model's logits are divided by so that its confidence is right; 1 where that is unknown."""
     declared = manifest.calibration.temperature
     return declared if declared > 0 else 1.0
 

@@ -112,7 +112,7 @@ class _Known:
         self._keys: WeakKeyDictionary[Servable, int] = WeakKeyDictionary()
 
     def key(self, servable: Servable) -> int:
-        """Give a version's number in the log."""
+        """Return a version's number in the log."""
         key = self._keys.get(servable)
         if key is None:
             manifest = servable.manifest

@@ -191,10 +191,10 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def id_at(ms: int) -> bytes:
-    """Give the smallest id of a time."""
+    """Return the smallest id of a time."""
     return max(0, ms).to_bytes(6) + bytes(10)
 
 
 def ms_of(prediction_id: bytes) -> int:
-    """Tell the time of an id."""
+    """Return the time of an id."""
     return int.from_bytes(prediction_id[:6])

@@ -86,7 +86,7 @@ class LogFile:
                 self._renew()
 
     def is_current(self) -> bool:
-        """Tell whether the path leads to what is open."""
+        """Return whether the path leads to what is open."""
         return self._is_open and not self._is_damaged and _identity(self._path) == self._opened
 
     def report(self, error: sqlite3.Error) -> None:
@@ -153,7 +153,7 @@ class LogConnection:
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to the file at the path.
+        """Return the connection to the file at the path.
 
         Raises:
             LogFileError: there is none, and it can't be made.
@@ -178,7 +178,7 @@ class LogConnection:
             raise LogLostError("the prediction log was lost")
 
     def is_current(self) -> bool:
-        """Tell whether what was just written is in the file at the path."""
+        """Return whether what was just written is in the file at the path."""
         return self._file.is_current()
 
     def interrupt(self) -> None:

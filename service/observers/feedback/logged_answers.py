@@ -23,11 +23,11 @@ class Version:
     classes: tuple[str, ...]
 
     def index(self, name: str) -> int | None:
-        """Give a class's index."""
+        """Return a class's index."""
         return self.classes.index(name) if name in self.classes else None
 
     def name(self, label: Label) -> str | None:
-        """Give the class that a label tells; None when there is no such class here."""
+        """Return the class that a label tells; None when there is no such class here."""
         if label.class_index is not None:
             return self.classes[label.class_index] if label.class_index < len(self.classes) else None
         return label.name if label.name in self.classes else None
@@ -59,7 +59,7 @@ class LoggedAnswers:
         self.version = lru_cache(maxsize=256)(self._version)
 
     def of(self, prediction_id: bytes) -> list[LoggedAnswer]:
-        """Give what was said under an id: the answer first, then what its shadows said."""
+        """Return what was said under an id: the answer first, then what its shadows said."""
         return [
             LoggedAnswer(
                 id=prediction_id,
@@ -76,7 +76,7 @@ class LoggedAnswers:
         ]
 
     def at(self, answer: LoggedAnswer, step: int) -> tuple[int, float | None] | None:
-        """Give class and calibrated confidence at one frame of the sequence; None where they weren't logged."""
+        """Return class and calibrated confidence at one frame of the sequence; None where they weren't logged."""
         if step == answer.last_frame:
             return answer.predicted, answer.confidence
         if not answer.first_frame <= step < answer.last_frame:

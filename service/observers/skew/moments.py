@@ -47,7 +47,7 @@ class PooledSums:
         return PooledSums(frames=self.frames * weight, total=self.total * weight, squares=self.squares * weight)
 
     def moments(self) -> Moments:
-        """Give the moments of all frames together.
+        """Return the moments of all frames together.
 
         Raises:
             ValueError: there is no frame.

@@ -107,7 +107,7 @@ class Pool:
         return True
 
     def read(self) -> Reading:
-        """Say what the pool holds."""
+        """Return what the pool holds."""
         with self._lock:
             count, sums = self._weights.effective_count, dict(self._sums)
             enough = count >= self._least_sequences

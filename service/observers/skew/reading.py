@@ -41,7 +41,7 @@ class LayerReading:
 
     @property
     def is_crossed(self) -> bool:
-        """Tell whether a figure is beyond its threshold."""
+        """Return whether a figure is beyond its threshold."""
         skew, bounds = self.skew, self.thresholds
         if skew is None or bounds is None:
             return False

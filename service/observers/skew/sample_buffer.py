@@ -31,7 +31,7 @@ class BufferedSequence:
     prediction_ids: tuple[str, ...]
 
     def joined(self) -> NDArray[Any]:
-        """Give all its frames, [T, C] or [T]."""
+        """Return all its frames, [T, C] or [T]."""
         return np.concatenate(self.pieces)
 
 
@@ -105,5 +105,5 @@ class SampleBuffer:
 
 
 def _begins_with_state(answered: Prediction) -> bool:
-    """Tell a sequence whose states a caller brought from elsewhere: what came before isn't known."""
+    """Return whether a caller brought the states from elsewhere: what came before isn't known."""
     return any(np.any(state) for state in answered.row.states.values())

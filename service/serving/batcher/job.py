@@ -91,11 +91,11 @@ class Job:
         return len(self._row.frames) - self._done_frames
 
     def is_expired(self, now: float) -> bool:
-        """Tell whether nobody waits for it any more; `now` is of time.monotonic()."""
+        """Return whether nobody waits for it any more; `now` is of time.monotonic()."""
         return self.deadline is not None and now >= self.deadline
 
     def fail(self, error: BaseException) -> None:
-        """Tell whoever waits, unless it is told already."""
+        """Fail the future of whoever waits, unless it is done."""
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -147,7 +147,7 @@ class Job:
         extra[:] = [last if last else NO_ARRAYS]
 
     def answer(self) -> Answer:
-        """Give the answer of a job that is done."""
+        """Return the answer of a job that is done."""
         outputs, extra = self._outputs[0], self._extra[0]
         if len(self._outputs) > 1:
             outputs = np.concatenate(self._outputs)

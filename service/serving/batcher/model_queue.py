@@ -42,7 +42,7 @@ class Pace:
             self._answers = 0
 
     def expected_seconds(self, ahead: int, max_rows: int) -> float:
-        """Tell how long an answer takes behind so many others, if they fill runs of `max_rows`."""
+        """Return how long an answer takes behind so many others, if they fill runs of `max_rows`."""
         return ahead * self._answer_seconds * min(1.0, self._rows / max_rows) + self.run_seconds
 
 
@@ -73,7 +73,7 @@ class _Caller:
     jobs: dict[int, Job] = field(default_factory=dict)
 
     def jobs_until(self, clock: int) -> int:
-        """Tell how many of its jobs have their turn up to a clock, if all are as long as the first."""
+        """Return how many of its jobs have their turn up to a clock, if all are as long as the first."""
         if clock < self.clock:
             return 0
         frames = next(iter(self.jobs.values())).remaining_frames
@@ -133,7 +133,7 @@ class ModelQueue:
         return True
 
     def ahead_of(self, caller: str) -> int:
-        """Tell how many of the jobs that wait have their turn before the next one of a caller, about."""
+        """Return how many of the jobs that wait have their turn before the next one of a caller, about."""
         own = self._callers.get(caller)
         if own is None:
             clock = self._clock_of(caller)
@@ -161,13 +161,13 @@ class ModelQueue:
         return chosen
 
     def expire(self) -> None:
-        """Tell all whose deadline has passed."""
+        """Fail all whose deadline has passed."""
         now = time.monotonic()
         for job in list(self.jobs.values()):
             self._is_too_late(job, now)
 
     def fail(self, error: Exception) -> None:
-        """Tell all that wait."""
+        """Fail all that wait."""
         for job in list(self.jobs.values()):
             self.drop(job)
             job.fail(error)
@@ -184,7 +184,7 @@ class ModelQueue:
         return [0] if size == 1 else self._select_batch(lengths, max_size=size, max_frames=limits.max_batch_frames)
 
     def _next(self, most: int) -> list[Job]:
-        """Give the job whose turn it is, and behind it the oldest of all, without those that are too late."""
+        """Return the job whose turn it is, and behind it the oldest of all, without those that are too late."""
         now = time.monotonic()
         first = None
         while self._callers and first is None:
@@ -208,7 +208,7 @@ class ModelQueue:
 
 
 def overloaded(expected_seconds: float, deadline: float | None, now: float) -> ServiceError:
-    """Say that a deadline can't be kept."""
+    """Return the error of a deadline that can't be kept."""
     remaining = 0.0 if deadline is None else deadline - now
     facts = {"expected_seconds": round(expected_seconds, 3), "remaining_seconds": round(remaining, 3)}
     return ServiceError(Reason.OVERLOADED, **facts)

@@ -42,7 +42,7 @@ class Turns:
         self._waiting.pop(queue, None)
 
     def next(self, free_workers: int) -> ModelQueue | None:
-        """Give the lane whose turn it is; None when there is none, or none that may have a worker now."""
+        """Return the lane whose turn it is; None when there is none, or none that may have a worker now."""
         queues = list(self._waiting)
         if free_workers == 1 and self._workers > 1:
             queues = [queue for queue in queues if not self._leaves_one(queue)]

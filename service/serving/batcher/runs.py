@@ -84,16 +84,16 @@ class Run:
         self.scope = CancelScope()
 
     def is_awaited(self, index: int) -> bool:
-        """Tell whether somebody waits for one of its jobs. May be asked on any thread."""
+        """Return whether somebody waits for one of its jobs. May be asked on any thread."""
         return not self.jobs[index].future.done()
 
     def fail(self, error: Exception) -> None:
-        """Tell all who wait."""
+        """Fail all who wait."""
         for job in self.jobs:
             job.fail(error)
 
     def look(self, now: float) -> None:
-        """Tell whose deadline has passed, and end the run when nobody waits."""
+        """Fail jobs whose deadline has passed, and end the run when nobody waits."""
         late = ServiceError(Reason.DEADLINE_EXCEEDED)
         for job in self.jobs:
             if job.is_expired(now):

@@ -1,4 +1,4 @@
-"""What models made elsewhere are fed has the form that they take."""
+"""What third-party models are fed has the form that they take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models made elsewhere are asked as clients of the Open Inference Protocol ask, here of a server of the test's own.
+"""Third-party models are asked as clients of the Open Inference Protocol ask, here of a server of the test's own.
 
 That server gives back what it is sent.
 """

@@ -1,4 +1,4 @@
-"""Rows of models made elsewhere may share a run where their axes allow it, and each gets what it would get alone."""
+"""Rows of third-party models may share a run where their axes allow it, and each gets what it would get alone."""
 
 from __future__ import annotations
 
