@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
-from service.app.model_repository import VersionMetrics
+from service.app.model_repository import Loading
+from service.comparison import Comparisons
 from service.core.failures import Worker
 from service.observers.feedback import Feedback, feedback
-from service.observers.feedback.metrics import FeedbackMetrics
 from service.observers.feedback.policy import LogPolicy, parse_windows
-from service.observers.live_check.metrics import LiveCheckMetrics
+from service.observers.live_check import live_check
 from service.observers.shadow import ShadowPolicy, Shadows
-from service.observers.shadow_metrics import ShadowMetrics
-from service.observers.skew.metrics import SkewMetrics
 from service.observers.skew.watch import SkewPolicy, SkewWatch
+from service.repository.refcounts import Refcounts
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
-from service.serving.recorder import Recorder
-from service.serving.session_metrics import SessionMetrics
 from service.serving.sessions import Sessions
 from service.transport.admission import CallLimits
 from service.transport.grpc_server import ConnectionLimits
@@ -30,32 +29,103 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
-    from prometheus_client import CollectorRegistry
-
-    from service.app.model_repository import Loading
+    from service.app.metrics import Metrics
     from service.app.settings import Settings
     from service.core.failures import Failures
     from service.core.health import Health
-    from service.engine.runner import Row
+    from service.engine.row import Row
     from service.loading.servable import Servable
     from service.observers.live_check import LiveCheck
-    from service.repository.refcounts import Refcounts
     from service.serving.batcher.job import ObserveRuns, RunObserver
     from service.serving.prediction import Observer
 
 
-class Metrics:
-    """The metrics of every part that has series of versions or of models, in one registry."""
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What every part of one server is made with."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.recorder = Recorder(registry)
-        self.sessions = SessionMetrics(registry)
-        self.live_check = LiveCheckMetrics(registry)
-        self.shadow = ShadowMetrics(registry)
-        self.feedback = FeedbackMetrics(registry)
-        self.skew = SkewMetrics(registry)
-        context = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew)
-        self.versions = VersionMetrics(registry, context, self.shadow.prepare_pair)
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    failures: Failures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executors:
+    """Threads on which models run, comparisons run, and large messages are converted."""
+
+    engine: Executor
+    comparison: Executor
+    decoder: Executor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of one server behind its handlers."""
+
+    models: Loading
+    serving: Serving
+    oip: OipContext
+    comparisons: Comparisons
+    feedback: Feedback | None
+    skew: SkewWatch
+
+
+@contextmanager
+def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
+    """Yield the parts; when the block ends, so do the observers, which write what they hold.
+
+    Raises:
+        OSError: a file or folder of the settings can't be used.
+
+    """
+    settings, metrics, failures = base.settings, base.metrics, base.failures
+    refcounts = Refcounts()
+    models = Loading(settings, base.health, metrics.versions, refcounts)
+    models.on_failure = partial(failures.note, Worker.REPOSITORY, event="repository not followed")
+    metrics.recorder.is_listed = models.repository.is_listed
+    with ExitStack() as stack:
+        check = stack.enter_context(
+            live_check(
+                settings.live_check_ratio,
+                settings.repro_bundle_dir,
+                settings.max_batch_frames,
+                metrics.live_check,
+                failures,
+            )
+        )
+        log = stack.enter_context(_feedback(base))
+        skew = stack.enter_context(_skew(base))
+        # The shadow hears first: of its own answers the others hear later, on its thread.
+        shadowed = [log.log.shadowed, skew.observe] if log else [skew.observe]
+        shadows = stack.enter_context(_shadows(base, models, shadowed))
+        observers: list[Observer] = [failures.guard(Worker.SHADOW, shadows.observe)]
+        if log is not None:
+            observers.append(failures.guard(Worker.PREDICTION_LOG, log.log.answered))
+        observers.append(failures.guard(Worker.SKEW, skew.observe))
+        serving = Serving(
+            repository=models.repository,
+            sessions=Sessions(
+                max_sessions=settings.max_sessions,
+                max_state_bytes=settings.max_state_bytes,
+                metrics=metrics.sessions,
+                refcounts=refcounts,
+            ),
+            batcher=_batcher(base, executors.engine, check),
+            recorder=metrics.recorder,
+            decoder=executors.decoder,
+            limits=_input_limits(settings),
+            observers=observers,
+        )
+        models.on_gone = serving.batcher.forget
+        yield Parts(
+            models=models,
+            serving=serving,
+            oip=_oip_context(base, serving, models),
+            comparisons=Comparisons(executors.comparison, max_comparisons=settings.max_concurrent_comparisons),
+            feedback=log,
+            skew=skew,
+        )
 
 
 def call_limits(settings: Settings) -> CallLimits:
@@ -83,22 +153,8 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     )
 
 
-def make_serving(
-    settings: Settings,
-    loading: Loading,
-    refcounts: Refcounts,
-    engine: Executor,
-    decoder: Executor,
-    check: LiveCheck,
-    health: Health,
-    metrics: Metrics,
-    failures: Failures,
-    observers: Sequence[Observer],
-) -> Serving:
-    """Put together what handlers of our own API work with; `observers` don't raise (Failures.guard)."""
-    metrics.recorder.is_listed = loading.repository.is_listed
-    # The batcher sees only what doesn't raise: an answer that is there isn't lost to those who watch it.
-    observe_runs, on_run = _guarded(check.observe, failures), failures.guard(Worker.STATISTICS, metrics.recorder.ran)
+def _batcher(base: Base, engine: Executor, check: LiveCheck) -> Batcher:
+    settings, failures, health = base.settings, base.failures, base.health
     limits = BatchLimits(
         workers=settings.workers,
         max_batch_size=settings.max_batch_size,
@@ -106,35 +162,27 @@ def make_serving(
         max_slice_frames=settings.max_slice_frames,
         max_queued=settings.max_queued_requests,
     )
-    return Serving(
-        repository=loading.repository,
-        sessions=Sessions(
-            max_sessions=settings.max_sessions,
-            max_state_bytes=settings.max_state_bytes,
-            metrics=metrics.sessions,
-            refcounts=refcounts,
-        ),
-        batcher=Batcher(
-            engine,
-            limits,
-            observe_runs=observe_runs,
-            on_run=on_run,
-            on_stuck=lambda stuck: health.report("workers", "no run ends any more" if stuck else ""),
-        ),
-        recorder=metrics.recorder,
-        decoder=decoder,
-        limits=InputLimits(
-            max_frames=settings.max_sequence_frames,
-            max_chunk_frames=settings.max_chunk_frames,
-            allow_non_finite=settings.allow_non_finite,
-            idle_seconds=settings.session_idle_seconds,
-        ),
-        observers=observers,
+    return Batcher(
+        engine,
+        limits,
+        # The batcher sees only what doesn't raise: an answer isn't lost to those who observe it.
+        observe_runs=_guarded(check.observe, failures),
+        on_run=failures.guard(Worker.STATISTICS, base.metrics.recorder.ran),
+        on_stuck=lambda stuck: health.report("workers", "no run ends any more" if stuck else ""),
     )
 
 
-def make_skew(settings: Settings, metrics: SkewMetrics, failures: Failures) -> SkewWatch:
-    """Put together what probes normalisers; a context."""
+def _input_limits(settings: Settings) -> InputLimits:
+    return InputLimits(
+        max_frames=settings.max_sequence_frames,
+        max_chunk_frames=settings.max_chunk_frames,
+        allow_non_finite=settings.allow_non_finite,
+        idle_seconds=settings.session_idle_seconds,
+    )
+
+
+def _skew(base: Base) -> SkewWatch:
+    settings = base.settings
     policy = SkewPolicy(
         ratio=settings.skew_probe_ratio,
         half_life_seconds=settings.skew_half_life_seconds,
@@ -142,17 +190,12 @@ def make_skew(settings: Settings, metrics: SkewMetrics, failures: Failures) -> S
         max_kept_bytes=settings.skew_keep_bytes,
         core_ratio=settings.skew_core_ratio,
     )
-    return SkewWatch(policy, metrics, failures)
+    return SkewWatch(policy, base.metrics.skew, base.failures)
 
 
 @contextmanager
-def make_feedback(settings: Settings, metrics: FeedbackMetrics, failures: Failures) -> Iterator[Feedback | None]:
-    """Put together what keeps answers and takes labels; None where the operator wants no log.
-
-    Raises:
-        OSError: its file can't be opened.
-
-    """
+def _feedback(base: Base) -> Iterator[Feedback | None]:
+    settings = base.settings
     if settings.prediction_log is None:
         yield None
         return
@@ -164,26 +207,24 @@ def make_feedback(settings: Settings, metrics: FeedbackMetrics, failures: Failur
         max_rows=settings.prediction_log_max_rows,
         windows=parse_windows(settings.accuracy_windows),
     )
-    with feedback(policy, metrics, failures, refresh_seconds=settings.accuracy_refresh_seconds) as context:
-        yield context
+    refresh_seconds = settings.accuracy_refresh_seconds
+    with feedback(policy, base.metrics.feedback, base.failures, refresh_seconds=refresh_seconds) as parts:
+        yield parts
 
 
-def make_shadows(
-    settings: Settings, loading: Loading, metrics: ShadowMetrics, failures: Failures, observers: Sequence[Observer]
-) -> Shadows:
-    """Put together what runs copies for a shadow; a context."""
+def _shadows(base: Base, models: Loading, observers: Sequence[Observer]) -> Shadows:
+    settings = base.settings
     policy = ShadowPolicy(piece_frames=settings.max_batch_frames, core_ratio=settings.shadow_core_ratio)
-    return Shadows(policy, loading.repository.shadow_of, metrics, failures, observers=observers)
+    return Shadows(policy, models.repository.shadow_of, base.metrics.shadow, base.failures, observers=observers)
 
 
-def make_oip_context(settings: Settings, serving: Serving, loading: Loading, health: Health) -> OipContext:
-    """Put together what handlers of the Open Inference Protocol work with."""
+def _oip_context(base: Base, serving: Serving, models: Loading) -> OipContext:
     return OipContext(
         serving=serving,
-        sequences=Sequences(serving.sessions, idle_seconds=settings.session_idle_seconds),
-        manager=loading.manager,
-        health=health,
-        max_rows=settings.max_batch_size,
+        sequences=Sequences(serving.sessions, idle_seconds=base.settings.session_idle_seconds),
+        manager=models.manager,
+        health=base.health,
+        max_rows=base.settings.max_batch_size,
     )
 
 

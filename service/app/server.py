@@ -6,13 +6,11 @@ import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import NoReturn
 
 import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
 from service.api.health import HEALTH, REFLECTION, health_methods, reflection_methods
 from service.api.oip.api import open_inference
@@ -20,33 +18,21 @@ from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.assembly import (
-    Metrics,
-    call_limits,
-    connection_limits,
-    make_feedback,
-    make_oip_context,
-    make_serving,
-    make_shadows,
-    make_skew,
-)
+from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits
 from service.app.http_server import make_app, serving_http
 from service.app.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
+from service.app.metrics import Metrics, new_registry
 from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
 from service.app.settings import Settings, SettingsError, load_settings
-from service.comparison import Comparisons
 from service.core.addresses import at, is_unix, remove_socket
 from service.core.failures import Failures, Worker, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.engine.cancel_scope import run_time_limited
 from service.observers.feedback.metrics import AccuracyGauges
-from service.observers.live_check import live_check
 from service.repository.layout import RepositoryError, model_folders
-from service.repository.refcounts import Refcounts
-from service.serving.prediction import Observer
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
@@ -79,105 +65,67 @@ def main(flags: Mapping[str, object]) -> int:
 
 async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
     model_folders(settings.repository)  # before anything is started
-    descriptors = raise_limit()
-    further = (FEEDBACK,) if settings.prediction_log is not None else ()
-    health, calls, registry = Health(*further), ActiveCalls(), _registry()
-    metrics = Metrics(registry)
-    loop = asyncio.get_running_loop()
-    failures = Failures(registry, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why))
-    process = ProcessMetrics(registry, workers=settings.workers)
-    engine_name, comparison_name, decoder_name = EXECUTORS
+    open_files = raise_limit()
+    loop, registry = asyncio.get_running_loop(), new_registry()
     registry.register(LeftOut(logs))
+    health = Health(*([FEEDBACK] if settings.prediction_log is not None else []))
+    failures = Failures(registry, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why))
+    base = Base(settings=settings, metrics=Metrics(registry), health=health, failures=failures)
+    process = ProcessMetrics(registry, workers=settings.workers)
     async with AsyncExitStack() as stack:
-        # What has to end well does so on a thread: calls that come too late are told so meanwhile.
+        # What has to end well does so on a thread: calls that come too late are refused meanwhile.
         ender, ending = stack.enter_context(_executor(1, "soloist-ender")), stack.enter_context(ExitStack())
-        engine = stack.enter_context(_executor(settings.workers, engine_name))
-        comparer = stack.enter_context(_executor(1, comparison_name))
+        executors = _executors(stack, settings)
         stop = stack.enter_context(stop_signals(settings.drain_seconds, logs))
         stack.enter_context(run_time_limited(settings.max_run_seconds, failures))
-        decoder = stack.enter_context(_executor(1, decoder_name))
-        check = ending.enter_context(
-            live_check(
-                settings.live_check_ratio,
-                settings.repro_bundle_dir,
-                settings.max_batch_frames,
-                metrics.live_check,
-                failures,
-            )
-        )
-        refcounts = Refcounts()
-        loading = Loading(settings, health, metrics.versions, refcounts)
-        feedback = ending.enter_context(make_feedback(settings, metrics.feedback, failures))
-        skew = ending.enter_context(make_skew(settings, metrics.skew, failures))
-        answered, shadowed = ([feedback.log.answered], [feedback.log.shadowed]) if feedback else ([], [])
-        shadows = ending.enter_context(
-            make_shadows(settings, loading, metrics.shadow, failures, [*shadowed, skew.observe])
-        )
-        observers: list[Observer] = [failures.guard(Worker.SHADOW, shadows.observe)]
-        observers += [failures.guard(Worker.PREDICTION_LOG, each) for each in answered]
-        observers.append(failures.guard(Worker.SKEW, skew.observe))
-        serving = make_serving(
-            settings,
-            loading,
-            refcounts,
-            engine,
-            decoder,
-            check,
-            health,
-            metrics,
-            failures,
-            observers,
-        )
-        loading.on_gone = serving.batcher.forget
-        loading.on_failure = partial(failures.note, Worker.REPOSITORY, event="repository not followed")
+        parts = ending.enter_context(assembled(base, executors))
+        if parts.feedback is not None:
+            feedback = parts.feedback
+            registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
         page = MetricsPage(registry, failures, kept_seconds=settings.metrics_cache_seconds)
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
-        adapter = GrpcAdapter(Boundary(calls, metrics.recorder), call_limits(settings))
-        comparisons = Comparisons(comparer, max_comparisons=settings.max_concurrent_comparisons)
-        context = make_oip_context(settings, serving, loading, health)
-        services = (
-            adapter.service(API, sequence_inference(serving, comparisons)),
-            adapter.service(OPEN_INFERENCE, open_inference(context)),
-            adapter.service(FEEDBACK, feedback_methods(feedback, loading.repository)),
-            adapter.service(ADMIN, admin(loading.manager)),
-            adapter.service(NORM_SKEW, norm_skew(loading.repository, skew)),
-            adapter.service(HEALTH, health_methods(health)),
-            adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
-        )
-        limits, most = connection_limits(settings), max_connections(descriptors)
-        grpc_port = await stack.enter_async_context(
-            serving_grpc(
-                settings.host,
-                settings.grpc_port,
-                services,
-                health,
-                replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host)))),
-            )
-        )
-        _log.info("open files", limit=descriptors, max_connections=most)
-        loaded = _load(loading, settings.host, grpc_port, http_port)
-        tasks = [
-            asyncio.create_task(failures.supervise(Worker.REPOSITORY, loaded)),
-            asyncio.create_task(failures.supervise(Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe))),
-            asyncio.create_task(failures.supervise(Worker.ARRIVALS, adapter.arrivals.watch())),
-        ]
-        if feedback is not None:
-            registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
-            tasks.append(asyncio.create_task(failures.supervise(Worker.ACCURACY, feedback.accuracy.follow())))
+        calls = ActiveCalls()
+        adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
+        grpc_port = await stack.enter_async_context(_serving_grpc(base, parts, adapter, open_files))
+        work = {
+            Worker.REPOSITORY: _load(parts.models, settings.host, grpc_port, http_port),
+            Worker.EVENT_LOOP: watch_event_loop(process.lag_seconds.observe),
+            Worker.ARRIVALS: adapter.arrivals.watch(),
+        }
+        if parts.feedback is not None:
+            work[Worker.ACCURACY] = parts.feedback.accuracy.follow()
+        tasks = [asyncio.create_task(failures.supervise(worker, each)) for worker, each in work.items()]
         await stop.drain.wait()
         for task in tasks:
             task.cancel()
-        loading.stop()
-        in_time = await drain(stop, health, calls, serving.sessions, settings.drain_seconds)
+        parts.models.stop()
+        in_time = await drain(stop, health, calls, parts.serving.sessions, settings.drain_seconds)
         health.close()
-        if feedback is not None:
-            feedback.log.write_soon()  # before what else ends, which may take long
-        await asyncio.get_running_loop().run_in_executor(ender, ending.close)
+        if parts.feedback is not None:
+            parts.feedback.log.write_soon()  # before what else ends, which may take long
+        await loop.run_in_executor(ender, ending.close)
         for host in settings.host:
             remove_socket(host)
         _log.info("stopped")
         leave(0 if in_time else _FAILED, logs)
+
+
+def _serving_grpc(base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int) -> AbstractAsyncContextManager[int]:
+    settings, repository = base.settings, parts.models.repository
+    services = (
+        adapter.service(API, sequence_inference(parts.serving, parts.comparisons)),
+        adapter.service(OPEN_INFERENCE, open_inference(parts.oip)),
+        adapter.service(FEEDBACK, feedback_methods(parts.feedback, repository)),
+        adapter.service(ADMIN, admin(parts.models.manager)),
+        adapter.service(NORM_SKEW, norm_skew(repository, parts.skew)),
+        adapter.service(HEALTH, health_methods(base.health)),
+        adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
+    )
+    limits, most = connection_limits(settings), max_connections(open_files)
+    _log.info("open files", limit=open_files, max_connections=most)
+    limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
+    return serving_grpc(settings.host, settings.grpc_port, services, base.health, limits)
 
 
 async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
@@ -197,13 +145,13 @@ def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
         sys.stdout.flush()
 
 
-def _registry() -> CollectorRegistry:
-    # A series more for every counter and histogram, which nothing here reads.
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has gaps in its types
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    return registry
+def _executors(stack: AsyncExitStack, settings: Settings) -> Executors:
+    engine, comparison, decoder = EXECUTORS
+    return Executors(
+        engine=stack.enter_context(_executor(settings.workers, engine)),
+        comparison=stack.enter_context(_executor(1, comparison)),
+        decoder=stack.enter_context(_executor(1, decoder)),
+    )
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from service.api.oip.api import open_inference
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.assembly import Metrics
 from service.app.http_server import make_app, serving_http
+from service.app.metrics import Metrics
 from service.app.metrics_page import MetricsPage
 from service.comparison import Comparisons
 from service.core.failures import Failures

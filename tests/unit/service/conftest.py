@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.app.assembly import Metrics
+from service.app.metrics import Metrics
 from service.core.failures import Failures
 
 

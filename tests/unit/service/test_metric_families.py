@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.app.assembly import Metrics
+from service.app.metrics import Metrics
 from service.core.failures import Failures
 from service.core.metrics import HistogramFamily, one_two_five
 from service.reference.metrics import families, page

@@ -1,0 +1,37 @@
+"""All metrics of one server, in one registry."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
+
+from service.app.model_repository import VersionMetrics
+from service.observers.feedback.metrics import FeedbackMetrics
+from service.observers.live_check.metrics import LiveCheckMetrics
+from service.observers.shadow_metrics import ShadowMetrics
+from service.observers.skew.metrics import SkewMetrics
+from service.serving.recorder import Recorder
+from service.serving.session_metrics import SessionMetrics
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a registry that shows the process and the platform, and nothing else yet."""
+    # A series more for every counter and histogram, which nothing here reads.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has gaps in its types
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
+
+
+class Metrics:
+    """The metrics of every part that has series of versions or of models, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.recorder = Recorder(registry)
+        self.sessions = SessionMetrics(registry)
+        self.live_check = LiveCheckMetrics(registry)
+        self.shadow = ShadowMetrics(registry)
+        self.feedback = FeedbackMetrics(registry)
+        self.skew = SkewMetrics(registry)
+        parts = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew)
+        self.versions = VersionMetrics(registry, parts, self.shadow.prepare_pair)
