@@ -29,7 +29,7 @@ class GatedRunner:
     def initial_states(self) -> dict[str, Any]:
         return {"sum": np.zeros((1, 1), np.float32)}
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         self.runs.append([len(row.frames) for row in rows])
         self._begun.release()
         assert self.gate.wait(timeout=30)

@@ -139,7 +139,7 @@ async def _serve(
 
     async def client() -> None:
         for row in left:
-            await batcher.run(servable, row, every_frame=True, deadline=None)
+            await batcher.submit(servable, row, every_frame=True, deadline=None)
 
     began, started = time.process_time(), time.perf_counter()
     async with asyncio.TaskGroup() as group:

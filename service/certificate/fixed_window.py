@@ -35,7 +35,7 @@ def try_fixed_windows(runner: Runner, generator: SequenceGenerator, case: Case) 
         return None
     rng = np.random.default_rng(case.seed)
     sequence = generator.sequence(rng, case.length)
-    (alone,) = runner.run([Row(frames=sequence, states=runner.initial_states())])
+    (alone,) = runner.run_rows([Row(frames=sequence, states=runner.initial_states())])
     neighbours = Neighbours(runner=runner, generator=generator, rng=rng, most_runs_before=_MOST_RUNS_BEFORE)
     found = _in_chunks(runner, neighbours, sequence, case)
     signature = runner.graph.signature
@@ -54,7 +54,7 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
         rows = _rows_beside(frames, neighbours, case)
         row = len(rows) // 2
         rows.insert(row, Row(frames=misaligned(chunk) if case.misaligned else chunk, states=states))
-        results.append(runner.run(rows)[row])
+        results.append(runner.run_rows(rows)[row])
         states = results[-1].states
         first += frames
     return joined(results)

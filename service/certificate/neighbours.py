@@ -43,7 +43,7 @@ class Neighbours:
         if runs_before:
             frames_per_run = self.generator.frames_per_run or 1
             before = Row(frames=self._frames(runs_before * frames_per_run, scale), states=states)
-            states = self.runner.run([before])[0].states
+            states = self.runner.run_rows([before])[0].states
         return Row(frames=self._frames(frames, scale), states=states)
 
     def _frames(self, frames: int, scale: float) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from service.core.tensors import decode
 from service.engine.auxiliary_feed import AuxiliaryFeed
 from service.engine.layout import Layouts, axes_of
-from service.engine.session import run
+from service.engine.session import run_graph
 from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class Graph:
             feed |= self.auxiliary_feed.constant(*frames.shape[:2]) if auxiliary is None else auxiliary
         session = self._one_step if frames.shape[1] == 1 else self._session
         if not self._layouts:
-            return dict(zip(self._wanted, run(session, self._wanted, feed, frames), strict=True))
-        results = run(session, self._wanted, self._layouts.inward(feed), frames)
+            return dict(zip(self._wanted, run_graph(session, self._wanted, feed, frames), strict=True))
+        results = run_graph(session, self._wanted, self._layouts.inward(feed), frames)
         return self._layouts.outward(dict(zip(self._wanted, results, strict=True)))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:

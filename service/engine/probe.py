@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.engine.model_file import ModelFileError
-from service.engine.session import open_session, read_companion, run
+from service.engine.session import open_session, read_companion, run_graph
 from soloist.data_types import dtype_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Probe:
             signature.length.name: np.array(lengths, dtype_of(signature.length.data_type)),
             **{state.input: states[state.name] for state in signature.states},
         }
-        results = run(self._session, self._wanted, feed, frames)
+        results = run_graph(self._session, self._wanted, feed, frames)
         return dict(zip(self._layers, zip(results[::2], results[1::2], strict=True), strict=True))
 
 

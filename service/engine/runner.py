@@ -49,7 +49,7 @@ class Runner:
         """Return what the model carries when nothing came before: zeros, or what its signature says."""
         return dict(self._zero)
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         """Answer rows in one run, in the order given. Without a length input all rows have to be of one length.
 
         On a graph that takes so many frames a run, the rows that have a t-th run share it; where it has no place for

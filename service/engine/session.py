@@ -101,7 +101,7 @@ def session_options() -> ort.SessionOptions:
     return options
 
 
-def run(
+def run_graph(
     session: ort.InferenceSession, wanted: Sequence[str], feed: Mapping[str, NDArray[Any]], frames: NDArray[Any]
 ) -> list[NDArray[Any]]:
     """Run a graph on `feed`, of which `frames` [B, T, …] is the largest part; gives the outputs `wanted`.

@@ -12,7 +12,7 @@ from service.core.errors import Reason, ServiceError
 from service.engine.auxiliary_feed import value_of
 from service.engine.row import WHOLE, AuxiliaryInputs, Row, RowResult, RunSeconds
 from service.engine.runtime_errors import is_from_runtime, message_of
-from service.engine.session import run
+from service.engine.session import run_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ class UntimedRunner:
         """Return what the model carries when nothing came before."""
         return {each.tensor.name: each.initial for each in self.untimed.states}
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         """Answer requests, each by a run of its own: a request counts as one frame, [1, …].
 
         Raises:
@@ -115,7 +115,7 @@ class UntimedRunner:
         try:
             feed = self._feed(row)
             largest = max(feed.values(), key=lambda array: array.size, default=_ONE)
-            found = run(self._session, self._wanted, feed, largest.reshape(1, -1))
+            found = run_graph(self._session, self._wanted, feed, largest.reshape(1, -1))
             results = dict(zip(self._wanted, found, strict=True))
             outputs = {each.name: each.outward(results[each.name])[None] for each in self.untimed.outputs}
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
@@ -165,7 +165,7 @@ def warm_up_untimed(runner: UntimedRunner) -> str:
     fault = ""
     for varying in _VARYING:
         try:
-            runner.run([untimed_row(_zeros(runner.untimed, varying), runner.initial_states())])
+            runner.run_rows([untimed_row(_zeros(runner.untimed, varying), runner.initial_states())])
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
             fault = fault or str(error.facts["cause"] if isinstance(error, ServiceError) else message_of(error))
         else:

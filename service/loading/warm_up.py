@@ -59,7 +59,7 @@ def warm_up(graph: Graph, *, third_party: bool) -> WarmUp:
         if results and length not in _LENGTHS:
             break
         try:
-            results.append((unit * length, runner.run([zeros(graph, unit * length, varying)])[0]))
+            results.append((unit * length, runner.run_rows([zeros(graph, unit * length, varying)])[0]))
         except Exception as error:  # ONNX Runtime's own kinds are many and share no base
             failure = error
     if third_party and not results:

@@ -64,14 +64,14 @@ class Serving:
         """
         began = time.perf_counter()
         try:
-            answer = await self.run(call, servable, row, every_frame=every_frame, may_wait=may_wait)
+            answer = await self.infer_row(call, servable, row, every_frame=every_frame, may_wait=may_wait)
         except BaseException:
             self.recorder.failed(servable, seconds=time.perf_counter() - began)
             raise
         self.recorder.succeeded(call, servable, [answer], seconds=time.perf_counter() - began)
         return answer
 
-    async def run(
+    async def infer_row(
         self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
     ) -> Answer:
         """Run one row of a request; who asks records the request.
@@ -82,7 +82,7 @@ class Serving:
         """
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
-        return await self.batcher.run(
+        return await self.batcher.submit(
             servable, row, every_frame=every_frame, deadline=call.deadline, caller=call.peer, may_wait=may_wait
         )
 

@@ -70,7 +70,7 @@ class _WatchedServing(Serving):
 
     async def run(self, *args: Any, **named: Any) -> Answer:
         self.arrivals.release()
-        return await super().run(*args, **named)
+        return await super().infer_row(*args, **named)
 
 
 @dataclass

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class InferRequest:
-    """Used once: `counted` around `decode`, `run` and `respond`."""
+    """Used once: `counted` around `decode`, `infer_rows` and `respond`."""
 
     def __init__(
         self, context: OipContext, call: Call, request: ModelInferRequest, servable: Servable, asked: Parameters
@@ -92,7 +92,7 @@ class InferRequest:
         self._decode_seconds = time.perf_counter() - began
         return states
 
-    async def run(
+    async def infer_rows(
         self,
         before: States,
         *,
@@ -160,8 +160,8 @@ class InferRequest:
     async def _run_all(self, rows: Sequence[Row]) -> Sequence[Answer]:
         serving, call, servable = self._context.serving, self._call, self.servable
         if len(rows) == 1:
-            return [await serving.run(call, servable, rows[0], every_frame=True)]
-        tasks = [asyncio.ensure_future(serving.run(call, servable, row, every_frame=True)) for row in rows]
+            return [await serving.infer_row(call, servable, rows[0], every_frame=True)]
+        tasks = [asyncio.ensure_future(serving.infer_row(call, servable, row, every_frame=True)) for row in rows]
         try:
             return await asyncio.gather(*tasks)
         finally:

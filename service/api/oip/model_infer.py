@@ -59,7 +59,7 @@ async def _whole(context: OipContext, infer: InferRequest) -> ModelInferResponse
         max_rows = context.max_rows_of(infer.servable)
         if infer.row_count > max_rows:
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=infer.row_count, max_rows=max_rows)
-        await infer.run(before, max_frames=context.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
+        await infer.infer_rows(before, max_frames=context.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
         response = await infer.respond(is_whole=brought is None)
     for prediction in infer.predictions:
         infer.observe_frames(len(prediction.row.frames))
@@ -81,7 +81,7 @@ async def _step(
             session.from_initial_state = brought is None
         call.session_id = session.id
         try:
-            (answer,) = await infer.run(
+            (answer,) = await infer.infer_rows(
                 brought or session.states,
                 max_frames=context.serving.limits.max_chunk_frames,
                 too_long=Reason.CHUNK_TOO_LONG,

@@ -89,7 +89,7 @@ def _again(bundle: ReproBundle, servable: Servable, neighbours: Neighbours, scal
     for run in bundle.header.runs:
         frames = run.lengths[run.row]
         row = Row(frames=bundle.row.frames[first : first + frames], states=states)
-        result = servable.runner.run(list(_rows(row, run, neighbours, scale)))[run.row]
+        result = servable.runner.run_rows(list(_rows(row, run, neighbours, scale)))[run.row]
         results.append(result)
         states = result.states
         first += frames

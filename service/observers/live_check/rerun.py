@@ -21,7 +21,7 @@ def alone(runner: Runner | UntimedRunner, row: Row, *, piece_frames: int) -> Row
     results: list[RowResult] = []
     states = row.states
     for first in range(0, len(row.frames), piece_frames):
-        results += runner.run([row.part(first, piece_frames, states)])
+        results += runner.run_rows([row.part(first, piece_frames, states)])
         states = results[-1].states
     return joined(results)
 

@@ -69,7 +69,7 @@ class Batcher:
         self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
         self._scheduled = False
 
-    async def run(
+    async def submit(
         self,
         servable: Servable,
         row: Row,
@@ -105,7 +105,7 @@ class Batcher:
                 self._let_go(servable)
 
     def refuse(self, servable: Servable, *, caller: str, deadline: float | None) -> None:
-        """Refuse what `run` would refuse now; nothing need be made of a request for that.
+        """Refuse what `submit` would refuse now; nothing need be made of a request for that.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.

@@ -63,7 +63,7 @@ def execute(
 def _run(servable: Servable, rows: Sequence[Row]) -> Done:
     started = time.perf_counter()
     try:
-        results = servable.runner.run(rows)
+        results = servable.runner.run_rows(rows)
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         return Done(rows=rows, seconds=time.perf_counter() - started, error=error)
     return Done(rows=rows, seconds=time.perf_counter() - started, results=results)

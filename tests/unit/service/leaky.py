@@ -23,8 +23,8 @@ OUTCOMES = ("equal", "different", "dropped", "failed")
 class LeakyRunner(GatedRunner):
     """In company, adds to every output a hundredth of the largest number in the run."""
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
-        results = super().run(rows)
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
+        results = super().run_rows(rows)
         if len(rows) == 1:
             return results
         leak = np.float32(0.01 * max(float(np.abs(row.frames).max()) for row in rows))
@@ -34,8 +34,8 @@ class LeakyRunner(GatedRunner):
 class ForgetfulRunner(GatedRunner):
     """Loses its state in every run, so that it answers another way when it is cut."""
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
-        return [RowResult(outputs=each.outputs, states=self.initial_states()) for each in super().run(rows)]
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
+        return [RowResult(outputs=each.outputs, states=self.initial_states()) for each in super().run_rows(rows)]
 
 
 class StatelessRunner(GatedRunner):
@@ -44,7 +44,7 @@ class StatelessRunner(GatedRunner):
     def initial_states(self) -> dict[str, Any]:
         return {}
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         self.runs.append([len(row.frames) for row in rows])
         return [RowResult(outputs=row.frames * 2, states={}) for row in rows]
 
@@ -58,13 +58,13 @@ class LonelyRunner(GatedRunner):
         self.alone_fails = False
         self.alone_began = threading.Semaphore(0)
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         if len(rows) == 1:
             self.alone_began.release()
             assert self.alone_gate.wait(timeout=30)
             if self.alone_fails:
                 raise RuntimeError("not alone")
-        return super().run(rows)
+        return super().run_rows(rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,7 +119,7 @@ class Bench:
         """Ask for so many frames of `value`."""
         runner: Any = target.runner
         row = Row(frames=np.full((length, 1), value, np.float32), states=runner.initial_states())
-        run = self.batcher.run(
+        run = self.batcher.submit(
             target, row, every_frame=every_frame, deadline=deadline, caller=caller, may_wait=may_wait
         )
         return asyncio.ensure_future(run)

@@ -46,10 +46,10 @@ class _NoThreads(ManualExecutor):
 class _Widening(GatedRunner):
     """Gives three numbers a frame at first, and four from the second slice on."""
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         return [
             self._wide(result, 3 + bool(row.states["sum"].any()))
-            for row, result in zip(rows, super().run(rows), strict=True)
+            for row, result in zip(rows, super().run_rows(rows), strict=True)
         ]
 
     @staticmethod

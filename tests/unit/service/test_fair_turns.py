@@ -20,9 +20,9 @@ _GREEDY, _POLITE = "10.0.0.1:1", "10.0.0.2:2"
 class _SlowRunner(GatedRunner):
     """Takes its time on the calling thread."""
 
-    def run(self, rows: Sequence[Row]) -> list[RowResult]:
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
         time.sleep(0.06)
-        return super().run(rows)
+        return super().run_rows(rows)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def answered(check: Watched, target: Servable, *frames: Any) -> list[Answe
     rows = [np.ones((each, 1), np.float32) if isinstance(each, int) else each for each in frames]
     tasks = [
         asyncio.ensure_future(
-            batcher.run(target, Row(frames=each, states=states), every_frame=bool(index % 2), deadline=None)
+            batcher.submit(target, Row(frames=each, states=states), every_frame=bool(index % 2), deadline=None)
         )
         for index, each in enumerate(rows)
     ]

@@ -215,12 +215,12 @@ DOCUMENTED = {
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_the_documented_examples_are_true(tmp_path: Path, name: str) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "models-made-elsewhere.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "third-party-models.md").read_text()
     text = re.findall(r"```\n(max_batch_size.*?)```", page, re.DOTALL)[list(DOCUMENTED).index(name)]
     guest = Guest(name=name, graph=DOCUMENTED[name], config=text, frames=UNTOLD.frames, feed=UNTOLD.feed, outputs={})
     path = guest.write(tmp_path)
     servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name=name, version=1)
-    (result,) = servable.runner.run([zeros(servable.require_time_axis().graph, 5)])
+    (result,) = servable.runner.run_rows([zeros(servable.require_time_axis().graph, 5)])
     assert result.outputs.shape == {"voice": (5, 1), "scores": (5, 12)}[name]
     assert {name: array.shape for name, array in result.extra.items()} in ({}, {"energy": (5,)})
 

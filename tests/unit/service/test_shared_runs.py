@@ -39,9 +39,9 @@ def test_rows_of_one_length(tmp_path: Path, guest: Guest) -> None:
     runner = _load(guest, tmp_path).runner
     rng = np.random.default_rng(1)
     rows = [Row(frames=guest.frames(rng, 6), states=runner.initial_states()) for _ in range(3)]
-    behind = [result.states for row in rows for result in runner.run([row])]
+    behind = [result.states for row in rows for result in runner.run_rows([row])]
     rows += [Row(frames=row.frames, states=states) for row, states in zip(rows, behind, strict=True)]
-    _assert_same(runner.run(rows), [result for row in rows for result in runner.run([row])])
+    _assert_same(runner.run_rows(rows), [result for row in rows for result in runner.run_rows([row])])
 
 
 def test_rows_that_bring_inputs_and_stand_at_different_places(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_rows_that_bring_inputs_and_stand_at_different_places(tmp_path: Path) ->
         )
         for length, position in zip((5, 3, 1), positions, strict=True)
     ]
-    together = servable.runner.run(rows)
-    _assert_same(together, [result for row in rows for result in servable.runner.run([row])])
+    together = servable.runner.run_rows(rows)
+    _assert_same(together, [result for row in rows for result in servable.runner.run_rows([row])])
     masks = [row.auxiliary.frame_inputs["mask"] for row in rows]
     expected = rows[1].frames * masks[1][:, None] * np.float32(3)
     assert together[1].outputs.tobytes() == expected.astype(np.float32).tobytes()
@@ -75,13 +75,13 @@ def test_rows_of_a_frame_a_run_leave_as_they_end(tmp_path: Path, guest: Guest) -
     rng, runner = np.random.default_rng(3), servable.runner
     sequences = [guest.frames(rng, length) for length in (5, 1, 9, 5, 2)]
     rows = [Row(frames=frames, states=runner.initial_states()) for frames in sequences]
-    together = runner.run(rows)
-    _assert_same(together, [result for row in rows for result in runner.run([row])])
+    together = runner.run_rows(rows)
+    _assert_same(together, [result for row in rows for result in runner.run_rows([row])])
     (output,) = guest.outputs
     for frames, result in zip(sequences, together, strict=True):
         assert result.outputs.tobytes() == guest.alone(frames)[output].tobytes()
     further = [Row(frames=row.frames[::-1], states=each.states) for row, each in zip(rows, together, strict=True)]
-    _assert_same(runner.run(further), [result for row in further for result in runner.run([row])])
+    _assert_same(runner.run_rows(further), [result for row in further for result in runner.run_rows([row])])
 
 
 def test_runs_of_several_frames_stay_whole(tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ async def test_slices_of_many_share_runs_and_nothing_else(meter: Meter, tmp_path
         Row(frames=STEADY_WINDOW.frames(rng, length), states=target.runner.initial_states())
         for length in (1, 9, 2, 9, 3, 1)
     ]
-    asked = [asyncio.ensure_future(bench.batcher.run(target, row, every_frame=True, deadline=None)) for row in rows]
+    asked = [asyncio.ensure_future(bench.batcher.submit(target, row, every_frame=True, deadline=None)) for row in rows]
     await turns()
     await bench.executor.finish_all()
     answers = await asyncio.gather(*asked)
     assert min(answer.batch_size for answer in answers) > 1
     for row, answer in zip(rows, answers, strict=True):
-        (alone,) = target.runner.run([row])
+        (alone,) = target.runner.run_rows([row])
         assert answer.outputs.tobytes() == alone.outputs.tobytes()
         assert answer.states["state"].tobytes() == alone.states["state"].tobytes()
     assert meter.value("soloist_padding_ratio_sum", model="steady-window", version="1") == 0
@@ -117,7 +117,7 @@ def test_only_a_row_at_fault_is_refused(tmp_path: Path) -> None:
     assert isinstance(poisoned.error, ServiceError)
     assert (poisoned.error.reason, poisoned.error.facts["shape"]) == (Reason.GRAPH_REFUSED, [2])
     _assert_same(
-        [*first.results, *last.results], [result for row in rows[::2] for result in servable.runner.run([row])]
+        [*first.results, *last.results], [result for row in rows[::2] for result in servable.runner.run_rows([row])]
     )
 
 
