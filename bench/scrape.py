@@ -25,7 +25,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from bench.metrics_page import read_metrics
+from bench.metrics_page import MetricsPage
 from bench.server_process import ServerError, ServerProcess, serving
 from soloist.client.channel import options
 from soloist.json_text import json_text
@@ -62,14 +62,14 @@ def measure(model: Path, versions: int, scrapers: Sequence[int], seconds: float)
             for _ in range(3):
                 time.sleep(1.1)  # the page of before is kept for a second
                 began = time.perf_counter()
-                page = read_metrics(server.http)
+                page = MetricsPage.read(server.http)
                 took.append(time.perf_counter() - began)
             for count in scrapers:
                 with _scraping(server.http, count):
                     found = _ping(server, seconds)
                 yield Pings(
                     versions=versions,
-                    page_bytes=len(page),
+                    page_bytes=len(page.text),
                     page_ms=1000 * statistics.median(took),
                     scrapers=count,
                     pings=len(found),

@@ -1,4 +1,4 @@
-"""Owns config.pbtxt: the description by which other servers of this repository layout load the same files.
+"""config.pbtxt: the description by which other servers of this repository layout load the same files.
 
 Soloist itself reads the manifest only. In this format shapes leave the batch axis out. A tensor of shape [batch] is
 declared as one element that is reshaped to none; states cannot be reshaped, so every state has an axis beside batch.

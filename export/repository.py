@@ -1,4 +1,4 @@
-"""Owns putting a model into a repository: everything is written beside its place and renamed into it at the end."""
+"""Putting a model into a repository: everything is written beside its place and renamed into it at the end."""
 
 from __future__ import annotations
 

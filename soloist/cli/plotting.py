@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-__all__ = ["Bbox", "Figure", "Line2D", "PercentFormatter", "mpl"]
+__all__ = ["Axes", "Bbox", "Figure", "Line2D", "PercentFormatter", "mpl"]
 
 _VARIABLES = ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
@@ -34,6 +34,7 @@ def _caches_aside() -> Iterator[None]:
 
 with _caches_aside():
     import matplotlib as mpl
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import PercentFormatter

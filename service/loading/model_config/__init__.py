@@ -1,6 +1,6 @@
 """What config.pbtxt says of a model without a manifest, completed by its graph: its tensors, their axes, their roles.
 
-The format is that of servers of the Open Inference Protocol; docs/models-made-elsewhere.md tells what we add.
+The format is that of servers of the Open Inference Protocol; docs/third-party-models.md tells what we add.
 """
 
 from service.loading.model_config.description import Description, describe
