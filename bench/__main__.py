@@ -10,10 +10,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bench.load import Load, Mode
+from bench.load import Arrivals, Load, Mode
 from bench.report import remarks, table
 from bench.run import measure
-from bench.schedule import Arrivals
 from bench.workload import WorkloadError, read_sequences
 from soloist import SoloistError
 from soloist.json_text import json_text

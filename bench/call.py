@@ -1,4 +1,4 @@
-"""Owns one request: a sequence sent whole, or as a stream chunk by chunk, through the public client."""
+"""One request: a sequence sent whole, or as a stream chunk by chunk, through the public client."""
 
 from __future__ import annotations
 

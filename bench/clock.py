@@ -1,4 +1,4 @@
-"""Owns time as the load generator sees it: one clock that can be waited on, which a test replaces."""
+"""Time as the load generator sees it: one clock that can be waited on, which a test replaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Clock(Protocol):
     """Seconds on a scale of its own."""
 
     def now(self) -> float:
-        """Give the present time."""
+        """Return the present time."""
 
     async def sleep_until(self, at_seconds: float) -> None:
         """Return at that time, at once when it has passed."""
@@ -24,7 +24,7 @@ class SystemClock:
     """The machine's monotonic clock."""
 
     def now(self) -> float:
-        """Give the present time."""
+        """Return the present time."""
         return time.perf_counter()
 
     async def sleep_until(self, at_seconds: float) -> None:

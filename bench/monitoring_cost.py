@@ -1,7 +1,7 @@
 """`python -m bench.monitoring_cost`: what watching answers costs, as ratios in one run.
 
 One server a variant, all on one repository; they are loaded in turn, forwards and backwards, so that a machine that
-gets slower or busier slows them all. A ratio is of two loads of one round, and the median over the rounds is told.
+gets slower or busier slows them all. A ratio is of two loads of one round, and the median over the rounds is printed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Ratios:
 
 
 def variants(folder: Path) -> list[Variant]:
-    """Say what is compared; the first is what the others are measured against. Files go into `folder`."""
+    """Return what is compared; the first is what the others are measured against. Files go into `folder`."""
     return [
         Variant(name="unwatched", settings=_NOTHING),
         # The same once more: what its ratio is away from 1 is the machine's noise.

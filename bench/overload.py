@@ -7,64 +7,28 @@ sequence a run, long sequences), so that the machine has something left for thos
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
-import random
-import re
 import statistics
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
-import grpc
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import read_metrics
+from bench.metrics_page import MetricsPage
+from bench.overload_callers import CallResults, OfferedLoad, ask_in_process, ask_politely
 from bench.server_process import ServerError, ServerProcess, serving
 from soloist import Client, SoloistError
 from soloist.json_text import json_text
 from soloist.v1 import sequence_inference_pb2, tensor_pb2
 
-_METHOD = "/soloist.v1.SequenceInference/Predict"
-_CONNECTIONS = 4
 _STEPS = (0.6, 0.8, 1.0, 1.2, 1.5, 2.0)  # times the rate of one caller who asks again at once
-_RSS = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
-_POLITE_PAUSE_SECONDS = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One load: `rate` a second for `seconds`, each with a deadline."""
-
-    target: str
-    message: bytes
-    rate: float
-    seconds: float
-    deadline_seconds: float
-    seed: int
-
-
-@dataclass(kw_only=True)
-class Told:
-    """What came of it: latencies of what was answered in time, the others by what they were told."""
-
-    in_time_seconds: list[float] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)
-    late_seconds: float = 0.0
-
-    def add(self, other: Told) -> None:
-        """Take in what another process saw."""
-        self.in_time_seconds += other.in_time_seconds
-        self.refused += other.refused
-        self.late_seconds = max(self.late_seconds, other.late_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,86 +47,28 @@ class Outcome:
     polite_in_time: float
 
 
-async def ask(asked: Asked) -> Told:
-    """Send requests when they are due, whatever became of those before."""
-    told, rng, tasks = Told(), random.Random(asked.seed), set[asyncio.Task[None]]()
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    channels = [grpc.aio.insecure_channel(asked.target, options=options) for _ in range(_CONNECTIONS)]
-    await asyncio.gather(*(channel.channel_ready() for channel in channels))
-    calls: list[Any] = [channel.unary_unary(_METHOD) for channel in channels]
-
-    async def one(call: Any) -> None:
-        began = time.monotonic()
-        try:
-            await call(asked.message, timeout=asked.deadline_seconds)
-        except grpc.aio.AioRpcError as error:
-            told.refused[_reason(error)] += 1
-        else:
-            told.in_time_seconds.append(time.monotonic() - began)
-
-    due = time.monotonic()
-    end = due + asked.seconds
-    while (due := due + rng.expovariate(asked.rate)) < end:
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        told.late_seconds = max(told.late_seconds, time.monotonic() - due)
-        task = asyncio.create_task(one(rng.choice(calls)))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    await asyncio.gather(*tasks)
-    for channel in channels:
-        await channel.close()
-    return told
-
-
-def _reason(error: grpc.aio.AioRpcError) -> str:
-    head = (error.details() or "").partition(":")[0]
-    return head if re.fullmatch(r"[A-Z_]+", head) else error.code().name
-
-
-def ask_in_process(asked: Asked) -> Told:
-    """Ask in a process of its own."""
-    return asyncio.run(ask(asked))
-
-
-def ask_politely(asked: Asked) -> Told:
-    """Send one request at a time, with a pause after each."""
-    told = Told()
-    with grpc.insecure_channel(asked.target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        call: Any = channel.unary_unary(_METHOD)
-        end = time.monotonic() + asked.seconds
-        while (began := time.monotonic()) < end:
-            try:
-                call(asked.message, timeout=asked.deadline_seconds)
-                told.in_time_seconds.append(time.monotonic() - began)
-            except grpc.RpcError as error:
-                told.refused[error.code().name] += 1
-            time.sleep(_POLITE_PAUSE_SECONDS)
-    return told
-
-
 def outcome(
-    pool: ProcessPoolExecutor, server: ServerProcess, asked: Asked, processes: int, *, polite: bool = False
+    pool: ProcessPoolExecutor, server: ServerProcess, offered: OfferedLoad, processes: int, *, polite: bool = False
 ) -> Outcome:
     """Ask from several processes at once, and from one polite caller beside them where wanted."""
     shares = [
-        Asked(**{**asdict(asked), "rate": asked.rate / processes, "seed": asked.seed + number})
-        for number in range(processes)
+        replace(offered, rate=offered.rate / processes, seed=offered.seed + number) for number in range(processes)
     ]
     futures = [pool.submit(ask_in_process, share) for share in shares]
-    beside = pool.submit(ask_politely, asked) if polite else None
-    told, courteous = Told(), beside.result() if beside else Told()
+    courtesy = pool.submit(ask_politely, offered) if polite else None
+    results, courteous = CallResults(), courtesy.result() if courtesy else CallResults()
     for future in futures:
-        told.add(future.result())
-    found = _RSS.search(read_metrics(server.http))
+        results.add(future.result())
+    resident = MetricsPage.read(server.http).total("process_resident_memory_bytes")
     answers = len(courteous.in_time_seconds)
     return Outcome(
-        rate=asked.rate,
-        goodput=len(told.in_time_seconds) / asked.seconds,
-        p50_seconds=_quantile(told.in_time_seconds, 0.5),
-        p99_seconds=_quantile(told.in_time_seconds, 0.99),
-        refused=dict(told.refused.most_common()),
-        generator_late_seconds=told.late_seconds,
-        rss_mb=float(found[1]) / 2**20 if found else float("nan"),
+        rate=offered.rate,
+        goodput=len(results.in_time_seconds) / offered.seconds,
+        p50_seconds=_quantile(results.in_time_seconds, 0.5),
+        p99_seconds=_quantile(results.in_time_seconds, 0.99),
+        refused=dict(results.refused.most_common()),
+        generator_late_seconds=results.late_seconds,
+        rss_mb=resident / 2**20 if resident else float("nan"),
         polite_p50_seconds=_quantile(courteous.in_time_seconds, 0.5),
         polite_p99_seconds=_quantile(courteous.in_time_seconds, 0.99),
         polite_in_time=answers / (answers + courteous.refused.total()) if answers else 0.0,
@@ -175,7 +81,7 @@ def _quantile(seconds: Sequence[float], share: float) -> float:
 
 
 def message_for(server: ServerProcess, model: str, frames: int) -> bytes:
-    """Make up a request of so many frames. Raises SoloistError or ValueError."""
+    """Return a made-up request of so many frames. Raises SoloistError or ValueError."""
     with Client(server.grpc) as client:
         manifest = client.model(model).manifest
     if manifest is None or manifest.signature.frames.data_type != tensor_pb2.DATA_TYPE_FLOAT32:
@@ -190,7 +96,7 @@ def measure(
 ) -> list[Outcome]:
     """Find the best rate, then ask so many times as much; the last outcome is that. Raises SoloistError."""
     message, processes = message_for(server, model, frames), 2
-    asked = Asked(
+    offered = OfferedLoad(
         target=server.grpc, message=message, rate=0.0, seconds=seconds, deadline_seconds=deadline_seconds, seed=0
     )
     with Client(server.grpc) as client:
@@ -205,11 +111,11 @@ def measure(
         task = progress.add_task("loading", total=len(_STEPS) + 1)
         found = []
         for step in _STEPS:
-            load = Asked(**{**asdict(asked), "rate": step * usual})
+            load = replace(offered, rate=step * usual)
             found.append(outcome(pool, server, load, processes, polite=step == _STEPS[0]))
             progress.advance(task)
         best = max(each.goodput for each in found)
-        found.append(outcome(pool, server, Asked(**{**asdict(asked), "rate": times * best}), processes, polite=True))
+        found.append(outcome(pool, server, replace(offered, rate=times * best), processes, polite=True))
     return found
 
 

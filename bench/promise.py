@@ -7,7 +7,6 @@ and zero numbers. The reference is the same request, sent while nothing else is 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -17,14 +16,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import read_metrics
+from bench.metrics_page import MetricsPage
 from bench.workload import Array, WorkloadError, chunks, draw, synthetic_sequences
 from soloist import AsyncClient, SoloistError
 from soloist.json_text import json_text
 
 _SCALES = (1.0, 1.0, 100.0, 0.0)
 _KINDS = ("sum", "count")
-_BATCHES = re.compile(r'^soloist_batch_size_(sum|count)\{model="([^"]+)",version="[^"]+"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +116,8 @@ def _batches(http: str | None, model: str) -> tuple[float, float]:
     """Read (sequences, runs) so far from /metrics; zeros when that isn't asked for."""
     if http is None:
         return 0.0, 0.0
-    found = _BATCHES.findall(read_metrics(http))
-    totals = {
-        kind: sum(float(value) for k, name, value in found if (k, name) == (kind, model)) for kind in ("sum", "count")
-    }
-    return totals["sum"], totals["count"]
+    page = MetricsPage.read(http)
+    return page.total("soloist_batch_size_sum", model=model), page.total("soloist_batch_size_count", model=model)
 
 
 @click.command()

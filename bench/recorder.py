@@ -1,4 +1,4 @@
-"""Owns what was measured: latencies in HDR histograms, errors by reason, and how late the generator itself was."""
+"""What was measured: latencies in HDR histograms, errors by reason, and how late the generator itself was."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Histogram:
         self._counts.record_value(min(max(round(seconds * 1e6), 1), _LONGEST_MICROSECONDS))
 
     def percentile_ms(self, percentile: float) -> float:
-        """Give the time that so many percent do not exceed."""
+        """Return the time that so many percent do not exceed."""
         return float(self._counts.get_value_at_percentile(percentile)) / 1e3 if self.count else 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""Owns what a run says in the end: figures for programs, and a table for people."""
+"""What a run says in the end: figures for programs, and a table for people."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Summary:
 
     @property
     def fell_behind(self) -> bool:
-        """Tell whether requests left so late that the latencies are as much the generator's as the server's."""
+        """Return whether requests left so late that the latencies are as much the generator's as the server's."""
         return self.generator_late_p99_ms > FELL_BEHIND_MS
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as what `json` can write."""
+        """Return everything as what `json` can write."""
         return {**asdict(self), "generator_fell_behind": self.fell_behind}
 
 
@@ -69,7 +69,7 @@ def table(summary: Summary) -> Table:
 
 
 def remarks(summary: Summary) -> list[str]:
-    """Say the rest: how many were answered, what failed and why, and whether the generator kept up."""
+    """Return the rest in words: how many were answered, what failed and why, and whether the generator kept up."""
     lines = [
         f"{summary.answered} of {summary.scheduled} answered in {summary.elapsed_seconds:.1f} s, "
         f"{summary.frames_per_second:.0f} frames a second"

@@ -1,4 +1,4 @@
-"""Owns the open loop: requests leave when they are due, whatever became of those before."""
+"""The open loop: requests leave when they are due, whatever became of those before."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 
 from bench.call import Request, Send, stream, unary
 from bench.clock import Clock, SystemClock
-from bench.load import Load, Mode
+from bench.load import Load, Mode, arrival_seconds
 from bench.recorder import Recorder
 from bench.report import Summary
-from bench.schedule import arrival_seconds
 from bench.workload import Array, chunks, draw, synthetic_sequences
 from soloist import NO_RETRY, AsyncClient, SoloistError
 

@@ -26,7 +26,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from bench.metrics_page import read_metrics
+from bench.metrics_page import MetricsPage
 from bench.server_process import ServerError, ServerProcess, serving
 from bench.workload import WorkloadError, synthetic_sequences
 from soloist import Client
@@ -94,7 +94,7 @@ def _measure_page(server: ServerProcess, model: str, versions: int) -> Page:
     for _ in range(3):
         time.sleep(1.1)  # the page of before is kept for a second
         began = time.perf_counter()
-        page = read_metrics(server.http)
+        page = MetricsPage.read(server.http).text
         took.append(time.perf_counter() - began)
     series = sum(f'model="{model}"' in line for line in page.splitlines() if not line.startswith("#"))
     return Page(page_bytes=len(page), page_ms=1000 * statistics.median(took), series=series / versions)

@@ -7,7 +7,6 @@ less what it had before the streams, over their number.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -20,18 +19,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import read_metrics
+from bench.metrics_page import MetricsPage
 from bench.server_process import ServerError, serving
 from bench.workload import Array, WorkloadError, synthetic_sequences
 from soloist import AsyncClient, SoloistError
 from soloist.client.errors import from_rpc_error
+from soloist.data_types import data_type_of
 from soloist.json_text import json_text
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
-_RESIDENT = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
-_COUNTED = re.compile(r"^soloist_session_state_bytes\{[^}]*\} (\S+)$", re.MULTILINE)
 # Streams share connections, as those of real callers do behind a proxy.
 _STREAMS_A_CONNECTION = 100
 _OPENED_AT_ONCE = 50
@@ -60,7 +58,7 @@ class Situation:
 
 
 def situations(model: str, frames: Array, *, idle: int, spoken: int, unread: int) -> list[Situation]:
-    """Say what is measured, with so many streams each; `frames` are those of one chunk."""
+    """Return what is measured, with so many streams each; `frames` are those of one chunk."""
     chunk = f"after a chunk of {len(frames)} frames"
     return [
         Situation(name="opened, nothing sent", streams=idle, hold=_answered(model, None)),
@@ -130,8 +128,7 @@ def _connection(server: str) -> grpc.aio.Channel:
 
 
 def _chunk(first_frame: int, frames: Array) -> pb.StreamRequest:
-    data_type = tensor_pb2.DATA_TYPE_INT64 if frames.dtype.kind == "i" else tensor_pb2.DATA_TYPE_FLOAT32
-    tensor = tensor_pb2.Tensor(data_type=data_type, shape=frames.shape, data=frames.tobytes())
+    tensor = tensor_pb2.Tensor(data_type=data_type_of(frames.dtype), shape=frames.shape, data=frames.tobytes())
     return pb.StreamRequest(chunk=pb.Chunk(first_frame=first_frame, frames=tensor))
 
 
@@ -140,7 +137,7 @@ async def measure(situation: Situation, server: str, http: str) -> Held:
     before = await _settled(http)
     async with asynccontextmanager(situation.hold)(server, situation.streams):
         after = await _settled(http)
-        counted = sum(map(float, _COUNTED.findall(await _page(http))))
+        counted = (await _page(http)).total("soloist_session_state_bytes")
     count = situation.streams
     resident = (after - before) / count
     return Held(situation=situation.name, streams=count, resident=resident, counted=counted / count)
@@ -151,17 +148,17 @@ async def _settled(http: str) -> float:
     ends = asyncio.get_running_loop().time() + _MAX_SECONDS
     largest, since = 0.0, asyncio.get_running_loop().time()
     while (now := asyncio.get_running_loop().time()) < ends and now - since < _SETTLED_SECONDS:
-        found = _RESIDENT.search(await _page(http))
-        if found is None:
+        resident = (await _page(http)).total("process_resident_memory_bytes")
+        if not resident:
             raise ServerError("the server tells no process_resident_memory_bytes")
-        if float(found[1]) > 1.01 * largest:
-            largest, since = float(found[1]), now
+        if resident > 1.01 * largest:
+            largest, since = resident, now
         await asyncio.sleep(0.2)
     return largest
 
 
-async def _page(http: str) -> str:
-    return await asyncio.to_thread(read_metrics, http)
+async def _page(http: str) -> MetricsPage:
+    return await asyncio.to_thread(MetricsPage.read, http)
 
 
 async def _frames(server: str, model: str, count: int) -> Array:

@@ -16,7 +16,7 @@ from soloist import Client, SoloistError
 
 
 def median_seconds(client: Client, model: str, sequences: Sequence[Array], calls: int) -> float:
-    """Make so many calls; returns how long the middle one took. Raises SoloistError."""
+    """Return how long the middle one of so many calls took. Raises SoloistError."""
     took = []
     for call in range(calls):
         frames = sequences[call % len(sequences)]

@@ -1,4 +1,4 @@
-"""Owns what is sent: sequences from a file or made up from a model's signature, and where streams are cut."""
+"""What is sent: sequences from a file or made up from a model's signature, and where streams are cut."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_sequences(path: Path) -> list[Array]:
 
 
 def synthetic_sequences(manifest: model_pb2.Model, *, seed: int) -> list[Array]:
-    """Make up sequences that a model takes, as long as those it was trained on: normal numbers or uniform tokens.
+    """Return made-up sequences of the lengths that a model was trained on: normal numbers or uniform tokens.
 
     Raises WorkloadError when the model's frames are of a type or shape that cannot be guessed.
     """

@@ -1,4 +1,4 @@
-"""Owns how a data set is written to one file (layout: models/data/archive.py) and checked against data/SHA256SUMS."""
+"""How a data set is written to one file (layout: models/data/archive.py) and checked against data/SHA256SUMS."""
 
 from __future__ import annotations
 

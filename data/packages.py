@@ -1,4 +1,4 @@
-"""Owns fetching a published package with its registry's ordinary client, pinned by name and version."""
+"""Fetching a published package with its registry's ordinary client, pinned by name and version."""
 
 from __future__ import annotations
 

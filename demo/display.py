@@ -1,4 +1,4 @@
-"""Owns what is seen while the demonstration runs: bars on a terminal, a line a stage elsewhere."""
+"""What is seen while the demonstration runs: bars on a terminal, a line a stage elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NARROWEST = 150  # columns of a table that goes to a file
 
 
 def output() -> Console:
-    """Give the console of results: standard output, wide enough for the table when that is no terminal."""
+    """Return the console of results: standard output, wide enough for the table when that is no terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, _NARROWEST)
@@ -24,7 +24,7 @@ def output() -> Console:
 
 
 def counted(console: Console, text: str, items: Sequence[T]) -> Iterable[T]:
-    """Give the items behind a bar."""
+    """Return the items behind a bar."""
     return track(items, f"{text:<18}", console=console)
 
 

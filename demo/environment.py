@@ -1,20 +1,31 @@
-"""Owns what is said of the machine and the versions that figures were measured with."""
+"""What is said of the machine and the versions that figures were measured with."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from demo.result import Environment
 from service.app.process_resources import usable_processors
 
 _PACKAGES = ("soloist", "onnxruntime", "grpcio", "numpy", "torch", "onnx")
 _CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere the platform module knows
 
 
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Where it was measured."""
+
+    cpu: str
+    cores: int
+    platform: str
+    python: str
+    versions: dict[str, str]
+
+
 def this_environment() -> Environment:
-    """Look at this machine."""
+    """Return what is known of this machine."""
     return Environment(
         cpu=_cpu(),
         cores=usable_processors(),

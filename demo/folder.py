@@ -1,4 +1,4 @@
-"""Owns the folder of the demonstration: what lies where, and that nothing of an earlier run is taken for this one's."""
+"""The folder of the demonstration: what lies where, and that nothing of an earlier run is taken for this one's."""
 
 from __future__ import annotations
 

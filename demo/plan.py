@@ -1,4 +1,4 @@
-"""Owns what the demonstration does: which models, and how much of everything."""
+"""What the demonstration does: which models, and how much of everything."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 TASK = "vowels"
 ARCHITECTURES = ("lstm", "tcn")
 NORMS = ("none", "layer", "batch")
+SERVER_SETTINGS = {"log_level": "info"}  # of every demonstration; those of its own are in a file
 
 
 class DemoError(Exception):

@@ -1,4 +1,4 @@
-"""Owns work in processes of their own, several at once, and what they tell while they are at it."""
+"""Work in processes of their own, several at once, and what they tell while they are at it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_all(work: Callable[..., T], jobs: Mapping[str, tuple[Any, ...]], *, proc
 
 
 def tell(step: Step) -> None:
-    """Say, in a worker, how far a job is."""
+    """Report, in a worker, how far a job is."""
     _Worker.steps.put(step)
 
 

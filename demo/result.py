@@ -1,4 +1,4 @@
-"""Owns the figures of the demonstration, as programs read them: report.json is a Report."""
+"""The figures of the demonstration, as programs read them: report.json is a Report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.report import Summary
+from demo.environment import Environment
 from demo.normalisers.result import NormaliserResult
 
 
@@ -72,7 +73,7 @@ class ModelResult:
         return self.correct_streamed / self.sequences
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything, the figures that are asked for most at the top."""
+        """Return everything, the figures that are asked for most at the top."""
         head = {
             "name": self.name,
             "task": self.task,
@@ -87,17 +88,6 @@ class ModelResult:
         }
         loads = {"whole_load": self.whole_load.as_json(), "streamed_load": self.streamed_load.as_json()}
         return {**head, **asdict(self), **loads}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """Where it was measured."""
-
-    cpu: str
-    cores: int
-    platform: str
-    python: str
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +109,11 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the demonstration kept its promise."""
+        """Return whether the demonstration kept its promise."""
         return not self.failures
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as what `json` can write."""
+        """Return everything as what `json` can write."""
         normalisers = [row.as_json() for row in self.normalisers]
         models = [model.as_json() for model in self.models]
         return {"passed": self.passed, **asdict(self), "normalisers": normalisers, "models": models}

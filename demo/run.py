@@ -1,4 +1,4 @@
-"""Owns `soloist demo` from beginning to end: train, export, serve, ask, load, report."""
+"""`soloist demo` from beginning to end: train, export, serve, ask, load, report."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from bench.metrics_page import MetricsPage
+from bench.server_process import ServerError, ServerProcess, serving
 from demo import display, verdict
+from demo.build_models import build_all
 from demo.environment import this_environment
 from demo.folder import Folder
-from demo.making import make_all
-from demo.measuring import Measured, measure_model, result
+from demo.measurement import Measured, measure_model, result
 from demo.normalisers import table as headline
 from demo.normalisers import verdict as point
-from demo.normalisers.measuring import measure_normaliser, write_settings
+from demo.normalisers.measurement import measure_normaliser, write_settings
 from demo.normalisers.plot import company
 from demo.normalisers.result import NormaliserResult
 from demo.normalisers.variants import KINDS, derived_names
-from demo.page import page
-from demo.plan import ARCHITECTURES, TASK, DemoError, Plan
+from demo.plan import ARCHITECTURES, SERVER_SETTINGS, TASK, DemoError, Plan
+from demo.rendering import standalone
+from demo.report_page import page
 from demo.result import Report
-from demo.scrape import Scrape
-from demo.server import ServerProcess
-from demo.svg import standalone
 from demo.table import legend, table
 from export import ExportError
-from models.data import DataError, Dataset, load
+from models.data import DataError, Dataset, Split, load
 from soloist.json_text import json_text
 
 
@@ -43,7 +43,7 @@ def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = N
     folder = Folder(root=out)
     try:
         report = demonstrate(plan, folder, progress)
-    except (DemoError, ExportError, DataError, BrokenExecutor) as error:
+    except (DemoError, ServerError, ExportError, DataError, BrokenExecutor) as error:
         progress.print(f"soloist: demo failed: {error}", style="red", markup=False)
         return 1
     folder.report_json.write_text(json_text(report.as_json(), indent=2) + "\n")
@@ -54,23 +54,28 @@ def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = N
 
 
 def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
-    """Do it all; raises DemoError, ExportError, DataError, or BrokenExecutor when a training process is killed."""
+    """Run every part and return the report.
+
+    Raises:
+        DemoError: A part failed.
+        ServerError: A server didn't start.
+        ExportError: A model couldn't be exported.
+        DataError: The data set can't be had.
+        BrokenExecutor: A training process was killed.
+
+    """
     started = time.perf_counter()
     folder.clear([*plan.names, *derived_names()])
     data = load(TASK)
     held_out = data.test
     np.save(folder.frames, held_out.sequences[0])
     with display.training(progress, plan.names) as show:
-        making_seconds = make_all(plan, folder.repository, show)
+        making_seconds = build_all(plan, folder.repository, show)
     normalisers = _compare_normalisers(plan, folder, data, progress)
-    measured: list[Measured] = []
-    with ServerProcess(folder.repository, folder.server_log) as server:
-        progress.print(f"server ready after {server.ready_seconds:.1f} s: grpc {server.grpc}, http {server.http}")
-        for name in plan.names:
-            progress.print(f"{name}: {len(held_out)} sequences whole and streamed, then load")
-            measured.append(asyncio.run(measure_model(server.grpc, name, held_out, plan)))
-        scrape = Scrape.of(server.http)
-    models = [result(one, held_out, scrape, making_seconds=making_seconds[one.manifest.name]) for one in measured]
+    with serving(folder.repository, SERVER_SETTINGS, log=folder.server_log) as server:
+        measured = _measure(plan, server, held_out, progress)
+        metrics = _read_metrics(server)
+    models = [result(one, held_out, metrics, making_seconds=making_seconds[one.manifest.name]) for one in measured]
     return Report(
         normalisers=normalisers,
         models=models,
@@ -87,10 +92,27 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
     )
 
 
+def _measure(plan: Plan, server: ServerProcess, held_out: Split, progress: Console) -> list[Measured]:
+    measured = []
+    progress.print(f"server ready after {server.ready_seconds:.1f} s: grpc {server.grpc}, http {server.http}")
+    for name in plan.names:
+        progress.print(f"{name}: {len(held_out)} sequences whole and streamed, then load")
+        measured.append(asyncio.run(measure_model(server.grpc, name, held_out, plan)))
+    return measured
+
+
+def _read_metrics(server: ServerProcess) -> MetricsPage:
+    try:
+        return MetricsPage.read(server.http)
+    except OSError as error:
+        raise DemoError(f"/metrics at {server.http} does not answer: {error}") from error
+
+
 def _compare_normalisers(plan: Plan, folder: Folder, data: Dataset, progress: Console) -> list[NormaliserResult]:
     write_settings(folder)
     pairs = [(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
-    with ServerProcess(folder.repository, folder.gathering_log, config=folder.gathering_config) as server:
+    settings, log = folder.gathering_config, folder.gathering_log
+    with serving(folder.repository, SERVER_SETTINGS, log=log, config=settings) as server:
         return [
             asyncio.run(measure_normaliser(server.grpc, architecture, kind, data, seed=plan.seed))
             for architecture, kind in display.counted(progress, "in company", pairs)

@@ -1,4 +1,4 @@
-"""Owns the table that the demonstration prints."""
+"""The table that the demonstration prints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table(report: Report) -> Table:
 
 
 def legend(report: Report) -> list[str]:
-    """Say what the columns mean."""
+    """Return what the columns mean."""
     first = report.models[0]
     return [
         f"accuracy on {first.sequences} held-out sequences: offline as exported, whole by Predict, streamed by Stream "

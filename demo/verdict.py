@@ -1,4 +1,4 @@
-"""Owns whether the demonstration passed: what must hold, and what is merely worth a warning."""
+"""Whether the demonstration passed: what must hold, and what is merely worth a warning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from demo.result import ModelResult
 
 
 def failures(models: Sequence[ModelResult], server_exit_code: int) -> list[str]:
-    """Name everything that does not hold; empty when the demonstration passed."""
+    """Return everything that does not hold; empty when the demonstration passed."""
     found = [] if models else ["no model was measured"]
     for model in models:
         found += _accuracy(model) + _counts(model)
@@ -18,7 +18,7 @@ def failures(models: Sequence[ModelResult], server_exit_code: int) -> list[str]:
 
 
 def warnings(models: Sequence[ModelResult]) -> list[str]:
-    """Name what does not fail the demonstration, but makes a figure doubtful or breaks another promise."""
+    """Return what does not fail the demonstration, but makes a figure doubtful or breaks another promise."""
     found = []
     for model in models:
         if model.bits_differ:

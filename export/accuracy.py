@@ -1,4 +1,4 @@
-"""Owns what an exported file answers to whole sequences, each asked by itself as a client does, and its accuracy.
+"""What an exported file answers to whole sequences, each asked by itself as a client does, and its accuracy.
 
 Shape suffixes: N sequences, K classes.
 """

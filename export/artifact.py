@@ -1,4 +1,4 @@
-"""Owns what every graph goes through on its way into a repository: lint, certificate, manifest inside, written."""
+"""What every graph goes through on its way into a repository: lint, certificate, manifest inside, written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refuse_by_lint(graph: onnx.ModelProto) -> None:
 
 
 def one_step_file(graph: onnx.ModelProto, described: Model) -> bytes | None:
-    """Give the file for chunks of one frame, and set its sum in the manifest; None where it would save nothing.
+    """Return the file for chunks of one frame, and set its sum in the manifest; None where it would save nothing.
 
     A control is no better for being fast.
     """

@@ -1,4 +1,4 @@
-"""Owns the calibration of a model's confidence: one temperature, and how far off confidence is with and without it.
+"""The calibration of a model's confidence: one temperature, and how far off confidence is with and without it.
 
 Shape suffixes: N sequences, K classes.
 """

@@ -1,4 +1,4 @@
-"""Owns certifying a file: the server's own proof, and for what fails, the node at which it does."""
+"""Certifying a file: the server's own proof, and for what fails, the node at which it does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def certify_model(
 
 
 def read_model(path: Path, config: Path | None = None) -> Model:
-    """Tell what a file is: from `config`, its manifest, config.pbtxt beside it or one folder up, or the graph.
+    """Return what a file is: from `config`, its manifest, config.pbtxt beside it or one folder up, or the graph.
 
     Raises ExportError when nothing says truthfully what it is.
     """

@@ -1,21 +1,25 @@
-"""Owns `soloist certify`: a file is tried for as long as wanted, and the verdicts are printed."""
+"""`soloist certify`: a file is tried for as long as wanted, the verdicts are printed, and may be stored beside it."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import onnx
 from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from export.certificate_file import refuse_to_store, store
 from export.certification import certify_model, read_model
 from export.errors import ExportError
 from service.certificate import Budget, is_bitwise
+from service.engine.model_file import ModelFileError, read_model_file
+from service.loading import certificate_check
+from service.loading.manifest import METADATA_KEY
 from soloist.json_text import json_text
 from soloist.v1 import certificate_pb2 as pb
+from soloist.v1.certificate_pb2 import Certificate
 from soloist.v1.model_pb2 import Model
 
 _DONE, _DIFFERS, _UNREADABLE = 0, 1, 2
@@ -80,7 +84,7 @@ def _print(path: Path, certificate: pb.Certificate) -> None:
 
 
 def word(verdict: pb.DimensionVerdict) -> str:
-    """Say a verdict."""
+    """Return a verdict in words."""
     match verdict.verdict:
         case pb.VERDICT_BITWISE:
             return "bitwise"
@@ -91,7 +95,7 @@ def word(verdict: pb.DimensionVerdict) -> str:
 
 
 def sentence(case: pb.FailingCase) -> str:
-    """Say a case for people."""
+    """Return a case in words."""
     parts = [f"{case.tensor} of {case.length} frames"]
     if case.batch_size > 1:
         parts.append(f"in a batch of {case.batch_size}, neighbours ×{case.neighbour_scale:g}")
@@ -102,3 +106,20 @@ def sentence(case: pb.FailingCase) -> str:
     if case.misaligned:
         parts.append("misaligned")
     return ", ".join(parts)
+
+
+def refuse_to_store(path: Path) -> None:
+    """Raise ExportError for a file that carries its certificate inside."""
+    model = onnx.load(path, load_external_data=False)
+    if any(each.key == METADATA_KEY for each in model.metadata_props):
+        raise ExportError(f"{path}: it has a manifest, which carries its certificate")
+
+
+def store(path: Path, model: Model, certificate: Certificate) -> None:
+    """Write it beside `path`. Raises ExportError when that fails."""
+    try:
+        certificate_check.write(path, read_model_file(path).sha256, model, certificate)
+    except ModelFileError as error:
+        raise ExportError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ExportError(f"{path.with_name(certificate_check.FILE)}: {error.strerror}") from error

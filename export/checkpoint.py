@@ -1,4 +1,4 @@
-"""Owns the steps of an export, in order: fold, trace, lint, compare, measure, probe, certify, write."""
+"""The steps of an export, in order: fold, trace, lint, compare, measure, probe, certify, write."""
 
 from __future__ import annotations
 
@@ -41,17 +41,19 @@ def export_checkpoint(
 ) -> Model:
     """Write `<folder>/<name>/<version>/model.onnx`, what belongs beside it, and `<folder>/<name>/config.pbtxt`.
 
-    `dataset` is the one the checkpoint was trained on; `progress` is told each of `STEPS` as it begins. With `norm` the
-    trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
+    `dataset` is the one the checkpoint was trained on; `progress` is called with each of `STEPS`. With `norm`
+    the trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
     compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. `usual` are
     sequences as they come when nothing has changed, from which the thresholds of skew are taken; default: the held-out
-    split. The same arguments give the same bytes on one
-    machine.
+    split. The same arguments give the same bytes on one machine.
 
-    Returns the manifest.
+    Returns:
+        The manifest.
 
-    Raises ExportError, and writes nothing, when a check fails: the place is taken, the data are others, the graph is
-    not in the form that keeps bits, or differs from PyTorch.
+    Raises:
+        ExportError: A check failed, and nothing was written: the place is taken, the data are others, the graph is not
+            in the form that keeps bits, or differs from PyTorch.
+
     """
     tell = progress or (lambda _step: None)
     repository.check_place(folder, name, version)

@@ -1,4 +1,4 @@
-"""Owns constant folding: whatever only moves the elements of weights is done at export, so weights are initializers."""
+"""Constant folding: whatever only moves the elements of weights is done at export, so weights are initializers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the search for the node at which a failing case parts from the reference, in order of execution.
+"""The search for the node at which a failing case parts from the reference, in order of execution.
 
 The graph is the optimised one, as the server runs it, with every node's result as an output. Subgraphs (Scan, Loop, If)
 count as one node. Results that can't be laid side by side (their shapes depend on more than rows and frames) and

@@ -1,4 +1,4 @@
-"""Owns the one error of an export."""
+"""The one error of an export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns folding BatchNorm into neighbouring linear maps; which pairs fold is said by the models (models/norm.py)."""
+"""Folding BatchNorm into neighbouring linear maps; which pairs fold is said by the models (models/norm.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the trace: from a PyTorch model to an ONNX graph with the agreed tensor names and free batch and time axes.
+"""The trace: from a PyTorch model to an ONNX graph with the agreed tensor names and free batch and time axes.
 
 Inputs `frames`, `length`, `state.<name>`…; outputs `outputs`, `next.<name>`…, states in the model's own order.
 """

@@ -1,4 +1,4 @@
-"""Owns the manifest: everything that is known of a model when it is exported, as a soloist.v1.Model."""
+"""The manifest: everything that is known of a model when it is exported, as a soloist.v1.Model."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _training(checkpoint: Checkpoint, parameters: int) -> Training:
 
 
 def is_control(norm: str) -> bool:
-    """Tell whether a normaliser is there to fail in a known way."""
+    """Return whether a normaliser is there to fail in a known way."""
     return norm in _CONTROLS
 
 

@@ -1,4 +1,4 @@
-"""Owns `python -m export.matrix`: every model of the zoo trained, exported, quantised and certified, as one table.
+"""`python -m export.matrix`: every model of the zoo trained, exported, quantised and certified, as one table.
 
 Beside them stand two controls, which have to fail: dynamic int8, and BatchNorm with the statistics of the batch at
 hand; the table says at which node. What a repository holds already isn't made again, so the command can be stopped and
@@ -22,7 +22,7 @@ from export.quantise import quantise_model
 from export.quantise.model import Method, precision
 from models.data import load
 from models.training import Checkpoint, train
-from models.training.run import bar
+from models.training.command import bar
 from models.zoo import configuration
 from soloist.json_text import json_text
 from soloist.v1 import certificate_pb2 as pb
@@ -64,7 +64,7 @@ class Row:
 
     @property
     def is_as_predicted(self) -> bool:
-        """Tell whether all three dimensions are proved; of a control, whether its batch is not."""
+        """Return whether all three dimensions are proved; of a control, whether its batch is not."""
         if self.control:
             return self.verdicts.get("batch") != "bitwise"
         return set(self.verdicts.values()) == {"bitwise"} and len(self.verdicts) == len(_DIMENSIONS)

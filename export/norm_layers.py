@@ -1,4 +1,4 @@
-"""Owns what the manifest says of a model's normalisation layers."""
+"""What the manifest says of a model's normalisation layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the one-step form of a recurrence: what stands in a Scan, once, in its place; for chunks of one frame only.
+"""The one-step form of a recurrence: what stands in a Scan, once, in its place; for chunks of one frame only.
 
 `one_step` is exported as a file of its own beside the model; it has the Scan's bits, and what it saves is printed by
 `python -m export.one_step_cost`. Both in one file (`branched`) is a measurement only: it saves next to nothing, and
@@ -18,7 +18,7 @@ _LENGTH = "one_step"
 
 
 def has_scan(model: onnx.ModelProto) -> bool:
-    """Tell whether there is anything that `one_step` would spare."""
+    """Return whether there is anything that `one_step` would spare."""
     return any(node.op_type == "Scan" for node in model.graph.node)
 
 

@@ -1,4 +1,4 @@
-"""Owns `python -m export.one_step_cost`: what a recurrence of single steps would save without its Scan, as ratios."""
+"""`python -m export.one_step_cost`: what a recurrence of single steps would save without its Scan, as ratios."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def medians(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
 
 
 def compare(graphs: dict[str, Graph], rows: int, frames: int, rounds: int) -> dict[str, str]:
-    """Say of each form its time in Scans, and whether its bits are others than the Scan's."""
+    """Return for each form its time in Scans, and whether its bits are others than the Scan's."""
     fed = inputs(graphs[SCAN], rows, frames)
     calls = {name: partial(graph.run, *fed) for name, graph in graphs.items()}
     answers = {name: call() for name, call in calls.items()}

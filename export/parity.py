@@ -1,4 +1,4 @@
-"""Owns the comparison of an exported file with the PyTorch model it came from.
+"""The comparison of an exported file with the PyTorch model it came from.
 
 Shape suffixes: B batch, T time, K classes.
 """

@@ -1,4 +1,4 @@
-"""Owns the cases on which ONNX Runtime is compared with PyTorch: real frames, ragged batches, random cuts."""
+"""The cases on which ONNX Runtime is compared with PyTorch: real frames, ragged batches, random cuts."""
 
 from __future__ import annotations
 

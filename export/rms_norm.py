@@ -1,4 +1,4 @@
-"""Owns that RMSNorm reaches the graph as one RMSNormalization node, inside a recurrence too.
+"""That RMSNorm reaches the graph as one RMSNormalization node, inside a recurrence too.
 
 Torch 2.13 takes its own rms_norm apart inside a Scan, and code in a Scan cannot ask whether it is being exported. So
 the modules are replaced by ones that call an operator of our own, which the exporter has to leave whole.

@@ -1,16 +1,18 @@
-"""Owns one export as a command: a checkpoint file becomes the next version of a model in a repository."""
+"""One export as a command: a checkpoint file becomes the next version of a model in a repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from export.checkpoint import STEPS, export_checkpoint
+from export.errors import ExportError
 from export.repository import next_version
-from models.data import load
-from models.training import Checkpoint
+from models.data import DataError, load
+from models.training import Checkpoint, CheckpointError
 from soloist.v1.model_pb2 import Model
 
 
@@ -18,8 +20,18 @@ def run(checkpoint_path: Path, repository: Path, name: str | None, *, norm: str 
     """Export a checkpoint under `name`, by default "<task>-<architecture>-<norm>", as its next free version.
 
     `norm` is another normaliser than it was trained with, to be served with the same weights.
-    Raises ExportError when a check fails and DataError when the checkpoint's task is unknown.
+
+    Raises:
+        click.ClickException: The file is no checkpoint, its data set can't be had, or a check fails.
+
     """
+    try:
+        return _run(checkpoint_path, repository, name, norm)
+    except (CheckpointError, DataError, ExportError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _run(checkpoint_path: Path, repository: Path, name: str | None, norm: str) -> Model:
     checkpoint = Checkpoint.load(checkpoint_path)
     name = name or f"{checkpoint.task.name}-{checkpoint.architecture}-{norm or checkpoint.config.norm}"
     version = next_version(repository, name)

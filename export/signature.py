@@ -1,14 +1,12 @@
-"""Owns the manifest's signature: what goes into a graph and what comes out."""
+"""The manifest's signature: what goes into a graph and what comes out."""
 
 from __future__ import annotations
 
-import torch
-
 from models.zoo import SequenceModel
+from soloist.data_types import data_type_of
 from soloist.v1.model_pb2 import Signature, StateSpec
 from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_INT64, TensorSpec
 
-_TYPES = {torch.float32: DATA_TYPE_FLOAT32, torch.int64: DATA_TYPE_INT64}
 _FREE = -1
 
 
@@ -27,7 +25,7 @@ def signature(model: SequenceModel) -> Signature:
                 name=name,
                 input=f"state.{name}",
                 output=f"next.{name}",
-                data_type=_TYPES[state.dtype],
+                data_type=data_type_of(state.numpy().dtype),
                 shape=state.shape[1:],
             )
             for name, state in model.initial_state(1).items()

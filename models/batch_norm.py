@@ -1,4 +1,4 @@
-"""Owns batch normalisation with one set of statistics, shared over time: running ones, and, as a control, current ones.
+"""Batch normalisation with one set of statistics, shared over time: running ones, and, as a control, current ones.
 
 Shape suffixes: B batch, T time, C features.
 """
@@ -67,8 +67,8 @@ class BatchNorm(nn.Module):
 class CurrentBatchNorm(nn.Module):
     """A trained BatchNorm served with the statistics of the batch at hand: all valid frames of all rows of a call.
 
-    A control: an answer depends on its mates, a frame alone gives the bias whatever it holds, and inside a recurrence,
-    where the moments are those of one step, so does a sequence alone. It takes the weights of a BatchNorm.
+    A control: an answer depends on its neighbours, a frame alone gives the bias whatever it holds, and inside a
+    recurrence, where the moments are those of one step, so does a sequence alone. It takes the weights of a BatchNorm.
     """
 
     kind = "batch_current"

@@ -1,4 +1,4 @@
-"""Owns the streaming mean over time: at every frame, the mean of all frames so far.
+"""The streaming mean over time: at every frame, the mean of all frames so far.
 
 Shape suffixes: B batch, T time, H features.
 """

@@ -1,4 +1,4 @@
-"""Owns what a task and an architecture are set up with: frozen dataclasses and their JSON form."""
+"""What a task and an architecture are set up with: frozen dataclasses and their JSON form."""
 
 from __future__ import annotations
 

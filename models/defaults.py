@@ -1,4 +1,4 @@
-"""Owns the default models by name: which task and architecture has which sizes, and which normalisers it comes in."""
+"""The default models by name: which task and architecture has which sizes, and which normalisers it comes in."""
 
 from __future__ import annotations
 

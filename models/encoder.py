@@ -1,4 +1,4 @@
-"""Owns the bidirectional Transformer encoder: every frame sees the whole sequence, so it serves whole sequences only.
+"""The bidirectional Transformer encoder: every frame sees the whole sequence, so it serves whole sequences only.
 
 Shape suffixes: B batch, T time, D input width, E model width, H heads, d head width, Q = T + 1 queries.
 """

@@ -1,4 +1,4 @@
-"""Owns the normalisers that look at one frame by itself, so that nothing around it matters: they stream exactly.
+"""The normalisers that look at one frame by itself, so that nothing around it matters: they stream exactly.
 
 Shape suffixes: B batch, T time, C features, G groups. Leading axes may be any.
 """

@@ -1,4 +1,4 @@
-"""Owns the two-layer network that stands in every layer of a Transformer."""
+"""The two-layer network that stands in every layer of a Transformer."""
 
 from __future__ import annotations
 

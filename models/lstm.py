@@ -1,4 +1,4 @@
-"""Owns the LSTM (Hochreiter & Schmidhuber 1997), plain or with normalisers around and inside its recurrence.
+"""The LSTM (Hochreiter & Schmidhuber 1997), plain or with normalisers around and inside its recurrence.
 
 Shape suffixes: B batch, T time, N all valid frames of a batch, D input width, H hidden width, G = 4H gates.
 
@@ -68,7 +68,10 @@ class LSTMLayer(nn.Module):
         gates_BTG = step_norm.over_time(self.input_norm, self.input(x_BTD), valid_BT, step_BT)
         if self.plain:
             return lstm_operator.run(gates_BTG, length_B, h_BH, c_BH, None, self.recurrent)
-        return recurrence.run(self, gates_BTG, length_B, valid_BT, step_BT, h_BH, c_BH)
+        cell = recurrence.LSTMCell(
+            recurrent=self.recurrent, recurrent_norm=self.recurrent_norm, cell_norm=self.cell_norm
+        )
+        return recurrence.run(cell, gates_BTG, length_B, valid_BT, step_BT, h_BH, c_BH)
 
 
 class LSTM(nn.Module):

@@ -1,4 +1,4 @@
-"""Owns the plain LSTM recurrence: one ONNX LSTM node with sequence lengths in an export, torch's packed LSTM in eager.
+"""The plain LSTM recurrence: one ONNX LSTM node with sequence lengths in an export, torch's packed LSTM in eager.
 
 Shape suffixes: B batch, T time, N all valid frames, D input width, H hidden width, G = 4H gates.
 """

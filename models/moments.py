@@ -1,4 +1,4 @@
-"""Owns which frames of a padded batch count, and mean and variance over those that do.
+"""Which frames of a padded batch count, and mean and variance over those that do.
 
 Shape suffixes: B batch, T time, N counted frames, C features.
 """
@@ -26,7 +26,7 @@ def frame_moments(x_BTC: Tensor, counted_BT: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def masked_moments(x_BTC: Tensor, counted_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """Give what `frame_moments` does, in operators that ONNX has; without any counted frame, zeros."""
+    """Return what `frame_moments` does, in operators that ONNX has; without any counted frame, zeros."""
     counted_BT1 = counted_BT[:, :, None]
     frames = counted_BT.sum().clamp(min=1).to(x_BTC.dtype)
     mean_C = torch.where(counted_BT1, x_BTC, 0.0).sum(dim=(0, 1)) / frames

@@ -1,4 +1,4 @@
-"""Owns the normalisers by name, and what of them folds into a neighbouring linear map.
+"""The normalisers by name, and what of them folds into a neighbouring linear map.
 
 Shape suffixes: B batch, T time, C features.
 
@@ -101,7 +101,7 @@ def make_norm(kind: str, features: int, *, gain: float = 1.0, steps: int = 1) ->
 
 
 def is_causal(kind: str) -> bool:
-    """Tell whether a frame's answer is independent of later frames, so that a stream can have it."""
+    """Return whether a frame's answer is independent of later frames, so that a stream can have it."""
     return kind not in _NOT_CAUSAL
 
 
@@ -111,5 +111,5 @@ def before_pool(kind: str) -> str:
 
 
 def folds(kind: str) -> bool:
-    """Tell whether a normaliser is, in eval mode, one affine map that a linear map can take in."""
+    """Return whether a normaliser is, in eval mode, one affine map that a linear map can take in."""
     return kind in _FOLDING

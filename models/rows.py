@@ -1,4 +1,4 @@
-"""Owns picking rows out of a table by number: one Gather in a graph, which copies whole rows.
+"""Picking rows out of a table by number: one Gather in a graph, which copies whole rows.
 
 torch.gather would become GatherElements, which looks every number of a row up by itself.
 """

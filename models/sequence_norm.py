@@ -1,10 +1,10 @@
-"""Owns the normalisers that take their moments over the whole of a sequence: every frame sees the future.
+"""The normalisers that take their moments over the whole of a sequence: every frame sees the future.
 
 Shape suffixes: B batch, T time, C features.
 
 So they are controls: a model with one of them serves whole sequences only. But that is all that fails. Sums over time
 run as a cumulative sum that is read at the last valid frame, sums over features as a product with a constant matrix, so
-neither mates nor padding change a bit.
+neither neighbours nor padding change a bit.
 """
 
 from __future__ import annotations

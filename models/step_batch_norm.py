@@ -1,4 +1,4 @@
-"""Owns recurrent batch normalisation with statistics of their own for every time step (Cooijmans et al. 2016).
+"""Recurrent batch normalisation with statistics of their own for every time step (Cooijmans et al. 2016).
 
 Shape suffixes: B batch, T time, C features, S steps that have statistics.
 """

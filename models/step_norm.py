@@ -1,4 +1,4 @@
-"""Owns the use of a normaliser step by step, as inside a recurrence.
+"""The use of a normaliser step by step, as inside a recurrence.
 
 Shape suffixes: B batch, T time, S steps, G features.
 """
@@ -29,7 +29,7 @@ class StepNorm:
 
     @property
     def reads_valid(self) -> bool:
-        """Tell whether it matters in eval mode which rows are valid: only where the moments are the batch's own."""
+        """Return whether it matters in eval mode which rows are valid: only where the moments are the batch's own."""
         return isinstance(self._norm, CurrentBatchNorm)
 
     def __call__(self, x_BG: Tensor, valid_B1: Tensor, step_B: Tensor | None = None) -> Tensor:

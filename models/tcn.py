@@ -1,4 +1,4 @@
-"""Owns the temporal convolution network (Bai, Kolter & Koltun 2018): causal, dilated, residual.
+"""The temporal convolution network (Bai, Kolter & Koltun 2018): causal, dilated, residual.
 
 Shape suffixes: B batch, T time, P past frames, D input width, C channels, K kernel taps.
 

@@ -1,4 +1,4 @@
-"""Owns causal attention over a sliding window in tiles aligned to absolute positions, so that no cut changes a bit.
+"""Causal attention over a sliding window in tiles aligned to absolute positions, so that no cut changes a bit.
 
 Shape suffixes: B batch, T time, E model width, H heads, d head width, W window, Q tile, R = W + Q keys a tile of
 queries looks at, S rows of the cache = R, N tiles, M queries a tile, L cached and new rows = S + T, A ages of a tile.
@@ -44,7 +44,7 @@ class Tiling:
         first_B1 = window + offset_B1
 
         def source(row_BX: Tensor) -> Tensor:
-            """Give the numbers of the cached and new rows that stand for rows of the buffer."""
+            """Return the numbers of the cached and new rows that stand for rows of the buffer."""
             new_BX = torch.where(row_BX < window + end_B1, row_BX - first_B1 + cached, cached - 1)
             return torch.where(row_BX < first_B1, row_BX, new_BX) + batch_B1 * (cached + frames)
 

@@ -1,4 +1,4 @@
-"""Owns where PyTorch's compiler would keep what it has compiled: a folder that is removed again.
+"""Where PyTorch's compiler would keep what it has compiled: a folder that is removed again.
 
 Nothing here is compiled, but the optimisers and the exporter import the compiler, which makes its folder in /tmp.
 """
@@ -12,7 +12,7 @@ _VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def _aside() -> TemporaryDirectory[str] | None:
-    """Name a folder, unless the operator has, or a process that this one works for."""
+    """Set a folder, unless the operator has, or a process that this one works for."""
     if os.environ.get(_VARIABLE):
         return None
     folder = TemporaryDirectory(prefix="soloist-torch-", ignore_cleanup_errors=True)

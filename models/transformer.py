@@ -1,4 +1,4 @@
-"""Owns the causal Transformer (Vaswani et al. 2017) with a sliding window and a bounded cache of keys and values.
+"""The causal Transformer (Vaswani et al. 2017) with a sliding window and a bounded cache of keys and values.
 
 Shape suffixes: B batch, T time, D input width, E model width.
 

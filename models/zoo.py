@@ -1,4 +1,4 @@
-"""Owns the whole model around a body: scaling or embedding in front, pooled classification head behind.
+"""The whole model around a body: scaling or embedding in front, pooled classification head behind.
 
 The default models by name are those of models/defaults.py, to be had from here too.
 

@@ -1,4 +1,4 @@
-"""Owns `soloist simulate` from its options to its exit code."""
+"""`soloist simulate` from its options to its exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from models.data import DataError, load
-from simulation.play import Play
+from simulation.open_loop import OpenLoop
 from simulation.run import simulate, stop_on_signals
 from simulation.scenario import Scenario, ScenarioError, scenario
 from simulation.table import table
@@ -25,7 +25,7 @@ _REFRESHES_PER_SECOND = 2
 
 
 def main(fields: Mapping[str, Any], shifts: Sequence[str], file: Path | None, *, server: str, as_json: bool) -> int:
-    """Play a scenario and tell what came of it; returns the exit code: 1 when nothing was answered, 2 wrong usage."""
+    """Play a scenario, print what came of it and return the exit code: 1 when nothing was answered, 2 wrong usage."""
     try:
         chosen = scenario(fields, shifts, file)
         tally = asyncio.run(_shown(chosen, server))
@@ -50,8 +50,8 @@ async def _shown(chosen: Scenario, server: str) -> Tally:
     showing: list[asyncio.Task[None]] = []
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
-        def started(play: Play, tally: Tally) -> None:
-            stop_on_signals(play)
+        def started(loop: OpenLoop, tally: Tally) -> None:
+            stop_on_signals(loop)
             if console.is_terminal:
                 showing.append(asyncio.create_task(_show(live, tally)))
 

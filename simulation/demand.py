@@ -1,4 +1,4 @@
-"""Owns what is sent and when: an endless, seeded sequence of requests with the truth about each."""
+"""What is sent and when: an endless, seeded sequence of requests with the truth about each."""
 
 from __future__ import annotations
 

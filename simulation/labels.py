@@ -1,4 +1,4 @@
-"""Owns when labels come, and whether they are what they should be."""
+"""When labels come, and whether they are what they should be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the phases of a scenario: stretches of time within which the same shifts are there, and their names."""
+"""The phases of a scenario: stretches of time within which the same shifts are there, and their names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Phases:
         self.names = [_name(shifts, begin, end) for begin, end in zip([0.0, *edges], ends, strict=True)]
 
     def number(self, at_seconds: float) -> int:
-        """Tell which phase a time lies in."""
+        """Return which phase a time lies in."""
         return bisect.bisect_right(self._edges, at_seconds)
 
 
@@ -37,8 +37,8 @@ def _name(shifts: Sequence[Shift], begin: float, end: float) -> str:
 
 def _described(shift: Shift, *, growing: bool) -> str:
     own = {field.name: getattr(shift, field.name) for field in fields(shift) if field.name not in _SPAN}
-    told = " ".join(f"{name}={_value(value)}" for name, value in own.items() if value is not None)
-    return f"{shift.kind} {told}{' (growing)' if growing else ''}"
+    settings = " ".join(f"{name}={_value(value)}" for name, value in own.items() if value is not None)
+    return f"{shift.kind} {settings}{' (growing)' if growing else ''}"
 
 
 def _value(value: object) -> str:

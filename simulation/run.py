@@ -1,4 +1,4 @@
-"""Owns a simulation against a server, from the connection to the last label."""
+"""A simulation against a server, from the connection to the last label."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from collections.abc import Callable
 
 from bench.clock import Clock, SystemClock
 from models.data import Dataset
-from simulation.asking import asking, version_of
-from simulation.demand import Demand
-from simulation.feedback import reporting
+from simulation.demand import Demand, Request
+from simulation.label_reports import Taken, WaitingLabels, label_reporter
+from simulation.open_loop import OpenLoop, Send
 from simulation.phases import Phases
-from simulation.play import Play
-from simulation.reporting import Taken, WaitingLabels
 from simulation.scenario import Scenario, ScenarioError
 from simulation.tally import Tally
-from soloist import NO_RETRY, AsyncClient
+from soloist import NO_RETRY, AsyncClient, ChunkResult, Prediction
 
-Started = Callable[[Play, Tally], None]
+Started = Callable[[OpenLoop, Tally], None]
 
 
 async def simulate(
@@ -30,10 +28,10 @@ async def simulate(
     taken: Taken | None = None,
     clock: Clock | None = None,
 ) -> Tally:
-    """Play a scenario to its end, and tell what came of it.
+    """Play a scenario to its end and return what came of it.
 
-    `started` is told when the first request may leave, `taken` every label that the server has taken. A refused request
-    is counted, not raised. Raises SoloistError when the model can't be had to begin with, and ScenarioError when it
+    `started` is called when the first request may leave, `taken` with every label that is taken. A refused
+    request is counted, not raised. Raises SoloistError when the model can't be had, and ScenarioError when it
     answers another task, or the scenario doesn't fit the data.
     """
     clock = clock or SystemClock()
@@ -43,10 +41,10 @@ async def simulate(
         AsyncClient(server, timeout_seconds=scenario.timeout_seconds) as reporter,
     ):
         await _refuse_other_task(asker, scenario, dataset)  # connects, too
-        labels = WaitingLabels(reporting(reporter), tally, clock, most=scenario.max_labels_waiting, taken=taken)
-        play = Play(
+        labels = WaitingLabels(label_reporter(reporter), tally, clock, most=scenario.max_labels_waiting, taken=taken)
+        loop = OpenLoop(
             demand,
-            asking(asker, scenario, clock),
+            request_sender(asker, scenario, clock),
             labels,
             tally,
             clock,
@@ -54,17 +52,43 @@ async def simulate(
             label_wait_seconds=scenario.label_wait_seconds,
         )
         if started is not None:
-            started(play, tally)
-        await play.run()
+            started(loop, tally)
+        await loop.run()
     return tally
 
 
-def stop_on_signals(play: Play) -> None:
+def request_sender(client: AsyncClient, scenario: Scenario, clock: Clock) -> Send:
+    """Return what sends requests to the scenario's model.
+
+    Chunk n of a stream is due n intervals after the stream, as from a microphone.
+    """
+    version = version_of(scenario)
+
+    async def send(request: Request, due_seconds: float) -> Prediction | ChunkResult:
+        if request.whole:
+            (frames,) = request.pieces
+            return await client.predict(scenario.model, frames, version=version)
+        timeout_seconds = scenario.timeout_seconds + len(request.pieces) * scenario.chunk_interval_seconds
+        async with client.stream(scenario.model, version=version, timeout_seconds=timeout_seconds) as stream:
+            for number, frames in enumerate(request.pieces):
+                await clock.sleep_until(due_seconds + number * scenario.chunk_interval_seconds)
+                answer = await stream.send(frames)
+        return answer
+
+    return send
+
+
+def version_of(scenario: Scenario) -> int | str | None:
+    """Return the version as the client takes it: a number, a label, or None for the server's choice."""
+    return int(scenario.version) if scenario.version.isdecimal() else scenario.version or None
+
+
+def stop_on_signals(open_loop: OpenLoop) -> None:
     """Let the first SIGINT or SIGTERM end the sending; a second one acts as ever."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        play.stop()
+        open_loop.stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 

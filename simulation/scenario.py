@@ -1,4 +1,4 @@
-"""Owns what a simulation is: whom it asks, how much, what happens when, how labels follow; from a file or options."""
+"""What a simulation is: whom it asks, how much, what happens when, how labels follow; from a file or options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how a run is shown to people: a row a phase, while it runs and at its end."""
+"""How a run is shown to people: a row a phase, while it runs and at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what came of the requests, by phase: answers, refusals, latencies, labels."""
+"""What came of the requests, by phase: answers, refusals, latencies, labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PhaseTally:
         return self.correct / self.answered if self.answered else None
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as what `json` can write."""
+        """Return everything as what `json` can write."""
         return {
             "phase": self.name,
             "sent": self.sent,

@@ -1,25 +1,23 @@
-"""Owns the real server of a test: started in a process of its own on free ports, watched from outside, stopped."""
+"""The real server of a test: started in a process of its own on free ports, watched from outside, stopped."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
+from bench.metrics_page import MetricsPage, Samples, read_page
+from bench.server_process import SERVE, ServerError, launched
+from bench.server_process import server_environment as environment
 
-SERVE = (sys.executable, "-m", "soloist.cli.main", "serve")
-Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
+__all__ = ["SERVE", "Observed", "RunningServer", "Samples", "environment", "eventually", "running_server"]
+
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 
@@ -31,27 +29,16 @@ class Observed:
     http: str
 
     def get(self, path: str) -> tuple[int, str]:
-        """Fetch one page: status and text."""
-        try:
-            with urllib.request.urlopen(f"http://{self.http}{path}", timeout=10) as response:  # our own
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+        """Return status and text of one page."""
+        return read_page(self.http, path)
 
     def samples(self, prefix: str = "") -> Samples:
-        """Scrape what begins with `prefix`: by sample name, then by labels sorted by name."""
-        lines = [line for line in self.get("/metrics")[1].splitlines() if line.startswith(prefix)]
-        found: Samples = {}
-        for family in text_string_to_metric_families("\n".join(lines)):
-            for sample in family.samples:
-                found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
-        return found
+        """Return the samples that begin with `prefix`: by sample name, then by labels sorted by name."""
+        return MetricsPage(self.get("/metrics")[1]).samples(prefix)
 
     def total(self, name: str, **labels: str) -> float:
-        """Sum one metric's samples over those that bear `labels`; 0 where nothing was observed yet."""
-        series = self.samples(f"{name}{{").get(name, {})
-        return sum(value for key, value in series.items() if labels.items() <= dict(key).items())
+        """Return the sum of one metric's samples over those that bear `labels`; 0 where nothing was observed yet."""
+        return MetricsPage(self.get("/metrics")[1]).total(name, **labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,29 +80,20 @@ def running_server(
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
     settings = {"metrics_cache_seconds": 0, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
-    with (
-        stderr.open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment(settings)) as process,
-    ):
+    with stderr.open("w") as log, ExitStack() as stack:
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("soloist: serving"), line + stderr.read_text()
-            where = dict(part.split("=", 1) for part in line.split()[2:])
-            yield RunningServer(process=process, repository=repository, stderr=stderr, **where)
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """Return this process's environment with SOLOIST_* as given and no others."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}
-    return inherited | {f"SOLOIST_{name.upper()}": str(value) for name, value in settings.items()}
+            server = stack.enter_context(launched(command, environment(settings), log, where=str(stderr)))
+        except ServerError as error:
+            raise AssertionError(f"{error}\n{stderr.read_text()}") from error
+        # A test that is over doesn't wait for a drain.
+        stack.callback(server.process.kill)
+        yield RunningServer(
+            process=server.process, grpc=server.grpc, http=server.http, repository=repository, stderr=stderr
+        )
 
 
 def eventually(told: Callable[[], bool]) -> bool:
-    """Look again and again, over a border that carries no events (HTTP), until it is so; False after long."""
+    """Return whether it comes to be so in time, polling a border that carries no events (HTTP)."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while not told():
         if time.monotonic() > give_up:

@@ -41,7 +41,7 @@ def main(
     out: Path,
     file: Path | None,
 ) -> None:
-    """Send hostile input to every method of a server, and count what comes of it.
+    """Send mutated_messages input to every method of a server, and count what comes of it.
 
     Exit codes: 0 no input did harm, 1 one did, or the server suffered, 2 wrong usage.
     """
@@ -62,7 +62,7 @@ def main(
     except (ServerError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     _print(result, console)
-    raise SystemExit(0 if result.is_sound else 1)
+    raise SystemExit(0 if result.is_clean else 1)
 
 
 def _replay(file: Path, repository: Path, out: Path, console: Console) -> int:
@@ -101,7 +101,7 @@ def _print(result: Result, console: Console) -> None:
         console.print(f"  the smallest is in {result.findings.file(sort)}", markup=False)
     for fault in result.faults:
         console.print(fault, markup=False)
-    console.print("no input did harm" if result.is_sound else "something did harm")
+    console.print("no input did harm" if result.is_clean else "something did harm")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Findings:
     smallest: dict[str, tuple[Script, Outcome]] = field(default_factory=dict)
 
     def take(self, script: Script, outcome: Outcome) -> None:
-        """Take note of one, and write it down if none of its sort was smaller."""
+        """Count one, and write it if none of its sort was smaller."""
         sort = _sort_of(script, outcome)
         self.counts[sort] += 1
         known = self.smallest.get(sort)
@@ -34,7 +34,7 @@ class Findings:
             scripts.write(self.file(sort), script, asdict(outcome))
 
     def file(self, sort: str) -> Path:
-        """Tell where the input of one sort is kept."""
+        """Return where the input of one sort is kept."""
         return self.folder / f"{sort}.json"
 
 

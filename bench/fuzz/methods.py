@@ -58,7 +58,7 @@ class Method:
 
     @property
     def is_unary(self) -> bool:
-        """Tell whether it answers one message with one."""
+        """Return whether it answers one message with one."""
         return not (self.takes_stream or self.gives_stream)
 
     @property
@@ -67,23 +67,23 @@ class Method:
         return _WEIGHTS.get(self.name, 1.0)
 
     def empty(self) -> Message:
-        """Make a request that says nothing."""
+        """Return a request that says nothing."""
         return GetMessageClass(self.request)()
 
 
 def all_methods() -> dict[str, Method]:
-    """Give every method by its path."""
+    """Return every method by its path."""
     files: Iterable[FileDescriptor] = (module.DESCRIPTOR for module in _MODULES)
     found = (_method(each) for file in files for service in file.services_by_name.values() for each in service.methods)
     return {method.path: method for method in found}
 
 
-def _method(told: MethodDescriptor) -> Method:
+def _method(descriptor: MethodDescriptor) -> Method:
     return Method(
-        path=f"/{told.containing_service.full_name}/{told.name}",
-        name=told.name,
-        request=told.input_type,
-        response=told.output_type,
-        takes_stream=bool(told.client_streaming),
-        gives_stream=bool(told.server_streaming),
+        path=f"/{descriptor.containing_service.full_name}/{descriptor.name}",
+        name=descriptor.name,
+        request=descriptor.input_type,
+        response=descriptor.output_type,
+        takes_stream=bool(descriptor.client_streaming),
+        gives_stream=bool(descriptor.server_streaming),
     )

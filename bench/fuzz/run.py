@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.fuzz.findings import Findings
-from bench.fuzz.known import look
-from bench.fuzz.sending import Sender, connect
-from bench.fuzz.watch import faults_at_the_end, resident_mebibytes
-from bench.fuzz.worker import News, Task, work
+from bench.fuzz.sender import Sender, connect
+from bench.fuzz.server_facts import read_server_facts
+from bench.fuzz.server_health import faults_at_the_end, resident_mebibytes
+from bench.fuzz.worker import Task, WorkerReport, work
 from bench.server_process import ServerProcess, serving
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Result:
     memory_after: float
 
     @property
-    def is_sound(self) -> bool:
-        """Tell whether no input did harm."""
+    def is_clean(self) -> bool:
+        """Return whether no input did harm."""
         return not (self.findings.counts or self.faults)
 
 
@@ -95,12 +95,12 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
         before = resident_mebibytes(server)
         findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
         began, sent, errors = time.monotonic(), 0, []
-        for news in _news(server.grpc, plan):
-            sent += news.messages
-            outcomes.update(news.outcomes)
-            for script, outcome in news.harmful:
+        for report in _reports(server.grpc, plan):
+            sent += report.messages
+            outcomes.update(report.outcomes)
+            for script, outcome in report.harmful:
                 findings.take(script, outcome)
-            errors += [f"a process that sends ended: {news.error}"] if news.error else []
+            errors += [f"a process that sends ended: {report.error}"] if report.error else []
             on_progress(sent, findings.counts.total())
         seconds = time.monotonic() - began
         faults = errors + faults_at_the_end(server, log, patience_seconds=_PATIENCE_SECONDS)
@@ -127,18 +127,18 @@ def replay(script: Script, repository: Path, log: Path) -> list[Outcome]:
         return asyncio.run(send(server.grpc))
 
 
-def _news(target: str, plan: Plan) -> Iterator[News]:
-    known = look(target)
+def _reports(target: str, plan: Plan) -> Iterator[WorkerReport]:
+    facts = read_server_facts(target)
     # gRPC can't be forked.
     context = multiprocessing.get_context("spawn")
-    news = context.Queue()
+    reports = context.Queue()
     processes = [
         context.Process(
             target=work,
             args=(
                 Task(
                     target=target,
-                    known=known,
+                    facts=facts,
                     first=index,
                     stride=plan.processes,
                     messages=-(-plan.messages // plan.processes),
@@ -146,7 +146,7 @@ def _news(target: str, plan: Plan) -> Iterator[News]:
                     kinds=plan.kinds,
                     concurrency=plan.concurrency,
                 ),
-                news,
+                reports,
             ),
             daemon=True,
         )
@@ -156,8 +156,8 @@ def _news(target: str, plan: Plan) -> Iterator[News]:
         process.start()
     working = len(processes)
     while working:
-        told: News = news.get()
-        working -= told.done
-        yield told
+        report: WorkerReport = reports.get()
+        working -= report.done
+        yield report
     for process in processes:
         process.join()

@@ -50,11 +50,11 @@ class Script:
 
     @property
     def is_patient(self) -> bool:
-        """Tell whether it waits for as long as any call may take."""
+        """Return whether it waits for as long as any call may take."""
         return self.timeout_seconds >= PATIENCE_SECONDS
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as it is kept in a file."""
+        """Return it as it is kept in a file."""
         steps = [
             {"what": step.what}
             | ({"data": base64.b64encode(step.data).decode()} if step.what == "send" else {})
@@ -83,15 +83,15 @@ def read(file: Path) -> Script:
 
     """
     try:
-        told = json.loads(file.read_text())["script"]
+        stored = json.loads(file.read_text())["script"]
         steps = tuple(
             Step(
                 what=each["what"],
                 data=base64.b64decode(each.get("data", "")),
                 milliseconds=each.get("milliseconds", 0.0),
             )
-            for each in told["steps"]
+            for each in stored["steps"]
         )
-        return Script(kind=told["kind"], path=told["path"], timeout_seconds=told["timeout_seconds"], steps=steps)
+        return Script(kind=stored["kind"], path=stored["path"], timeout_seconds=stored["timeout_seconds"], steps=steps)
     except (KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} holds no input") from error

@@ -1,4 +1,4 @@
-"""One process that sends: its share of the numbers, many calls at once, and what came of them told now and then."""
+"""One process that sends: its share of the numbers, many calls at once, and reports now and then."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.fuzz.drawing import Drawing
+from bench.fuzz.inputs import InputGenerator
 from bench.fuzz.methods import all_methods
-from bench.fuzz.sending import Sender, connect
+from bench.fuzz.sender import Sender, connect
 from soloist.oip.grpc_service_pb2 import ModelInferResponse
 from soloist.v1.sequence_inference_pb2 import PredictResponse
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
-    from bench.fuzz.known import Known
     from bench.fuzz.outcome import Outcome
     from bench.fuzz.script import Kind, Script
+    from bench.fuzz.server_facts import ServerFacts
 
-_TELL_SECONDS = 0.25
+_REPORT_SECONDS = 0.25
 # One answer in so many is read for its id.
 _READ_EVERY = 16
 
@@ -33,7 +33,7 @@ class Task:
     """What one process sends: inputs `first`, `first` + `stride`, … until `messages` were sent."""
 
     target: str
-    known: Known
+    facts: ServerFacts
     first: int
     stride: int
     messages: int
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(kw_only=True)
-class News:
+class WorkerReport:
     """What has come since the last: messages sent, calls by (method, code, reason), and inputs that did harm."""
 
     messages: int = 0
@@ -53,38 +53,38 @@ class News:
     error: str = ""
 
 
-def work(task: Task, news: Queue[News]) -> None:
+def work(task: Task, reports: Queue[WorkerReport]) -> None:
     """Send a share of the inputs; the entry point of a process."""
     try:
-        asyncio.run(_Worker(task, news).run())
+        asyncio.run(_Worker(task, reports).run())
     except BaseException as error:
-        news.put(News(done=True, error="".join(traceback.format_exception(error))))
+        reports.put(WorkerReport(done=True, error="".join(traceback.format_exception(error))))
         raise
-    news.put(News(done=True))
+    reports.put(WorkerReport(done=True))
 
 
 class _Worker:
-    def __init__(self, task: Task, news: Queue[News]) -> None:
-        self._task, self._news = task, news
+    def __init__(self, task: Task, reports: Queue[WorkerReport]) -> None:
+        self._task, self._reports = task, reports
         self._number = task.first
         self._messages = self._answers = 0
-        self._since = News()
-        self._told_at = time.monotonic()
+        self._since = WorkerReport()
+        self._reported_at = time.monotonic()
 
     async def run(self) -> None:
-        known = self._task.known
+        facts = self._task.facts
         methods = list(all_methods().values())
-        drawing = Drawing(methods, known, self._task.kinds, seed=self._task.seed)
+        generator = InputGenerator(methods, facts, self._task.kinds, seed=self._task.seed)
         async with connect(self._task.target) as channel:
-            sender = Sender(channel, lambda path, data: self._learn(known, path, data))
+            sender = Sender(channel, lambda path, data: self._learn(facts, path, data))
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._task.concurrency):
-                    group.create_task(self._send(drawing, sender))
-        self._tell()
+                    group.create_task(self._send(generator, sender))
+        self._report()
 
-    async def _send(self, drawing: Drawing, sender: Sender) -> None:
+    async def _send(self, generator: InputGenerator, sender: Sender) -> None:
         while self._messages < self._task.messages:
-            script = drawing.draw(self._number)
+            script = generator.draw(self._number)
             self._number += self._task.stride
             # One that says nothing is an input, too.
             messages = max(1, script.messages)
@@ -94,19 +94,19 @@ class _Worker:
                 self._since.outcomes[script.path, outcome.code, outcome.reason] += 1
                 if outcome.fault:
                     self._since.harmful.append((script, outcome))
-            if time.monotonic() - self._told_at > _TELL_SECONDS:
-                self._tell()
+            if time.monotonic() - self._reported_at > _REPORT_SECONDS:
+                self._report()
 
-    def _tell(self) -> None:
-        self._news.put(self._since)
-        self._since, self._told_at = News(), time.monotonic()
+    def _report(self) -> None:
+        self._reports.put(self._since)
+        self._since, self._reported_at = WorkerReport(), time.monotonic()
 
-    def _learn(self, known: Known, path: str, data: bytes) -> None:
+    def _learn(self, facts: ServerFacts, path: str, data: bytes) -> None:
         self._answers += 1
         if self._answers % _READ_EVERY:
             return
         if path.endswith("/Predict"):
-            known.prediction_ids.append(PredictResponse.FromString(data).prediction_id)
+            facts.prediction_ids.append(PredictResponse.FromString(data).prediction_id)
         elif path.endswith("/ModelInfer"):
-            told = ModelInferResponse.FromString(data).parameters["prediction_id"].string_param
-            known.prediction_ids.extend(told.split(","))
+            ids = ModelInferResponse.FromString(data).parameters["prediction_id"].string_param
+            facts.prediction_ids.extend(ids.split(","))

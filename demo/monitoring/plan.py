@@ -1,8 +1,10 @@
-"""Owns what the monitoring demonstration does: which models, shifts and phases, and how much of everything."""
+"""What the monitoring demonstration does: models, shifts, phases and amounts, and its server's settings."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from simulation.labels import LabelPolicy
@@ -82,7 +84,7 @@ class Plan:
         return round(self.phase_seconds + self.label_wait_seconds + 3)
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as what `json` can write, derived settings too."""
+        """Return everything as what `json` can write, derived settings too."""
         derived = ("label_wait_seconds", "skew_half_life_seconds", "cost_seconds")
         return {
             **asdict(self),
@@ -93,5 +95,25 @@ class Plan:
 
 
 def model_name(seed: int) -> str:
-    """Name of the model whose versions are the siblings of one seed."""
+    """Return the name of the model whose versions are the siblings of one seed."""
     return f"{TASK}-seed-{seed}"
+
+
+_KEPT_SHARE = 0.75  # of a phase's sequences are kept, so that none of the phase before is among them
+
+
+def write_settings(plan: Plan, path: Path, prediction_log: Path) -> None:
+    """Write the server's TOML file: log on, every sequence probed, some of the last phase's sequences kept."""
+    kept = round(_KEPT_SHARE * plan.rate_per_second * plan.phase_seconds)
+    settings = {
+        "version_policy": "all",
+        "prediction_log": str(prediction_log),
+        "accuracy_windows": f"{plan.window_seconds}s",
+        "accuracy_refresh_seconds": 0.5,
+        "shadow_core_ratio": 1.0,
+        "skew_probe_ratio": 1.0,
+        "skew_half_life_seconds": plan.skew_half_life_seconds,
+        "skew_keep_sequences": kept,
+    }
+    # A JSON string or number is a TOML one.
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))

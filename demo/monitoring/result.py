@@ -1,4 +1,4 @@
-"""Owns the figures of the monitoring demonstration, as programs read them: report.json is a Report."""
+"""The figures of the monitoring demonstration, as programs read them: report.json is a Report."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.monitoring_cost import Ratios
+from demo.environment import Environment
 from demo.monitoring.offline import OfflineResult
-from demo.result import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class SkewPoint:
-    """The skew of one layer of one version, as told at one time."""
+    """The skew of one layer of one version, as answered at one time."""
 
     seed: int
     version: int
@@ -68,7 +68,7 @@ class SkewPoint:
     crossed: bool
 
     def times_threshold(self, figure: str) -> float | None:
-        """Give a figure as a multiple of its threshold; None without one."""
+        """Return a figure as a multiple of its threshold; None without one."""
         threshold = self.thresholds.get(figure)
         return self.figures[figure] / threshold if threshold else None
 
@@ -110,9 +110,9 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Tell whether all that was promised was measured."""
+        """Return whether all that was promised was measured."""
         return not self.failures
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as what `json` can write."""
+        """Return everything as what `json` can write."""
         return {"passed": self.passed, **asdict(self)}

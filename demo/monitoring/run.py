@@ -1,9 +1,10 @@
-"""Owns the monitoring demonstration from beginning to end: make, measure offline, serve, shift, recalibrate, report."""
+"""The monitoring demonstration from beginning to end: make, measure offline, serve, shift, recalibrate, report."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 import time
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
@@ -11,19 +12,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.load import Load
+from bench.monitoring_cost import Ratios, compare, variants
+from bench.server_process import ServerError, serving
 from demo import display
 from demo.environment import this_environment
-from demo.monitoring import making, offline, verdict
-from demo.monitoring.costing import measure_cost
+from demo.monitoring import build_models, offline, verdict
 from demo.monitoring.live import play
-from demo.monitoring.page import page
-from demo.monitoring.plan import TASK, Plan
-from demo.monitoring.recalibrating import Episode, Sources, propose_all
+from demo.monitoring.plan import TASK, Plan, model_name, write_settings
+from demo.monitoring.recalibration import Episode, Sources, propose_all
+from demo.monitoring.report_page import page
 from demo.monitoring.result import Live, Proposal, Report
-from demo.monitoring.server_settings import write_settings
 from demo.monitoring.tables import tables
-from demo.plan import DemoError
-from demo.server import ServerProcess
+from demo.plan import SERVER_SETTINGS, DemoError
 from export import ExportError
 from models.data import DataError, load
 from soloist import SoloistError
@@ -65,7 +66,7 @@ def main(out: Path, plan: Plan) -> int:
     progress, console = Console(stderr=True, highlight=False), display.output()
     try:
         report = demonstrate(plan, Folder(root=out), progress)
-    except (DemoError, ExportError, DataError, SoloistError, BrokenExecutor) as error:
+    except (DemoError, ServerError, ExportError, DataError, SoloistError, BrokenExecutor) as error:
         progress.print(f"soloist: demo failed: {error}", style="red", markup=False)
         return 1
     (out / "report.json").write_text(json_text(report.as_json(), indent=2) + "\n")
@@ -79,11 +80,21 @@ def main(out: Path, plan: Plan) -> int:
 
 
 def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
-    """Do it all; raises DemoError, ExportError, DataError, SoloistError, or BrokenExecutor."""
+    """Run every part and return the report.
+
+    Raises:
+        DemoError: A part failed.
+        ServerError: A server didn't start.
+        ExportError: A model couldn't be exported.
+        DataError: The data set can't be had.
+        SoloistError: The server refused what has to be answered.
+        BrokenExecutor: A training process was killed.
+
+    """
     started = time.perf_counter()
     folder.clear()
-    with display.training(progress, making.job_names(plan)) as show:
-        checkpoints = making.make_all(plan, folder.repository, folder.checkpoints, show)
+    with display.training(progress, build_models.job_names(plan)) as show:
+        checkpoints = build_models.build_all(plan, folder.repository, folder.checkpoints, show)
     with display.training(progress, offline.job_names(plan)) as show:
         exact = offline.measure_all(plan, checkpoints, show)
     live, exit_code = _live(plan, folder, checkpoints, progress)
@@ -105,7 +116,8 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
 def _live(plan: Plan, folder: Folder, checkpoints: dict[tuple[int, str], Path], progress: Console) -> tuple[Live, int]:
     settings = folder.root / "server.toml"
     write_settings(plan, settings, folder.root / "predictions.db")
-    with ServerProcess(folder.repository, folder.root / "server.log", config=settings) as server:
+    log = folder.root / "server.log"
+    with serving(folder.repository, SERVER_SETTINGS, log=log, config=settings) as server:
         progress.print(f"server ready after {server.ready_seconds:.1f} s: grpc {server.grpc}, http {server.http}")
         sources = Sources(server=server.grpc, repository=folder.repository, checkpoints=checkpoints)
 
@@ -116,3 +128,18 @@ def _live(plan: Plan, folder: Folder, checkpoints: dict[tuple[int, str], Path], 
         played = play(plan, load(TASK), server.grpc, folder.labels, recalibrate=recalibrate, say=progress.print)
         live = asyncio.run(played)
     return live, server.exit_code
+
+
+def measure_cost(plan: Plan, repository: Path) -> list[Ratios]:
+    """Load servers that watch, and one that does not, in turn; that one comes first. Raises DemoError, SoloistError."""
+    load = Load(
+        server="",
+        model=model_name(plan.seeds[0]),
+        rate_per_second=plan.cost_rate_per_second,
+        seconds=plan.cost_seconds,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return compare(repository, variants(Path(folder)), load, rounds=plan.cost_rounds)
+        except ServerError as error:
+            raise DemoError(f"cost: {error}") from error

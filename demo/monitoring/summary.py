@@ -1,4 +1,4 @@
-"""Owns what the figures come to: means over seeds with their intervals, and when thresholds were crossed."""
+"""What the figures come to: means over seeds with their intervals, and when thresholds were crossed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from demo.monitoring.interval import Interval
 from demo.monitoring.offline import OfflineResult
 from demo.monitoring.result import Live, Matured, Phase, SkewPoint
 
-ANSWERERS = ("layer", "batch", "at_once", "recalibrated")
+ANSWERERS = ("layer", "batch", "single_pass", "recalibrated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def live_rows(live: Live) -> list[LiveRow]:
 
 
 def crossings(live: Live) -> list[Crossing]:
-    """Tell when thresholds were crossed, a row a layer, version and phase."""
+    """Return when thresholds were crossed, a row a layer, version and phase."""
     found = []
     for phase in live.phases:
         roles = {matured.version: matured.role for matured in phase.matured}

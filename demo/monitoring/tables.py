@@ -1,4 +1,4 @@
-"""Owns the tables that the monitoring demonstration prints."""
+"""The tables that the monitoring demonstration prints."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def tables(report: Report) -> list[Table]:
     return [_offline(report), _live(report.live), _crossings(report.live), _gates(report.live), _costs(report.costs)]
 
 
-def told(interval: Interval | None) -> str:
-    """Say a share in percent; a dash for none."""
+def percent(interval: Interval | None) -> str:
+    """Return a share in percent; a dash for none."""
     return "-" if interval is None else interval.percent()
 
 
@@ -32,7 +32,7 @@ def _table(title: str, *columns: str, left: int) -> Table:
 
 def _offline(report: Report) -> Table:
     title = f"Offline, the whole held-out set, percent right (mean ± 95 % over {len(report.seeds)} seeds)"
-    columns = ("shift", "layer", "batch, stale", "all at once", "recalibrated", "recalibrated - stale")
+    columns = ("shift", "layer", "batch, stale", "single pass", "recalibrated", "recalibrated - stale")
     shown = _table(title, *columns, left=1)
     for row in offline_rows(report.offline):
         shown.add_row(row.shift, *(row.accuracy[which].percent() for which in ANSWERERS), row.gain.percent())
@@ -44,7 +44,7 @@ def _live(live: Live) -> Table:
     shown = _table("Live, percent, by what the server knows", *columns, left=3)
     for row in live_rows(live):
         figures = (row.matured, row.estimated, row.gap, row.calibration_error, row.coverage_at_end, row.coverage)
-        shown.add_row(f"{row.phase.letter} {row.phase.title}", row.phase.shift, row.role, *map(told, figures))
+        shown.add_row(f"{row.phase.letter} {row.phase.title}", row.phase.shift, row.role, *map(percent, figures))
     return shown
 
 

@@ -1,4 +1,4 @@
-"""Owns whether everything that was promised was measured; whether a figure is good is not asked."""
+"""Whether everything that was promised was measured; whether a figure is good is not asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from demo.monitoring.result import Live, Phase
 def failures(
     plan: Plan, offline: Sequence[OfflineResult], live: Live, costs: Sequence[Ratios], server_exit_code: int
 ) -> list[str]:
-    """Name everything that is missing; empty when all was measured."""
+    """Return everything that is missing; empty when all was measured."""
     found = []
     measured = {(result.seed, result.shift) for result in offline}
     missing = {(seed, shift) for seed in plan.seeds for shift in plan.offline_shifts} - measured

@@ -1,4 +1,4 @@
-"""Owns the company that a sequence is asked in: whose calls are under way with its own, and how one knows.
+"""The company that a sequence is asked in: whose calls are under way with its own, and how one knows.
 
 The calls of a burst are sent at once, behind a long sequence to another model that holds the server's one worker: what
 comes meanwhile shares the next run. Neighbours are sent first, so the oldest of what waits is one of them. The server
@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 ASKED, NEIGHBOURS = 16, 16  # sequences of a burst
 # Of the sequence that holds the worker: some ten milliseconds, enough for most bursts to arrive; longer every round.
 HOLDING_FRAMES = 2000
-ROUNDS = 20  # of asking again those that had not the company; what is left then is told
+ROUNDS = 20  # of asking again those that had not the company; what is left then is counted
 LOUD_SCALE = 10.0
 PADDED_FRAMES = 64  # at least, of a long neighbour: more than twice the longest sequence there is
 
@@ -42,7 +42,7 @@ class Condition:
         return [self._neighbour(sequences, rng) for _ in range(0 if self.is_alone else count)]
 
     def holds(self, answer: Prediction) -> bool:
-        """Tell by what the server says of a run whether the answer was made in this company."""
+        """Return, by what the server says of a run, whether the answer was made in this company."""
         if self.is_alone:
             return answer.batch_size == 1 and answer.padded_frames == answer.frame_count
         if self.least_frames > 1:

@@ -1,18 +1,15 @@
-"""Owns the picture of the headline: accuracy in each company, and how many answers changed."""
+"""The picture of the headline: accuracy in each company, and how many answers changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from demo.normalisers.conditions import CONDITIONS
 from demo.normalisers.result import NormaliserResult
 from demo.normalisers.variants import CURRENT
-from demo.svg import svg
-from soloist.cli.plotting import PercentFormatter
-
-if TYPE_CHECKING:
-    from soloist.cli.plotting import Axes
+from demo.rendering import svg
+from soloist.cli.plotting import Axes, PercentFormatter
 
 _COLOURS = ("#8a919e", "#2e9e5b", "#e0561a", "#2f7fe0")  # of the companies
 _MARKERS = "osD^"

@@ -1,4 +1,4 @@
-"""Owns the figures of the headline."""
+"""The figures of the headline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 class ConditionResult:
     """One model in one company. `bits_differ` and `class_differs` count answers that are not as they are alone.
 
-    Batch sizes are those that the server told with each answer; `padded_ratio` is the share of padding in the frames
+    Batch sizes are those that the server reported with answers; `padded_ratio` is the share of padding in the frames
     that it computed for them. `missed` answers had never the company, `repeated` calls were made until they had.
     """
 
@@ -53,7 +53,7 @@ class NormaliserResult:
         return self.conditions[0]
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything, accuracies beside counts."""
+        """Return everything, accuracies beside counts."""
         conditions = [{**asdict(each), "accuracy": self.accuracy(each)} for each in self.conditions]
         offline = self.correct_offline / self.offline_sequences
         return {**asdict(self), "accuracy_offline": offline, "conditions": conditions}

@@ -1,4 +1,4 @@
-"""Owns the headline as it is printed."""
+"""The headline as it is printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def table(rows: Sequence[NormaliserResult]) -> Table:
 
 
 def legend(rows: Sequence[NormaliserResult]) -> list[str]:
-    """Say what the columns mean, and with how many a run was shared."""
+    """Return what the columns mean, and with how many a run was shared."""
     sequences = rows[0].sequences
     sizes = [size for row in rows for each in row.conditions[1:] for size in (each.min_batch_size, each.max_batch_size)]
     return [

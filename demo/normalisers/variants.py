@@ -1,4 +1,4 @@
-"""Owns who is compared, and how the models that need no training are made from the BatchNorm checkpoint.
+"""Who is compared, and how the models that need no training are made from the BatchNorm checkpoint.
 
 All of them share one checkpoint's weights; only what the BatchNorms normalise with differs. What is wrong with the
 statistics was fixed by reasoning, before anything was measured:
@@ -70,7 +70,7 @@ def export_derived(checkpoint: Checkpoint, repository: Path, dataset: Dataset, *
 
 
 def what_it_reads(kind: str, manifest: Model) -> str:
-    """Say in words what the normaliser takes its moments from, by what the artifact says of itself."""
+    """Return in words what the normaliser takes its moments from, by what the artifact says of itself."""
     done = manifest.provenance.recalibration
     match kind:
         case "layer":

@@ -1,4 +1,4 @@
-"""Owns what must hold of the headline, written before it was ever measured.
+"""What must hold of the headline, written before it was ever measured.
 
 Every answer was made in the company it is counted under, and every row alone is as right as its file was offline.
 LayerNorm and BatchNorm with running statistics, right or wrong ones, change nothing: not a bit. The control, which
@@ -16,7 +16,7 @@ _MUST_BE_THERE = {LAYER, RUNNING, CURRENT}
 
 
 def failures(rows: Sequence[NormaliserResult]) -> list[str]:
-    """Name everything that does not hold; empty when the point was shown."""
+    """Return everything that does not hold; empty when the point was shown."""
     missing = sorted(_MUST_BE_THERE - {row.kind for row in rows})
     found = [f"not shown: {kind} was not measured" for kind in missing]
     for row in rows:

@@ -1,1 +1,1 @@
-"""Owns what the promise costs: strict form against the naive export, batching with it against batching without it."""
+"""What the promise costs: strict form against the naive export, batching with it against batching without it."""

@@ -1,4 +1,4 @@
-"""Owns the price of batches: the server's own batcher under load, with the promise and without.
+"""The price of batches: the server's own batcher under load, with the promise and without.
 
 With it: strict form, and the batcher's own choice, by length. Without: naive form, first come, first served, as many
 sequences a batch. Alone: no sequence shares a run.
@@ -150,7 +150,7 @@ async def _serve(
 
 
 def _limits(clients: int) -> BatchLimits:
-    """Give the server's own limits, and one worker."""
+    """Return the server's own limits, and one worker."""
     fields = Settings.model_fields
     return BatchLimits(
         workers=1,

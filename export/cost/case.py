@@ -1,4 +1,4 @@
-"""Owns what is run on a graph to time it: whole sequences alone, ragged batches, single steps of streams.
+"""What is run on a graph to time it: whole sequences alone, ragged batches, single steps of streams.
 
 Shapes: B rows, T frames.
 """
@@ -29,7 +29,7 @@ class Case:
 
     @property
     def is_step(self) -> bool:
-        """Tell whether streams go on, rather than begin."""
+        """Return whether streams go on, rather than begin."""
         return self.frames == 1
 
 

@@ -1,4 +1,4 @@
-"""Owns the price of forms: strict against naive, and each normaliser against none, from the same turns."""
+"""The price of forms: strict against naive, and each normaliser against none, from the same turns."""
 
 from __future__ import annotations
 

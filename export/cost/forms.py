@@ -1,4 +1,4 @@
-"""Owns the graphs that are compared: one set of weights, exported naively, in strict form, and with BatchNorm left in.
+"""The graphs that are compared: one set of weights, exported naively, in strict form, and with BatchNorm left in.
 
 Weights are drawn, not trained: time doesn't depend on them.
 """

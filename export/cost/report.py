@@ -1,4 +1,4 @@
-"""Owns what a run says in the end: tables for people. Ratios stand as median (first–third quartile) of all rounds."""
+"""What a run says in the end: tables for people. Ratios stand as median (first–third quartile) of all rounds."""
 
 from __future__ import annotations
 

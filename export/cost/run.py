@@ -1,4 +1,4 @@
-"""Owns the order of a run: export every form, time the forms, time the batches."""
+"""The order of a run: export every form, time the forms, time the batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how two things are timed on a machine that does other things too: in turns, many times, and by medians."""
+"""How two things are timed on a machine that does other things too: in turns, many times, and by medians."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rules on attention: at least two query rows, and heads of at most 128 numbers."""
+"""The rules on attention: at least two query rows, and heads of at most 128 numbers."""
 
 from __future__ import annotations
 

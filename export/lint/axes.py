@@ -1,4 +1,4 @@
-"""Owns what every axis of every tensor depends on: nothing, the batch, time, or what cannot be told.
+"""What every axis of every tensor depends on: nothing, the batch, time, or what cannot be told.
 
 A model's shapes are inferred at four sizes. An axis that changes with the batch is a batch axis, one that changes with
 time is a time axis, however many operators stand between it and the inputs.

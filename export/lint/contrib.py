@@ -1,4 +1,4 @@
-"""Owns the output shapes of operators that ONNX has no schema for: the runtime's own, which its optimiser puts in."""
+"""The output shapes of operators that ONNX has no schema for: the runtime's own, which its optimiser puts in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRODUCTS |= {"DynamicQuantizeMatMul", "MatMulIntegerToFloat"}
 
 
 def outputs(node: onnx.NodeProto, inputs: list[Tensor]) -> list[Tensor] | None:
-    """Return the outputs of a node that is told here, else None."""
+    """Return the outputs of a node in this table, else None."""
     if not inputs:
         return None
     first = Tensor(element=inputs[0].element, shape=inputs[0].shape)

@@ -1,4 +1,4 @@
-"""Owns what lint says of one node: where it is, what it endangers, why, and what to use instead."""
+"""What lint says of one node: where it is, what it endangers, why, and what to use instead."""
 
 from __future__ import annotations
 

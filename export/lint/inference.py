@@ -1,4 +1,4 @@
-"""Owns shape inference at one concrete size of batch and time, through subgraphs and the runtime's own operators.
+"""Shape inference at one concrete size of batch and time, through subgraphs and the runtime's own operators.
 
 Concrete sizes carry much further than symbols: a Reshape to a computed shape is simply computed. What an axis depends
 on shows when a size is changed (axes.py).

@@ -1,4 +1,4 @@
-"""Owns one lint: which rules judge the graph as stored, and which the graph as it runs."""
+"""One lint: which rules judge the graph as stored, and which the graph as it runs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from pathlib import Path
 import onnx
 
 from export.lint import (
-    activation,
     attention,
-    convolution,
     masking,
     normalisation,
-    quantisation,
-    randomness,
+    operators,
     recurrence,
     reduction,
     signature,
@@ -31,16 +28,16 @@ from export.lint.walk import nodes
 Rule = Callable[[NodeView], Iterable[Finding]]
 
 # What the optimiser would hide or rename: as stored. What it repairs or breaks: as run.
-_AS_STORED: tuple[Rule, ...] = (convolution.check, randomness.check, signature.check_node)
+_AS_STORED: tuple[Rule, ...] = (operators.check_convolution, operators.check_randomness, signature.check_node)
 _AS_RUN: tuple[Rule, ...] = (
     normalisation.check,
     reduction.check,
-    activation.check,
+    operators.check_activation,
     weight.check,
     attention.check,
     recurrence.check,
     masking.check,
-    quantisation.check,
+    operators.check_quantisation,
 )
 # Found as run, and by the optimiser turned into something without a name of its own.
 _HIDDEN = frozenset(("batch-norm-training", "weight-replaceable", "norm-over-time", "norm-over-batch"))
@@ -84,7 +81,7 @@ def _as_run(run: list[NodeView], stored: list[NodeView], named: set[str]) -> Ite
     """Judge the graph as it runs, in the names of the file.
 
     What the optimiser fused or took apart is named after the first node in the file downstream of it; pieces of a node
-    that is named already (`named`) aren't told again.
+    that is named already (`named`) aren't returned again.
     """
     names = {view.proto.name for view in stored}
     makers = {name: view.proto.name for view in stored for name in view.proto.output if name}

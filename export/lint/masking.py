@@ -1,4 +1,4 @@
-"""Owns the rules on masks: what must be hidden has to weigh exactly nothing, NaN included."""
+"""The rules on masks: what must be hidden has to weigh exactly nothing, NaN included."""
 
 from __future__ import annotations
 

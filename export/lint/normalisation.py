@@ -1,4 +1,4 @@
-"""Owns the rules on normalisers: statistics of the batch or of time, and norms in pieces."""
+"""The rules on normalisers: statistics of the batch or of time, and norms in pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the graph as it runs: what ONNX Runtime makes of a model with all optimisations, on this machine."""
+"""The graph as it runs: what ONNX Runtime makes of a model with all optimisations, on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading an ONNX file for its structure: weights stay where they are."""
+"""Reading an ONNX file for its structure: weights stay where they are."""
 
 from __future__ import annotations
 

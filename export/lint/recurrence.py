@@ -1,4 +1,4 @@
-"""Owns the rules on recurrent operators: their weights, their lengths, their direction."""
+"""The rules on recurrent operators: their weights, their lengths, their direction."""
 
 from __future__ import annotations
 

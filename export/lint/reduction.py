@@ -1,4 +1,4 @@
-"""Owns the rules on sums: over time, over the batch, over features, and over axes of which nothing is known."""
+"""The rules on sums: over time, over the batch, over features, and over axes of which nothing is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how findings are shown: one line of JSON, or rule by rule for people."""
+"""How findings are shown: one line of JSON, or rule by rule for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rules on inputs and outputs: batch and time have to be free. They judge the graph as stored."""
+"""The rules on inputs and outputs: batch and time have to be free. They judge the graph as stored."""
 
 from __future__ import annotations
 

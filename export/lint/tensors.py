@@ -1,4 +1,4 @@
-"""Owns what is known of a tensor at one size of batch and time: element type, shape, and value if it is small."""
+"""What is known of a tensor at one size of batch and time: element type, shape, and value if it is small."""
 
 from __future__ import annotations
 

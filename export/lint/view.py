@@ -1,4 +1,4 @@
-"""Owns how a rule sees a node: what its tensors are made of, who reads them, and what their axes mean."""
+"""How a rule sees a node: what its tensors are made of, who reads them, and what their axes mean."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class NodeView:
             yield from self.scope.readers.get(name, ())
 
     def finding(self, rule: str, severity: Any, endangers: tuple[Danger, ...], why: str, instead: str) -> Finding:
-        """Say something of this node."""
+        """Return a finding about this node."""
         output = next(iter(self.proto.output), "")
         return Finding(
             rule=rule,

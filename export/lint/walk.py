@@ -1,4 +1,4 @@
-"""Owns the walk over a model: every node, subgraphs included, with the sources of its tensors worked out on the way."""
+"""The walk over a model: every node, subgraphs included, with the sources of its tensors worked out on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rules on products with a weight: prepacked are only constant 2-D matrices on the right."""
+"""The rules on products with a weight: prepacked are only constant 2-D matrices on the right."""
 
 from __future__ import annotations
 

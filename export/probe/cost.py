@@ -1,4 +1,4 @@
-"""Owns `python -m export.probe.cost`: size and time of a probe in units of its model, for models of the zoo's sizes."""
+"""`python -m export.probe.cost`: size and time of a probe in units of its model, for models of the zoo's sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the probe as a file beside a model, and what the manifest says of it."""
+"""The probe as a file beside a model, and what the manifest says of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from soloist.v1 import model_pb2 as pb
 
 
 def probe_file(model: SequenceModel, graph: Graph, described: pb.Model, usual: Split) -> bytes | None:
-    """Give the probe of a trained model, and describe it in the manifest; None where there is nothing to look at.
+    """Return the probe of a trained model, and describe it in the manifest; None where there is nothing to look at.
 
     `graph` is that of the exported model, `usual` what traffic is like when nothing has changed.
 

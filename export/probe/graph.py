@@ -1,4 +1,4 @@
-"""Owns the probe's graph: what enters each normaliser of the trained, unfolded model, summed over valid frames.
+"""The probe's graph: what enters each normaliser of the trained, unfolded model, summed over valid frames.
 
 Inputs are those of the model's own graph. Outputs are float64: no cancellation to speak of when moments are made of the
 sums of long streams.
@@ -34,12 +34,12 @@ def probed_layers(model: SequenceModel) -> dict[str, Trained]:
 
 
 def sum_output(layer: str) -> str:
-    """Name the tensor that holds a layer's sums."""
+    """Return the name of the tensor that holds a layer's sums."""
     return f"probe.{layer}.sum"
 
 
 def sum_of_squares_output(layer: str) -> str:
-    """Name the tensor that holds a layer's sums of squares."""
+    """Return the name of the tensor that holds a layer's sums of squares."""
     return f"probe.{layer}.sum_of_squares"
 
 

@@ -1,4 +1,4 @@
-"""Owns the thresholds of skew: what windows of held-out sequences show of it, though nothing has changed.
+"""The thresholds of skew: what windows of held-out sequences show of it, though nothing has changed.
 
 The quantile of the figures of many windows holds both reasons for which live moments differ from stored ones without a
 shift: a window is a sample, and held-out data are other data than those of training.
@@ -23,7 +23,7 @@ _SEED = 0
 
 
 def set_thresholds(layers: Sequence[ProbedLayer], probe: Probe, graph: Graph, split: Split) -> None:
-    """Give every layer with a reference its thresholds, from windows of the sequences of a held-out split."""
+    """Return every layer with a reference its thresholds, from windows of the sequences of a held-out split."""
     sums = _of_each_sequence(probe, graph, split)
     for layer in layers:
         if layer.HasField("reference"):

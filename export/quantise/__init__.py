@@ -1,4 +1,4 @@
-"""Owns int8 variants of exported models: `quantise_model` makes one, certified, beside its float32 model."""
+"""Int8 variants of exported models: `quantise_model` makes one, certified, beside its float32 model."""
 
 from export.quantise.model import METHODS, Method, quantise_model
 

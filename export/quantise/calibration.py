@@ -1,4 +1,4 @@
-"""Owns calibration: the range of every activation that enters a product, over training sequences.
+"""Calibration: the range of every activation that enters a product, over training sequences.
 
 Sequences run one at a time, so no padding exists that could enter a range.
 """

@@ -1,4 +1,4 @@
-"""Owns dynamic int8, the control: ONNX Runtime's own tool, whose scales come from whatever is in the call."""
+"""Dynamic int8, the control: ONNX Runtime's own tool, whose scales come from whatever is in the call."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def dynamic(model: onnx.ModelProto, _signature: Signature, _train: Split) -> onn
 
 
 def _masks(graph: onnx.GraphProto) -> list[str]:
-    """Name the nodes that look up a table with infinities: no scale fits one."""
+    """Return the names of the nodes that look up a table with infinities: no scale fits one."""
     masks = {t.name for t in graph.initializer if not np.isfinite(numpy_helper.to_array(t)).all()}
     return [node.name for node in graph.node if node.op_type == "Gather" and node.input[0] in masks]

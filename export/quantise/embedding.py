@@ -1,4 +1,4 @@
-"""Owns tables of token vectors as int8: rows are picked as uint8 and made float32 again, element by element."""
+"""Tables of token vectors as int8: rows are picked as uint8 and made float32 again, element by element."""
 
 from __future__ import annotations
 

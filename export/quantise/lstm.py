@@ -1,4 +1,4 @@
-"""Owns the LSTM node as products one can quantise: ONNX Runtime's CPU provider has no LSTM with static int8 weights.
+"""The LSTM node as products one can quantise: ONNX Runtime's CPU provider has no LSTM with static int8 weights.
 
 Its one int8 form, DynamicQuantizeLSTM, takes scales from whatever is in the call. So the gates' input part becomes one
 MatMul over all frames, and the recurrence a Scan whose MatMul reads the hidden state.
@@ -55,7 +55,7 @@ def _axis(constants: Constants, axis: int) -> str:
 
 
 def _gates(node: onnx.NodeProto, constants: Constants, inputs_GD: Array, bias_G: Array) -> list[onnx.NodeProto]:
-    """Give the part of the gates that the recurrence doesn't change: [T, B, G]."""
+    """Return the part of the gates that the recurrence doesn't change: [T, B, G]."""
     name = node.output[0]
     bias = constants.add(f"{name}.bias", bias_G)
     if np.array_equal(inputs_GD, np.eye(*inputs_GD.shape)):
@@ -69,7 +69,7 @@ def _gates(node: onnx.NodeProto, constants: Constants, inputs_GD: Array, bias_G:
 
 
 def _valid(node: onnx.NodeProto, constants: Constants) -> list[onnx.NodeProto]:
-    """Give which frames are valid: [T, B, 1]."""
+    """Return which frames are valid: [T, B, 1]."""
     name = node.output[0]
     zero, one = (constants.add(f"quantise.int_{value}", np.array(value, np.int64)) for value in (0, 1))
     return [
@@ -88,7 +88,7 @@ def _valid(node: onnx.NodeProto, constants: Constants) -> list[onnx.NodeProto]:
 
 
 def _body(name: str, recurrent: str, hidden: int) -> onnx.GraphProto:
-    """Give one step: h, c [B, H], gates [B, G], valid [B, 1] to the next h and c, and h once more as the output."""
+    """Return one step: h, c [B, H], gates [B, G], valid [B, 1] to the next h and c, and h once more as the output."""
     inside = f"{name}.step"
 
     def node(operator: str, inputs: str, outputs: str, **attributes: int) -> onnx.NodeProto:

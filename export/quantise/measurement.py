@@ -1,4 +1,4 @@
-"""Owns what the table measures beside the manifest: latency side by side, and what loud neighbours do to an answer.
+"""What the table measures beside the manifest: latency side by side, and what loud neighbours do to an answer.
 
 Shapes: B rows, T frames, K classes.
 """
@@ -19,8 +19,8 @@ from service.engine.graph import Graph
 
 STEPS = 16  # single frames that are timed together
 MATE_SCALE = 10.0
-MATES = 7
-MOST_SEQUENCES = 64  # held-out sequences asked alone and beside mates
+NEIGHBOURS = 7
+MOST_SEQUENCES = 64  # held-out sequences asked alone and with neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +83,10 @@ def drift(graph: Graph, split: Split) -> Drift:
     largest, flipped = 0.0, 0
     for frames in split.sequences[:asked]:
         alone, _ = graph.run(frames[None], [len(frames)], graph.zero_states(1))
-        batch, lengths = _batch(frames, [split.sequences[i] for i in rng.choice(len(split), MATES, replace=False)])
-        beside, _ = graph.run(batch, lengths, graph.zero_states(1 + MATES))
-        largest = max(largest, max_absolute(alone[0], beside[0, : len(frames)]))
-        flipped += int(alone[0, -1].argmax() != beside[0, len(frames) - 1].argmax())
+        batch, lengths = _batch(frames, [split.sequences[i] for i in rng.choice(len(split), NEIGHBOURS, replace=False)])
+        batched, _ = graph.run(batch, lengths, graph.zero_states(1 + NEIGHBOURS))
+        largest = max(largest, max_absolute(alone[0], batched[0, : len(frames)]))
+        flipped += int(alone[0, -1].argmax() != batched[0, len(frames) - 1].argmax())
     return Drift(largest=largest, flipped=flipped, asked=asked)
 
 

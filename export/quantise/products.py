@@ -1,4 +1,4 @@
-"""Owns the one form in which all products with a weight are quantised: MatMul with a constant [K, N] on the right.
+"""The one form in which all products with a weight are quantised: MatMul with a constant [K, N] on the right.
 
 What stands in another form is brought into it: Gemm becomes MatMul and Add; an LSTM node becomes its gates' input part
 (a MatMul over all frames) and a Scan over the rest (export/quantise/lstm.py).

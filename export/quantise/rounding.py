@@ -1,4 +1,4 @@
-"""Owns the arithmetic: which scale and zero point a range gets, and weights as uint8 around 128.
+"""The arithmetic: which scale and zero point a range gets, and weights as uint8 around 128.
 
 Shapes: K rows and N columns of a weight (K is summed over), b blocks of a column, S rows in a block.
 """

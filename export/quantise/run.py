@@ -1,4 +1,4 @@
-"""Owns one quantisation as a command: a model of a repository gets an int8 sibling beside it."""
+"""One quantisation as a command: a model of a repository gets an int8 sibling beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns finding one's way in nested graphs: every graph with its path, constants, and names not taken yet."""
+"""Finding one's way in nested graphs: every graph with its path, constants, and names not taken yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns static int8: QuantizeLinear and DequantizeLinear around every product, with scales fixed by calibration.
+"""Static int8: QuantizeLinear and DequantizeLinear around every product, with scales fixed by calibration.
 
 ONNX Runtime fuses them into MatMulIntegerToFloat: uint8 times uint8, summed in int32. Whole numbers add up to the same
 in any order, so a product keeps its bits whatever the batch. Weights are uint8 around 128 rather than int8, since the

@@ -1,4 +1,4 @@
-"""Owns `python -m export.quantise.table`: models and their int8 variants, measured side by side, in one table."""
+"""`python -m export.quantise.table`: models and their int8 variants, measured side by side, in one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from export.certification import read_model
 from export.certify import word
 from export.errors import ExportError
-from export.quantise.measurement import MATES, Drift, Latency, drift, latencies
+from export.quantise.measurement import NEIGHBOURS, Drift, Latency, drift, latencies
 from export.quantise.model import METHODS, precision
 from export.quantise.run import DIMENSIONS, find
 from models.data import load
@@ -21,10 +21,10 @@ from service.engine.one_step import open_graph
 from soloist.v1.model_pb2 import Model
 
 COLUMNS = ("model", "precision", "accuracy", "bytes", "of float32", "sequence ×", "step ×", *DIMENSIONS.values())
-COLUMNS += ("mates' effect", "flipped")
+COLUMNS += ("neighbours' effect", "flipped")
 _TITLE = (
     "held-out accuracy; size of the file; median latency as a ratio to float32, measured turn by turn; certificate;\n"
-    f"an answer alone against the same with {MATES} neighbours ×10: largest difference of an output,\n"
+    f"an answer alone against the same with {NEIGHBOURS} neighbours ×10: largest difference of an output,\n"
     "and other top classes"
 )
 

@@ -1,4 +1,4 @@
-"""Owns weight-only int8: MatMulNBits, ONNX Runtime's own operator, for every product with a constant weight.
+"""Weight-only int8: MatMulNBits, ONNX Runtime's own operator, for every product with a constant weight.
 
 `accuracy_level` 4 rounds each row's activations to int8 in blocks, with scales of that row alone, and adds up whole
 numbers; level 0 computes in float32 and its sums depend on the number of rows.

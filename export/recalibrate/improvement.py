@@ -39,7 +39,7 @@ class LayerSample:
     eps: float
 
     def divergence(self, weights_N: NDArray[Any]) -> float:
-        """Give the divergence in nats of the sequences together, each counted so often."""
+        """Return the divergence in nats of the sequences together, each counted so often."""
         sums = PooledSums(
             frames=float(weights_N @ self.frames),
             total=weights_N @ self.total,

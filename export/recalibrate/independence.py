@@ -23,7 +23,7 @@ def kish_count(weights_N: NDArray[Any]) -> float:
 
 
 def describe(sequences: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Give each sequence a few numbers [N, F]: the means of its features, or the shares of the commonest tokens.
+    """Return each sequence a few numbers [N, F]: the means of its features, or the shares of the commonest tokens.
 
     `sequences` are [T, C] numbers or [T] tokens, T ≥ 1.
     """

@@ -50,7 +50,7 @@ def probed(servable: Servable, sequences: Sequence[NDArray[Any]]) -> list[LayerS
 
 
 def right(servable: Servable, sequences: Sequence[NDArray[Any]], labels_N: NDArray[Any]) -> NDArray[Any]:
-    """Tell for each sequence whether the top class at its last frame is its label [N]."""
+    """Return for each sequence whether the top class at its last frame is its label [N]."""
     states = servable.runner.initial_states()
     answers = [
         servable.runner.run_rows([Row(frames=each, states=states)])[0].outputs[-1].argmax() for each in sequences

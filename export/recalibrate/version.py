@@ -1,4 +1,4 @@
-"""Owns the step from live sequences to a model's next version; the version that is served stays as it is."""
+"""The step from live sequences to a model's next version; the version that is served stays as it is."""
 
 from __future__ import annotations
 

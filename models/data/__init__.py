@@ -1,4 +1,4 @@
-"""Owns the data sets a model is trained and measured on: `load("vowels")`, `load("digits")`, `load("languages")`."""
+"""The data sets a model is trained and measured on: `load("vowels")`, `load("digits")`, `load("languages")`."""
 
 from models.data.archive import DataError
 from models.data.dataset import Dataset, Split

@@ -1,4 +1,4 @@
-"""Owns reading a data set's file: ragged sequences as one array of frames and offsets, checked against its sum.
+"""Reading a data set's file: ragged sequences as one array of frames and offsets, checked against its sum.
 
 Arrays in an archive (.npz, never pickled): `frames` [all frames, channels] or [all frames], `offsets` [sequences + 1],
 and for each sequence `labels`, `held_out`, `groups` and `characters`; `label_names` holds the labels' names.

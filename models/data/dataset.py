@@ -1,4 +1,4 @@
-"""Owns what a data set is: a task, a training split and a held-out split."""
+"""What a data set is: a task, a training split and a held-out split."""
 
 from __future__ import annotations
 

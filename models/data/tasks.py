@@ -1,4 +1,4 @@
-"""Owns which tasks there are, where their files lie, and what their frames are."""
+"""Which tasks there are, where their files lie, and what their frames are."""
 
 from __future__ import annotations
 

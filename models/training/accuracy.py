@@ -1,4 +1,4 @@
-"""Owns `python -m models.training.accuracy [NAME…]`: held-out accuracy of default models in PyTorch, as a table."""
+"""`python -m models.training.accuracy [NAME…]`: held-out accuracy of default models in PyTorch, as a table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich.table import Table
 
 from models import zoo
 from models.data import Split, load
+from models.training.command import bar
 from models.training.evaluation import score
 from models.training.loop import train
-from models.training.run import bar
 
 # What is trained unless names are given; vowels is small enough for a mean over seeds.
 RUNS = {
@@ -68,7 +68,7 @@ def measure(name: str, seed: int, console: Console) -> Measurement:
 
 
 def table(names: Sequence[str], seeds: Sequence[int] | None, console: Console) -> Table:
-    """Train and measure; a row for each run, told on `console` as it ends, and the mean where there are several."""
+    """Train and measure; a row for each run, printed on `console` as it ends, and the mean where there are several."""
     rows = Table(*COLUMNS)
     for name in names:
         measured = []

@@ -1,4 +1,4 @@
-"""Owns batches of ragged sequences: bucketed by length, padded with zeros, with their lengths beside them.
+"""Batches of ragged sequences: bucketed by length, padded with zeros, with their lengths beside them.
 
 Shape suffixes: B batch, T time, C features.
 """

@@ -1,4 +1,4 @@
-"""Owns the checkpoint: a trained model's weights and everything about how they came to be, in one file."""
+"""The checkpoint: a trained model's weights and everything about how they came to be, in one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a model answers on a split, whole sequences at a time, in PyTorch.
+"""What a model answers on a split, whole sequences at a time, in PyTorch.
 
 Shape suffixes: B batch, T time, K classes.
 """

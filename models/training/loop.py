@@ -1,4 +1,6 @@
-"""Owns the training loop: from a data set and a config to the weights of the best epoch.
+"""The training loop: from a data set and a config to the weights of the best epoch.
+
+The learning rate rises for a fifth of a run and falls to nothing over the rest (one cycle, Smith 2018).
 
 Shape suffixes: N frames, C features.
 """
@@ -23,9 +25,28 @@ from models.training.evaluation import Score, score
 from models.training.objective import step
 from models.training.precise import reestimate
 from models.training.recipes import Recipe, recipe
-from models.training.schedule import one_cycle
 from models.training.validation import parts
 from models.zoo import Scaling, SequenceModel, build
+
+WARM_UP = 0.2  # share of the steps
+FIRST = 0.04  # share of the peak that the first step takes
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a schedule whose peak is the optimizer's learning rate; step it after each of `steps` steps."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_of_peak(step, steps))
+
+
+def share_of_peak(step: int, steps: int) -> float:
+    """Return the share of the peak that step 0, 1, … of `steps` takes: in (0, 1], for any number of steps."""
+    warm_up = round(WARM_UP * steps)
+    if step < warm_up:
+        return FIRST + (1 - FIRST) * _rise(step / warm_up)
+    return _rise(1 - (step - warm_up) / max(steps - warm_up, 1))
+
+
+def _rise(share: float) -> float:
+    return (1 - math.cos(math.pi * share)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +111,7 @@ def train(
 
 
 def set_scaling(model: SequenceModel, split: Split) -> None:
-    """Give the model's input scaling the moments of a split's frames; a constant feature keeps deviation 1."""
+    """Return the model's input scaling the moments of a split's frames; a constant feature keeps deviation 1."""
     if not isinstance(model.front, Scaling):
         return
     frames_NC = np.concatenate(split.sequences).astype(np.float64)

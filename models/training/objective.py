@@ -1,4 +1,4 @@
-"""Owns what a training step minimises, and the step itself.
+"""What a training step minimises, and the step itself.
 
 Shape suffixes: B batch, T time, K classes.
 """

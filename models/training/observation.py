@@ -1,4 +1,4 @@
-"""Owns what each normaliser of a model gets to see, told as it happens.
+"""What each normaliser of a model gets to see, as it happens.
 
 Shape suffixes: B batch, T time, C features, D input width, H hidden width.
 """
@@ -23,9 +23,9 @@ Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_B
 
 @contextmanager
 def observed(model: SequenceModel, observe: Observer, names: Collection[str] | None = None) -> Iterator[None]:
-    """Tell `observe` what the normalisers at the module paths `names` get while this is open; default: every BatchNorm.
+    """Call `observe` with what the normalisers at the paths `names` get while this is open; default: every BatchNorm.
 
-    What enters an LSTM's cell normaliser isn't told: it stands inside the recurrence, and no output holds it.
+    What enters an LSTM's cell normaliser isn't observed: it stands inside the recurrence, and no output holds it.
     """
     names = _with_statistics(model) if names is None else names
     handles = []
@@ -46,7 +46,7 @@ def _with_statistics(model: SequenceModel) -> list[str]:
 
 
 def is_recurrent(name: str) -> bool:
-    """Tell whether the normaliser at a module path is that of a recurrent path."""
+    """Return whether the normaliser at a module path is that of a recurrent path."""
     return name.endswith(f".{_RECURRENT}")
 
 

@@ -1,4 +1,4 @@
-"""Owns precise BatchNorm statistics (Wu & Johnson 2021): re-estimated over the whole training set once trained.
+"""Precise BatchNorm statistics (Wu & Johnson 2021): re-estimated over the whole training set once trained.
 
 Shape suffixes: B batch, T time, N counted frames, C features.
 
@@ -72,7 +72,7 @@ def _settle(model: SequenceModel, split: Split, name: str) -> int:
 
 
 def settle(model: SequenceModel, split: Split, name: str, target: Target) -> int:
-    """Give the BatchNorm at module path `name` the statistics that `target` makes of the moments of what enters it.
+    """Return the BatchNorm at module path `name` the statistics that `target` makes of the moments of what enters it.
 
     The model is in eval mode. Returns the number of frames; passes over the split end where the statistics do not
     change any more, since a BatchNorm inside a recurrence moves its own input.

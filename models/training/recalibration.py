@@ -1,4 +1,4 @@
-"""Owns recalibration: running statistics that are a blend of stored ones and those of live sequences.
+"""Recalibration: running statistics that are a blend of stored ones and those of live sequences.
 
 After Schneider et al. 2020 ("Improving robustness against common corruptions by covariate shift adaptation",
 section 3): with n live sequences and a pseudo-count of N, mean = N/(N+n) · stored + n/(N+n) · live, and the variance

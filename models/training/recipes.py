@@ -1,4 +1,4 @@
-"""Owns how each task is trained: a frozen set of hyperparameters a task and architecture."""
+"""How each task is trained: a frozen set of hyperparameters a task and architecture."""
 
 from __future__ import annotations
 

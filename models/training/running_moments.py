@@ -1,4 +1,4 @@
-"""Owns mean and variance over frames that come batch by batch, merged exactly (Chan et al. 1979) in float64.
+"""Mean and variance over frames that come batch by batch, merged exactly (Chan et al. 1979) in float64.
 
 Shape suffixes: N counted frames, C features.
 """

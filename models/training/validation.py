@@ -1,4 +1,4 @@
-"""Owns the cut of a training split into a training part and a validation part."""
+"""The cut of a training split into a training part and a validation part."""
 
 from __future__ import annotations
 

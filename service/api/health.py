@@ -1,4 +1,4 @@
-"""grpc.health.v1 over the server's own record of its health, and reflection: methods as all others, for machines.
+"""grpc.health.v1 over the server's own record of its health: methods as all others, for machines.
 
 The servicer of grpcio-health-checking isn't used: the first of two watchers of one service to leave takes the other's
 notifications with it, and nothing ends a watch when the server wants to stop.
@@ -6,16 +6,14 @@ notifications with it, and nothing ends a watch when the server wants to stop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import grpc_reflection.v1alpha.reflection_pb2 as reflection_pb2
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection
 
-from service.api.methods import ServerStreamMethod, StreamMethod, UnaryMethod
+from service.api.methods import ServerStreamMethod, UnaryMethod
 from service.core.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -24,34 +22,18 @@ if TYPE_CHECKING:
     from service.serving.call import Call
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-REFLECTION = reflection.SERVICE_NAME
 
 _Status = health_pb2.HealthCheckResponse
 _STATUS = {True: _Status.SERVING, False: _Status.NOT_SERVING, None: _Status.SERVICE_UNKNOWN}
 
 
 def health_methods(health: Health) -> list[Method]:
-    """Bind Check and Watch: the server (""), its APIs, and every model by name."""
+    """Return Check and Watch of the server (""), its APIs, and every model by name."""
     return [
         UnaryMethod(name="Check", request=health_pb2.HealthCheckRequest, handler=partial(check, health), in_drain=True),
         ServerStreamMethod(
             name="Watch", request=health_pb2.HealthCheckRequest, handler=partial(watch, health), in_drain=True
         ),
-    ]
-
-
-def reflection_methods(services: Sequence[str]) -> list[Method]:
-    """Bind reflection of some services."""
-    servicer = reflection.aio.ReflectionServicer(services)
-
-    async def reflect(_call: Call, requests: AsyncIterator[Any]) -> AsyncGenerator[Any]:
-        async for response in servicer.ServerReflectionInfo(requests, None):
-            yield response
-
-    return [
-        StreamMethod(
-            name="ServerReflectionInfo", request=reflection_pb2.ServerReflectionRequest, handler=reflect, in_drain=True
-        )
     ]
 
 
@@ -69,7 +51,7 @@ async def check(health: Health, _call: Call, request: Any) -> Any:
 
 
 async def watch(health: Health, _call: Call, request: Any) -> AsyncGenerator[Any]:
-    """Return the status of one service now and at every change, until the server stops."""
+    """Yield the status of one service now and at every change, until the server stops."""
     async with aclosing(health.watch(request.service)) as statuses:
         async for serving in statuses:
             yield _Status(status=_STATUS[serving])

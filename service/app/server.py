@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import structlog
 
-from service.api.health import HEALTH, REFLECTION, health_methods, reflection_methods
+from service.api.health import HEALTH, health_methods
 from service.api.oip.api import open_inference
 from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
@@ -37,6 +37,7 @@ from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.transport.reflection import REFLECTION, reflection_methods
 
 _log = structlog.get_logger("soloist.server")
 _PUBLISHED = (API, OPEN_INFERENCE, FEEDBACK, ADMIN, NORM_SKEW, HEALTH, REFLECTION)

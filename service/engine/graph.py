@@ -18,9 +18,9 @@ from soloist.data_types import dtype_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import onnxruntime as ort
     from numpy.typing import NDArray
 
+    from service.engine.onnx_runtime import ort
     from service.engine.row import States
     from soloist.v1.model_pb2 import Signature, StateSpec
 

@@ -10,8 +10,7 @@ from service.engine.session import open_session, read_companion
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import onnxruntime as ort
-
+    from service.engine.onnx_runtime import ort
     from soloist.v1.model_pb2 import Model
 
 FILE = "one_step.onnx"

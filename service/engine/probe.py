@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import onnxruntime as ort
     from numpy.typing import NDArray
 
+    from service.engine.onnx_runtime import ort
     from service.engine.row import States
     from soloist.v1.model_pb2 import Model
 

@@ -17,9 +17,9 @@ from service.engine.session import run_graph
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import onnxruntime as ort
     from numpy.typing import NDArray
 
+    from service.engine.onnx_runtime import ort
     from service.engine.row import Position, States
     from soloist.v1.model_pb2 import ControlSpec
 

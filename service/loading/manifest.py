@@ -12,8 +12,7 @@ from soloist.v1.model_pb2 import Model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import onnxruntime as ort
-
+    from service.engine.onnx_runtime import ort
     from soloist.v1.tensor_pb2 import DataType
 
 METADATA_KEY = "soloist.v1.Model"

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import onnxruntime as ort
-
+    from service.engine.onnx_runtime import ort
     from service.engine.untimed import Untimed
     from service.loading.model_config import Description
     from soloist.v1.model_pb2 import Model

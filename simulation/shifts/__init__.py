@@ -1,8 +1,7 @@
 """What can happen to traffic: its frames, its mix, or what its labels mean; each from one time to another."""
 
-from simulation.shifts.concept import Concept
 from simulation.shifts.frames import Crop, FrameShift, Gain, Noise, Offset, Stretch
-from simulation.shifts.mix import Classes, Lengths, MixShift
+from simulation.shifts.mix import Classes, Concept, Lengths, MixShift
 from simulation.shifts.span import CONFIG, Span
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Owns the shifts of frames: what a sensor, a microphone or a hurried speaker does to a sequence.
+"""The shifts of frames: what a sensor, a microphone or a hurried speaker does to a sequence.
 
 Shape suffixes: T time, C channels.
 """
@@ -27,7 +27,7 @@ class FrameShift(Span):
 
     @property
     def of_numbers(self) -> bool:
-        """Tell whether frames must be [T, C] numbers."""
+        """Return whether frames must be [T, C] numbers."""
         return True
 
     @abstractmethod
@@ -98,7 +98,7 @@ class Stretch(FrameShift):
 
     @property
     def of_numbers(self) -> bool:
-        """Tell that tokens will do."""
+        """Return that tokens will do."""
         return False
 
     def applied(self, frames: Array, strength: float, deviation_C: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
@@ -126,7 +126,7 @@ class Crop(FrameShift):
 
     @property
     def of_numbers(self) -> bool:
-        """Tell that tokens will do."""
+        """Return that tokens will do."""
         return False
 
     def applied(self, frames: Array, strength: float, deviation_C: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002

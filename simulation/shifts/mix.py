@@ -1,4 +1,4 @@
-"""Owns the shifts of the mix: which sequences come, and how often."""
+"""The shifts that leave every frame as it is: which sequences come, how often, and which class is true of them."""
 
 from __future__ import annotations
 
@@ -63,3 +63,19 @@ class Lengths(MixShift):
         least, most = np.quantile(lengths, (self.least_quantile, self.most_quantile), method="nearest")
         within: Array = ((lengths >= least) & (lengths <= most)).astype(np.float64)
         return within
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class Concept(Span):
+    """A share of the classes change places in a circle: no confidence can know, only labels can."""
+
+    kind: Literal["concept"] = "concept"
+    classes_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def permutation(self, classes: int, seed: int) -> list[int]:
+        """Return what each class becomes; which ones are chosen depends on `seed` only. One class alone stays."""
+        rng = np.random.default_rng(seed)
+        chosen = rng.permutation(classes)[: round(self.classes_ratio * classes)]
+        becomes = np.arange(classes)
+        becomes[chosen] = np.roll(chosen, 1)
+        return [int(index) for index in becomes]

@@ -1,4 +1,4 @@
-"""Owns when a shift is there, and how strongly."""
+"""When a shift is there, and how strongly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Span:
             raise ValueError("it ends before it has begun and grown")
 
     def strength(self, at_seconds: float) -> float:
-        """Give the strength at a time, 0 to 1."""
+        """Return the strength at a time, 0 to 1."""
         if not self.begin_seconds <= at_seconds < self.end_seconds:
             return 0.0
         grown_seconds = at_seconds - self.begin_seconds

@@ -13,9 +13,8 @@ import onnx
 import pytest
 from google.protobuf import json_format
 
-from export.certificate_file import refuse_to_store, store
 from export.certification import certify_model, read_model
-from export.certify import run
+from export.certify import refuse_to_store, run, store
 from export.errors import ExportError
 from service.certificate import Budget, fingerprint_here
 from service.engine.model_file import read_model_file
@@ -24,8 +23,19 @@ from service.loading.servable import LoadPolicy, Servable, load_servable
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
 from tests.graphs import Sums
-from tests.guests import BEGUN, BLOCKS, FURTHER, LOOKED_UP, NO_BATCH, POOLED, STEADY_WINDOW, TOLD, WINDOW, Guest
-from tests.guests.guest import parameter
+from tests.third_party import (
+    BEGUN,
+    BLOCKS,
+    FURTHER,
+    LOOKED_UP,
+    NO_BATCH,
+    POOLED,
+    STEADY_WINDOW,
+    TOLD,
+    WINDOW,
+    ThirdPartyModel,
+)
+from tests.third_party.model import parameter
 
 TOKENS = replace(LOOKED_UP, config=LOOKED_UP.config + parameter("token_count", "3"))
 BUDGET = Budget(seconds=60, max_cases=64)
@@ -33,9 +43,9 @@ BATCH, CHUNKING = pb.DIMENSION_BATCH, pb.DIMENSION_CHUNKING
 BITWISE = pb.VERDICT_BITWISE
 
 
-@pytest.mark.parametrize("guest", [BEGUN, TOKENS, STEADY_WINDOW], ids=lambda guest: guest.name)
-def test_what_takes_a_frame_a_run_is_proved_run_by_run(tmp_path: Path, guest: Guest) -> None:
-    assert _verdicts(guest, tmp_path) == {BATCH: BITWISE, CHUNKING: BITWISE}
+@pytest.mark.parametrize("third_party", [BEGUN, TOKENS, STEADY_WINDOW], ids=lambda third_party: third_party.name)
+def test_what_takes_a_frame_a_run_is_proved_run_by_run(tmp_path: Path, third_party: ThirdPartyModel) -> None:
+    assert _verdicts(third_party, tmp_path) == {BATCH: BITWISE, CHUNKING: BITWISE}
 
 
 def test_sums_over_rows_are_found(tmp_path: Path) -> None:
@@ -55,12 +65,12 @@ def test_runs_of_several_frames_are_cut_between_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("guest", "cause"),
+    ("third_party", "cause"),
     [(FURTHER, "it reads mask, gain"), (TOLD, "where in its sequence"), (LOOKED_UP, "how many tokens")],
     ids=lambda each: getattr(each, "name", ""),
 )
-def test_what_reads_more_is_not(tmp_path: Path, guest: Guest, cause: str) -> None:
-    path = guest.write(tmp_path)
+def test_what_reads_more_is_not(tmp_path: Path, third_party: ThirdPartyModel, cause: str) -> None:
+    path = third_party.write(tmp_path)
     with pytest.raises(ExportError, match=cause):
         certify_model(path, read_model(path), BUDGET)
 
@@ -164,8 +174,8 @@ def test_a_model_may_lie_anywhere(tmp_path: Path) -> None:
     assert _load(model / "1" / path.name).batched
 
 
-def _verdicts(guest: Guest, folder: Path) -> dict[int, int]:
-    path = guest.write(folder)
+def _verdicts(third_party: ThirdPartyModel, folder: Path) -> dict[int, int]:
+    path = third_party.write(folder)
     return {each.dimension: each.verdict for each in certify_model(path, read_model(path), BUDGET).verdicts}
 
 

@@ -170,8 +170,8 @@ for package in {PACKAGES!r}:
 
 def test_data_templates_and_configurations_are_there(installed: Path) -> None:
     code = """
-from demo.elsewhere.catalogue import GUESTS
-from demo.template import _read
+from demo.third_party.catalogue import MODELS
+from demo.rendering import _read
 from models.data import TASKS, load
 assert all(len(load(task).test.sequences) for task in TASKS)
 assert all(_read(name) for name in ("report.html.j2", "style.css", "report.schema.json", "monitoring/report.html.j2"))

@@ -11,10 +11,10 @@ import pytest
 
 from soloist import Client, ModelState, SoloistError
 from soloist.oip import grpc_service_pb2 as pb
-from tests.guests import BEGUN, NO_BATCH, UNTOLD, Guest
 from tests.integration.asking import Asker, asking
 from tests.integration.infer_requests import infer, request, stub_of
 from tests.servers import RunningServer, eventually, running_server
+from tests.third_party import BEGUN, NO_BATCH, UNTOLD, ThirdPartyModel
 
 NAMES = [" ", "\u2028", "a\x0cb", "\x1c", "\x0b", "  two ", "", "x:y", "\r", "\x85", "über"]
 _ADDED = """add (float[B,T] x) => (float[B,T] y) {{
@@ -78,8 +78,8 @@ def _letters(repository: Path) -> None:
     labelled = f'max_batch_size: 4 output {{ name: "y" dims: [ -1, {len(NAMES)} ] label_filename: "names.txt" }}'
     content = b"\xef\xbb\xbf" + b"".join(name.encode() + end for name, end in zip(NAMES, _ends(), strict=True))
     for name, text in (("letters", content), ("mangled", content.replace("über".encode(), b"\xfcber"))):
-        guest: Guest = replace(BEGUN, name=name, graph=_LETTERS, config=labelled, files={}, states={})
-        (guest.write(repository).parents[1] / "names.txt").write_bytes(text)
+        model: ThirdPartyModel = replace(BEGUN, name=name, graph=_LETTERS, config=labelled, files={}, states={})
+        (model.write(repository).parents[1] / "names.txt").write_bytes(text)
 
 
 def _ends() -> list[bytes]:

@@ -13,14 +13,14 @@ from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.admin_pb2_grpc import AdminStub
 from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, NamedTensor, Tensor
 from tests.graphs import Sums
-from tests.guests import Guest
-from tests.guests.guest import normal, parameter
 from tests.integration.asking import Asker, asking, chunk, ones, opening, translated
 from tests.integration.infer_requests import converse, infer, outputs_of, request
 from tests.servers import running_server
+from tests.third_party import ThirdPartyModel
+from tests.third_party.model import normal, parameter
 
 # Its frames are of any width, so that a shape of nothing gets past the first look.
-WIDE = Guest(
+WIDE = ThirdPartyModel(
     name="wide",
     graph="wide (float[B,T,C] x) => (float[B,T,C] y) { y = Neg (x) }",
     config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, -1 ] }\n'

@@ -14,11 +14,11 @@ from bench.fuzz.run import Plan, run
 from bench.fuzz.script import KINDS, one_message, write
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
-from tests.guests import GUESTS, UNTOLD
-from tests.guests.untimed import CACHE, MIXED
 from tests.integration.asking import ones
 from tests.integration.test_brought_states import write_placed
 from tests.integration.test_entries import WIDE
+from tests.third_party import THIRD_PARTY_MODELS, UNTOLD
+from tests.third_party.untimed import CACHE, MIXED
 
 _INPUTS = 4000
 # Those that get an answer, so that what lies behind the first checks is reached too.
@@ -29,9 +29,9 @@ _ANSWERED = ("Predict", "Stream", "Compare", "GetModel", "Report", "ReportStream
 def house(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fuzz") / "repository"
     shutil.copytree(repository, folder)
-    for guest in (*GUESTS, CACHE, MIXED, WIDE):
-        if guest is not UNTOLD:
-            guest.write(folder)
+    for model in (*THIRD_PARTY_MODELS, CACHE, MIXED, WIDE):
+        if model is not UNTOLD:
+            model.write(folder)
     write_placed(folder)
     # The last by name may be unloaded.
     for own in (Sums(name="letters", token_count=256), Sums(name="short", max_frames=8), Sums(name="z-spare")):

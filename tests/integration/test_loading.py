@@ -10,8 +10,8 @@ import pytest
 
 from soloist import Admin, Client, SoloistError
 from tests.graphs import Sums
-from tests.guests import ENDLESS
 from tests.servers import RunningServer, eventually, running_server
+from tests.third_party import ENDLESS
 
 _X = [[1.0, 2.0]]
 

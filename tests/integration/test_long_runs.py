@@ -14,10 +14,10 @@ import pytest
 from soloist import Client, SoloistError
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
-from tests.guests import LOOPING, STUCK, WIDTHS
 from tests.integration.asking import Asker, asking, opening, tensor
 from tests.integration.infer_requests import request, stub_of
 from tests.servers import RunningServer, eventually, running_server
+from tests.third_party import LOOPING, STUCK, WIDTHS
 
 # Turns of a loop, or boxes, that take as good as for ever, and some seconds.
 _FOR_EVER, _BOXES_FOR_EVER, _SOME_BOXES = 1e12, 300_000, 60_000
@@ -27,8 +27,8 @@ _PATIENCE_SECONDS = 20
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("harmful")
-    for guest in (LOOPING, STUCK, WIDTHS):
-        guest.write(folder)
+    for model in (LOOPING, STUCK, WIDTHS):
+        model.write(folder)
     Sums(name="sums").write(folder)
     return folder
 

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from soloist import Admin, AsyncClient, Client, Monitor
 from soloist.cli.main import main
 from soloist.v1 import sequence_inference_pb2 as pb
-from tests.guests import HALVED, HOLLOW, POOLED, SIFTED, SIFTED_BLOCKS, Guest
 from tests.integration.asking import asking, tensor
 from tests.integration.infer_requests import converse, infer, outputs_of, request, step
 from tests.servers import RunningServer, eventually, running_server
+from tests.third_party import HALVED, HOLLOW, POOLED, SIFTED, SIFTED_BLOCKS, ThirdPartyModel
 
 X = np.array([[1, 0], [0, 4], [2, 0], [0, 1], [8, 0]], np.float32)
 
@@ -25,10 +25,10 @@ X = np.array([[1, 0], [0, 4], [2, 0], [0, 1], [8, 0]], np.float32)
 @pytest.fixture(scope="module")
 def halving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("halving")
-    for guest in (HALVED, SIFTED, SIFTED_BLOCKS, HOLLOW, POOLED):
-        guest.write(folder / "repository")
-        if "classes.txt" in guest.config:
-            (folder / "repository" / guest.name / "classes.txt").write_text("left\nright\n")
+    for model in (HALVED, SIFTED, SIFTED_BLOCKS, HOLLOW, POOLED):
+        model.write(folder / "repository")
+        if "classes.txt" in model.config:
+            (folder / "repository" / model.name / "classes.txt").write_text("left\nright\n")
     second = folder / "repository" / "halved" / "2" / "model.onnx"
     second.parent.mkdir()
     second.write_bytes((folder / "repository" / "halved" / "1" / "model.onnx").read_bytes())
@@ -233,10 +233,10 @@ def test_the_log_leaves_out_what_has_no_class(halving: RunningServer, client: Cl
         assert found.windows[0].total.accuracy == 1
 
 
-@pytest.mark.parametrize("guest", [HALVED, SIFTED])
-def test_answers_are_those_of_a_loop(client: Client, guest: Guest) -> None:
-    frames = np.abs(guest.frames(np.random.default_rng(3), 9))
-    expected = guest.alone(frames, (1, 2, 5))["y"]
-    with client.stream(guest.name, every_frame=True) as stream:
+@pytest.mark.parametrize("model", [HALVED, SIFTED])
+def test_answers_are_those_of_a_loop(client: Client, model: ThirdPartyModel) -> None:
+    frames = np.abs(model.frames(np.random.default_rng(3), 9))
+    expected = model.alone(frames, (1, 2, 5))["y"]
+    with client.stream(model.name, every_frame=True) as stream:
         found = [stream.send(chunk).outputs for chunk in np.split(frames, (1, 2, 5))]
     assert np.array_equal(np.concatenate(found), expected)

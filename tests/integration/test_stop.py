@@ -19,11 +19,11 @@ from soloist import Client, SoloistError
 from soloist.client.errors import from_rpc_error
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
-from tests.guests import STUCK
 from tests.integration.asking import asking, ones, tensor
 from tests.integration.drain import await_drain
 from tests.integration.labelling import write_classifier
 from tests.servers import SERVE, RunningServer, environment, eventually, running_server
+from tests.third_party import STUCK
 
 # Far more than `drain_seconds` and 2, since machines are busy; what hung before never ended.
 _PATIENCE_SECONDS = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.graphs import Sums
-from tests.guests import POOLED, Guest
 from tests.servers import SERVE, environment
+from tests.third_party import POOLED, ThirdPartyModel
 
 # Until Python runs a line of ours, a signal ends it as it does any program.
 MOMENTS = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
@@ -101,7 +101,9 @@ def test_a_model_that_is_loading_holds_up_nothing(tmp_path: Path) -> None:
 }"""
     config = 'max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
     config += 'output { name: "y" data_type: TYPE_FP32 dims: [ -1, 2 ] }\n'
-    endless = Guest(name="endless", graph=graph, config=config, frames=POOLED.frames, feed=POOLED.feed, outputs={})
+    endless = ThirdPartyModel(
+        name="endless", graph=graph, config=config, frames=POOLED.frames, feed=POOLED.feed, outputs={}
+    )
     endless.write(tmp_path / "repository")
     with start(tmp_path / "repository") as process:
         assert process.stderr is not None

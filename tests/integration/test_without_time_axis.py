@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from soloist import Client, SoloistError
 from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as pb
-from tests.guests.untimed import CACHE, GRID, SEVENS, UNTIMED, grid_inputs
 from tests.integration.asking import Asker, asking
 from tests.integration.infer_requests import converse, infer, stub_of
 from tests.servers import RunningServer, running_server
+from tests.third_party.untimed import CACHE, GRID, SEVENS, UNTIMED, grid_inputs
 
 _WORDS = {"float32": "FP32", "float16": "FP16", "int32": "INT32", "bool": "BOOL", "uint8": "UINT8", "int8": "INT8"}
 _NUMPY = {word: name for name, word in _WORDS.items()}
@@ -25,8 +25,8 @@ _NUMPY = {word: name for name, word in _WORDS.items()}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("untimed")
-    for guest in (*UNTIMED, SEVENS):
-        guest.write(folder / "repository")
+    for model in (*UNTIMED, SEVENS):
+        model.write(folder / "repository")
     with running_server(folder / "repository", folder, batch_uncertified=True, live_check_ratio=1) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Owns the naive LSTM: nn.LSTM, or a Scan without lengths where a normaliser stands inside the recurrence.
+"""The naive LSTM: nn.LSTM, or a Scan without lengths where a normaliser stands inside the recurrence.
 
 Shape suffixes: B batch, T time, D input width, H hidden width, G = 4H gates.
 """

@@ -1,4 +1,4 @@
-"""Owns the naive model around a naive body: the front and the head of the zoo, and a running mean.
+"""The naive model around a naive body: the front and the head of the zoo, and a running mean.
 
 Shape suffixes: B batch, T time, H body width, K classes.
 """
@@ -38,7 +38,7 @@ class NaiveModel(nn.Module):
         self.body = _BODIES[model.architecture](model.body)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
-        """Give the states before the first frame, batch first."""
+        """Return the states before the first frame, batch first."""
         body = cast("_Body", self.body)
         count = torch.zeros(batch, 1, dtype=torch.int64)
         return {**body.initial_state(batch), "pool.sum": torch.zeros(batch, self.width), "pool.count": count}

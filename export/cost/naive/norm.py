@@ -1,4 +1,4 @@
-"""Owns the zoo's normalisers as PyTorch's own layers.
+"""The zoo's normalisers as PyTorch's own layers.
 
 Shape suffixes: B batch, T time, C features.
 """

@@ -1,4 +1,4 @@
-"""Owns the naive TCN: nn.Conv1d over history and input side by side.
+"""The naive TCN: nn.Conv1d over history and input side by side.
 
 Shape suffixes: B batch, T time, P past frames, D input width, C channels.
 """

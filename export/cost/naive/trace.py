@@ -1,4 +1,4 @@
-"""Owns the naive export: PyTorch's exporter with its defaults, and no pass of ours after it."""
+"""The naive export: PyTorch's exporter with its defaults, and no pass of ours after it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from export.signature import signature
 from models.zoo import SequenceModel
 from service.engine.graph import Graph
 from service.engine.session import open_session
+from soloist.data_types import data_type_of
 from soloist.v1.model_pb2 import Signature, StateSpec
-from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_INT64
 
 _BATCH, _FRAMES, _PAST = 3, 7, 5  # of the example; no size that the exporter takes for a constant
 
@@ -62,7 +62,7 @@ def _example(model: SequenceModel, naive: NaiveModel) -> tuple[object, ...]:
 
 
 def _axes(naive: NaiveModel) -> list[dict[int, object]]:
-    """Name the free axes of every state; one without rows grows."""
+    """Return names for the free axes of every state; one without rows grows."""
     batch, past = Dim("batch"), Dim("past", min=0, max=1 << 16)
     return [{0: batch, 1: past} if s.shape[1] == 0 else {0: batch} for s in naive.initial_state(1).values()]
 
@@ -76,7 +76,7 @@ def _signature(model: SequenceModel, naive: NaiveModel) -> Signature:
             name=name,
             input=f"state.{name}",
             output=f"next.{name}",
-            data_type=DATA_TYPE_INT64 if state.dtype == torch.int64 else DATA_TYPE_FLOAT32,
+            data_type=data_type_of(state.numpy().dtype),
             shape=state.shape[1:],
         )
         for name, state in naive.initial_state(1).items()

@@ -1,4 +1,4 @@
-"""Owns the naive causal Transformer: scaled dot product attention, and a cache of keys and values that grows.
+"""The naive causal Transformer: scaled dot product attention, and a cache of keys and values that grows.
 
 Shape suffixes: B batch, T time, P past frames, K = P + T keys, D input width, E model width, H heads, d head width.
 

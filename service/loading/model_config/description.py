@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import onnxruntime as ort
-
     from service.engine.layout import Axes
+    from service.engine.onnx_runtime import ort
     from service.engine.untimed import Untimed
     from service.loading.model_config.parameters import Parameters
     from service.loading.model_config.roles import Roles

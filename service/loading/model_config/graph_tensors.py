@@ -13,7 +13,7 @@ from soloist.oip import model_config_pb2 as oip
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import onnxruntime as ort
+    from service.engine.onnx_runtime import ort
 
 # Rows of a run where nobody says how many: what `soloist export` writes too.
 MAX_BATCH_SIZE = 64

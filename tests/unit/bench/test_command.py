@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.load import Load, Mode
+from bench.load import Arrivals, Load, Mode
 from bench.run import measure
-from bench.schedule import Arrivals
 from tests.unit.bench.conftest import FakeServer
 
 

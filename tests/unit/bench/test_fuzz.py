@@ -16,15 +16,15 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from bench.fuzz import script as scripts
-from bench.fuzz.drawing import Drawing
 from bench.fuzz.findings import Findings
-from bench.fuzz.hostile import keep_models, message
-from bench.fuzz.known import Known, KnownModel, Port
+from bench.fuzz.inputs import InputGenerator
 from bench.fuzz.methods import CHANGES_MODELS, all_methods
+from bench.fuzz.mutated_messages import keep_models, message
 from bench.fuzz.outcome import Outcome
 from bench.fuzz.script import KINDS, Kind, Script, Step, one_message
-from bench.fuzz.sending import Sender, connect
-from bench.fuzz.watch import total
+from bench.fuzz.sender import Sender, connect
+from bench.fuzz.server_facts import ModelFacts, ServerFacts, TensorPort
+from bench.metrics_page import MetricsPage
 from soloist.oip.grpc_service_pb2 import ModelInferResponse, ModelStreamInferResponse
 from soloist.v1 import admin_pb2
 from tests.graphs import Sums
@@ -33,25 +33,25 @@ METHODS = all_methods()
 PREDICT, STREAM_INFER = "/soloist.v1.SequenceInference/Predict", "/inference.GRPCInferenceService/ModelStreamInfer"
 
 
-def model(name: str) -> KnownModel:
+def model(name: str) -> ModelFacts:
     manifest = Sums(name=name).manifest
-    ports = [Port(name="frames", datatype="FP32", shape=(-1, -1, 2))]
-    return KnownModel(name=name, version=1, manifest=manifest, inputs=ports, outputs=["outputs"], states=[])
+    ports = [TensorPort(name="frames", datatype="FP32", shape=(-1, -1, 2))]
+    return ModelFacts(name=name, version=1, manifest=manifest, inputs=ports, outputs=["outputs"], states=[])
 
 
 MODELS = [model("a"), model("b"), model("spare")]
 
 
-def known() -> Known:
-    return Known(models=MODELS, spare=MODELS[-1])
+def facts() -> ServerFacts:
+    return ServerFacts(models=MODELS, spare=MODELS[-1])
 
 
-def drawing(kinds: Sequence[Kind] = KINDS, seed: int = 0) -> Drawing:
-    return Drawing(list(METHODS.values()), known(), kinds, seed=seed)
+def generator(kinds: Sequence[Kind] = KINDS, seed: int = 0) -> InputGenerator:
+    return InputGenerator(list(METHODS.values()), facts(), kinds, seed=seed)
 
 
 def test_a_number_and_a_seed_make_one_input() -> None:
-    first, again, other = (drawing(seed=seed) for seed in (7, 7, 8))
+    first, again, other = (generator(seed=seed) for seed in (7, 7, 8))
     numbers = range(200)
     assert [first.draw(number) for number in numbers] == [again.draw(number) for number in reversed(numbers)][::-1]
     assert sum(first.draw(number) == other.draw(number) for number in numbers) < 20
@@ -59,7 +59,7 @@ def test_a_number_and_a_seed_make_one_input() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_reaches_every_method(kind: Kind) -> None:
-    drawn = [drawing([kind]).draw(number) for number in range(6000)]
+    drawn = [generator([kind]).draw(number) for number in range(6000)]
     assert {script.kind for script in drawn} == {kind}
     assert {script.path for script in drawn} >= set(METHODS) - {
         path for path, method in METHODS.items() if method.weight < 0.1
@@ -75,19 +75,19 @@ def test_fields_parse_and_bytes_often_do_not() -> None:
             return False
         return True
 
-    assert all(parses(drawing(["fields"]).draw(number)) for number in range(500))
-    failed = Counter(parses(drawing(["bytes"]).draw(number)) for number in range(500))
+    assert all(parses(generator(["fields"]).draw(number)) for number in range(500))
+    failed = Counter(parses(generator(["bytes"]).draw(number)) for number in range(500))
     assert failed[False] > 100 < failed[True]
 
 
 def test_only_the_spare_model_is_unloaded() -> None:
     request = admin_pb2.UnloadModelRequest(model="a")
     unload = METHODS["/soloist.v1.Admin/UnloadModel"]
-    assert cast("admin_pb2.UnloadModelRequest", keep_models(unload, request, known())).model == "spare"
+    assert cast("admin_pb2.UnloadModelRequest", keep_models(unload, request, facts())).model == "spare"
     rng = Random(3)
     for method in METHODS.values():
         if method.name in CHANGES_MODELS:
-            names = {_model_of(message(method, known(), rng)) for _ in range(300)}
+            names = {_model_of(message(method, facts(), rng)) for _ in range(300)}
             assert "spare" in names
             assert not names & {"a", "b"}
 
@@ -120,7 +120,8 @@ def test_the_smallest_of_each_sort_is_kept(tmp_path: Path) -> None:
 
 def test_samples_are_summed_whatever_their_labels() -> None:
     page = '# TYPE open gauge\nopen{model="a"} 2.0\nopen{model="b"} 3.0\nopen_total 7.0\nplain 1.5\n'
-    assert (total(page, "open"), total(page, "plain"), total(page, "other")) == (5.0, 1.5, 0.0)
+    totals = tuple(MetricsPage(page).total(name) for name in ("open", "plain", "other"))
+    assert totals == (5.0, 1.5, 0.0)
 
 
 class Refusing(grpc.GenericRpcHandler):

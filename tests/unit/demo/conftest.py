@@ -12,11 +12,12 @@ from bench.load import Load, Mode
 from bench.recorder import Recorder
 from bench.report import Summary
 from demo import verdict
+from demo.environment import Environment
 from demo.normalisers.conditions import CONDITIONS
 from demo.normalisers.result import ConditionResult, NormaliserResult
 from demo.normalisers.variants import CURRENT, KINDS, name_of
 from demo.plan import ARCHITECTURES, Plan
-from demo.result import Calls, Environment, ModelResult, Report, ServerFigures
+from demo.result import Calls, ModelResult, Report, ServerFigures
 
 
 def summary(name: str, mode: Mode, *, late_seconds: float = 0.0, errors: int = 0) -> Summary:

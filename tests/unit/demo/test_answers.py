@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from demo.asking import Answer, Answers, bits_differ
-from demo.scrape import Scrape
+from bench.metrics_page import MetricsPage
+from demo.measurement import answered_calls
+from demo.requests import Answer, Answers, bits_differ
 
 
 def answers(*outputs: list[list[float]], seconds: float = 1.0) -> Answers:
@@ -57,8 +58,8 @@ def test_a_scrape_adds_up_the_samples_with_the_labels_asked_for() -> None:
     seconds = Histogram("soloist_queue_seconds", "q", ["model"], registry=registry)
     seconds.labels("m").observe(1.0)
     seconds.labels("m").observe(2.0)
-    scrape = Scrape(sample for family in registry.collect() for sample in family.samples)
-    assert scrape.requests("m", "Predict") == 10
-    assert scrape.requests("m", "Stream") == 0
-    assert scrape.mean("soloist_queue_seconds", model="m") == 1.5
-    assert scrape.mean("soloist_queue_seconds", model="other") == 0.0
+    page = MetricsPage(generate_latest(registry).decode())
+    assert answered_calls(page, "m", "Predict") == 10
+    assert answered_calls(page, "m", "Stream") == 0
+    assert page.mean("soloist_queue_seconds", model="m") == 1.5
+    assert page.mean("soloist_queue_seconds", model="other") == 0.0

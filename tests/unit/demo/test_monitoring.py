@@ -12,8 +12,8 @@ from demo.environment import this_environment
 from demo.monitoring import verdict
 from demo.monitoring.interval import Interval
 from demo.monitoring.offline import OfflineResult, shifted
-from demo.monitoring.page import page
 from demo.monitoring.plan import BATCH, LAYER, OFFLINE_SHIFTS, Plan
+from demo.monitoring.report_page import page
 from demo.monitoring.result import Live, Matured, Phase, Proposal, Report, SkewPoint
 from demo.monitoring.summary import crossings, live_rows, offline_rows
 from models.data import load
@@ -82,7 +82,7 @@ def cost(name: str, ratio: float) -> Ratios:
 @pytest.fixture
 def report() -> Report:
     offline = [
-        OfflineResult(seed=seed, shift=shift, sequences=100, layer=90, batch=80, recalibrated=85 + seed, at_once=70)
+        OfflineResult(seed=seed, shift=shift, sequences=100, layer=90, batch=80, recalibrated=85 + seed, single_pass=70)
         for seed in PLAN.seeds
         for shift in OFFLINE_SHIFTS
     ]

@@ -14,7 +14,7 @@ from demo.normalisers.plot import company
 from demo.normalisers.table import legend, table
 from demo.normalisers.variants import CURRENT, FEW, KINDS, LAYER, RUNNING, SHIFTED
 from demo.normalisers.verdict import failures
-from demo.svg import standalone
+from demo.rendering import standalone
 from soloist import Prediction
 from tests.unit.demo.conftest import condition, normaliser
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from demo.page import page
+from demo.report_page import page
 from demo.result import Report
 from demo.table import table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.training.schedule import FIRST, share_of_peak
+from models.training.loop import FIRST, share_of_peak
 
 
 @pytest.mark.parametrize("steps", [*range(1, 12), 500])

@@ -19,8 +19,8 @@ from service.observers.live_check.repro_bundle import read
 from service.observers.live_check.run_trace import RunShape
 from service.serving.batcher import Answer, Batcher, BatchLimits
 from tests.graphs import Sums
-from tests.guests import STEADY_WINDOW
 from tests.servables import GatedRunner, servable
+from tests.third_party import STEADY_WINDOW
 from tests.unit.service.conftest import Meter
 from tests.unit.service.leaky import (
     NAME,

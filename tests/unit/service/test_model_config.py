@@ -13,11 +13,11 @@ from service.loading.manifest import ManifestError
 from service.loading.model_config import Description, describe
 from service.loading.servable import LoadPolicy, load_servable
 from service.loading.warm_up import zeros
-from tests.guests import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, Guest
-from tests.guests.guest import parameter
+from tests.third_party import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, ThirdPartyModel
+from tests.third_party.model import parameter
 
-REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
-    # what is wrong: (guest, text in its configuration, what stands there instead, what has to be told)
+REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
+    # what is wrong: (model, text in its configuration, what stands there instead, what has to be told)
     "no-protobuf": (NO_BATCH, "max_batch_size", "max_batch_sice", ("can't be parsed",)),
     "ensemble": (NO_BATCH, "max_batch_size: 0", 'platform: "ensemble"', ("platform 'ensemble'",)),
     "python": (NO_BATCH, "max_batch_size: 0", 'backend: "python"', ("backend 'python'",)),
@@ -88,10 +88,10 @@ REFUSED: dict[str, tuple[Guest, str, str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_served_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
-    guest, text, instead, told = REFUSED[name]
-    assert text in guest.config
+    model, text, instead, told = REFUSED[name]
+    assert text in model.config
     with pytest.raises(ManifestError) as caught:
-        _describe(guest, tmp_path, guest.config.replace(text, instead, 1) if text else instead)
+        _describe(model, tmp_path, model.config.replace(text, instead, 1) if text else instead)
     for word in told:
         assert word in str(caught.value)
 
@@ -162,7 +162,7 @@ def _labelled(folder: Path, content: bytes | None, output: str = CLASSES) -> Pat
 
 
 def test_strings_in_the_graph_are_refused(tmp_path: Path) -> None:
-    words = Guest(
+    words = ThirdPartyModel(
         name="words",
         graph="words (string[B] x, float[B,T] z) => (string[B] y, float[B,T] w) { y = Identity (x)  w = Neg (z) }",
         config="",
@@ -217,16 +217,18 @@ DOCUMENTED = {
 def test_the_documented_examples_are_true(tmp_path: Path, name: str) -> None:
     page = (Path(__file__).parents[3] / "docs" / "third-party-models.md").read_text()
     text = re.findall(r"```\n(max_batch_size.*?)```", page, re.DOTALL)[list(DOCUMENTED).index(name)]
-    guest = Guest(name=name, graph=DOCUMENTED[name], config=text, frames=UNTOLD.frames, feed=UNTOLD.feed, outputs={})
-    path = guest.write(tmp_path)
+    model = ThirdPartyModel(
+        name=name, graph=DOCUMENTED[name], config=text, frames=UNTOLD.frames, feed=UNTOLD.feed, outputs={}
+    )
+    path = model.write(tmp_path)
     servable = load_servable(path, LoadPolicy(batch_uncertified=False, certify_seconds=0), name=name, version=1)
     (result,) = servable.runner.run_rows([zeros(servable.require_time_axis().graph, 5)])
     assert result.outputs.shape == {"voice": (5, 1), "scores": (5, 12)}[name]
     assert {name: array.shape for name, array in result.extra.items()} in ({}, {"energy": (5,)})
 
 
-def _describe(guest: Guest, folder: Path, text: str) -> Description:
+def _describe(model: ThirdPartyModel, folder: Path, text: str) -> Description:
     config = folder / "config.pbtxt"
     config.write_text(text)
-    session = ort.InferenceSession(guest.model().SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.model().SerializeToString(), providers=["CPUExecutionProvider"])
     return describe(config if text else None, session)

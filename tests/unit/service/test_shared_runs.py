@@ -13,32 +13,32 @@ from service.core.errors import Reason, ServiceError
 from service.engine.row import WHOLE, AuxiliaryInputs, Position, Row, RowResult
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.serving.batcher.runs import execute
-from tests.guests import (
+from tests.third_party import (
     BATCH_SECOND,
     BEGUN,
     BLOCKS,
     BYTES,
     FURTHER,
-    GUESTS,
     LOOKED_UP,
     LOOPED,
     NO_BATCH,
     RESHAPED,
     SHARED,
     STEADY_WINDOW,
+    THIRD_PARTY_MODELS,
     TOLD,
     WINDOW,
-    Guest,
+    ThirdPartyModel,
 )
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench, turns
 
 
-@pytest.mark.parametrize("guest", [BATCH_SECOND, LOOPED, BYTES], ids=lambda guest: guest.name)
-def test_rows_of_one_length(tmp_path: Path, guest: Guest) -> None:
-    runner = _load(guest, tmp_path).runner
+@pytest.mark.parametrize("model", [BATCH_SECOND, LOOPED, BYTES], ids=lambda model: model.name)
+def test_rows_of_one_length(tmp_path: Path, model: ThirdPartyModel) -> None:
+    runner = _load(model, tmp_path).runner
     rng = np.random.default_rng(1)
-    rows = [Row(frames=guest.frames(rng, 6), states=runner.initial_states()) for _ in range(3)]
+    rows = [Row(frames=model.frames(rng, 6), states=runner.initial_states()) for _ in range(3)]
     behind = [result.states for row in rows for result in runner.run_rows([row])]
     rows += [Row(frames=row.frames, states=states) for row, states in zip(rows, behind, strict=True)]
     _assert_same(runner.run_rows(rows), [result for row in rows for result in runner.run_rows([row])])
@@ -68,18 +68,18 @@ def test_rows_that_bring_inputs_and_stand_at_different_places(tmp_path: Path) ->
     assert together[1].outputs.tobytes() == expected.astype(np.float32).tobytes()
 
 
-@pytest.mark.parametrize("guest", [STEADY_WINDOW, BEGUN, LOOKED_UP], ids=lambda guest: guest.name)
-def test_rows_of_a_frame_a_run_leave_as_they_end(tmp_path: Path, guest: Guest) -> None:
-    servable = _load(guest, tmp_path)
+@pytest.mark.parametrize("model", [STEADY_WINDOW, BEGUN, LOOKED_UP], ids=lambda model: model.name)
+def test_rows_of_a_frame_a_run_leave_as_they_end(tmp_path: Path, model: ThirdPartyModel) -> None:
+    servable = _load(model, tmp_path)
     assert servable.batched
     rng, runner = np.random.default_rng(3), servable.runner
-    sequences = [guest.frames(rng, length) for length in (5, 1, 9, 5, 2)]
+    sequences = [model.frames(rng, length) for length in (5, 1, 9, 5, 2)]
     rows = [Row(frames=frames, states=runner.initial_states()) for frames in sequences]
     together = runner.run_rows(rows)
     _assert_same(together, [result for row in rows for result in runner.run_rows([row])])
-    (output,) = guest.outputs
+    (output,) = model.outputs
     for frames, result in zip(sequences, together, strict=True):
-        assert result.outputs.tobytes() == guest.alone(frames)[output].tobytes()
+        assert result.outputs.tobytes() == model.alone(frames)[output].tobytes()
     further = [Row(frames=row.frames[::-1], states=each.states) for row, each in zip(rows, together, strict=True)]
     _assert_same(runner.run_rows(further), [result for row in further for result in runner.run_rows([row])])
 
@@ -122,22 +122,22 @@ def test_only_a_row_at_fault_is_refused(tmp_path: Path) -> None:
 
 
 def test_none_share_a_run_without_leave(tmp_path: Path) -> None:
-    assert not any(_load(guest, tmp_path, allowed=False).batched for guest in (SHARED, WINDOW))
+    assert not any(_load(model, tmp_path, allowed=False).batched for model in (SHARED, WINDOW))
 
 
-@pytest.mark.parametrize("guest", [NO_BATCH, RESHAPED, FURTHER, TOLD], ids=lambda guest: guest.name)
-def test_what_has_no_place_for_others_runs_alone(tmp_path: Path, guest: Guest) -> None:
-    assert not _load(guest, tmp_path).require_time_axis().graph.takes_batches
+@pytest.mark.parametrize("model", [NO_BATCH, RESHAPED, FURTHER, TOLD], ids=lambda model: model.name)
+def test_what_has_no_place_for_others_runs_alone(tmp_path: Path, model: ThirdPartyModel) -> None:
+    assert not _load(model, tmp_path).require_time_axis().graph.takes_batches
 
 
 def test_only_what_takes_so_many_frames_a_run_may_be_cut(tmp_path: Path) -> None:
-    sliced = {guest.name for guest in GUESTS if _load(guest, tmp_path).sliced}
-    assert sliced == {BLOCKS.name, *(guest.name for guest in GUESTS if guest.steps)}
+    sliced = {model.name for model in THIRD_PARTY_MODELS if _load(model, tmp_path).sliced}
+    assert sliced == {BLOCKS.name, *(model.name for model in THIRD_PARTY_MODELS if model.steps)}
 
 
-def _load(guest: Guest, folder: Path, *, allowed: bool = True) -> Servable:
+def _load(model: ThirdPartyModel, folder: Path, *, allowed: bool = True) -> Servable:
     policy = LoadPolicy(batch_uncertified=allowed, certify_seconds=0)
-    return load_servable(guest.write(folder), policy, name=guest.name, version=1)
+    return load_servable(model.write(folder), policy, name=model.name, version=1)
 
 
 def _assert_same(found: list[RowResult], expected: list[RowResult]) -> None:
