@@ -11,7 +11,8 @@ from soloist.v1 import sequence_inference_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.repository import Entry, Repository
+    from service.repository.catalogue import Repository
+    from service.repository.entry import Entry
 
 ANY, ALL = "any", "all"
 LOADING = "models are loading"
