@@ -10,7 +10,6 @@ from service.certificate import Budget, certify, fingerprint_here, is_bitwise
 from service.certificate.scope import why_unproved
 from service.core.files import read_text
 from service.engine.runtime_errors import message_of
-from service.loading import certificate_check
 from soloist.files import write_atomically
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
@@ -89,11 +88,11 @@ def take_stored(path: Path, sha256: str, graph: Graph, model: Model, seconds: fl
     `sha256` is that of the file as it was loaded. Returns why a certificate that is there doesn't count; else nothing.
     """
     try:
-        found = certificate_check.read(path, sha256, model)
+        found = read(path, sha256, model)
         if found is not None:
             model.certificate.CopyFrom(found)
             renew(graph, model, seconds)
-    except certificate_check.StoredCertificateError as error:
+    except StoredCertificateError as error:
         return str(error)
     except Exception as error:  # ONNX Runtime's own kinds are many and share no base
         model.ClearField("certificate")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from service.loading.manifest import ManifestError
 from service.loading.model_config import CONFIG_FILE, MODEL_FILE, model_filename, parse
-from service.repository import layout, model_folder, rollout
+from service.repository import layout, rollout
 from service.repository.layout import Location
 from soloist.oip import model_config_pb2 as oip
 
@@ -128,7 +128,7 @@ def _model_folder(name: str, folder: Path) -> ModelFolder:
         return ModelFolder(
             name=name,
             versions=locations(model_filename(config)),
-            policy=model_folder.configured(config),
+            policy=configured(config),
             rollout=rollout.read(folder),
             stray=stray,
         )
