@@ -9,8 +9,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PROTOS   := $(shell find protos -name '*.proto' | sort)
 SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto protos/soloist/v1/norm_skew.proto protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
 
+# Files are handed out in the order of tests/conftest.py.
+PYTEST   := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-monitoring test check lint types contracts protos stubs check-stubs unit format bench clean
+.PHONY: help demo demo-monitoring test test-fast check lint types contracts protos stubs check-stubs unit format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,7 +39,12 @@ demo-monitoring: $(VENV)/.demo ## shift traffic, watch it, recalibrate (out/demo
 
 test: check ## everything CI runs
 
-check: lint types contracts protos check-stubs unit ## all checks and tests
+# mypy takes a processor for a while, the tests wait now and then: they run side by side.
+check: lint contracts protos check-stubs ## all checks and tests
+	@$(MAKE) --no-print-directory -j 2 types unit
+
+test-fast: $(VENV)/.dev ## unit tests that take no time: for while you write
+	$(PYTEST) -m 'not slow' --durations=5 tests/unit
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
@@ -65,7 +73,7 @@ check-stubs: $(VENV)/.dev ## the checked-in stubs are what protos/ says
 	@cd build/stubs && find . -type f | sort | while read -r f; do cmp "$$f" "../../$$f" || { echo "run: make stubs"; exit 1; }; done
 
 unit: $(VENV)/.dev ## pytest
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
 
 format: $(VENV)/.dev ## rewrite in house format
 	$(BIN)/ruff check --fix .
