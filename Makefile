@@ -9,8 +9,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PROTOS   := $(shell find protos -name '*.proto' | sort)
 SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto protos/soloist/v1/norm_skew.proto protos/soloist/v1/sequence_inference.proto protos/soloist/oip/grpc_service.proto
 
+# Files are handed out in the order of tests/conftest.py.
+PYTEST   := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-monitoring test check lint types contracts protos stubs check-stubs reference check-reference unit format bench clean
+.PHONY: help demo demo-monitoring test test-fast check lint types contracts protos stubs check-stubs reference check-reference unit sizes format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,7 +39,12 @@ demo-monitoring: $(VENV)/.demo ## shift traffic, watch it, recalibrate (out/demo
 
 test: check ## everything CI runs
 
-check: lint types contracts protos check-stubs check-reference unit ## all checks and tests
+# mypy takes a processor for a while, the tests wait now and then: they run side by side.
+check: lint contracts protos check-stubs check-reference ## all checks and tests
+	@$(MAKE) --no-print-directory -j 2 types unit
+
+test-fast: $(VENV)/.dev ## unit tests that take no time: for while you write
+	$(PYTEST) -m 'not slow' --durations=5 tests/unit
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
@@ -71,7 +79,10 @@ check-reference: $(VENV)/.dev ## the checked-in reference is what the declaratio
 	@$(BIN)/python -m service.reference --check
 
 unit: $(VENV)/.dev ## pytest
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+sizes: $(VENV)/.dev ## files, median and largest module of every package
+	@$(BIN)/python -m tests.package_sizes
 
 format: $(VENV)/.dev ## rewrite in house format
 	$(BIN)/ruff check --fix .

@@ -6,10 +6,13 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 
@@ -22,6 +25,7 @@ from models.config import EncoderConfig, LSTMConfig, ModelConfig, TaskSpec, TCNC
 from service.engine.graph import Graph
 from service.engine.row import States
 from service.engine.session import open_session
+from tests.artifacts import copied
 
 Array = npt.NDArray[Any]
 NUMBERS = TaskSpec(name="numbers", frames="features", feature_count=5, labels=("a", "b", "c"))
@@ -83,7 +87,12 @@ def untrained(task: TaskSpec, config: ModelConfig) -> zoo.SequenceModel:
 @functools.cache
 def exported(name: str, norm: str, task: TaskSpec = NUMBERS) -> Graph:
     model = untrained(task, dataclasses.replace(CONFIGS[name], norm=norm))
-    traced = trace(fold(model)[0])
+
+    def make(folder: Path) -> None:
+        onnx.save(trace(fold(model)[0]), folder / "model.onnx")
+
+    with TemporaryDirectory() as folder:
+        traced = onnx.load(copied(f"traces/{name}-{norm}-{task.name}", make, Path(folder)) / "model.onnx")
     assert lint_model(traced) == [] or norm == "batch_current"
     return Graph(open_session(traced.SerializeToString()), signature(model))
 

@@ -180,10 +180,10 @@ def test_a_model_is_not_measured_on_other_data(dataset: Dataset, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_difference_names_its_tensor(dataset: Dataset, tmp_path: Path) -> None:
-    checkpoint = trained(dataset, "tcn")
-    model = export_checkpoint(checkpoint, tmp_path, name="slopes", version=1, dataset=dataset)
-    graph = Graph(open_session(tmp_path / "slopes" / "1" / "model.onnx"), model.signature)
+@pytest.mark.parametrize("checkpoint", ["tcn"], indirect=True)
+def test_a_difference_names_its_tensor(exported: tuple[Model, Path], checkpoint: Checkpoint, dataset: Dataset) -> None:
+    model, folder = exported
+    graph = Graph(open_session(folder / "3" / "model.onnx"), model.signature)
     weights = {**checkpoint.weights, "head.bias": checkpoint.weights["head.bias"] + 1}
     other = dataclasses.replace(checkpoint, weights=weights).model()
     with pytest.raises(ExportError, match=r"outputs by 1") as caught:

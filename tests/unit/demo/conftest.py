@@ -107,7 +107,7 @@ def normaliser(kind: str, architecture: str = "tcn", **changes: Any) -> Normalis
     return dataclasses.replace(as_it_should, **changes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_report() -> Callable[..., Report]:
     """Build the report of a demonstration in which all models but the first have agreeing figures."""
 

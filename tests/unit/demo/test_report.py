@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from demo.report_page import page
@@ -19,6 +20,11 @@ from demo.table import table
 
 MakeReport = Callable[..., Report]
 SCHEMA = resources.files("demo").joinpath("report.schema.json")
+
+
+@pytest.fixture(scope="module")
+def usual_page(make_report: MakeReport) -> str:
+    return page(make_report())
 
 
 class References(HTMLParser):
@@ -35,51 +41,47 @@ class References(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in names]
 
 
-def test_the_page_refers_to_nothing_outside(make_report: MakeReport) -> None:
-    text = page(make_report())
+def test_the_page_refers_to_nothing_outside(usual_page: str) -> None:
     references = References()
-    references.feed(text)
+    references.feed(usual_page)
     assert [where for where in references.found if not where.startswith("#")] == []
     assert not {"script", "link", "img", "iframe"} & set(references.tags)
-    assert "@import" not in text
-    assert re.findall(r"url\((?!#)", text) == []
+    assert "@import" not in usual_page
+    assert re.findall(r"url\((?!#)", usual_page) == []
 
 
-def test_the_page_holds_its_figures_in_its_own_text_colour(make_report: MakeReport) -> None:
-    text = page(make_report())
-    assert text.count("<svg") == 3
-    assert "currentColor" in text
-    assert "<?xml" not in text
+def test_the_page_holds_its_figures_in_its_own_text_colour(usual_page: str) -> None:
+    assert usual_page.count("<svg") == 3
+    assert "currentColor" in usual_page
+    assert "<?xml" not in usual_page
 
 
-def test_the_headline_comes_first(make_report: MakeReport) -> None:
-    text = page(make_report())
+def test_the_headline_comes_first(usual_page: str) -> None:
+    text = usual_page
     assert text.index("answers of 370 that company changes") < text.index("frames seen")
     assert text.index("Whose answer depends on its neighbours?") < text.index("<h2>Results</h2>")
 
 
-def test_the_page_names_every_model_and_escapes_what_it_is_given(make_report: MakeReport) -> None:
-    report = make_report()
-    text = page(report)
-    assert all(text.count(model.name) >= 3 for model in report.models)
-    assert "Some &lt;CPU&gt; &amp; more" in text
+def test_the_page_names_every_model_and_escapes_what_it_is_given(make_report: MakeReport, usual_page: str) -> None:
+    assert all(usual_page.count(model.name) >= 3 for model in make_report().models)
+    assert "Some &lt;CPU&gt; &amp; more" in usual_page
 
 
-def test_the_page_says_that_it_passed_or_why_not(make_report: MakeReport) -> None:
-    assert "Passed." in page(make_report())
+def test_the_page_says_that_it_passed_or_why_not(make_report: MakeReport, usual_page: str) -> None:
+    assert "Passed." in usual_page
     failed = page(make_report(correct_whole=1))
     assert "Passed." not in failed
     assert "1 of 370 right when served whole" in failed
 
 
-def test_the_page_does_not_claim_equal_bits_when_some_differ(make_report: MakeReport) -> None:
+def test_the_page_does_not_claim_equal_bits_when_some_differ(make_report: MakeReport, usual_page: str) -> None:
     claim = "No bit of any output differs"
-    assert claim in page(make_report())
+    assert claim in usual_page
     assert claim not in page(make_report(bits_differ=1))
 
 
-def test_the_same_figures_give_the_same_page(make_report: MakeReport) -> None:
-    assert page(make_report()) == page(make_report())
+def test_the_same_figures_give_the_same_page(make_report: MakeReport, usual_page: str) -> None:
+    assert page(make_report()) == usual_page
 
 
 def test_the_json_keeps_its_schema(make_report: MakeReport, tmp_path: Path) -> None:
