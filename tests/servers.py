@@ -92,10 +92,10 @@ def running_server(
         )
 
 
-def eventually(told: Callable[[], bool]) -> bool:
+def eventually(reported: Callable[[], bool]) -> bool:
     """Return whether it comes to be so in time, polling a border that carries no events (HTTP)."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
-    while not told():
+    while not reported():
         if time.monotonic() > give_up:
             return False
         time.sleep(_POLL_SECONDS)

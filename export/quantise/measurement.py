@@ -18,7 +18,7 @@ from service.certificate.difference import max_absolute
 from service.engine.graph import Graph
 
 STEPS = 16  # single frames that are timed together
-MATE_SCALE = 10.0
+NEIGHBOUR_SCALE = 10.0
 NEIGHBOURS = 7
 MOST_SEQUENCES = 64  # held-out sequences asked alone and with neighbours
 
@@ -91,7 +91,7 @@ def drift(graph: Graph, split: Split) -> Drift:
 
 
 def _batch(frames: Array, neighbours: list[Array]) -> tuple[Array, list[int]]:
-    scale = MATE_SCALE if frames.dtype.kind == "f" else 1
+    scale = NEIGHBOUR_SCALE if frames.dtype.kind == "f" else 1
     rows = [frames, *((scale * neighbour).astype(frames.dtype) for neighbour in neighbours)]
     lengths = [len(row) for row in rows]
     batch = np.zeros((len(rows), max(lengths), *frames.shape[1:]), frames.dtype)

@@ -68,7 +68,7 @@ def test_a_control_shares_its_twins_weights(pair: tuple[Model, Model], checkpoin
     assert {model.provenance.checkpoint_sha256 for model in pair} == {checkpoint.digest}
 
 
-def test_it_depends_on_mates_and_its_twin_does_not(pair: tuple[Model, Model]) -> None:
+def test_it_depends_on_neighbours_and_its_twin_does_not(pair: tuple[Model, Model]) -> None:
     running, current = pair
     assert is_bitwise(running.certificate, BATCH, PADDING)
     assert verdicts(current)[BATCH] == certificate_pb2.VERDICT_NONE

@@ -164,7 +164,7 @@ def test_chunks_are_the_whole(graph: Graph, frames: int) -> None:
 
 
 @pytest.mark.parametrize("frames", LENGTHS)
-def test_mates_do_not_matter(any_graph: Graph, frames: int) -> None:
+def test_neighbours_do_not_matter(any_graph: Graph, frames: int) -> None:
     sequence = numbers(frames)
     whole = alone(any_graph, sequence)
     for batch, scale, row in ((2, 100.0, 1), (3, 0.0, 0), (8, 100.0, 5), (17, 1.0, 16)):

@@ -67,13 +67,13 @@ def test_it_is_the_next_version_and_certified(proposed: Model, folder: Path) -> 
 def test_it_says_what_it_was_made_of(
     proposed: Model, served: Model, checkpoint: Checkpoint, live: list[npt.NDArray[Any]]
 ) -> None:
-    told = proposed.provenance.recalibration
-    assert told.origin_checkpoint_sha256 == served.provenance.checkpoint_sha256 == checkpoint.digest
-    assert (told.sequences, told.frames, told.pseudo_count) == (64, sum(map(len, live)), 16)
+    reported = proposed.provenance.recalibration
+    assert reported.origin_checkpoint_sha256 == served.provenance.checkpoint_sha256 == checkpoint.digest
+    assert (reported.sequences, reported.frames, reported.pseudo_count) == (64, sum(map(len, live)), 16)
     assert not served.provenance.HasField("recalibration")
     blended = recalibrated(checkpoint, live, 16)
     for before, layer in zip(served.norm_layers, proposed.norm_layers, strict=True):
-        assert (layer.statistics, layer.statistics_frames) == ("recalibrated", told.frames)
+        assert (layer.statistics, layer.statistics_frames) == ("recalibrated", reported.frames)
         assert layer.precise == before.precise
         assert list(layer.recalibrated.mean) == blended.weights[f"{layer.name}.running_mean"].tolist()
 

@@ -24,14 +24,14 @@ from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.stored_certificate_pb2 import StoredCertificate
 from tests.graphs import Sums
 from tests.third_party import (
+    AUXILIARY,
     BEGUN,
     BLOCKS,
-    FURTHER,
+    CONTROLS,
     LOOKED_UP,
     NO_BATCH,
     POOLED,
     STEADY_WINDOW,
-    TOLD,
     WINDOW,
     ThirdPartyModel,
 )
@@ -66,7 +66,7 @@ def test_runs_of_several_frames_are_cut_between_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("third_party", "cause"),
-    [(FURTHER, "it reads mask, gain"), (TOLD, "where in its sequence"), (LOOKED_UP, "how many tokens")],
+    [(AUXILIARY, "it reads mask, gain"), (CONTROLS, "where in its sequence"), (LOOKED_UP, "how many tokens")],
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_what_reads_more_is_not(tmp_path: Path, third_party: ThirdPartyModel, cause: str) -> None:
@@ -107,7 +107,7 @@ def test_verdicts_are_believed_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "reported"),
     [
         (lambda path: path.with_name(FILE).write_text('{"model_sha'), "can't be parsed"),
         (lambda path: path.with_name(FILE).write_bytes(b"\xff\x00"), "can't be parsed"),
@@ -119,16 +119,18 @@ def test_verdicts_are_believed_as_they_are(tmp_path: Path) -> None:
     ],
     ids=["half-written", "garbage", "empty", "another-file", "another-constant", "another-direction", "a-folder"],
 )
-def test_what_is_no_certificate_of_it_is_ignored(tmp_path: Path, spoil: Callable[[Path], object], told: str) -> None:
+def test_what_is_no_certificate_of_it_is_ignored(
+    tmp_path: Path, spoil: Callable[[Path], object], reported: str
+) -> None:
     path = _certified(tmp_path)
     spoil(path)
     servable = _load(path)
     assert (servable.certificate, servable.batched) == ("uncertified", False)
-    assert told in servable.certificate_fault
+    assert reported in servable.certificate_fault
 
 
 def test_a_model_that_cannot_be_proved_has_no_certificate(tmp_path: Path) -> None:
-    path = TOLD.write(tmp_path)
+    path = CONTROLS.write(tmp_path)
     model = read_model(path)
     store(path, model, pb.Certificate(fingerprint=fingerprint_here()))
     assert "where in its sequence" in _load(path).certificate_fault

@@ -86,9 +86,9 @@ def test_a_sequence_by_the_open_protocol(
         _request(model, chunk, start=at == 0, end=at == len(chunks) - 1, sequence=7) for at, chunk in enumerate(chunks)
     ]
     if streamed:
-        told = list(stub.ModelStreamInfer(iter(requests), timeout=30))
-        assert not any(each.error_message for each in told)
-        responses = [each.infer_response for each in told]
+        reported = list(stub.ModelStreamInfer(iter(requests), timeout=30))
+        assert not any(each.error_message for each in reported)
+        responses = [each.infer_response for each in reported]
     else:
         responses = [stub.ModelInfer(request, timeout=30) for request in requests]
     _assert_answers(model, responses, chunks, model.alone(frames, cuts))

@@ -48,7 +48,7 @@ def ask(
     return outputs, following
 
 
-def test_padding_and_mates_do_not_matter(model: zoo.SequenceModel) -> None:
+def test_padding_and_neighbours_do_not_matter(model: zoo.SequenceModel) -> None:
     x_BTC = 100 * torch.randn(3, sum(CHUNKS), 5)
     x_BTC[1] /= 100
     x_BTC[1, 20:] = torch.nan

@@ -61,6 +61,6 @@ def test_the_shift_crosses_the_thresholds_of_the_stale_model(report: Any) -> Non
 
 def test_what_is_printed_and_the_page(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     out, ended = finished
-    for told in ("Offline, the whole held-out set", "Live, percent", "Skew beyond a threshold", "higher accuracy"):
-        assert told in ended.stdout
+    for reported in ("Offline, the whole held-out set", "Live, percent", "Skew beyond a threshold", "higher accuracy"):
+        assert reported in ended.stdout
     assert "All was measured." in (out / "report.html").read_text()

@@ -43,10 +43,10 @@ def test_it_measures_without_an_error(program: tuple[str, ...], server: RunningS
     before = _answered(server, api, *_REFUSALS)
     command = [*program, "-m", model, "-u", server.grpc, "-i", "grpc", *load, *_SHORT]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    assert "Successful request count" in told, told
-    assert "compute infer" in told, told
+    reported = done.stdout + done.stderr
+    assert done.returncode == 0, reported
+    assert "Successful request count" in reported, reported
+    assert "compute infer" in reported, reported
     assert _answered(server, api, "OK") >= 300  # three windows
     assert _answered(server, api, *_REFUSALS) == before
 

@@ -27,7 +27,7 @@ from tests.integration.asking import Asker, ones
 from tests.integration.cases import comparisons, frames, labels, limits, models, open_inference, order
 from tests.integration.cases.case import Case
 from tests.servers import RunningServer, eventually
-from tests.unit.service.feedback import test_reports
+from tests.unit.service.feedback import test_label_reports
 
 CASES = [
     *(*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES, *open_inference.CASES),
@@ -54,9 +54,9 @@ PROVOKED_ELSEWHERE = {
     Reason.COMPARISON_UNSUPPORTED: test_third_party.test_what_cannot_be_compared_is_refused,
     Reason.SAMPLE_NOT_KEPT: test_norm_skew.test_nothing_is_kept_unless_the_operator_says_so,
     Reason.FEEDBACK_OFF: test_feedback.test_a_server_without_a_log_refuses,
-    Reason.FEEDBACK_BUSY: test_reports.test_calls_that_wait_for_the_disk_are_bounded,
-    Reason.TOO_MANY_PENDING_LABELS: test_reports.test_labels_that_wait_for_answers_are_bounded,
-    Reason.LOG_UNAVAILABLE: test_reports.test_a_file_that_fails_is_told_and_nothing_is_taken,
+    Reason.FEEDBACK_BUSY: test_label_reports.test_calls_that_wait_for_the_disk_are_bounded,
+    Reason.TOO_MANY_PENDING_LABELS: test_label_reports.test_labels_that_wait_for_answers_are_bounded,
+    Reason.LOG_UNAVAILABLE: test_label_reports.test_a_file_that_fails_is_told_and_nothing_is_taken,
     Reason.TOO_MANY_CALLS: test_admission.test_calls_at_once_are_bounded_and_machines_have_places_of_their_own,
     Reason.MEMORY_FULL: test_admission.test_a_message_beyond_the_budget_is_refused_at_once,
     Reason.MESSAGE_MISSING: test_admission.test_a_call_that_ends_without_its_message_is_told,
@@ -85,13 +85,13 @@ def test_bad_input_is_told_what_is_wrong_and_disturbs_nobody(strict: RunningServ
             assert eventually(lambda: strict.total("soloist_sessions_open") == 1)
             disturbed.append(neighbour.send(chunks[1]).outputs)
     assert [outputs.tobytes() for outputs in disturbed] == [outputs.tobytes() for outputs in undisturbed]
-    _assert_told(caught.value, case)
+    _assert_reported(caught.value, case)
     assert asker.predict(ones(3)).frame_count == 3
     assert eventually(lambda: strict.total("soloist_sessions_open") == 0)
     assert strict.total("soloist_session_state_bytes") == 0
 
 
-def _assert_told(error: SoloistError, case: Case) -> None:
+def _assert_reported(error: SoloistError, case: Case) -> None:
     assert (error.code.name, error.reason) == (case.code, case.reason.name)
     assert case.reason.hint.format(**error.facts) in error.message
     assert "?" not in error.message  # stands for a fact that is missing

@@ -67,8 +67,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 def _idle(repository: Path) -> None:
-    told = "sequence_batching { max_sequence_idle_microseconds: 100000 oldest { max_candidate_sequences: 9 } "
-    config = NO_BATCH.config.replace("sequence_batching {", told)
+    reported = "sequence_batching { max_sequence_idle_microseconds: 100000 oldest { max_candidate_sequences: 9 } "
+    config = NO_BATCH.config.replace("sequence_batching {", reported)
     ignored = 'optimization { graph { level: 1 } } instance_group { count: 3 } metric_tags { key: "a" value: "b" }'
     replace(NO_BATCH, name="idle", config=f"{config} {ignored}").write(repository)
     replace(NO_BATCH, name="patient").write(repository)
@@ -101,8 +101,8 @@ def client(server: RunningServer) -> Iterator[Client]:
 @pytest.mark.parametrize(("model", "file", "added"), [("named", "other.onnx", 2), ("only", "w.onnx", 1)])
 def test_the_file_that_is_named_is_served(client: Client, fields: Asker, model: str, file: str, added: int) -> None:
     assert client.predict(model, np.zeros(2, np.float32), every_frame=True).outputs.tolist() == [added, added]
-    told = stub_of(fields).ModelConfig(pb.ModelConfigRequest(name=model)).config
-    assert told.default_model_filename == file
+    reported = stub_of(fields).ModelConfig(pb.ModelConfigRequest(name=model)).config
+    assert reported.default_model_filename == file
 
 
 @pytest.mark.parametrize("name", REFUSED)

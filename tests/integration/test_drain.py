@@ -49,7 +49,7 @@ def test_what_takes_longer_than_the_drain_is_told(sums: Path, tmp_path: Path) ->
             left.send([[1.0, 1.0]])
             server.ask_to_stop()
             assert server.exit_code() == 0
-            _assert_told(lambda: left.send([[1.0, 1.0]]))
+            _assert_reported(lambda: left.send([[1.0, 1.0]]))
         refusals = [line for line in server.log() if line.get("reason") == "SERVER_DRAINING"]
         assert [line["session_id"] for line in refusals] == [left.session_id]
 
@@ -62,18 +62,18 @@ def test_a_second_signal_cuts_the_drain_short(sums: Path, tmp_path: Path) -> Non
         await_drain(server)
         server.ask_to_stop()
         assert server.exit_code() == 1
-        _assert_told(lambda: left.send([[1.0, 1.0]]))
+        _assert_reported(lambda: left.send([[1.0, 1.0]]))
 
 
 def _assert_new_calls_are_refused(server: RunningServer) -> None:
     with asking(server.grpc) as asker:
-        _assert_told(lambda: asker.predict(ones(3)))
-        _assert_told(lambda: asker.converse(opening()))
+        _assert_reported(lambda: asker.predict(ones(3)))
+        _assert_reported(lambda: asker.converse(opening()))
     with Client(server.grpc, retry=NO_RETRY) as client:
-        _assert_told(client.models)
+        _assert_reported(client.models)
 
 
-def _assert_told(ask: Callable[[], object]) -> None:
+def _assert_reported(ask: Callable[[], object]) -> None:
     with pytest.raises(SoloistError, match="another replica") as caught:
         ask()
     assert (caught.value.code.name, caught.value.reason) == ("UNAVAILABLE", "SERVER_DRAINING")

@@ -23,7 +23,7 @@ from tests.servers import eventually, running_server
 
 Outcome = tuple[str, str]
 _GONE = ("UNAVAILABLE", "")
-_TOLD = ("UNAVAILABLE", "SERVER_DRAINING")
+_REPORTED = ("UNAVAILABLE", "SERVER_DRAINING")
 _OK = ("OK", "")
 _CALLERS_OF_A_KIND = 6
 
@@ -45,9 +45,9 @@ def test_every_call_ends_for_a_reason(tmp_path: Path, drain_seconds: float) -> N
             over.set()
             for future in futures:
                 outcomes.update(future.result(timeout=30))
-    assert set(outcomes) <= {_OK, _TOLD, _GONE}, outcomes
+    assert set(outcomes) <= {_OK, _REPORTED, _GONE}, outcomes
     assert outcomes[_OK]
-    assert outcomes[_TOLD] >= _CALLERS_OF_A_KIND  # the streams, at least
+    assert outcomes[_REPORTED] >= _CALLERS_OF_A_KIND  # the streams, at least
 
 
 def _call_on(target: str, call: Callable[[grpc.Channel], object]) -> Counter[Outcome]:
@@ -64,8 +64,8 @@ def _outcome(channel: grpc.Channel, call: Callable[[grpc.Channel], object]) -> O
     try:
         call(channel)
     except grpc.RpcError as error:
-        told = from_rpc_error(error)
-        return told.code.name, "" if told.reason == told.code.name else told.reason
+        reported = from_rpc_error(error)
+        return reported.code.name, "" if reported.reason == reported.code.name else reported.reason
     return _OK
 
 

@@ -70,11 +70,11 @@ def test_every_way_to_answer_is_judged(judged: RunningServer, client: Client) ->
     with asking(judged.grpc) as asker:
         rows = np.stack([sequence(0), sequence(1)])
         (response,) = infer(asker, request(rows, version="1"))
-    told = response.parameters["prediction_id"].string_param.split(",")
-    assert len(told) == 2
+    reported = response.parameters["prediction_id"].string_param.split(",")
+    assert len(reported) == 2
     counted = {"model": "sums", "version": "1", "norm": "layer", "outcome": "joined"}
     before = judged.total("soloist_labels_total", **counted)
-    labels = [Label(prediction_id=logged(client, each), label="right") for each in answers + told]
+    labels = [Label(prediction_id=logged(client, each), label="right") for each in answers + reported]
     assert client.report_many(labels) == [LabelOutcome.JOINED] * 5
     assert client.report_many(labels) == [LabelOutcome.REPEATED] * 5
     assert judged.total("soloist_labels_total", **counted) - before == 5
@@ -195,8 +195,8 @@ def test_the_command_shows_accuracy(judged: RunningServer, client: Client) -> No
     assert head.split()[:5] == ["VERSION", "NORM", "WINDOW", "SLICE", "ANSWERS"]
     assert row.split()[:4] == ["1", "layer", "5m", "all"]
     assert len(_soloist(judged, "accuracy", "sums", "--slices").stdout.splitlines()) > 6
-    (told,) = map(json.loads, _soloist(judged, "accuracy", "sums", "--version", "1", "--json").stdout.splitlines())
-    assert told["windows"][0]["slices"][0]["labels"] >= 1
+    (reported,) = map(json.loads, _soloist(judged, "accuracy", "sums", "--version", "1", "--json").stdout.splitlines())
+    assert reported["windows"][0]["slices"][0]["labels"] >= 1
 
 
 def test_accuracy_of_nobody(monitor: Monitor) -> None:

@@ -179,10 +179,10 @@ def test_a_load_without_a_change_loads_nothing(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "reported"),
     [("1/weights.bin", "weights.bin"), ("names.txt", "names.txt"), ("initial_state/start.bin", "start.bin")],
 )
-def test_what_has_been_mended_is_tried_again(shop: Shop, file: str, told: str) -> None:
+def test_what_has_been_mended_is_tried_again(shop: Shop, file: str, reported: str) -> None:
     name = f"mended-{file.replace('/', '-')}"
     aside = shop.server.repository / f".{name}-aside"
     content = _publish(aside, name) / file
@@ -190,7 +190,7 @@ def test_what_has_been_mended_is_tried_again(shop: Shop, file: str, told: str) -
     content.unlink()
     (aside / name).rename(shop.server.repository / name)
     assert eventually(lambda: any(m.state is ModelState.UNAVAILABLE for m in shop.client.models() if m.name == name))
-    assert told in shop.reason(name)
+    assert reported in shop.reason(name)
     (shop.server.repository / name / file).write_bytes(good)
     assert eventually(lambda: shop.is_ready(name))
     assert shop.reason(name) == ""

@@ -101,21 +101,21 @@ def test_its_repro_bundles_are_bounded_and_private(broken: Path) -> None:
     files = list((broken / "repro bundles").iterdir())
     assert 0 < len(files) <= 20
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-    told = {line["bundle"] for line in json.loads((broken / "errors.json").read_text())}
-    assert {str(file) for file in files} <= told
+    reported = {line["bundle"] for line in json.loads((broken / "errors.json").read_text())}
+    assert {str(file) for file in files} <= reported
 
 
 def test_a_repro_bundle_is_reproduced_on_its_model(broken: Path) -> None:
     for bundle in sorted((broken / "repro bundles").iterdir())[:3]:
         done = replay(bundle, "--repository", broken / "repository", "--json")
-        told = json.loads(done.stdout)
+        reported = json.loads(done.stdout)
         assert (done.returncode, done.stderr) == (0, "")
-        assert told["reproduced"]
-        assert told["same_model"]
-        assert told["same_fingerprint"]
-        assert told["then"]["tensor"] in {"y", "s"}
-        assert told["alone_then_and_now"] is None
-        assert {trial["neighbour_scale"] for trial in told["trials"]} == {1.0, 100.0, 0.0}
+        assert reported["reproduced"]
+        assert reported["same_model"]
+        assert reported["same_fingerprint"]
+        assert reported["then"]["tensor"] in {"y", "s"}
+        assert reported["alone_then_and_now"] is None
+        assert {trial["neighbour_scale"] for trial in reported["trials"]} == {1.0, 100.0, 0.0}
 
 
 def test_a_sound_model_does_not_reproduce_it(broken: Path, tmp_path: Path) -> None:

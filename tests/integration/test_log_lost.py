@@ -79,8 +79,8 @@ def test_a_deleted_log_takes_no_labels_and_is_made_anew(repository: Path, log: P
         assert outcome(client, answers[1]) == LabelOutcome.PENDING
         assert joined(client)
         assert server.total(DROPPED) == 0
-        told = [line for line in server.log() if line["event"] == "prediction log lost, and made anew"]
-        assert len(told) == 1
+        reported = [line for line in server.log() if line["event"] == "prediction log lost, and made anew"]
+        assert len(reported) == 1
     with closing(sqlite3.connect(log)) as db:
         assert db.execute("SELECT count(*) FROM labels").fetchone() == (1,)
 
@@ -119,8 +119,8 @@ def test_a_disk_without_room_costs_answers_and_says_so(repository: Path, log: Pa
         assert joined(client)
         # Each is counted; one of a kind and place is told.
         assert server.total("soloist_background_failures_total", worker="prediction-log") >= failed + 3
-        told = [line["place"] for line in server.log() if line["event"] == "predictions not written"]
-        assert 1 <= len(told) == len(set(told))
+        reported = [line["place"] for line in server.log() if line["event"] == "predictions not written"]
+        assert 1 <= len(reported) == len(set(reported))
     with closing(sqlite3.connect(log)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -144,7 +144,7 @@ def test_rows_of_a_model_that_says_more_than_it_has_classes(repository: Path, lo
         assert server.total("soloist_confusion_predictions", model="wide") == 0
         assert server.total("soloist_background_failures_total") == 0
         with Monitor(server.grpc, retry=NO_RETRY) as monitor:
-            (told,) = monitor.accuracy("sums")
-        assert told.windows[0].total.labels == 2
+            (reported,) = monitor.accuracy("sums")
+        assert reported.windows[0].total.labels == 2
         # A label for an answer whose version is unknown has no class there.
         assert client.report(now, "a") in (LabelOutcome.CLASS_UNKNOWN, LabelOutcome.JOINED)

@@ -65,10 +65,10 @@ def test_refusals_of_one_kind_are_written_up_to_a_number_and_the_rest_is_counted
         assert server.exit_code() == 0
         lines = server.log()
     written = [line for line in lines if line.get("reason") == "MODEL_NOT_FOUND" and line["event"] == "call refused"]
-    told = [line for line in lines if line["event"] == "lines left out"]
+    reported = [line for line in lines if line["event"] == "lines left out"]
     assert len(written) < 50
     assert len(written) + left_out == 50
-    assert sum(line["lines"] for line in told) == left_out
+    assert sum(line["lines"] for line in reported) == left_out
     assert [line["reason"] for line in lines if line["event"] == "call refused"][-1] == "FEATURE_COUNT_MISMATCH"
 
 

@@ -123,7 +123,7 @@ def test_a_run_that_takes_too_long_is_ended_and_told(repository: Path, tmp_path:
         assert server.exit_code() == 0
 
 
-def test_one_that_takes_too_long_leaves_its_mates_their_answers(repository: Path, tmp_path: Path) -> None:
+def test_one_that_takes_too_long_leaves_its_neighbours_their_answers(repository: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"max_run_seconds": 0.5, "workers": 1, "batch_uncertified": True}
     lengths = [_FOR_EVER, 1, 2, _FOR_EVER, 3]
     with (
@@ -131,11 +131,11 @@ def test_one_that_takes_too_long_leaves_its_mates_their_answers(repository: Path
         asking(server.grpc) as asker,
         ThreadPoolExecutor(len(lengths)) as callers,
     ):
-        told = [
+        reported = [
             callers.submit(asker.predict, tensor([[turns]]), model="looping", timeout=_PATIENCE_SECONDS)
             for turns in lengths
         ]
-        for turns, answer in zip(lengths, told, strict=True):
+        for turns, answer in zip(lengths, reported, strict=True):
             error = answer.exception()
             if turns == _FOR_EVER:
                 assert isinstance(error, SoloistError)

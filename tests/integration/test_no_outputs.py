@@ -51,7 +51,7 @@ def client(halving: RunningServer) -> Iterator[Client]:
         yield client
 
 
-def told(answer: Any) -> tuple[tuple[int, ...], int | None, str | None, float | None]:
+def reported(answer: Any) -> tuple[tuple[int, ...], int | None, str | None, float | None]:
     return answer.outputs.shape, answer.index, answer.label, answer.confidence
 
 
@@ -61,7 +61,7 @@ NO_CLASS = ((0, 2), None, None, None)
 @pytest.mark.parametrize("every_frame", [False, True])
 def test_a_sequence_that_is_too_short_has_no_class(client: Client, every_frame: bool) -> None:
     answer = client.predict("halved", X[:1], every_frame=every_frame)
-    assert told(answer) == NO_CLASS
+    assert reported(answer) == NO_CLASS
     assert answer.extra_outputs["top"].shape == (0,)
     assert answer.frame_count == 1
     longer = client.predict("halved", X[:3], every_frame=every_frame)
@@ -81,17 +81,17 @@ def test_a_stream_goes_on_behind_a_chunk_that_is_too_short(
                 np.testing.assert_array_equal(answer.outputs, expected if every_frame else expected[-1])
                 assert answer.label == ("left", "right")[int(expected[-1].argmax())]
             else:
-                assert told(answer) == NO_CLASS
+                assert reported(answer) == NO_CLASS
             again = stream.send(chunk, first_frame=before)
-            assert told(again) == told(answer)
+            assert reported(again) == reported(answer)
         assert stream.close() == len(X)
 
 
 async def test_the_clients_for_asyncio_are_told_the_same(halving: RunningServer) -> None:
     async with AsyncClient(halving.grpc) as client:
-        assert told(await client.predict("halved", X[:1])) == NO_CLASS
+        assert reported(await client.predict("halved", X[:1])) == NO_CLASS
         async with client.stream("halved") as stream:
-            assert told(await stream.send(X[:1])) == NO_CLASS
+            assert reported(await stream.send(X[:1])) == NO_CLASS
             assert (await stream.send(X[1:])).label == "left"
 
 
@@ -212,7 +212,7 @@ def test_the_last_output_may_be_that_of_an_earlier_slice(client: Client) -> None
     last = client.predict("sifted-blocks", frames)
     assert last.outputs.tolist() == frames[3].tolist()
     assert last.label == "right"
-    assert told(client.predict("sifted-blocks", frames[4:])) == NO_CLASS
+    assert reported(client.predict("sifted-blocks", frames[4:])) == NO_CLASS
 
 
 def test_the_log_leaves_out_what_has_no_class(halving: RunningServer, client: Client) -> None:
@@ -221,7 +221,7 @@ def test_the_log_leaves_out_what_has_no_class(halving: RunningServer, client: Cl
         answers = [stream.send(chunk) for chunk in (X[:2], -X[1:3], X[2:4])]
     assert [each.label for each in answers] == ["right", None, "right"]
     whole = client.predict("sifted", -X[3:])
-    assert told(whole) == NO_CLASS
+    assert reported(whole) == NO_CLASS
     outcomes = {"model": "sifted", "version": "1", "outcome": "joined"}
     before = halving.total("soloist_labels_total", **outcomes)
     for prediction_id in [*(each.prediction_id for each in answers), whole.prediction_id]:

@@ -137,8 +137,8 @@ async def test_the_monitor_for_asyncio_is_told_the_same(watching: RunningServer)
     async with AsyncClient(watching.grpc) as client, AsyncMonitor(watching.grpc) as monitor:
         for _ in range(WINDOW + 1):
             await client.predict("sums", column(AS_TRAINED))
-        told = await asyncio.to_thread(pooled, watching, WINDOW + 1)
-        assert (await monitor.norm_skew("sums")).layers == told.layers
+        reported = await asyncio.to_thread(pooled, watching, WINDOW + 1)
+        assert (await monitor.norm_skew("sums")).layers == reported.layers
         found = [each.frames.tolist() async for each in monitor.sampled_sequences("sums")]
         with pytest.raises(SoloistError, match="nobody"):
             await anext(monitor.sampled_sequences("nobody"))
@@ -180,7 +180,7 @@ def test_the_table_says_what_is_crossed(watching: RunningServer) -> None:
     assert columns.split() == ["LAYER", "KIND", "MEAN", "TID", "VARIANCE", "TID", "DIVERGENCE"]
     assert layer.split()[:2] == [LAYER, "batch"]
     assert layer.endswith("/ 0.5  CROSSED")
-    told = json.loads(CliRunner().invoke(main, [*command, "--json"]).output)
-    assert told["layers"][0]["live"]["mean"] == [9.0]
-    assert told["layers"][0]["reference"] == {"mean": [1.0], "variance": [1.0]}
-    assert told["layers"][0]["thresholds"]["divergence_nats"] == 0.5
+    reported = json.loads(CliRunner().invoke(main, [*command, "--json"]).output)
+    assert reported["layers"][0]["live"]["mean"] == [9.0]
+    assert reported["layers"][0]["reference"] == {"mean": [1.0], "variance": [1.0]}
+    assert reported["layers"][0]["thresholds"]["divergence_nats"] == 0.5

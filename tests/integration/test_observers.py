@@ -77,9 +77,9 @@ def test_an_answer_does_not_depend_on_who_watches_it(repository: Path, tmp_path:
             worker: server.total("soloist_background_failures_total", worker=worker) for worker in EVERYBODY.values()
         }
         assert failed == {"prediction-log": 5, "skew": 5, "live-check": 5, "statistics": 5, "shadow": 4}
-        told = [line["worker"] for line in server.log() if line["event"] == "background work failed"]
-        assert sorted(set(told)) == sorted(EVERYBODY.values())
-        assert len(told) <= len(EVERYBODY) + 1  # a stream's shadow begins at another place
+        reported = [line["worker"] for line in server.log() if line["event"] == "background work failed"]
+        assert sorted(set(reported)) == sorted(EVERYBODY.values())
+        assert len(reported) <= len(EVERYBODY) + 1  # a stream's shadow begins at another place
         assert server.get("/readyz") == (200, "ready\n")
         server.ask_to_stop()
         assert server.exit_code() == 0
@@ -117,6 +117,6 @@ def test_the_repository_is_followed_after_looks_that_failed(repository: Path, tm
         write_classifier(repository, version=3)
         (repository / "sums" / "labels.json").write_text('{"labels": {"stable": 3}}')
         assert eventually(lambda: server.total("soloist_model_info", version="3") == 1)
-        told = [line for line in server.log() if line["event"] == "repository not followed"]
-        assert [(line["worker"], line["error"]) for line in told] == [("repository", "RecursionError")]
+        reported = [line for line in server.log() if line["event"] == "repository not followed"]
+        assert [(line["worker"], line["error"]) for line in reported] == [("repository", "RecursionError")]
         assert server.get("/readyz") == (200, "ready\n")

@@ -52,9 +52,9 @@ def test_the_server_and_its_models_tell_of_themselves(asker: Asker) -> None:
     stub = stub_of(asker)
     assert stub.ServerLive(pb.ServerLiveRequest()).live
     assert stub.ServerReady(pb.ServerReadyRequest()).ready
-    told = stub.ServerMetadata(pb.ServerMetadataRequest())
-    assert (told.name, bool(told.version)) == ("soloist", True)
-    assert {"sequence", "statistics", "model_repository", "model_configuration"} <= set(told.extensions)
+    reported = stub.ServerMetadata(pb.ServerMetadataRequest())
+    assert (reported.name, bool(reported.version)) == ("soloist", True)
+    assert {"sequence", "statistics", "model_repository", "model_configuration"} <= set(reported.extensions)
     for name, version, ready in (("sums", "", True), ("sums", "1", True), ("sums", "9", False), ("corrupt", "", False)):
         assert stub.ModelReady(pb.ModelReadyRequest(name=name, version=version)).ready is ready
     models = {(each.name, each.version): each for each in stub.RepositoryIndex(pb.RepositoryIndexRequest()).models}
@@ -66,10 +66,14 @@ def test_the_server_and_its_models_tell_of_themselves(asker: Asker) -> None:
 
 def test_a_model_tells_what_it_takes_and_gives(fresh_asker: Asker) -> None:
     stub = stub_of(fresh_asker)
-    told = stub.ModelMetadata(pb.ModelMetadataRequest(name="sums"))
-    assert (told.name, list(told.versions), told.platform) == ("sums", ["1", "2"], "onnxruntime_onnx")
-    assert [(each.name, each.datatype, list(each.shape)) for each in told.inputs] == [("frames", "FP32", [-1, -1, 2])]
-    assert [(each.name, each.datatype, list(each.shape)) for each in told.outputs] == [("outputs", "FP32", [-1, -1, 2])]
+    reported = stub.ModelMetadata(pb.ModelMetadataRequest(name="sums"))
+    assert (reported.name, list(reported.versions), reported.platform) == ("sums", ["1", "2"], "onnxruntime_onnx")
+    assert [(each.name, each.datatype, list(each.shape)) for each in reported.inputs] == [
+        ("frames", "FP32", [-1, -1, 2])
+    ]
+    assert [(each.name, each.datatype, list(each.shape)) for each in reported.outputs] == [
+        ("outputs", "FP32", [-1, -1, 2])
+    ]
     config = stub.ModelConfig(pb.ModelConfigRequest(name="sums")).config
     assert (config.name, config.backend, config.max_batch_size) == ("sums", "onnxruntime", 32)
     assert [(each.name, list(each.dims)) for each in config.input] == [("frames", [-1, 2])]
@@ -152,8 +156,8 @@ def test_a_sequence_keeps_its_state_from_request_to_request(
         step(sequence, end=True),
         step(sequence, start=True, end=True),
     )
-    told = [outputs_of(response)["outputs"][0, -1, 0] for response in responses]
-    assert told == [3, 6, 3, 6, 3]
+    reported = [outputs_of(response)["outputs"][0, -1, 0] for response in responses]
+    assert reported == [3, 6, 3, 6, 3]
     assert all(response.parameters["sequence_id"].WhichOneof("parameter_choice") for response in responses)
 
 
@@ -197,13 +201,13 @@ def test_errors_are_told_in_band_and_the_stream_and_its_sequences_go_on(asker: A
     for index, message in enumerate(bad):
         message.id = f"bad {index}"
     requests = [step("good", start=True, name="first"), *bad, step("good", end=True, name="last")]
-    told = {response.infer_response.id: response for response in converse(asker, *requests)}
-    assert len(told) == len(requests)
+    reported = {response.infer_response.id: response for response in converse(asker, *requests)}
+    assert len(reported) == len(requests)
     for index, (name, _, reason, _, _) in enumerate(REQUESTS):
-        assert told[f"bad {index}"].error_message.startswith(f"{reason.name}: "), name
-        assert not told[f"bad {index}"].infer_response.outputs
-    assert not told["first"].error_message
-    assert outputs_of(told["last"].infer_response)["outputs"][0, -1, 0] == 6
+        assert reported[f"bad {index}"].error_message.startswith(f"{reason.name}: "), name
+        assert not reported[f"bad {index}"].infer_response.outputs
+    assert not reported["first"].error_message
+    assert outputs_of(reported["last"].infer_response)["outputs"][0, -1, 0] == 6
 
 
 @pytest.mark.parametrize(
@@ -357,15 +361,15 @@ def test_statistics_and_metrics_count_the_same_requests(tmp_path_factory: pytest
 
 
 def _assert_counted(stats: pb.ModelStatistics, *, requests: int, rows: int, failed: int) -> None:
-    told = stats.inference_stats
+    reported = stats.inference_stats
     assert (stats.name, stats.version, stats.inference_count) == ("sums", "1", rows)
-    assert (told.success.count, told.fail.count) == (requests, failed)
-    for part in (told.queue, told.compute_input, told.compute_infer, told.compute_output):
+    assert (reported.success.count, reported.fail.count) == (requests, failed)
+    for part in (reported.queue, reported.compute_input, reported.compute_infer, reported.compute_output):
         assert part.count == requests
         assert part.ns > 0
-    inside = told.queue.ns + told.compute_input.ns + told.compute_infer.ns + told.compute_output.ns
-    assert inside <= told.success.ns
-    assert told.cache_hit.count == told.cache_miss.count == 0
+    inside = reported.queue.ns + reported.compute_input.ns + reported.compute_infer.ns + reported.compute_output.ns
+    assert inside <= reported.success.ns
+    assert reported.cache_hit.count == reported.cache_miss.count == 0
     assert stats.execution_count == sum(batch.compute_infer.count for batch in stats.batch_stats)
     assert rows == sum(batch.batch_size * batch.compute_infer.count for batch in stats.batch_stats)
     assert stats.last_inference > 0

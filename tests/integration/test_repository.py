@@ -33,12 +33,12 @@ def test_every_version_is_listed_with_its_state(strict: RunningServer) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_model_says_why_and_not_where(strict: RunningServer, name: str) -> None:
     with Client(strict.grpc) as client:
-        told = client.model(name)
-    assert told.manifest is None
-    assert told.status.state is ModelState.UNAVAILABLE
-    assert told.status.reason
-    assert WHY.get(name, "") in told.status.reason
-    assert str(strict.repository.parent) not in told.status.reason
+        reported = client.model(name)
+    assert reported.manifest is None
+    assert reported.status.state is ModelState.UNAVAILABLE
+    assert reported.status.reason
+    assert WHY.get(name, "") in reported.status.reason
+    assert str(strict.repository.parent) not in reported.status.reason
 
 
 def test_a_model_that_sees_later_frames_answers_whole_sequences(asker: Asker) -> None:

@@ -211,11 +211,11 @@ def _label(shop: Shop, label: str) -> list[int]:
     with translated():
         predicted = asker.stub.Predict(pb.PredictRequest(model="named", version_label=label, frames=tensor(CHUNKS[0])))
         compared = asker.stub.Compare(pb.CompareRequest(model="named", version_label=label, frames=tensor(CHUNKS[0])))
-        told = asker.stub.GetModel(pb.GetModelRequest(model="named", version_label=label))
+        reported = asker.stub.GetModel(pb.GetModelRequest(model="named", version_label=label))
     opening = pb.StreamRequest(open=pb.Open(model="named", version_label=label))
     (opened, *_), _code = asker.converse(opening, chunk(0, ones(3)), CLOSE)
     (inferred,) = infer(asker, request(model="named", version=label))
-    answered = [predicted.version, compared.models[0].version, told.status.version, opened.opened.version]
+    answered = [predicted.version, compared.models[0].version, reported.status.version, opened.opened.version]
     return [*answered, int(inferred.model_version)]
 
 

@@ -68,13 +68,13 @@ def test_every_call_in_a_drain_is_answered_or_told(sums: Path, tmp_path: Path, d
         server.ask_to_stop()
         assert server.exit_code() == 0
         over.set()
-        told: Counter[str] = sum((caller.result() for caller in callers), Counter())
-    assert set(told) <= {"OK", "SERVER_DRAINING", "UNREACHABLE"}
-    assert told["OK"] >= 10 * _CALLERS
+        reported: Counter[str] = sum((caller.result() for caller in callers), Counter())
+    assert set(reported) <= {"OK", "SERVER_DRAINING", "UNREACHABLE"}
+    assert reported["OK"] >= 10 * _CALLERS
 
 
 def _keep_asking(server: RunningServer, number: int, busy: threading.Semaphore, over: threading.Event) -> Counter[str]:
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     with asking(server.grpc) as asker:
         while not over.is_set():
             try:
@@ -86,14 +86,14 @@ def _keep_asking(server: RunningServer, number: int, busy: threading.Semaphore, 
                     list(asker.stub.Stream(_messages(), timeout=30))
                 else:
                     list(stub_of(asker).ModelStreamInfer(iter([request()]), timeout=30))
-                told["OK"] += 1
+                reported["OK"] += 1
             except grpc.RpcError as error:
                 reason = _reason(error)
-                told[reason] += 1
+                reported[reason] += 1
                 if reason == "UNREACHABLE":
                     break
             busy.release()
-    return told
+    return reported
 
 
 def _messages() -> Iterator[pb.StreamRequest]:

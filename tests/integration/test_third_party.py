@@ -24,14 +24,14 @@ from tests.integration.asking import Asker, asking
 from tests.integration.infer_requests import infer, outputs_of, request, step, stub_of
 from tests.servers import RunningServer, eventually, running_server
 from tests.third_party import (
+    AUXILIARY,
     BLOCKS,
-    FURTHER,
+    CONTROLS,
     LOOKED_UP,
     NO_BATCH,
     POOLED,
     STEADY_WINDOW,
     THIRD_PARTY_MODELS,
-    TOLD,
     UNTOLD,
     WINDOW,
     ThirdPartyModel,
@@ -130,8 +130,8 @@ def test_a_graph_without_configuration_is_shown_as_it_is_served(client: Client, 
     assert list(manifest.signature.frames.shape) == [-1, -1, 2]
     assert [spec.name for spec in manifest.signature.extra_outputs] == ["top"]
     stub = stub_of(third_party_asker)
-    told = stub.ModelMetadata(pb.ModelMetadataRequest(name="untold"))
-    assert [(each.name, list(each.shape)) for each in told.outputs] == [("y", [-1, -1, 2]), ("top", [-1, -1])]
+    reported = stub.ModelMetadata(pb.ModelMetadataRequest(name="untold"))
+    assert [(each.name, list(each.shape)) for each in reported.outputs] == [("y", [-1, -1, 2]), ("top", [-1, -1])]
     config = stub.ModelConfig(pb.ModelConfigRequest(name="untold")).config
     assert (config.name, config.backend, config.max_batch_size > 0) == ("untold", "onnxruntime", True)
     assert [(each.name, list(each.dims)) for each in config.input] == [("x", [-1, 2])]
@@ -141,8 +141,8 @@ def test_clients_see_the_axes_of_the_configuration(third_party_asker: Asker) -> 
     stub = stub_of(third_party_asker)
 
     def shapes(model: str) -> dict[str, list[int]]:
-        told = stub.ModelMetadata(pb.ModelMetadataRequest(name=model))
-        return {each.name: list(each.shape) for each in (*told.inputs, *told.outputs)}
+        reported = stub.ModelMetadata(pb.ModelMetadataRequest(name=model))
+        return {each.name: list(each.shape) for each in (*reported.inputs, *reported.outputs)}
 
     assert shapes("batch-second") == {"x": [-1, -1, 3], "y": [-1, -1, 3]}
     assert shapes("no-batch") == {"x": [-1, 3], "y": [-1]}
@@ -237,8 +237,8 @@ def test_inputs_from_files_on_the_command_line(
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
     asked = ["predict", "further", str(tmp_path / "x.npy"), "--json", "--server", third_party_server.grpc]
-    told = [argument for name in ("gain", "mask") for argument in ("--input", f"{name}={tmp_path / name}.npy")]
-    found = CliRunner().invoke(main, [*asked, *told])
+    reported = [argument for name in ("gain", "mask") for argument in ("--input", f"{name}={tmp_path / name}.npy")]
+    found = CliRunner().invoke(main, [*asked, *reported])
     expected = client.predict("further", arrays["x"], inputs={"gain": GAIN, "mask": arrays["mask"]})
     printed = json.loads(found.stdout)
     assert printed["outputs"] == expected.outputs.tolist()
@@ -277,7 +277,7 @@ def test_a_name_where_a_model_reads_a_number(third_party_asker: Asker) -> None:
         infer(third_party_asker, message)
 
 
-@pytest.mark.parametrize("model", [BLOCKS, FURTHER, NO_BATCH, POOLED, TOLD, WINDOW], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [BLOCKS, AUXILIARY, NO_BATCH, POOLED, CONTROLS, WINDOW], ids=lambda model: model.name)
 def test_what_cannot_be_compared_is_refused(client: Client, model: ThirdPartyModel) -> None:
     with pytest.raises(SoloistError) as caught:
         client.compare(model.name, model.frames(np.random.default_rng(0), 8))

@@ -222,8 +222,8 @@ def test_our_own_calls_say_that_they_have_to_know_time(client: Client, model: st
 
 def test_it_is_told_as_it_is_served(untimed: Asker, client: Client) -> None:
     stub = stub_of(untimed)
-    told = stub.ModelMetadata(pb.ModelMetadataRequest(name="grid"))
-    shapes = {each.name: (each.datatype, list(each.shape)) for each in (*told.inputs, *told.outputs)}
+    reported = stub.ModelMetadata(pb.ModelMetadataRequest(name="grid"))
+    shapes = {each.name: (each.datatype, list(each.shape)) for each in (*reported.inputs, *reported.outputs)}
     assert shapes["x"] == ("FP32", [-1, -1, 3])
     assert shapes["pixel"] == ("UINT8", [1, 2])
     assert shapes["total"] == ("FP32", [1])

@@ -92,7 +92,7 @@ BEGUN = ThirdPartyModel(
     steps=True,
 )
 
-FURTHER = ThirdPartyModel(
+AUXILIARY = ThirdPartyModel(
     name="further",
     graph="""mixed (float[B,T,2] x, float[B,T] mask, float gain, float[2] bias, float[2] shift, float[B,2] s)
   => (float[B,T,2] y, float[B,T] masked, float[B,2] s_next) <float[2] shift = {0.0, 0.0}> {

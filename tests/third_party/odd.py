@@ -61,7 +61,7 @@ LOOKED_UP = ThirdPartyModel(
     steps=True,
 )
 
-TOLD = ThirdPartyModel(
+CONTROLS = ThirdPartyModel(
     name="told",
     graph="""told (float[B,T,1] x, float[B,1] begins, bool[B] is_there, int32[B,1] ends, int64[B,1] number)
   => (float[B,T,1] y, int64[B,1] who, bool[B] there) {

@@ -145,10 +145,10 @@ def talk(address: str, said: bytes, *, half_close: bool = False) -> bytes:
         connection.sendall(said)
         if half_close:
             connection.shutdown(socket.SHUT_WR)
-        told = b""
+        reported = b""
         while some := connection.recv(65536):
-            told += some
-        return told
+            reported += some
+        return reported
 
 
 def test_who_sends_a_large_body_gets_the_answer(address: str) -> None:
@@ -157,11 +157,11 @@ def test_who_sends_a_large_body_gets_the_answer(address: str) -> None:
 
 
 def test_what_follows_a_request_is_dropped(address: str) -> None:
-    told = talk(
+    reported = talk(
         address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00\xff garbage\r\n" * 50_000, half_close=True
     )
-    assert told.startswith(b"HTTP/1.0 200 OK\r\n")
-    assert told.endswith(b"alive\n")
+    assert reported.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert reported.endswith(b"alive\n")
 
 
 @pytest.mark.parametrize(

@@ -114,14 +114,14 @@ def test_whoever_asks_while_a_page_is_made_gets_the_same(served: Port) -> None:
 def test_each_encoding_is_a_page_of_its_own(served: Port) -> None:
     plain_type, plain = served.get()
     zipped_type, zipped = served.get(Accept_Encoding="gzip")
-    open_type, told = served.get(Accept=OPEN_METRICS)
+    open_type, reported = served.get(Accept=OPEN_METRICS)
     assert gzip.decompress(zipped) == plain
     assert plain_type == zipped_type
     assert plain_type.startswith("text/plain; version=0.0.4")
     assert open_type.startswith("application/openmetrics-text; version=1.0.0")
-    assert told.endswith(b"# EOF\n")
-    told_names = {family.name for family in parse(told.decode(), as_open_metrics=True)}
-    assert told_names == {"soloist_background_failures", "eggs"}
+    assert reported.endswith(b"# EOF\n")
+    reported_names = {family.name for family in parse(reported.decode(), as_open_metrics=True)}
+    assert reported_names == {"soloist_background_failures", "eggs"}
     # And the first is still there, beside any number of others.
     for number in range(20):
         assert served.values(f"?name[]=eggs_total&name[]=none_{number}") == {"eggs_total": 0}

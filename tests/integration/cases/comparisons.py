@@ -16,7 +16,7 @@ _FRAMES = 4
 
 
 def _case(name: str, reason: Reason, *, code: str = _INVALID, request: dict[str, Any], **facts: object) -> Case:
-    told = {key: str(value) for key, value in facts.items()}
+    reported = {key: str(value) for key, value in facts.items()}
 
     whole: dict[str, Any] = {"model": "sums", "frames": ones(_FRAMES), **request}
 
@@ -24,7 +24,7 @@ def _case(name: str, reason: Reason, *, code: str = _INVALID, request: dict[str,
         with translated():
             return asker.stub.Compare(pb.CompareRequest(**whole))
 
-    return Case(name=f"compare-{name}", reason=reason, code=code, facts=told, ask=ask)
+    return Case(name=f"compare-{name}", reason=reason, code=code, facts=reported, ask=ask)
 
 
 def _neighbours(count: int, scale: float = 1.0) -> pb.Condition:

@@ -19,20 +19,20 @@ def _case(
     name: str, reason: Reason, frames: tensor_pb2.Tensor, *, model: str = "sums", **facts: object
 ) -> tuple[Case, Case]:
     """Send the same frames whole and as the first chunk of a stream."""
-    told = {key: str(value) for key, value in facts.items()}
+    reported = {key: str(value) for key, value in facts.items()}
     return (
         Case(
             name=f"predict-{name}",
             reason=reason,
             code=_INVALID,
-            facts=told,
+            facts=reported,
             ask=lambda asker: asker.predict(frames, model=model),
         ),
         Case(
             name=f"stream-{name}",
             reason=reason,
             code=_INVALID,
-            facts=told,
+            facts=reported,
             ask=lambda asker: asker.converse(opening(model), chunk(0, frames)),
         ),
     )

@@ -27,21 +27,21 @@ def _report_stream(asker: Asker, *labels: pb.GroundTruth) -> pb.ReportStreamResp
 
 
 def _malformed(name: str, field: str, label: pb.GroundTruth) -> list[Case]:
-    told = {"field": field, "index": "1"}
+    reported = {"field": field, "index": "1"}
     reason, code = Reason.LABEL_MALFORMED, "INVALID_ARGUMENT"
     return [
         Case(
             name=f"label-{name}",
             reason=reason,
             code=code,
-            facts={**told, "taken": "0"},
+            facts={**reported, "taken": "0"},
             ask=lambda asker: _report(asker, _GOOD, label),
         ),
         Case(
             name=f"streamed-label-{name}",
             reason=reason,
             code=code,
-            facts={**told, "taken": "2"},
+            facts={**reported, "taken": "2"},
             ask=lambda asker: _report_stream(asker, _GOOD, label),
         ),
     ]

@@ -30,8 +30,8 @@ def _everywhere(
     if reason is not Reason.MODEL_UNAVAILABLE:  # GetModel tells of a model that can't be called, too
         code = "NOT_FOUND"
         ways["get-model"] = lambda asker: _get_model(asker, model, version)
-    told = {"model": model} if facts is None else facts
-    return [Case(name=f"{way}-{name}", reason=reason, code=code, facts=told, ask=ask) for way, ask in ways.items()]
+    reported = {"model": model} if facts is None else facts
+    return [Case(name=f"{way}-{name}", reason=reason, code=code, facts=reported, ask=ask) for way, ask in ways.items()]
 
 
 def _norm_skew(asker: Asker, model: str) -> object:

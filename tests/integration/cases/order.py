@@ -12,8 +12,8 @@ _HALF_A_MESSAGE = opening().SerializeToString()[:-1]
 
 
 def _case(name: str, reason: Reason, code: str, *messages: pb.StreamRequest, **facts: object) -> Case:
-    told = {key: str(value) for key, value in facts.items()}
-    return Case(name=name, reason=reason, code=code, facts=told, ask=lambda asker: asker.converse(*messages))
+    reported = {key: str(value) for key, value in facts.items()}
+    return Case(name=name, reason=reason, code=code, facts=reported, ask=lambda asker: asker.converse(*messages))
 
 
 def _precondition(name: str, reason: Reason, *messages: pb.StreamRequest, **facts: object) -> Case:

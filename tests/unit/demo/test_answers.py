@@ -12,8 +12,8 @@ from demo.requests import Answer, Answers, bits_differ
 
 def answers(*outputs: list[list[float]], seconds: float = 1.0) -> Answers:
     arrays = [np.array(rows, np.float32) for rows in outputs]
-    told = [Answer(index=int(rows[-1].argmax()), outputs=rows) for rows in arrays]
-    return Answers(answers=told, seconds=seconds)
+    reported = [Answer(index=int(rows[-1].argmax()), outputs=rows) for rows in arrays]
+    return Answers(answers=reported, seconds=seconds)
 
 
 LEFT, RIGHT = [1.0, 0.0], [0.0, 1.0]

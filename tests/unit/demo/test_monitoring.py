@@ -146,14 +146,14 @@ def test_all_measured_is_no_failure_however_bad(report: Report) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"skew": []}, "seed 0: no skew was seen"),
         ({"proposals": []}, "seed 0, gain 2: not recalibrated"),
     ],
 )
-def test_what_is_missing_of_the_live_part_is_a_failure(report: Report, change: dict[str, Any], told: str) -> None:
-    assert told in verdict.failures(PLAN, report.offline, replace(report.live, **change), report.costs, 0)
+def test_what_is_missing_of_the_live_part_is_a_failure(report: Report, change: dict[str, Any], reported: str) -> None:
+    assert reported in verdict.failures(PLAN, report.offline, replace(report.live, **change), report.costs, 0)
 
 
 def test_missing_labels_requests_and_shifts_are_failures(report: Report) -> None:
@@ -175,8 +175,8 @@ def test_the_page_shows_every_shift_phase_and_gate(report: Report) -> None:
     text = page(report)
     assert text.count("<svg") == 3
     shown = ("B1 as trained", "passed  lower skew: x", "prediction log", "1.250", "All was measured.")
-    for told in (*OFFLINE_SHIFTS, *shown):
-        assert told in text
+    for reported in (*OFFLINE_SHIFTS, *shown):
+        assert reported in text
     assert "Not all was measured." in page(replace(report, failures=["something"]))
 
 

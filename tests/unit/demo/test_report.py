@@ -93,12 +93,12 @@ def test_the_json_keeps_its_schema(make_report: MakeReport, tmp_path: Path) -> N
 
 
 def test_the_json_holds_accuracy_and_latency_of_each_model(make_report: MakeReport) -> None:
-    told = make_report(correct_streamed=185).as_json()
-    first = told["models"][0]
+    reported = make_report(correct_streamed=185).as_json()
+    first = reported["models"][0]
     assert (first["accuracy_whole"], first["accuracy_streamed"]) == (362 / 370, 0.5)
     assert (round(first["p50_ms"]), round(first["p99_ms"])) == (5, 10)
-    assert told["passed"] is False
-    assert len(told["failures"]) == 1
+    assert reported["passed"] is False
+    assert len(reported["failures"]) == 1
 
 
 def test_the_table_has_a_row_a_model(make_report: MakeReport) -> None:

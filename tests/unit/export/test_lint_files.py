@@ -145,9 +145,9 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(model([node("Softplus", ["x"], ["y"], name="soft")]), path)
     answer = CliRunner().invoke(main, ["lint", "--json", str(path)])
-    told = json.loads(answer.output)
-    assert (answer.exit_code, told["model"], told["clean"]) == (1, str(path), False)
-    (finding,) = told["findings"]
+    reported = json.loads(answer.output)
+    assert (answer.exit_code, reported["model"], reported["clean"]) == (1, str(path), False)
+    (finding,) = reported["findings"]
     keys = {"rule", "severity", "endangers", "node", "op", "graph", "output", "why", "instead"}
     assert set(finding) == keys
     assert (finding["node"], finding["op"], finding["graph"]) == ("soft", "Softplus", "")

@@ -58,7 +58,7 @@ def ask(encoder: zoo.SequenceModel, x_BTC: Tensor, lengths: list[int]) -> Tensor
     return y_BTK
 
 
-def test_an_encoder_ignores_padding_and_mates(encoder: zoo.SequenceModel) -> None:
+def test_an_encoder_ignores_padding_and_neighbours(encoder: zoo.SequenceModel) -> None:
     x_BTC = 100 * torch.randn(3, 20, 5)
     x_BTC[1] /= 100
     x_BTC[1, 11:] = torch.nan

@@ -109,18 +109,18 @@ def test_it_stops_when_validation_no_longer_improves(dataset: Dataset, monkeypat
     # A rate that throws the weights about: soon no epoch is better than the best one.
     wild = dataclasses.replace(recipes.FALLBACK, epochs=200, patience=3, learning_rate=3.0)
     monkeypatch.setitem(recipes.TASKS, "ramps", wild)
-    told: list[Epoch] = []
-    checkpoint = train(dataset, "tcn", TCN, 0, progress=told.append)
-    losses = [epoch.validation.loss for epoch in told]
-    assert len(told) == checkpoint.epochs == checkpoint.best_epoch + 3 < 200
+    reported: list[Epoch] = []
+    checkpoint = train(dataset, "tcn", TCN, 0, progress=reported.append)
+    losses = [epoch.validation.loss for epoch in reported]
+    assert len(reported) == checkpoint.epochs == checkpoint.best_epoch + 3 < 200
     assert losses.index(min(losses)) + 1 == checkpoint.best_epoch
 
 
 def test_the_weights_are_those_of_the_best_epoch(dataset: Dataset) -> None:
-    told: list[Epoch] = []
-    checkpoint = train(dataset, "tcn", TCN, 0, 6, told.append)
+    reported: list[Epoch] = []
+    checkpoint = train(dataset, "tcn", TCN, 0, 6, reported.append)
     _, validation = divide(dataset.train, recipes.FALLBACK.validation, np.random.default_rng(0))
-    best = min(told, key=lambda epoch: epoch.validation.loss)
+    best = min(reported, key=lambda epoch: epoch.validation.loss)
     assert score(checkpoint.model(), validation) == best.validation
 
 

@@ -111,7 +111,7 @@ async def test_a_task_that_a_drain_cancels_is_no_failure(meter: Meter) -> None:
     assert (task.cancelled(), counted(meter, "repository")) == (True, 0)
 
 
-def test_a_sideline_goes_on_after_work_that_raised(meter: Meter) -> None:
+def test_a_background_worker_goes_on_after_work_that_raised(meter: Meter) -> None:
     done: list[int] = []
 
     def work(item: int) -> None:
@@ -119,18 +119,18 @@ def test_a_sideline_goes_on_after_work_that_raised(meter: Meter) -> None:
             raise KeyError(item)
         done.append(item)
 
-    with BackgroundWorker("skew", work, fail, meter.failures, max_queued=8, core_ratio=1.0) as sideline:
-        assert all(sideline.offer(item) for item in range(5))
-        sideline.settle()
+    with BackgroundWorker("skew", work, fail, meter.failures, max_queued=8, core_ratio=1.0) as worker:
+        assert all(worker.offer(item) for item in range(5))
+        worker.settle()
     assert (done, counted(meter)) == ([3, 4], 3)
-    assert not sideline.offer(5)
+    assert not worker.offer(5)
 
 
-def test_a_sideline_ends_though_what_waits_cannot_be_dropped(meter: Meter) -> None:
-    sideline = BackgroundWorker("skew", fail, fail, meter.failures, max_queued=2, core_ratio=1.0)
-    assert [sideline.offer(item) for item in range(3)] == [True, True, False]
-    sideline.__exit__(None, None, None)  # never started: all that waits is dropped
-    sideline.offer(4)
+def test_a_background_worker_ends_though_what_waits_cannot_be_dropped(meter: Meter) -> None:
+    worker = BackgroundWorker("skew", fail, fail, meter.failures, max_queued=2, core_ratio=1.0)
+    assert [worker.offer(item) for item in range(3)] == [True, True, False]
+    worker.__exit__(None, None, None)  # never started: all that waits is dropped
+    worker.offer(4)
     assert counted(meter) == 2
 
 

@@ -73,8 +73,8 @@ async def test_workers_are_free_again_and_callers_are_told(meter: Meter, what: s
         if what == "cancelled":
             executor.cancel_all()
         await broken.executor.finish_all()
-        told = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=5)
-        assert all(isinstance(each, Exception) for each in told)
+        reported = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=5)
+        assert all(isinstance(each, Exception) for each in reported)
     broken.mend()
     tasks = await broken.asked(target, 2, 3)
     await broken.executor.finish_all()

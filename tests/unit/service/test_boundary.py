@@ -26,7 +26,7 @@ class FakeContext:
     def __init__(self, remaining_seconds: float | None = None, *, error: Exception | None = None) -> None:
         self.remaining_seconds = remaining_seconds
         self.error = error or AbortedError()
-        self.told: Any = None
+        self.reported: Any = None
 
     def time_remaining(self) -> float | None:
         return self.remaining_seconds
@@ -38,7 +38,7 @@ class FakeContext:
         return (("who", "me"),)
 
     async def abort_with_status(self, status: Any) -> None:
-        self.told = status
+        self.reported = status
         raise self.error
 
 
@@ -97,7 +97,7 @@ async def test_a_refused_call_is_one_line_with_its_reason_and_facts(door: Door) 
     assert (line["api"], line["model"], line["peer"]) == ("Predict", "sums", "ipv4:192.0.2.1:5")
     assert (line["first_frame"], line["expected_first_frame"]) == (9, 4)
     assert door.counted("FAILED_PRECONDITION") == 1
-    assert context.told.code is grpc.StatusCode.FAILED_PRECONDITION
+    assert context.reported.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_an_unknown_failure_is_one_line_with_its_cause_which_callers_never_see(door: Door) -> None:
@@ -107,8 +107,8 @@ async def test_an_unknown_failure_is_one_line_with_its_cause_which_callers_never
     (line,) = door.lines
     assert (line["event"], line["log_level"], line["exc_info"]) == ("call failed", "error", error)
     assert door.counted("INTERNAL") == 1
-    assert (context.told.code, context.told.details) == (grpc.StatusCode.INTERNAL, "internal error")
-    assert "secret" not in repr(context.told)
+    assert (context.reported.code, context.reported.details) == (grpc.StatusCode.INTERNAL, "internal error")
+    assert "secret" not in repr(context.reported)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_a_call_that_comes_while_draining_is_refused_before_it_begins(door
         await door.through(context)
     assert [line["reason"] for line in door.lines] == ["SERVER_DRAINING"]
     assert door.counted("UNAVAILABLE", model="") == 1
-    assert context.told.code is grpc.StatusCode.UNAVAILABLE
+    assert context.reported.code is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_call_that_is_cut_is_told_so(door: Door) -> None:
@@ -152,7 +152,7 @@ async def test_a_call_that_is_cut_is_told_so(door: Door) -> None:
     door.calls.cut()
     with pytest.raises(AbortedError):
         await call
-    assert context.told.code is grpc.StatusCode.UNAVAILABLE
+    assert context.reported.code is grpc.StatusCode.UNAVAILABLE
     assert await door.calls.idle(0)
 
 

@@ -131,7 +131,7 @@ def test_the_schedule_covers_what_is_known_to_break() -> None:
     assert any(len(case.dimensions()) == 3 for case in tried)
 
 
-def test_a_model_of_one_row_a_run_gets_no_mates() -> None:
+def test_a_model_of_one_row_a_run_gets_no_neighbours() -> None:
     tried = list(islice(cases(Scope(batching=False, padding=True, chunking=True, max_frames=20), seed=0), 300))
     assert {case.batch_size for case in tried} == {1}
     assert {pb.DIMENSION_PADDING, pb.DIMENSION_CHUNKING} == {each for case in tried for each in case.dimensions()}

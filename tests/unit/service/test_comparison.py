@@ -54,8 +54,8 @@ def trial(sample: Numbers = SAMPLE, neighbours: int = 3, *, over: bool = False) 
 
 def entry(name: str, *, version: int = 1, **changes: object) -> Servable:
     manifest = Sums(name=name).manifest
-    told = {"task": "vowels", "architecture": "tcn", "norm": "layer"} | changes
-    manifest.MergeFrom(Model(**told))  # type: ignore[arg-type]
+    reported = {"task": "vowels", "architecture": "tcn", "norm": "layer"} | changes
+    manifest.MergeFrom(Model(**reported))  # type: ignore[arg-type]
     runner = cast("Runner", None)  # nothing here runs
     return Servable(
         name=name, version=version, manifest=manifest, runner=runner, certificate="", batched=False, sliced=False
@@ -88,7 +88,7 @@ def test_the_usual_conditions_keep_within_bounds() -> None:
     assert not any(isinstance(each, Padded) for each in usual)
 
 
-def test_tokens_and_mates_that_were_sent_have_one_scale() -> None:
+def test_tokens_and_neighbours_that_were_sent_have_one_scale() -> None:
     tokens = default_conditions(20, has_scale=False, neighbour_lengths=[], max_frames=100, max_run_frames=10_000)
     sent = default_conditions(20, has_scale=True, neighbour_lengths=[5, 9], max_frames=100, max_run_frames=10_000)
     assert [each for each in tokens if isinstance(each, BatchNeighbours)] == [
@@ -118,7 +118,7 @@ def test_a_number_out_of_range_is_named(conditions: list[Condition], reason: Rea
     assert (caught.value.reason, caught.value.facts["field"]) == (reason, field)
 
 
-def test_tokens_have_no_scale_and_sent_mates_are_counted() -> None:
+def test_tokens_have_no_scale_and_sent_neighbours_are_counted() -> None:
     for condition, neighbour_lengths in ((BatchNeighbours(count=1, scale=2.0), []), (BatchNeighbours(count=3), [5, 5])):
         with pytest.raises(ServiceError) as caught:
             check([condition], length=5, neighbour_lengths=neighbour_lengths, max_frames=9, has_scale=False, models=1)
@@ -141,7 +141,7 @@ def test_too_much_is_refused(length: int, conditions: list[Condition], models: i
 # Mates
 
 
-def test_mates_are_ordinary_beside_the_sample() -> None:
+def test_neighbours_are_ordinary_beside_the_sample() -> None:
     sample = np.random.default_rng(0).normal([100, -3], [2, 50], size=(400, 2)).astype(np.float32)
     (neighbour,) = drawn_like(sample, 1, seed=1)
     assert (neighbour.shape, neighbour.dtype) == (sample.shape, sample.dtype)
@@ -149,13 +149,13 @@ def test_mates_are_ordinary_beside_the_sample() -> None:
     np.testing.assert_allclose(neighbour.mean(axis=0), sample.mean(axis=0), atol=10)
 
 
-def test_the_first_mates_are_the_same_however_many_there_are() -> None:
+def test_the_first_neighbours_are_the_same_however_many_there_are() -> None:
     few, many, other = drawn_like(SAMPLE, 2, seed=5), drawn_like(SAMPLE, 9, seed=5), drawn_like(SAMPLE, 2, seed=6)
     assert [neighbour.tobytes() for neighbour in few] == [neighbour.tobytes() for neighbour in many[:2]]
     assert few[0].tobytes() != other[0].tobytes()
 
 
-def test_a_mate_differs_from_a_sample_that_does_not_vary() -> None:
+def test_a_neighbour_differs_from_a_sample_that_does_not_vary() -> None:
     (neighbour,) = drawn_like(np.ones((1, 2), np.float32), 1, seed=0)
     assert (neighbour != 1).all()
 
@@ -167,7 +167,7 @@ def test_tokens_are_drawn_from_the_sample() -> None:
     assert all(neighbour.shape == (4,) for neighbour in neighbours)
 
 
-def test_a_loud_mate_stays_finite() -> None:
+def test_a_loud_neighbour_stays_finite() -> None:
     neighbour = np.full((2, 2), 1e38, np.float32)
     assert scaled(neighbour, 1) is neighbour
     assert np.isfinite(scaled(neighbour, 1e6)).all()
@@ -192,7 +192,7 @@ def test_a_model_that_adds_in_another_order_when_cut_is_found_out(tmp_path: Path
     assert 0 < found.max_abs < 1e-4
 
 
-def test_statistics_of_the_batch_depend_on_mates_and_not_on_padding(tmp_path: Path) -> None:
+def test_statistics_of_the_batch_depend_on_neighbours_and_not_on_padding(tmp_path: Path) -> None:
     control, one = graph(BatchStatistics(name="control").write(tmp_path)), trial()
     alone = one.alone(control)
     for scale in (1.0, 100.0):
@@ -207,7 +207,7 @@ def test_tokens_are_run_too(tmp_path: Path, condition: Condition) -> None:
     assert deviation(one.alone(letters), one.run(letters, condition)).differing == 0
 
 
-def test_mates_of_other_lengths_share_the_batch(tmp_path: Path) -> None:
+def test_neighbours_of_other_lengths_share_the_batch(tmp_path: Path) -> None:
     sums = graph(Sums(name="sums").write(tmp_path))
     neighbours = [np.ones((length, 2), np.float32) for length in (3, 30)]
     one = Trial(sample=SAMPLE, neighbours=neighbours, is_over=lambda: False)

@@ -29,19 +29,19 @@ async def test_the_batcher_lets_go_once_what_is_under_way_is_answered(meter: Met
 
 
 def test_the_end_of_the_last_session_is_told_once(meter: Meter) -> None:
-    refcounts, told = Refcounts(), list[str]()
+    refcounts, reported = Refcounts(), list[str]()
     sessions = Sessions(max_sessions=9, max_state_bytes=900, metrics=meter.metrics.sessions, refcounts=refcounts)
     old, new = servable(GatedRunner()), servable(GatedRunner(), version=2)
     first, second, other = sessions.begin(old), sessions.begin(old), sessions.begin(new)
-    refcounts.when_unused(old, lambda: told.append("old"))
+    refcounts.when_unused(old, lambda: reported.append("old"))
     sessions.end(first, SessionEnd.COMPLETE)
     sessions.end(other, SessionEnd.COMPLETE)
-    assert told == []
+    assert reported == []
     sessions.end(second, SessionEnd.CANCELLED)
-    assert told == ["old"]
+    assert reported == ["old"]
     sessions.end(sessions.begin(old), SessionEnd.COMPLETE)
-    refcounts.when_unused(new, lambda: told.append("new"))
-    assert told == ["old", "new"]
+    refcounts.when_unused(new, lambda: reported.append("new"))
+    assert reported == ["old", "new"]
 
 
 def test_counts_of_a_version_go_with_it(meter: Meter) -> None:

@@ -98,7 +98,7 @@ async def test_a_model_that_may_not_be_cut_is_run_whole(meter: Meter) -> None:
     assert runner.runs == [[5, 5], [5], [5]]
 
 
-async def test_answers_that_depend_on_their_mates_differ(every: Watched) -> None:
+async def test_answers_that_depend_on_their_neighbours_differ(every: Watched) -> None:
     await answered(every, both(LeakyRunner()), 2, 3, 4)
     assert every.counts() == {"different": 3}
 

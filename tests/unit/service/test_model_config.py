@@ -13,7 +13,17 @@ from service.loading.manifest import ManifestError
 from service.loading.model_config import Description, describe
 from service.loading.servable import LoadPolicy, load_servable
 from service.loading.warm_up import zeros
-from tests.third_party import BATCH_SECOND, BEGUN, BLOCKS, FURTHER, NO_BATCH, TOLD, UNTOLD, WINDOW, ThirdPartyModel
+from tests.third_party import (
+    AUXILIARY,
+    BATCH_SECOND,
+    BEGUN,
+    BLOCKS,
+    CONTROLS,
+    NO_BATCH,
+    UNTOLD,
+    WINDOW,
+    ThirdPartyModel,
+)
 from tests.third_party.model import parameter
 
 REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
@@ -53,8 +63,8 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
         f'max_batch_size: 4 {parameter("time_axis", "false")}',
         ("time_axis", "layout."),
     ),
-    "no-such-frames": (FURTHER, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
-    "an-odd-flag": (TOLD, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
+    "no-such-frames": (AUXILIARY, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
+    "an-odd-flag": (CONTROLS, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
     "tokens-of-floats": (
         NO_BATCH,
         "max_batch_size: 0",
@@ -67,18 +77,28 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
         f'max_batch_size: 0 {parameter("token_count", "0")}',
         ("token_count", "above 0"),
     ),
-    "no-default": (FURTHER, 'name: "gain"', 'name: "gain" optional: true', ("'gain'", "optional")),
-    "no-json": (FURTHER, "[0.25, -0.5]", "a quarter", ("constant.bias", "JSON")),
-    "constant-of-another-size": (FURTHER, "[0.25, -0.5]", "[1, 2, 3]", ("'bias'",)),
+    "no-default": (AUXILIARY, 'name: "gain"', 'name: "gain" optional: true', ("'gain'", "optional")),
+    "no-json": (AUXILIARY, "[0.25, -0.5]", "a quarter", ("constant.bias", "JSON")),
+    "constant-of-another-size": (AUXILIARY, "[0.25, -0.5]", "[1, 2, 3]", ("'bias'",)),
     "constant-of-another-type": (WINDOW, '"16000"', '"0.5"', ("'rate'", "int64")),
     "no-such-file": (BEGUN, "thirds.bin", "halves.bin", ("'s'", "halves.bin")),
     "a-file-elsewhere": (BEGUN, "thirds.bin", "../config.pbtxt", ("'s'", "initial_state")),
     "initial-of-another-size": (BEGUN, 'dims: [ 2, 2 ] data_file', 'dims: [ 2, 3 ] data_file', ("'s'", "[2, 3]")),
-    "control-without-values": (TOLD, "fp32_false_true: [ 0, 10 ]", "", ("'begins'", "two values")),
-    "control-of-another-type": (TOLD, "fp32_false_true: [ 0, 10 ]", "int32_false_true: [ 0, 1 ]", ("'begins'", "INT")),
-    "number-of-another-type": (TOLD, "data_type: TYPE_INT64 } }", "data_type: TYPE_STRING } }", ("'number'", "STRING")),
+    "control-without-values": (CONTROLS, "fp32_false_true: [ 0, 10 ]", "", ("'begins'", "two values")),
+    "control-of-another-type": (
+        CONTROLS,
+        "fp32_false_true: [ 0, 10 ]",
+        "int32_false_true: [ 0, 1 ]",
+        ("'begins'", "INT"),
+    ),
+    "number-of-another-type": (
+        CONTROLS,
+        "data_type: TYPE_INT64 } }",
+        "data_type: TYPE_STRING } }",
+        ("'number'", "STRING"),
+    ),
     "per-frame-without-time": (
-        FURTHER,
+        AUXILIARY,
         '"constant.bias" value { string_value: "[0.25, -0.5]" }',
         '"per_frame.bias" value { string_value: "true" }',
         ("'bias'", "time axis"),
@@ -88,11 +108,11 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_served_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
-    model, text, instead, told = REFUSED[name]
+    model, text, instead, reported = REFUSED[name]
     assert text in model.config
     with pytest.raises(ManifestError) as caught:
         _describe(model, tmp_path, model.config.replace(text, instead, 1) if text else instead)
-    for word in told:
+    for word in reported:
         assert word in str(caught.value)
 
 
@@ -128,7 +148,7 @@ def test_classes_have_the_names_of_their_file(tmp_path: Path, content: str, name
 
 
 @pytest.mark.parametrize(
-    ("content", "config", "told"),
+    ("content", "config", "reported"),
     [
         (None, CLASSES, "No such file"),
         (b"one\n", CLASSES, "1 lines, and 'y' 2 classes"),
@@ -139,9 +159,9 @@ def test_classes_have_the_names_of_their_file(tmp_path: Path, content: str, name
     ],
     ids=["missing", "too-few", "one-more", "old-mac", "no-text", "elsewhere"],
 )
-def test_classes_without_names_are_refused(tmp_path: Path, content: bytes | None, config: str, told: str) -> None:
+def test_classes_without_names_are_refused(tmp_path: Path, content: bytes | None, config: str, reported: str) -> None:
     path = _labelled(tmp_path, content, config)
-    with pytest.raises(ManifestError, match=told):
+    with pytest.raises(ManifestError, match=reported):
         describe(path.parents[1] / "config.pbtxt", ort.InferenceSession(path))
 
 

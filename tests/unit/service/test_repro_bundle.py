@@ -115,7 +115,7 @@ def test_what_is_no_repro_bundle_is_refused(tmp_path: Path, content: bytes) -> N
         read(path)
 
 
-def test_a_fault_is_reproduced_and_its_dependence_on_the_mates_told() -> None:
+def test_a_fault_is_reproduced_and_its_dependence_on_the_neighbours_told() -> None:
     made = replay(bundle(given=3.5), servable(LeakyRunner(), batched=True), seed=1)
     assert made.is_reproduced
     assert made.alone is None
@@ -134,7 +134,7 @@ def test_a_replay_makes_runs_of_the_same_shape() -> None:
     assert shared == [[7, 2], [1, 4, 4]] * (len(shared) // 2)
 
 
-def test_a_fault_of_the_cut_is_reproduced_without_mates() -> None:
+def test_a_fault_of_the_cut_is_reproduced_without_neighbours() -> None:
     runs = (RunShape(lengths=(2,), row=0), RunShape(lengths=(1,), row=0))
     made = replay(bundle(*runs), servable(ForgetfulRunner(), sliced=True), seed=0)
     assert [(trial.neighbour_scale, trial.tries, trial.differing) for trial in made.trials] == [(None, 1, 1)]
@@ -144,6 +144,6 @@ def test_a_sound_model_reproduces_nothing() -> None:
     assert not replay(bundle(given=9.0), servable(GatedRunner(), batched=True), seed=0).is_reproduced
 
 
-def test_the_same_seed_draws_the_same_mates() -> None:
+def test_the_same_seed_draws_the_same_neighbours() -> None:
     first, second = (replay(bundle(), servable(LeakyRunner(), batched=True), seed=5) for _ in range(2))
     assert first == second

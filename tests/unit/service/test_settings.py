@@ -93,8 +93,8 @@ def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:
     file.write_text("max_sesions = 5\nworkers = 0\n")
     with pytest.raises(SettingsError) as caught:
         load_settings({"config": file})
-    told = str(caught.value).split("; ")
-    assert sorted(sentence.partition(":")[0] for sentence in told) == ["max_sesions", "repository", "workers"]
+    reported = str(caught.value).split("; ")
+    assert sorted(sentence.partition(":")[0] for sentence in reported) == ["max_sesions", "repository", "workers"]
 
 
 @pytest.mark.parametrize("text", ["workers 5", "workers = [", "\x00"])

@@ -131,5 +131,5 @@ def test_help_shows_each_flag_in_its_group_with_its_default() -> None:
         shown = " ".join(sections[group.title].split())
         for setting in group.settings:
             assert re.search(rf"(^|\s){setting.flag}\s", shown), setting.name
-            told = f"default: {setting.default}" if setting.default else "required"
-            assert f"{setting.description} [{told}]" in shown
+            reported = f"default: {setting.default}" if setting.default else "required"
+            assert f"{setting.description} [{reported}]" in shown

@@ -14,11 +14,12 @@ from service.engine.row import WHOLE, AuxiliaryInputs, Position, Row, RowResult
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.serving.batcher.runs import execute
 from tests.third_party import (
+    AUXILIARY,
     BATCH_SECOND,
     BEGUN,
     BLOCKS,
     BYTES,
-    FURTHER,
+    CONTROLS,
     LOOKED_UP,
     LOOPED,
     NO_BATCH,
@@ -26,7 +27,6 @@ from tests.third_party import (
     SHARED,
     STEADY_WINDOW,
     THIRD_PARTY_MODELS,
-    TOLD,
     WINDOW,
     ThirdPartyModel,
 )
@@ -125,7 +125,7 @@ def test_none_share_a_run_without_leave(tmp_path: Path) -> None:
     assert not any(_load(model, tmp_path, allowed=False).batched for model in (SHARED, WINDOW))
 
 
-@pytest.mark.parametrize("model", [NO_BATCH, RESHAPED, FURTHER, TOLD], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [NO_BATCH, RESHAPED, AUXILIARY, CONTROLS], ids=lambda model: model.name)
 def test_what_has_no_place_for_others_runs_alone(tmp_path: Path, model: ThirdPartyModel) -> None:
     assert not _load(model, tmp_path).require_time_axis().graph.takes_batches
 

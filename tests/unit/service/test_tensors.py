@@ -54,13 +54,13 @@ def test_whatever_comes_is_frames_or_a_refusal(tensor: Tensor, signature: Signat
     try:
         frames = decode_frames(tensor, signature, allow_non_finite=allow_non_finite)
     except ServiceError as refusal:
-        told = (refusal.reason.code, "?" in str(refusal))
+        reported = (refusal.reason.code, "?" in str(refusal))
     else:
         assert len(frames) >= 1
         assert frames.dtype == dtype_of(signature.frames.data_type)
         assert frames.ndim == len(signature.frames.shape) - 1
         return
-    assert told == ("INVALID_ARGUMENT", False)
+    assert reported == ("INVALID_ARGUMENT", False)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -44,7 +44,7 @@ def test_options_win_over_the_file_and_shifts_add_to_it(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shift", "told"),
+    ("shift", "reported"),
     [
         ("gain:factor=0", "factor"),
         ("gain:factor=2,frames=3", "frames"),
@@ -53,8 +53,8 @@ def test_options_win_over_the_file_and_shifts_add_to_it(file: Path) -> None:
         ("crop:least_frames=5,most_frames=4", "least_frames is above most_frames"),
     ],
 )
-def test_a_wrong_shift_is_named(shift: str, told: str) -> None:
-    with pytest.raises(ScenarioError, match=told):
+def test_a_wrong_shift_is_named(shift: str, reported: str) -> None:
+    with pytest.raises(ScenarioError, match=reported):
         scenario({"model": "m", "task": "t"}, [shift])
 
 

@@ -98,15 +98,15 @@ class Log:
         """Write answers; what came of labels that had waited for them."""
         return self.writer.write([Record.of(each, is_shadow=shadow) for each in predictions], self.now_ms)
 
-    def answer(self, *classes: int, **told: Any) -> str:
+    def answer(self, *classes: int, **reported: Any) -> str:
         """Write one answer; its id."""
-        made = prediction(told.pop("by", self.by), *classes, **told)
+        made = prediction(reported.pop("by", self.by), *classes, **reported)
         self.write(made)
         return made.id
 
     def report(self, prediction_id: str, label: str | int, *, step: int | None = None) -> Verdict:
         """Report one label."""
-        told = Label(
+        reported = Label(
             prediction_id=bytes.fromhex(prediction_id),
             event_ms=self.now_ms,
             class_index=label if isinstance(label, int) else None,
@@ -114,7 +114,7 @@ class Log:
             step=step,
         )
         with transaction(self.db):
-            return self.joiner.take([told], self.now_ms)[0]
+            return self.joiner.take([reported], self.now_ms)[0]
 
     def count(self, seconds: float = 300) -> dict[Identity, VersionTally]:
         """Count a window."""

@@ -171,9 +171,9 @@ def _serve(log: Log, version: int, *, hard: float, concept: tuple[int, ...] = (0
 
 
 def test_the_estimate_is_right_under_covariate_shift(log: Log) -> None:
-    told = [_serve(log, version, hard=hard) for version, hard in ((1, 0.0), (2, 1.0), (3, 3.0))]
-    estimates = [tally.estimated_accuracy for tally in told]
-    assert estimates == pytest.approx([tally.accuracy for tally in told], abs=FOUR_SIGMA)
+    reported = [_serve(log, version, hard=hard) for version, hard in ((1, 0.0), (2, 1.0), (3, 3.0))]
+    estimates = [tally.estimated_accuracy for tally in reported]
+    assert estimates == pytest.approx([tally.accuracy for tally in reported], abs=FOUR_SIGMA)
     assert estimates == sorted(estimates, key=lambda each: -(each or 0))  # ever more of what is hard to tell apart
 
 

@@ -32,9 +32,9 @@ def _facts(file: str) -> set[str]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_message_enum_and_method_is_the_protocols(file: str) -> None:
-    told = set(_lines(FILES[file]))
-    assert told == _facts(file)
-    assert len(told) > 50
+    reported = set(_lines(FILES[file]))
+    assert reported == _facts(file)
+    assert len(reported) > 50
 
 
 def test_the_package_and_the_service_bear_the_protocols_names() -> None:

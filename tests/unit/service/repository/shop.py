@@ -38,14 +38,14 @@ class Shop:
         self.repository = Repository(
             self._load, self._note, refcounts=self.refcounts, on_gone=self.gone.append, draw=lambda: self.place
         )
-        self.keeper = RepositoryManager(
+        self.manager = RepositoryManager(
             folder,
             self.repository,
             in_words(policy),
             loads=Threads("loader", at_once=2, seconds=load_seconds),
             looks=Threads("looker", at_once=2, seconds=30),
         )
-        self.polling = Polling(self.keeper, self.failed.append)
+        self.polling = Polling(self.manager, self.failed.append)
 
     def write(self, version: int, text: str = "good", *, name: str = "m") -> Path:
         """Put a version into the repository, by rename as exporters do."""

@@ -18,7 +18,7 @@ from tests.unit.service.repository.shop import BAD, Shop
 async def test_the_newest_version_is_served_and_the_others_are_listed(shop: Shop) -> None:
     for version in (1, 2, 10):
         shop.write(version)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloaded", 2: "unloaded", 10: "ready"}
     assert shop.loads == [10]
     assert shop.answers() == 10
@@ -41,7 +41,7 @@ async def test_a_configuration_may_say_which_versions(shop: Shop, policy: str, r
     for version in (1, 2, 3):
         shop.write(version)
     shop.configure(f'name: "m" version_policy {{ {policy} }}')
-    await shop.keeper.look()
+    await shop.manager.look()
     assert {version for version, state in shop.states().items() if state == "ready"} == ready
 
 
@@ -53,7 +53,7 @@ async def test_nothing_is_served_while_it_cannot_be_read_what_should_be(shop: Sh
     shop.write(1)
     shop.write(2)
     (shop.folder / "m" / file).write_text(text)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unavailable", 2: "unavailable"}
     assert shop.loads == []
     for version in (0, 1, 2):
@@ -61,9 +61,9 @@ async def test_nothing_is_served_while_it_cannot_be_read_what_should_be(shop: Sh
             shop.answers(version)
         assert caught.value.reason is Reason.MODEL_UNAVAILABLE
     with pytest.raises(ServiceError, match=file):
-        await shop.keeper.load("m")
+        await shop.manager.load("m")
     (shop.folder / "m" / file).unlink()
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloaded", 2: "ready"}
     assert shop.cause(2) == ""
 
@@ -72,30 +72,30 @@ async def test_nothing_is_served_while_it_cannot_be_read_what_should_be(shop: Sh
 async def test_what_serves_goes_on_while_it_cannot_be_read_what_should_be(shop: Shop, file: str, text: str) -> None:
     shop.write(1)
     (shop.folder / "m" / "labels.json").write_text('{"labels": {"stable": 1}}')
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.write(2)
     (shop.folder / "m" / file).write_text(text)
     for _ in range(2):
-        await shop.keeper.look()
+        await shop.manager.look()
     assert shop.states() == {1: "ready", 2: "unavailable"}
     assert file in shop.cause(1)
     assert shop.answers() == 1
     with pytest.raises(ServiceError, match=file) as caught:
-        await shop.keeper.load("m", 2)
+        await shop.manager.load("m", 2)
     assert caught.value.reason is Reason.MODEL_UNAVAILABLE
-    await shop.keeper.unload("m", 1)
+    await shop.manager.unload("m", 1)
     assert shop.states() == {1: "unloaded", 2: "unavailable"}
     (shop.folder / "m" / file).write_text("{}" if file == "labels.json" else "")
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloaded", 2: "ready"}
 
 
 async def test_a_new_version_takes_over_only_when_it_is_ready(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.gate.clear()
     shop.write(2)
-    looking = asyncio.create_task(shop.keeper.look())
+    looking = asyncio.create_task(shop.manager.look())
     await shop.until({1: "ready", 2: "loading"})
     assert shop.answers() == 1
     shop.gate.set()
@@ -107,12 +107,12 @@ async def test_a_new_version_takes_over_only_when_it_is_ready(shop: Shop) -> Non
 
 async def test_the_old_version_stays_until_its_last_sequence_ends(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     old = shop.repository.resolve("m", 0)
     shop.refcounts.begin(old)
     shop.refcounts.begin(old)
     shop.write(2)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloading", 2: "ready"}
     with pytest.raises(ServiceError) as caught:
         shop.answers(1)
@@ -125,16 +125,16 @@ async def test_the_old_version_stays_until_its_last_sequence_ends(shop: Shop) ->
 
 async def test_a_version_that_fails_leaves_the_old_one_serving_and_says_why(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     bad = shop.write(2, BAD)
     for _ in range(3):
-        await shop.keeper.look()
+        await shop.manager.look()
     assert shop.answers() == 1
     assert shop.states() == {1: "ready", 2: "unavailable"}
     assert shop.cause(2) == "it is bad"
     assert shop.loads == [1, 2]  # not again and again
     bad.write_text("better")
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloaded", 2: "ready"}
 
 
@@ -142,30 +142,30 @@ async def test_when_nothing_that_is_wanted_can_be_loaded_what_serves_goes_on(sho
     shop.configure("version_policy { specific { versions: [1] } }")
     shop.write(1)
     shop.write(2, BAD)
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.configure("version_policy { specific { versions: [2] } }")
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "ready", 2: "unavailable"}
 
 
 async def test_at_the_start_the_newest_that_can_be_loaded_serves(shop: Shop) -> None:
     for version, text in ((1, "good"), (2, "good"), (3, BAD), (4, BAD)):
         shop.write(version, text)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloaded", 2: "ready", 3: "unavailable", 4: "unavailable"}
 
 
 async def test_a_folder_that_goes_takes_its_version_and_its_model_along(shop: Shop) -> None:
     first, second = shop.write(1), shop.write(2)
-    await shop.keeper.look()
+    await shop.manager.look()
     _remove(second)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.answers() == 1
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "ready"}
     _remove(first)
-    await shop.keeper.look()
-    await shop.keeper.look()
+    await shop.manager.look()
+    await shop.manager.look()
     assert shop.states() == {}
     assert shop.changes[-1] == (1, "unspecified")
 
@@ -177,67 +177,67 @@ def _remove(file: Path) -> None:
 
 async def test_a_file_that_changes_under_a_loaded_version_is_reported_and_loaded_only_on_request(shop: Shop) -> None:
     file = shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     before = shop.repository.resolve("m", 0)
     file.write_text("other")
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.repository.resolve("m", 0) is before
     assert "has changed" in shop.cause(1)
     assert shop.loads == [1]
-    await shop.keeper.load("m")
+    await shop.manager.load("m")
     assert shop.repository.resolve("m", 0) is not before
     assert shop.gone == [before]
     assert shop.cause(1) == ""
-    await shop.keeper.load("m")
+    await shop.manager.load("m")
     assert shop.loads == [1, 1]  # nothing to do
 
 
 async def test_a_changed_file_that_fails_leaves_what_was_loaded_before(shop: Shop) -> None:
     file = shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     file.write_text(BAD)
     with pytest.raises(ServiceError) as caught:
-        await shop.keeper.load("m")
+        await shop.manager.load("m")
     assert caught.value.reason is Reason.MODEL_UNAVAILABLE
     assert shop.answers() == 1
-    await shop.keeper.look()
+    await shop.manager.look()
     assert "it is bad" in shop.cause(1)
 
 
 async def test_a_model_that_is_unloaded_stays_so_until_it_is_loaded(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
-    await shop.keeper.unload("m")
+    await shop.manager.look()
+    await shop.manager.unload("m")
     shop.write(2)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "unloaded", 2: "unloaded"}
     with pytest.raises(ServiceError) as caught:
         shop.answers()
     assert caught.value.reason is Reason.MODEL_NOT_LOADED
-    await shop.keeper.load("m")
+    await shop.manager.load("m")
     assert shop.states() == {1: "unloaded", 2: "ready"}
 
 
 async def test_a_version_may_be_loaded_and_unloaded_by_itself(shop: Shop) -> None:
     shop.write(1)
     shop.write(2)
-    await shop.keeper.look()
-    await shop.keeper.load("m", 1)
-    await shop.keeper.look()
+    await shop.manager.look()
+    await shop.manager.load("m", 1)
+    await shop.manager.look()
     assert shop.states() == {1: "ready", 2: "ready"}
-    await shop.keeper.unload("m", 1)
+    await shop.manager.unload("m", 1)
     assert shop.states() == {1: "unloaded", 2: "ready"}
-    await shop.keeper.unload("m", 2)  # the policy puts the newest of the others in its place, and 1 isn't wanted
+    await shop.manager.unload("m", 2)  # the policy puts the newest of the others in its place, and 1 isn't wanted
     assert shop.states() == {1: "unloaded", 2: "unloaded"}
-    await shop.keeper.load("m", 1)
+    await shop.manager.load("m", 1)
     assert shop.answers() == 1
 
 
 async def test_unloading_the_newest_puts_the_one_before_in_its_place(shop: Shop) -> None:
     shop.write(1)
     shop.write(2)
-    await shop.keeper.look()
-    await shop.keeper.unload("m", 2)
+    await shop.manager.look()
+    await shop.manager.unload("m", 2)
     assert shop.states() == {1: "ready", 2: "unloaded"}
     assert shop.changes.index((1, "ready")) < shop.changes.index((2, "unloading"))
 
@@ -245,7 +245,7 @@ async def test_unloading_the_newest_puts_the_one_before_in_its_place(shop: Shop)
 async def test_loading_says_what_is_wrong(shop: Shop) -> None:
     shop.write(1)
     shop.write(2, BAD)
-    await shop.keeper.look()
+    await shop.manager.look()
     for name, version, reason in (
         ("nobody", 0, Reason.MODEL_NOT_FOUND),
         ("../m", 0, Reason.MODEL_NOT_FOUND),
@@ -254,51 +254,51 @@ async def test_loading_says_what_is_wrong(shop: Shop) -> None:
         ("m", 0, Reason.MODEL_UNAVAILABLE),
     ):
         with pytest.raises(ServiceError) as caught:
-            await shop.keeper.load(name, version)
+            await shop.manager.load(name, version)
         assert caught.value.reason is reason
         assert shop.answers() == 1
     for name, version in (("nobody", 0), ("m", 7)):
         with pytest.raises(ServiceError):
-            await shop.keeper.unload(name, version)
+            await shop.manager.unload(name, version)
     assert shop.answers() == 1
 
 
 async def test_a_load_goes_on_when_its_caller_leaves(shop: Shop) -> None:
     shop.write(1)
     shop.gate.clear()
-    loading = asyncio.create_task(shop.keeper.load("m"))
+    loading = asyncio.create_task(shop.manager.load("m"))
     await shop.until({1: "loading"})
     loading.cancel()
     await asyncio.wait([loading])
     shop.gate.set()
-    await shop.keeper.load("m")
+    await shop.manager.load("m")
     assert shop.loads == [1]
     assert shop.answers() == 1
 
 
 async def test_a_label_keeps_its_version_loaded(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
-    await shop.keeper.spread("m", [1], lambda _: Rollout(labels={"stable": 1}))
+    await shop.manager.look()
+    await shop.manager.spread("m", [1], lambda _: Rollout(labels={"stable": 1}))
     shop.write(2)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "ready", 2: "ready"}
     assert shop.answers() == 1
-    await shop.keeper.spread("m", [], lambda _: Rollout())
+    await shop.manager.spread("m", [], lambda _: Rollout())
     assert shop.states() == {1: "unloaded", 2: "ready"}
 
 
 async def test_a_version_is_loaded_before_it_gets_a_label_and_a_bad_one_gets_none(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.write(2)
     shop.write(3, BAD)
-    await shop.keeper.spread("m", [2], lambda _: Rollout(labels={"canary": 2}))
+    await shop.manager.spread("m", [2], lambda _: Rollout(labels={"canary": 2}))
     assert shop.answers(label="canary") == 2
     for version, reason in ((3, Reason.MODEL_UNAVAILABLE), (9, Reason.MODEL_VERSION_NOT_FOUND)):
         labels = {"canary": version}
         with pytest.raises(ServiceError) as caught:
-            await shop.keeper.spread("m", [version], lambda _, labels=labels: Rollout(labels=labels))  # type: ignore[misc]
+            await shop.manager.spread("m", [version], lambda _, labels=labels: Rollout(labels=labels))  # type: ignore[misc]
         assert caught.value.reason is reason
     assert shop.answers(label="canary") == 2
 
@@ -306,32 +306,32 @@ async def test_a_version_is_loaded_before_it_gets_a_label_and_a_bad_one_gets_non
 async def test_labels_that_another_server_writes_are_followed(shop: Shop) -> None:
     shop.write(1)
     shop.write(2)
-    await shop.keeper.look()
+    await shop.manager.look()
     (shop.folder / "m" / "labels.json").write_text('{"labels": {"stable": 1}}')
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.answers() == 1
     (shop.folder / "m" / "labels.json").write_text('{"labels"')  # half of it
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.answers() == 1
 
 
 async def test_labels_that_cannot_be_written_are_refused(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     (shop.folder / "m" / "labels.json").mkdir()
     with pytest.raises(ServiceError) as caught:
-        await shop.keeper.spread("m", [], lambda _: Rollout())
+        await shop.manager.spread("m", [], lambda _: Rollout())
     assert caught.value.reason is Reason.LABELS_NOT_WRITTEN
 
 
 async def test_the_memory_of_a_version_that_has_left_is_freed(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     old = shop.repository.resolve("m", 0)
     gone = weakref.ref(old)
     shop.refcounts.begin(old)
     shop.write(2)
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.refcounts.end(old)
     shop.gone.clear()
     del old
@@ -341,14 +341,14 @@ async def test_the_memory_of_a_version_that_has_left_is_freed(shop: Shop) -> Non
 
 async def test_what_was_asked_for_a_model_goes_with_it(shop: Shop) -> None:
     folder = shop.write(1).parent.parent
-    await shop.keeper.look()
-    await shop.keeper.unload("m")
+    await shop.manager.look()
+    await shop.manager.unload("m")
     assert shop.states() == {1: "unloaded"}
     shutil.rmtree(folder)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {}
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     assert shop.states() == {1: "ready"}  # nobody has asked for anything of this one
 
 
@@ -356,10 +356,10 @@ async def test_a_model_that_hangs_keeps_nobody_from_another(shop: Shop) -> None:
     shop.write(1)
     shop.write(1, name="other")
     shop.gate.clear()
-    hanging = asyncio.create_task(shop.keeper.load("m"))
+    hanging = asyncio.create_task(shop.manager.load("m"))
     await shop.until({1: "loading"})
     with pytest.raises(ServiceError):
-        shop.keeper.require("nobody")
+        shop.manager.require("nobody")
     shop.gate.set()
-    await asyncio.gather(hanging, shop.keeper.load("other"))
+    await asyncio.gather(hanging, shop.manager.load("other"))
     assert shop.states("other") == {1: "ready"}

@@ -9,7 +9,7 @@ from tests.unit.service.repository.shop import Shop
 
 async def test_a_new_version_is_loaded_once_it_holds_still(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.write(2)
     await shop.polling.look()
     assert shop.states() == {1: "ready"}
@@ -19,7 +19,7 @@ async def test_a_new_version_is_loaded_once_it_holds_still(shop: Shop) -> None:
 
 async def test_a_folder_that_is_being_filled_is_left_alone(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     hidden, bare = shop.folder / "m" / ".2.new", shop.folder / "m" / "3"
     hidden.mkdir()
     bare.mkdir()
@@ -36,7 +36,7 @@ async def test_a_folder_that_is_being_filled_is_left_alone(shop: Shop) -> None:
 
 
 async def test_a_new_model_appears(shop: Shop) -> None:
-    await shop.keeper.look()
+    await shop.manager.look()
     shop.write(4, name="new")
     await shop.polling.look()
     await shop.polling.look()
@@ -45,7 +45,7 @@ async def test_a_new_model_appears(shop: Shop) -> None:
 
 async def test_a_repository_that_is_gone_for_a_moment_changes_nothing(shop: Shop) -> None:
     shop.write(1)
-    await shop.keeper.look()
+    await shop.manager.look()
     away = shop.folder.rename(shop.folder.with_name("away"))
     await shop.polling.look()
     assert shop.answers() == 1

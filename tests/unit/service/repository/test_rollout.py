@@ -70,8 +70,8 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
 async def _three(shop: Shop, spread: Rollout) -> None:
     for version in (1, 2, 3):
         shop.write(version)
-    await shop.keeper.look()
-    await shop.keeper.spread("m", [], lambda _: spread)
+    await shop.manager.look()
+    await shop.manager.spread("m", [], lambda _: spread)
 
 
 async def test_labels_name_versions(shop: Shop) -> None:
@@ -96,19 +96,19 @@ async def test_nothing_else_serves_in_place_of_the_stable_one(shop: Shop, stable
     shop.write(1)
     shop.write(2, BAD)
     (shop.folder / "m" / "labels.json").write_text(f'{{"labels": {{"stable": {stable}}}}}')
-    await shop.keeper.look()
+    await shop.manager.look()
     with pytest.raises(ServiceError) as caught:
         shop.answers()
     assert caught.value.reason in {Reason.MODEL_UNAVAILABLE, Reason.MODEL_VERSION_NOT_FOUND}
     assert shop.answers(1) == 1
-    await shop.keeper.spread("m", [1], lambda _: Rollout(labels={"stable": 1}))
+    await shop.manager.spread("m", [1], lambda _: Rollout(labels={"stable": 1}))
     assert shop.answers() == 1
 
 
 async def test_without_a_stable_one_those_on_trial_come_last(shop: Shop) -> None:
     await _three(shop, Rollout(labels={"canary": 2, "old": 1}, shadow=3))
     assert shop.answers() == 1
-    await shop.keeper.unload("m", 1)
+    await shop.manager.unload("m", 1)
     assert shop.answers() == 3
 
 
@@ -127,13 +127,13 @@ async def test_sequences_of_one_key_go_to_the_canary_all_or_none(shop: Shop) -> 
     answers = {key: shop.answers(key=key) for key in map(str, range(200))}
     assert {shop.answers(key=key) == version for key, version in answers.items()} == {True}
     assert 60 < list(answers.values()).count(2) < 140  # fixed by the hash: 100 are expected
-    await shop.keeper.spread("m", [], lambda before: replace(before, canary_percent=100.0))
+    await shop.manager.spread("m", [], lambda before: replace(before, canary_percent=100.0))
     assert {shop.answers(key=key) for key in answers} == {2}
 
 
 async def test_a_canary_that_is_not_ready_gets_nothing(shop: Shop) -> None:
     await _three(shop, replace(FULL, canary_percent=100.0))
-    await shop.keeper.unload("m", 2)
+    await shop.manager.unload("m", 2)
     assert shop.answers() == 1
 
 
