@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
-# For HTTP, the models' and the log's files, and what is opened for a moment.
-_RESERVED = 96
-_MAX_CONNECTIONS = 2**31 - 1
-_INTERVAL_SECONDS = 0.05
-WORKERS = GaugeFamily(name="soloist_workers", text="Runs of models that may be under way at once.", start=Start.SERVER)
-LAG_SECONDS = HistogramFamily(
-    name="soloist_event_loop_lag_seconds",
-    text="How late the event loop was, looked at 20 times a second.",
-    buckets=one_two_five(1e-3, 5),
-    start=Start.SERVER,
-)
-FAMILIES: Final[tuple[Family, ...]] = (WORKERS, LAG_SECONDS)
 
 
 def usable_processors(root: Path = _ROOT) -> int:
@@ -104,6 +92,11 @@ def _unescaped(path: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), path)
 
 
+# For HTTP, the models' and the log's files, and what is opened for a moment.
+_RESERVED = 96
+_MAX_CONNECTIONS = 2**31 - 1
+
+
 def raise_limit() -> int:
     """Raise the process's limit of open files to what it may be; returns it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -125,6 +118,17 @@ def _open_now() -> int:
         return sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:
         return 0
+
+
+_INTERVAL_SECONDS = 0.05
+WORKERS = GaugeFamily(name="soloist_workers", text="Runs of models that may be under way at once.", start=Start.SERVER)
+LAG_SECONDS = HistogramFamily(
+    name="soloist_event_loop_lag_seconds",
+    text="How late the event loop was, looked at 20 times a second.",
+    buckets=one_two_five(1e-3, 5),
+    start=Start.SERVER,
+)
+FAMILIES: Final[tuple[Family, ...]] = (WORKERS, LAG_SECONDS)
 
 
 class ProcessMetrics:

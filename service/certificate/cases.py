@@ -11,15 +11,6 @@ from soloist.v1 import certificate_pb2 as pb
 
 ZEROS, GARBAGE, NAN = "zeros", "garbage", "nan"
 
-# Vector units work on 4, 8 and 16 numbers; what breaks, breaks at the rests: 1, and 3 more than a multiple of 4.
-_LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 23, 31, 32, 33, 47, 63, 65, 100, 127, 163, 200)
-_BATCH_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 17, 32, 33, 64)
-_NEIGHBOUR_SCALES = (1.0, 100.0, 0.0)
-_PADDINGS = (ZEROS, GARBAGE, NAN)
-# Bound a case's work: frames of a run, padding counted, and rows of all its runs.
-_MAX_RUN_FRAMES = 2048
-_MAX_ROWS = 512
-
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -97,6 +88,16 @@ class Case:
             padding=failing.padding or ZEROS,
             misaligned=failing.misaligned,
         )
+
+
+# Vector units work on 4, 8 and 16 numbers; what breaks, breaks at the rests: 1, and 3 more than a multiple of 4.
+_LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 23, 31, 32, 33, 47, 63, 65, 100, 127, 163, 200)
+_BATCH_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 17, 32, 33, 64)
+_NEIGHBOUR_SCALES = (1.0, 100.0, 0.0)
+_PADDINGS = (ZEROS, GARBAGE, NAN)
+# Bound a case's work: frames of a run, padding counted, and rows of all its runs.
+_MAX_RUN_FRAMES = 2048
+_MAX_ROWS = 512
 
 
 @dataclass(frozen=True, kw_only=True)

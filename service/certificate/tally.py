@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from service.certificate.difference import Difference
 
 _MAX_TRIES = 200
-_MAX_FAILURES_SHRUNK = 6
 
 
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
@@ -71,6 +70,9 @@ def _fewer(chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     yield chunks[:-1]
     yield from ((*chunks[:-1], length) for length in _smaller(chunks[-1], 1))
     yield from ((length, *chunks[1:]) for length in _smaller(chunks[0], 1))
+
+
+_MAX_FAILURES_SHRUNK = 6
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,6 @@ _NEIGHBOUR_COUNTS = (1, 7, 31)
 _NEIGHBOUR_SCALES = (1.0, 10.0, 100.0)
 _PADDED_RATIO = 2
 _CHUNK_FRAMES = (1, 7)
-MAX_NEIGHBOURS = 64
-MAX_SCALE = 1e6
-MAX_CONDITIONS = 32
-MAX_SIBLINGS = 7
-# Of one run, padding included; and of all conditions and models together.
-MAX_RUN_FRAMES = 2**16
-MAX_FRAMES = 2**21
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +107,15 @@ def _read(index: int, message: pb.Condition) -> Condition:
             return Chunked(frames=message.chunk_frames)
         case _:
             raise ServiceError(Reason.EMPTY_CONDITION, condition=index)
+
+
+MAX_NEIGHBOURS = 64
+MAX_SCALE = 1e6
+MAX_CONDITIONS = 32
+MAX_SIBLINGS = 7
+# Of one run, padding included; and of all conditions and models together.
+MAX_RUN_FRAMES = 2**16
+MAX_FRAMES = 2**21
 
 
 def check(

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 FILE = "certificate.json"
 
-UNCERTIFIED = "uncertified"
-_WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
-
 
 class StoredCertificateError(Exception):
     """The file can't be read, or isn't of this model; the text says why."""
@@ -73,6 +70,10 @@ def write(path: Path, sha256: str, model: Model, certificate: Certificate) -> Pa
     text = json_format.MessageToJson(stored, preserving_proto_field_name=True) + "\n"
     write_atomically(path.with_name(FILE), text.encode())
     return path.with_name(FILE)
+
+
+UNCERTIFIED = "uncertified"
+_WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
 
 
 def renew(graph: Graph, model: Model, seconds: float) -> None:

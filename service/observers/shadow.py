@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from service.serving.sessions import Session
 
 __all__ = ["ShadowPolicy", "ShadowSequence", "Shadows"]
-_log = structlog.get_logger("soloist.shadow")
-_WORKER = Worker.SHADOW
 
 
 class ShadowSequence:
@@ -89,6 +87,10 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> ShadowOutcome:
 def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
     # A third-party model may give no output for some frames.
     return outputs[-count:] if count else outputs
+
+
+_log = structlog.get_logger("soloist.shadow")
+_WORKER = Worker.SHADOW
 
 
 @dataclass(frozen=True, kw_only=True)

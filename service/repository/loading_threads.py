@@ -29,9 +29,6 @@ _SLOW_SECONDS = 5.0
 # What hangs may be tried again, but not for ever.
 MOST_ABANDONED = 4
 
-_log = structlog.get_logger("soloist.repository")
-_UNKNOWN = "internal error while it was loaded"
-
 
 class OverdueError(Exception):
     """The work was given up after its time."""
@@ -142,6 +139,10 @@ def _do(
         error = raised
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(ended, value, error)
+
+
+_log = structlog.get_logger("soloist.repository")
+_UNKNOWN = "internal error while it was loaded"
 
 
 async def loaded(

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from service.repository.model_folder import ModelFolder, VersionPolicy
     from service.repository.rollout import Rollout
 
-_CHANGED = "one of its files has changed since it was loaded: put them into a new version, or load it again"
-_NOT_CHOSEN = "the version policy leaves it out"
-_GONE = "its folder is gone"
-
 
 @dataclass(kw_only=True, slots=True)
 class DesiredVersions:
@@ -65,6 +61,11 @@ class DesiredVersions:
         """Forget requests for versions that are gone."""
         self.loaded_versions &= versions
         self.unloaded_versions &= versions
+
+
+_CHANGED = "one of its files has changed since it was loaded: put them into a new version, or load it again"
+_NOT_CHOSEN = "the version policy leaves it out"
+_GONE = "its folder is gone"
 
 
 @dataclass(kw_only=True)

@@ -12,19 +12,6 @@ if TYPE_CHECKING:
 
     from soloist.v1.model_pb2 import Model
 
-OPEN = GaugeFamily(
-    name="soloist_sessions_open",
-    text="Streams and sequences that are open.",
-    labels=("model",),
-    start=Start.VERSION,
-)
-STATE_BYTES = GaugeFamily(
-    name="soloist_session_state_bytes",
-    text="Memory that open streams hold: their states, and answers kept for repeats.",
-    labels=("model",),
-    start=Start.VERSION,
-)
-
 
 class SessionEnd(StrEnum):
     """What ended a session."""
@@ -37,11 +24,23 @@ class SessionEnd(StrEnum):
     ERROR = "error"
 
 
+OPEN = GaugeFamily(
+    name="soloist_sessions_open",
+    text="Streams and sequences that are open.",
+    labels=("model",),
+    start=Start.VERSION,
+)
 ENDED = CounterFamily(
     name="soloist_sessions_ended_total",
     text="Streams and sequences that ended, by what ended them.",
     labels=("model", "reason"),
     values=tuple(SessionEnd),
+    start=Start.VERSION,
+)
+STATE_BYTES = GaugeFamily(
+    name="soloist_session_state_bytes",
+    text="Memory that open streams hold: their states, and answers kept for repeats.",
+    labels=("model",),
     start=Start.VERSION,
 )
 FAMILIES: Final[tuple[Family, ...]] = (OPEN, ENDED, STATE_BYTES)

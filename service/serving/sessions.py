@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 _DIGEST_BYTES = 16
 # Of a session's id: so many hexadecimal digits make a number that an int32 holds.
 _NUMBER_DIGITS = 7
-_ENDS = {
-    Reason.SESSION_IDLE: SessionEnd.IDLE,
-    Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
-    Reason.SERVER_DRAINING: SessionEnd.DRAINED,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +203,13 @@ class Sessions:
         if sessions:
             self._metrics.open.labels(servable.name).inc(sessions)
         self._metrics.state_bytes.labels(servable.name).inc(state_bytes)
+
+
+_ENDS = {
+    Reason.SESSION_IDLE: SessionEnd.IDLE,
+    Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
+    Reason.SERVER_DRAINING: SessionEnd.DRAINED,
+}
 
 
 def _digest(chunk: Chunk) -> bytes:

@@ -12,10 +12,6 @@ from service.core.errors import Reason, ServiceError
 
 # How often a call that was sending when it was to be cut is looked at again.
 _CUT_AGAIN_SECONDS = 0.005
-# As grpc.aio calls what it runs a call's handler in.
-_CALL = "_handle_exceptions"
-_Task = asyncio.Task[Any]
-_beside: WeakKeyDictionary[_Task, _Task] = WeakKeyDictionary()
 
 
 class ActiveCalls:
@@ -95,6 +91,12 @@ class ActiveCalls:
                 scope.reschedule(loop.time())
         if self.sending:
             loop.call_later(_CUT_AGAIN_SECONDS, self.cut)
+
+
+# As grpc.aio calls what it runs a call's handler in.
+_CALL = "_handle_exceptions"
+_Task = asyncio.Task[Any]
+_beside: WeakKeyDictionary[_Task, _Task] = WeakKeyDictionary()
 
 
 @contextmanager

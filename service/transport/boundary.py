@@ -21,12 +21,6 @@ from service.transport.active_calls import ActiveCalls, drop
 
 DOMAIN = "soloist"
 
-# How long a caller may take to hear why its call has ended.
-_TELL_SECONDS = 10.0
-# In the words of gRPC's core: an answer before this one isn't taken.
-_STILL_SENDING = "TOO_MANY_OPERATIONS"
-_log = structlog.get_logger("soloist.calls")
-
 
 def to_grpc_status(error: ServiceError) -> grpc.Status:
     """Turn an error into what `abort_with_status` takes: code, message for people, reason and facts for programs."""
@@ -38,6 +32,13 @@ def to_grpc_status(error: ServiceError) -> grpc.Status:
     code = grpc.StatusCode[error.reason.code]
     status = status_pb2.Status(code=code.value[0], message=str(error), details=[detail])
     return rpc_status.to_status(status)  # type: ignore[no-any-return]  # the package has no types
+
+
+# How long a caller may take to hear why its call has ended.
+_TELL_SECONDS = 10.0
+# In the words of gRPC's core: an answer before this one isn't taken.
+_STILL_SENDING = "TOO_MANY_OPERATIONS"
+_log = structlog.get_logger("soloist.calls")
 
 
 class Boundary:

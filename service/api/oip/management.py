@@ -23,10 +23,6 @@ _STATES = {
     sequence_inference_pb2.MODEL_STATE_UNLOADED: "UNAVAILABLE",  # the protocol has no other word
 }
 
-# Extensions that bring a model along with the request. To load another instead would be to do something else.
-_UNSUPPORTED = "config"
-_UNSUPPORTED_PREFIX = "file:"
-
 
 async def repository_index(
     context: OipContext, _call: Call, request: pb.RepositoryIndexRequest
@@ -40,6 +36,11 @@ async def repository_index(
                 name=entry.name, version=str(entry.version), state=_STATES[status.state], reason=status.reason
             )
     return response
+
+
+# Extensions that bring a model along with the request. To load another instead would be to do something else.
+_UNSUPPORTED = "config"
+_UNSUPPORTED_PREFIX = "file:"
 
 
 async def repository_model_load(

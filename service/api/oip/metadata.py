@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _NAME = "soloist"
 _EXTENSIONS = ("sequence", "model_configuration", "model_repository", "statistics", "parameters", "binary_tensor_data")
-_PLATFORM, _BACKEND = "onnxruntime_onnx", "onnxruntime"
-_Sequences = config.ModelSequenceBatching
 
 
 async def server_live(_context: OipContext, _call: Call, _request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
@@ -52,6 +50,10 @@ async def server_metadata(
 ) -> pb.ServerMetadataResponse:
     """Return name, version, and extensions of the protocol."""
     return pb.ServerMetadataResponse(name=_NAME, version=version("soloist"), extensions=_EXTENSIONS)
+
+
+_PLATFORM, _BACKEND = "onnxruntime_onnx", "onnxruntime"
+_Sequences = config.ModelSequenceBatching
 
 
 async def model_metadata(context: OipContext, call: Call, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:

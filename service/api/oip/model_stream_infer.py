@@ -19,12 +19,6 @@ from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, 
 if TYPE_CHECKING:
     from service.api.oip.context import OipContext
 
-_log = structlog.get_logger("soloist.calls")
-# Requests of one stream that are under way, or whose answers weren't taken: the next is read when one is, so that
-# neither a caller who sends much nor one who doesn't read fills the memory.
-_MAX_UNDER_WAY = 256
-_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
-
 
 class Silence:
     """Used once: `bounded` around the reader, which tells of every request and every answer."""
@@ -70,6 +64,13 @@ class Silence:
     def _wait_until(self, moment: float | None) -> None:
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(moment)
+
+
+_log = structlog.get_logger("soloist.calls")
+# Requests of one stream that are under way, or whose answers weren't taken: the next is read when one is, so that
+# neither a caller who sends much nor one who doesn't read fills the memory.
+_MAX_UNDER_WAY = 256
+_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
 
 
 async def model_stream_infer(

@@ -10,10 +10,6 @@ from typing import NamedTuple
 
 ALL = "all"
 
-_FRAMES = (1, 16, 64, 256, 1024)
-BINS = 15
-_Z = 1.959963984540054  # two-sided 95 %
-
 
 @dataclass(frozen=True)
 class Slice:
@@ -40,10 +36,15 @@ class Slice:
         return f"CASE {cases} ELSE {len(self.starts) - 1} END"
 
 
+_FRAMES = (1, 16, 64, 256, 1024)
 LENGTH = Slice("length", _FRAMES)
 POSITION = Slice("position", _FRAMES)
 BATCH = Slice("batch", (1, 2, 8, 32))
 SLICES = (LENGTH, POSITION, BATCH)
+
+
+BINS = 15
+_Z = 1.959963984540054  # two-sided 95 %
 
 
 class Interval(NamedTuple):

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from service.observers.live_check.repro_bundle import ReproBundleFolder
 
 _log = structlog.get_logger("soloist.live_check")
-_WORKER = Worker.LIVE_CHECK
 
 
 class Inspector:
@@ -95,6 +94,9 @@ class Inspector:
         except OSError as error:
             return f"none: {error.strerror}"
         return str(written) if written is not None else "none: repro_bundle_dir is full"
+
+
+_WORKER = Worker.LIVE_CHECK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,6 @@ from soloist.files import OWNER_ONLY, write_atomically
 
 FORMAT = "soloist.repro-bundle/1"
 
-SUFFIX = ".npz"
-
 
 class ReproBundleError(Exception):
     """The file is no repro bundle, or can't be read; the text says why."""
@@ -110,6 +108,9 @@ def _check(header: Header, frames: np.ndarray[Any, Any]) -> None:
         raise ValueError("a run has no such row")
     if header.piece_frames < 1 or sum(run.lengths[run.row] for run in header.runs) != len(frames):
         raise ValueError("the runs don't add up to the frames")
+
+
+SUFFIX = ".npz"
 
 
 @dataclass(frozen=True, kw_only=True)

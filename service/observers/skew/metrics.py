@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from service.observers.skew.reading import LayerReading, Reading
     from soloist.v1.model_pb2 import Model, ProbedLayer, SkewThresholds
 
-_LAYER = (*VERSION, "layer")
-_MOMENT = (*_LAYER, "moment")
-_MOMENTS = ("mean", "variance")
-_NO_FIGURE = float("nan")
-
 
 class ProbeOutcome(StrEnum):
     """What came of an answer of a sampled sequence."""
@@ -29,6 +24,12 @@ class ProbeOutcome(StrEnum):
     PROBED = "probed"
     DROPPED = "dropped"
     FAILED = "failed"
+
+
+_LAYER = (*VERSION, "layer")
+_MOMENT = (*_LAYER, "moment")
+_MOMENTS = ("mean", "variance")
+_NO_FIGURE = float("nan")
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], values: tuple[str, ...] = ()) -> GaugeFamily:

@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
 _DIGEST_BYTES = 8
 _RANGE = float(2 ** (8 * _DIGEST_BYTES))
-_log = structlog.get_logger("soloist.skew")
-_WORKER = Worker.SKEW
 
 
 def is_sampled(sequence_id: str, ratio: float) -> bool:
     """Return whether a sequence belongs to the share `ratio` (0 to 1) that is probed; the same on every server."""
     digest = blake2b(sequence_id.encode(), digest_size=_DIGEST_BYTES, person=b"norm skew").digest()
     return int.from_bytes(digest) / _RANGE < ratio
+
+
+_log = structlog.get_logger("soloist.skew")
+_WORKER = Worker.SKEW
 
 
 @dataclass(frozen=True, kw_only=True)

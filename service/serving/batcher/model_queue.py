@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 # Share of the newest measurement, which counts as at most so many times the average: one long run changes little.
 _WEIGHT = 0.1
 _MOST = 4.0
-# So many callers without a job may be remembered before those that would begin like anyone are forgotten.
-_REMEMBERED = 256
-# Of the jobs that wait, the oldest so many times a batch are looked at for company.
-_CANDIDATE_BATCHES = 8
 
 
 class Pace:
@@ -52,6 +48,12 @@ class Pace:
 
 def _averaged(before: float, now: float) -> float:
     return before + _WEIGHT * (min(now, _MOST * before) - before) if before else now
+
+
+# So many callers without a job may be remembered before those that would begin like anyone are forgotten.
+_REMEMBERED = 256
+# Of the jobs that wait, the oldest so many times a batch are looked at for company.
+_CANDIDATE_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True)

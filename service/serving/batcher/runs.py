@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from service.serving.batcher.job import Job
 
 _log = structlog.get_logger("soloist.batcher")
-_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +71,9 @@ def _run(servable: Servable, rows: Sequence[Row]) -> Done:
 
 def _given_up(row: Row) -> Done:
     return Done(rows=[row], seconds=0.0, error=ServiceError(Reason.DEADLINE_EXCEEDED))
+
+
+_LOOK_SECONDS = 0.25
 
 
 class Run:
