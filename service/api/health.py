@@ -1,7 +1,7 @@
-"""grpc.health.v1 over the server's own record of its health, and reflection: methods as all others, for machines.
+"""The methods of grpc.health.v1, which read the server's health, and of reflection; both are for machines.
 
-The servicer of grpcio-health-checking isn't used: the first of two watchers of one service to leave takes the other's
-notifications with it, and nothing ends a watch when the server wants to stop.
+The servicer of grpcio-health-checking isn't used: when the first of two watchers of a service leaves, the other gets no
+more notifications, and nothing ends a watch when the server stops.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def health_methods(health: Health) -> list[Method]:
 
 
 def reflection_methods(services: Sequence[str]) -> list[Method]:
-    """Bind reflection of some services."""
+    """Bind reflection of the named services."""
     servicer = reflection.aio.ReflectionServicer(services)
 
     async def reflect(_call: Call, requests: AsyncIterator[Any]) -> AsyncGenerator[Any]:
@@ -69,7 +69,7 @@ async def check(health: Health, _call: Call, request: Any) -> Any:
 
 
 async def watch(health: Health, _call: Call, request: Any) -> AsyncGenerator[Any]:
-    """Return the status of one service now and at every change, until the server stops."""
+    """Yield the status of one service now and at every change, until the server stops."""
     async with aclosing(health.watch(request.service)) as statuses:
         async for serving in statuses:
             yield _Status(status=_STATUS[serving])
