@@ -216,7 +216,7 @@ class Shadows:
     def _outcome(self, step: _Step) -> ShadowOutcome:
         try:
             outcome, found = step.sequence.run(step.given)
-        except Exception:  # ONNX Runtime's own kinds are many and share no base
+        except Exception:  # ONNX Runtime has many error classes, which share no base
             model, version, shadow = step.sequence.labels
             _log.exception("shadow failed", model=model, version=version, shadow=shadow)
             return ShadowOutcome.FAILED

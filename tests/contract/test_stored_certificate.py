@@ -129,7 +129,7 @@ def test_a_proof_that_fails_while_it_is_made_again_leaves_a_model_uncertified(tm
     store(path, read_model(path), pb.Certificate(verdicts=[pb.DimensionVerdict(dimension=BATCH, verdict=BITWISE)]))
     servable = _load(path, seconds=1)
     assert servable.certificate == "uncertified"
-    assert "can't be proved here" in servable.certificate_fault
+    assert "can't be certified here" in servable.certificate_fault
 
 
 def test_a_model_with_a_manifest_has_its_own(tmp_path: Path) -> None:

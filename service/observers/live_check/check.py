@@ -46,7 +46,7 @@ class Inspector:
             return CheckOutcome.DROPPED
         try:
             return self._compare(servable, task)
-        except Exception:  # ONNX Runtime's own kinds are many and share no base
+        except Exception:  # ONNX Runtime has many error classes, which share no base
             _log.exception("live check failed", model=task.model, version=task.version)
             return CheckOutcome.FAILED
 

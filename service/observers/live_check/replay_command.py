@@ -60,7 +60,7 @@ def _load(file: Path, header: Header) -> Servable:
 def _replay(bundle: ReproBundle, servable: Servable, seed: int) -> Replay:
     try:
         return replay(bundle, servable, seed=seed)
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+    except Exception as error:  # ONNX Runtime has many error classes, which share no base
         raise ReproBundleError(f"the repro bundle can't be run on this model: {error}") from error
 
 

@@ -131,7 +131,7 @@ class SkewWatch:
         watched = self.watched(servable)
         try:
             sums = servable.probe.run(frames[None], [len(frames)], given.row.states)
-        except Exception:  # ONNX Runtime's own kinds are many and share no base
+        except Exception:  # ONNX Runtime has many error classes, which share no base
             _log.exception("probe failed", model=servable.name, version=servable.version)
             return ProbeOutcome.FAILED
         try:
