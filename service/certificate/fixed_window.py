@@ -1,4 +1,4 @@
-"""Runs a case on a graph that takes so many frames a run, as the server does: run by run, and rows leave as they end.
+"""The trial of a case on a graph with a fixed window: run by run, as the server does; rows leave when they end.
 
 Shapes: T frames, K outputs a frame.
 """
@@ -26,9 +26,9 @@ _MOST_RUNS_BEFORE = 3
 
 
 def try_fixed_windows(runner: Runner, generator: SequenceGenerator, case: Case) -> Difference | None:
-    """Return the largest difference of any output or state from "alone and whole"; None when all bits are equal.
+    """Return the largest difference of any output or state from "alone and whole"; None if all bits are equal.
 
-    A case whose chunks aren't whole runs can't be run, and differs in nothing.
+    A case whose chunks aren't whole runs can't be run, and has no difference.
     """
     unit = runner.graph.signature.frames_per_run
     if any(frames % unit for frames in case.chunks):
@@ -61,7 +61,7 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
 
 
 def _rows_beside(frames: int, neighbours: Neighbours, case: Case) -> list[Row]:
-    """Return those that share the runs of so many frames: some end sooner and some later."""
+    """Return the neighbours in the runs of `frames` frames: some end sooner and some later."""
     unit = neighbours.generator.frames_per_run
     longest = 2 * frames // unit
     return [

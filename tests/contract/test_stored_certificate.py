@@ -56,7 +56,7 @@ def test_runs_of_several_frames_are_cut_between_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("guest", "cause"),
-    [(FURTHER, "it reads mask, gain"), (TOLD, "where in its sequence"), (LOOKED_UP, "how many tokens")],
+    [(FURTHER, "the frames: mask, gain"), (TOLD, "it has control inputs"), (LOOKED_UP, "number of tokens")],
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_what_reads_more_is_not(tmp_path: Path, guest: Guest, cause: str) -> None:
@@ -121,7 +121,7 @@ def test_a_model_that_cannot_be_proved_has_no_certificate(tmp_path: Path) -> Non
     path = TOLD.write(tmp_path)
     model = read_model(path)
     store(path, model, pb.Certificate(fingerprint=fingerprint_here()))
-    assert "where in its sequence" in _load(path).certificate_fault
+    assert "it has control inputs" in _load(path).certificate_fault
 
 
 def test_a_proof_that_fails_while_it_is_made_again_leaves_a_model_uncertified(tmp_path: Path) -> None:
