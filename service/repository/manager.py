@@ -40,9 +40,15 @@ class RepositoryManager:
     def __init__(
         self, folder: Path, repository: Repository, policy: VersionPolicy, *, loads: Threads, looks: Threads
     ) -> None:
-        """Args: `policy` is for models without one of their own; models are loaded on `loads`, folders read on `looks`.
+        """Create it; nothing is loaded yet.
 
-        They are apart, so that models that take long to load, or hang, keep nobody from looking.
+        Args:
+            folder: the repository.
+            repository: the catalogue of its versions.
+            policy: for models without a version policy of their own.
+            loads: the threads on which models load.
+            looks: the threads on which folders are read; separate, so that slow loads don't hold up the polling.
+
         """
         self.repository = repository
         self._folder = folder
