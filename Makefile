@@ -13,7 +13,7 @@ SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto proto
 .PHONY: help demo demo-monitoring test check lint types contracts protos stubs check-stubs reference check-reference unit format bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Soloist needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }

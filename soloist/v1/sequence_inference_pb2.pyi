@@ -166,7 +166,7 @@ class PredictResponse(_message.Message):
 
     @_builtins.property
     def extra_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
-        """What the model gives beside the outputs, selected alike."""
+        """Extra outputs: those in addition to `outputs`, selected in the same way."""
 
     def __init__(
         self,
@@ -446,7 +446,7 @@ class ChunkResult(_message.Message):
 
     @_builtins.property
     def extra_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_tensor_pb2.NamedTensor]:
-        """What the model gives beside the outputs, selected alike."""
+        """Extra outputs: those in addition to `outputs`, selected in the same way."""
 
     def __init__(
         self,
