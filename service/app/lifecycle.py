@@ -62,7 +62,7 @@ def stop_signals(drain_seconds: float, logs: LogLines) -> Iterator[Stop]:
     here, there = socket.socketpair()
     there.setblocking(False)
     arguments = (here, asyncio.get_running_loop(), stop, drain_seconds, logs)
-    threading.Thread(target=_hear, args=arguments, name="soloist-signals", daemon=True).start()
+    threading.Thread(target=_handle, args=arguments, name="soloist-signals", daemon=True).start()
     wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     heard = [each for each in _SIGNALS if not (each in _MAY_BE_IGNORED and signal.getsignal(each) is signal.SIG_IGN)]
     before = {number: signal.signal(number, _wake) for number in heard}
@@ -79,7 +79,7 @@ def _wake(_number: int, _frame: object) -> None:
     """Do nothing: because there is a handler, Python writes the signal's number to the socket."""
 
 
-def _hear(
+def _handle(
     here: socket.socket, loop: asyncio.AbstractEventLoop, stop: Stop, drain_seconds: float, logs: LogLines
 ) -> None:
     give_up: float | None = None

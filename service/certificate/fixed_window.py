@@ -51,7 +51,7 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
     first = 0
     for frames in case.chunks:
         chunk = sequence[first : first + frames]
-        rows = _rows_beside(frames, neighbours, case)
+        rows = _neighbour_rows(frames, neighbours, case)
         row = len(rows) // 2
         rows.insert(row, Row(frames=misaligned(chunk) if case.misaligned else chunk, states=states))
         results.append(runner.run(rows)[row])
@@ -60,7 +60,7 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
     return joined(results)
 
 
-def _rows_beside(frames: int, neighbours: Neighbours, case: Case) -> list[Row]:
+def _neighbour_rows(frames: int, neighbours: Neighbours, case: Case) -> list[Row]:
     """Return the neighbours in the runs of `frames` frames: some end sooner and some later."""
     unit = neighbours.generator.frames_per_run
     longest = 2 * frames // unit

@@ -80,7 +80,7 @@ class RepositoryManager:
         for name, model_folder in on_disk.items():
             settled = {version for version, location in model_folder.versions.items() if is_settled(location)}
             if name not in self._followed:
-                task = self._followed[name] = asyncio.create_task(self._look_after(model_folder, settled))
+                task = self._followed[name] = asyncio.create_task(self._reconcile_guarded(model_folder, settled))
                 task.add_done_callback(lambda _, name=name: self._followed.pop(name))  # type: ignore[misc]
         if self._followed:
             await asyncio.wait(self._followed.values(), timeout=patience_seconds)
@@ -172,7 +172,7 @@ class RepositoryManager:
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
 
-    async def _look_after(self, model_folder: ModelFolder, settled: AbstractSet[int]) -> None:
+    async def _reconcile_guarded(self, model_folder: ModelFolder, settled: AbstractSet[int]) -> None:
         """Reconcile one model. An unexpected error concerns only this model, and is logged once."""
         error = model_folder.error
         try:

@@ -11,7 +11,7 @@ from service.core.metrics import CALL, VERSION, CounterFamily, Family, Histogram
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Histogram
 
-# First the methods that run a model, then those that ask about a model, last those that name no version.
+# First the methods that run a model, then those about one model, last those that are counted without a model.
 INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
 MODEL_APIS = (
     *("GetModel", "Compare", "GetAccuracy", "GetNormSkew", "ListSampledSequences"),

@@ -129,11 +129,11 @@ class Arrivals:
                 continue
             seen = now
             try:
-                await self._look()
+                await self._check()
             except Exception:
                 _log.exception("checking connections failed")
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         peers = list(self._connections)
         received = await asyncio.get_running_loop().run_in_executor(None, _received, peers)
         held = {
@@ -166,13 +166,13 @@ def _received(peers: Iterable[str]) -> Mapping[str, int]:
     wanted = {address: peer for peer in peers if (address := _address(peer)) is not None}
     found = {}
     for entry in Path("/proc/self/fd").iterdir():
-        seen = _look_at(int(entry.name))
+        seen = _address_of(int(entry.name))
         if seen is not None and seen[0] in wanted:
             found[wanted[seen[0]]] = seen[1]
     return found
 
 
-def _look_at(descriptor: int) -> tuple[Address, int] | None:
+def _address_of(descriptor: int) -> tuple[Address, int] | None:
     try:
         borrowed = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, fileno=descriptor)
     except OSError:

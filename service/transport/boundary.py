@@ -35,7 +35,7 @@ def to_grpc_status(error: ServiceError) -> grpc.Status:
 
 
 # How long sending the final status to a caller may take.
-_TELL_SECONDS = 10.0
+_STATUS_SECONDS = 10.0
 # The text of gRPC's core for: the previous answer is still being sent.
 _STILL_SENDING = "TOO_MANY_OPERATIONS"
 _log = structlog.get_logger("soloist.calls")
@@ -92,7 +92,7 @@ class Boundary:
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:
     try:
-        async with asyncio.timeout(_TELL_SECONDS):
+        async with asyncio.timeout(_STATUS_SECONDS):
             await context.abort_with_status(status)
     except grpc.aio.AbortError:  # not an RpcError; nothing between here and the handler's end may catch it
         raise

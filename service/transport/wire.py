@@ -93,7 +93,7 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) ->
             size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
             field = fields.get(tag)
             if field is not None and (not field.is_name or size > MAX_NAME_BYTES):
-                _look_at(raw, at, size, field, left)
+                _check_field(raw, at, size, field, left)
             at += size
         elif kind == _VARINT:
             at = at + 1 if raw[at] < 0x80 else _varint(raw, at)[1]
@@ -103,7 +103,7 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) ->
             raise _MalformedError
 
 
-def _look_at(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
+def _check_field(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
     if field.is_name:
         raise ServiceError(Reason.NAME_TOO_LONG, field=field.path, bytes=size, max_bytes=MAX_NAME_BYTES)
     if field.message is not None:

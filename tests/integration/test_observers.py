@@ -38,15 +38,15 @@ LOOKING = """
 import sys
 from importlib import import_module
 
-keeper = import_module("service.repository.manager")
-looked, looks = keeper.read_shelves, iter(range(1000000))
+manager = import_module("service.repository.manager")
+looked, looks = manager.read_model_folders, iter(range(1000000))
 
-def read_shelves(*args, **named):
+def read_model_folders(*args, **named):
     if next(looks) in (1, 2):
         raise RecursionError("what nobody foresaw")
     return looked(*args, **named)
 
-keeper.read_shelves = read_shelves
+manager.read_model_folders = read_model_folders
 sys.argv = ["soloist", *sys.argv[3:]]
 import_module("soloist.cli.main").main()
 """

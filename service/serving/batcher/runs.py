@@ -77,7 +77,7 @@ def _given_up(row: Row) -> Done:
     return Done(rows=[row], seconds=0.0, error=ServiceError(Reason.DEADLINE_EXCEEDED))
 
 
-_LOOK_SECONDS = 0.25
+_CHECK_SECONDS = 0.25
 
 
 class Run:
@@ -122,7 +122,7 @@ class RunsUnderWay:
         self._on_look = on_look
         self._on_stuck = on_stuck
         self._runs: set[Run] = set()
-        self._will_look = False
+        self._will_check = False
         self._stuck = False
 
     @property
@@ -134,8 +134,8 @@ class RunsUnderWay:
         """Take a worker."""
         run = Run(jobs)
         self._runs.add(run)
-        if not self._will_look:
-            self._look_later()
+        if not self._will_check:
+            self._check_later()
         return run
 
     def end(self, run: Run) -> None:
@@ -143,21 +143,21 @@ class RunsUnderWay:
         self._runs.discard(run)
         self._report_stuck()
 
-    def _look_later(self) -> None:
-        self._will_look = True
+    def _check_later(self) -> None:
+        self._will_check = True
         # A timer lasts longer than most runs, and must not keep their memory.
-        asyncio.get_running_loop().call_later(_LOOK_SECONDS, _look, weakref.ref(self))
+        asyncio.get_running_loop().call_later(_CHECK_SECONDS, _check, weakref.ref(self))
 
     def look(self) -> None:
         """Check now, and again later as long as a run is in progress."""
-        self._will_look = False
+        self._will_check = False
         now = time.monotonic()
         for run in self._runs:
             run.look(now)
         self._on_look()
         self._report_stuck()
         if self._runs:
-            self._look_later()
+            self._check_later()
 
     def _report_stuck(self) -> None:
         stuck = not self.free_workers and all(run.scope.is_stuck() for run in self._runs)
@@ -166,6 +166,6 @@ class RunsUnderWay:
             self._on_stuck(stuck)
 
 
-def _look(runs: weakref.ref[RunsUnderWay]) -> None:
+def _check(runs: weakref.ref[RunsUnderWay]) -> None:
     if (found := runs()) is not None:
         found.look()
