@@ -16,13 +16,13 @@ PYTEST   := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reo
 .PHONY: help demo demo-monitoring test test-fast check lint types contracts protos stubs check-stubs reference check-reference unit sizes format bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Soloist needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# A stamp per set of extras: nothing is done the second time unless the pins or the package change.
+# A stamp per set of extras: it is only installed again if the pins or the package change.
 $(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,bench]'
 	@touch $@
@@ -53,7 +53,7 @@ lint: $(VENV)/.dev ## ruff
 types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
-contracts: $(VENV)/.dev ## which package may import which
+contracts: $(VENV)/.dev ## import contracts between packages
 	$(BIN)/lint-imports
 
 protos: $(VENV)/.dev ## buf lint
@@ -67,15 +67,15 @@ endef
 stubs: $(VENV)/.dev ## generate soloist/v1 and soloist/oip from protos/
 	$(call generate,.)
 
-check-stubs: $(VENV)/.dev ## the checked-in stubs are what protos/ says
+check-stubs: $(VENV)/.dev ## check that the stubs match protos/
 	@rm -rf build/stubs && mkdir -p build/stubs
 	@$(call generate,build/stubs)
 	@cd build/stubs && find . -type f | sort | while read -r f; do cmp "$$f" "../../$$f" || { echo "run: make stubs"; exit 1; }; done
 
-reference: $(VENV)/.dev ## write docs/reference from the declarations of the server
+reference: $(VENV)/.dev ## write docs/reference from the declarations in the code
 	$(BIN)/python -m service.reference
 
-check-reference: $(VENV)/.dev ## the checked-in reference is what the declarations say
+check-reference: $(VENV)/.dev ## check that docs/reference matches the declarations
 	@$(BIN)/python -m service.reference --check
 
 unit: $(VENV)/.dev ## pytest
@@ -88,5 +88,5 @@ format: $(VENV)/.dev ## rewrite in house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove what the targets made, .venv included
+clean: ## remove what the targets have created, .venv included
 	rm -rf $(VENV) build out *.egg-info

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the programs that some checks need and pip cannot bring: Prometheus with promtool (Debian package
-# `prometheus`). Does nothing where they are present, or where it may not install. Tests that need them skip with a
+# `prometheus`). Does nothing if they are present, or if it may not install. Tests that need them skip with a
 # reason, except under CI, where they fail.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-# The package would start a service of its own; the tests start theirs. Put back whatever stood there.
+# The package would start a service of its own, but the tests start theirs. The old file is restored afterwards.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -1,6 +1,6 @@
-"""The client, the command line and the generated stubs: what another program imports.
+"""The client, the command line and the generated stubs, for other programs to import.
 
-`from soloist import Client, AsyncClient`. Names are loaded when they are first asked for: the server imports the stubs
+`from soloist import Client, AsyncClient`. Names are loaded on first use: the server imports the stubs and the command
 and the command line prints its help without loading a client.
 """
 

@@ -1,4 +1,4 @@
-"""Element types of tensors, each by every name it goes by: on the wire, in numpy, in other servers, in ONNX Runtime."""
+"""The table of element types, each by all of its names: on the wire, in numpy, in other servers, in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from soloist.v1.tensor_pb2 import DataType
 
 @dataclass(frozen=True, kw_only=True)
 class ElementType:
-    """A row of the table.
+    """An entry of the table.
 
     `data_type` is the number of soloist.v1, `dtype` numpy's type as it travels (little-endian), `oip_word` the Open
     Inference Protocol's word, `contents_field` the field of InferTensorContents that holds such elements typed (None:
-    they travel raw only), and `onnx_type` what ONNX Runtime calls a tensor of them.
+    they are sent raw only), and `onnx_type` what ONNX Runtime calls a tensor of them.
     """
 
     data_type: DataType.ValueType
@@ -30,7 +30,7 @@ class ElementType:
 
     @property
     def config_type(self) -> str:
-        """Name in a config.pbtxt, for instance TYPE_FP32."""
+        """Return the name in a config.pbtxt, for instance TYPE_FP32."""
         return f"TYPE_{self.oip_word}"
 
 
@@ -99,6 +99,6 @@ def oip_word_of(dtype: np.dtype[Any]) -> str:
 
 
 def name_of(data_type: int) -> str:
-    """Return the word that refusals use, for instance "float32"; the number itself for one that is not known."""
+    """Return the name in error texts, for instance "float32"; the number itself for an unknown one."""
     known = DataType.DESCRIPTOR.values_by_number.get(data_type)
     return known.name.removeprefix("DATA_TYPE_").lower() if known else str(data_type)

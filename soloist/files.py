@@ -1,4 +1,4 @@
-"""Files written whole or not at all: who reads one sees its old content or its new one, never a part."""
+"""Files written whole or not at all: a reader sees the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ ANYBODY, OWNER_ONLY = 0o666, 0o600
 
 
 def write_new(path: Path, content: bytes, *, mode: int = ANYBODY) -> None:
-    """Write a file that isn't there yet, down to the disk. `mode` holds from its first byte on, less the umask.
+    """Write a new file, down to the disk. `mode` holds from its first byte on, less the umask.
 
     Raises:
-        OSError: it is there already, or can't be written; then none is left.
+        OSError: it exists, or can't be written; then none is left.
 
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -28,13 +28,13 @@ def write_new(path: Path, content: bytes, *, mode: int = ANYBODY) -> None:
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = ANYBODY) -> None:
-    """Write a file, or replace the one that is there; where several do so at once, one of them comes last.
+    """Write or replace a file; if several writers do so at once, the last one wins.
 
     Raises:
-        OSError: it can't be written; then what was there is still there.
+        OSError: it can't be written; then the old file stays.
 
     """
-    # On the same file system, hidden, and of this call alone. Not from tempfile: only the owner may read those.
+    # On the same file system, hidden, and unique to this call. Not from tempfile: only the owner could read it.
     staged = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     write_new(staged, content, mode=mode)
     try:

@@ -1,4 +1,4 @@
-"""JSON as every command, report and log line writes it: a number that is not finite is null, since JSON has none."""
+"""The JSON of every command, report and log line: a number that is not finite is null, since JSON has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampled sequences: those that a server has kept of a model's traffic, and a file of them that needs no unpickling."""
+"""The sampled sequences of a model's traffic, and a file of them that needs no unpickling."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# One .npz of plain arrays: all frames one after the other, then a value a sequence, then one id an answer.
+# One .npz of plain arrays: all frames one after the other, then a value per sequence, then one id per answer.
 _NAMES = ("frames", "frame_counts", "sequence_ids", "first_seen_seconds", "last_seen_seconds")
 _ANSWERS = ("prediction_ids", "answer_counts")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampledSequence:
-    """One sequence as far as it got: [time, feature] numbers or [time] tokens, and the ids of its answers, in order."""
+    """One sequence so far: [time, feature] numbers or [time] tokens, and the prediction ids, in order."""
 
     sequence_id: str
     first_seen_seconds: float
@@ -28,7 +28,7 @@ class SampledSequence:
 
 
 def save_sample(path: Path, sequences: Iterable[SampledSequence]) -> int:
-    """Write sequences of one model, and return how many there were.
+    """Write sequences of one model, and return their number.
 
     Raises:
         ValueError: There are none.
@@ -52,7 +52,7 @@ def save_sample(path: Path, sequences: Iterable[SampledSequence]) -> int:
 
 
 def load_sample(path: Path) -> list[SampledSequence]:
-    """Load what `save_sample` wrote.
+    """Load a file of `save_sample`.
 
     Raises:
         ValueError: It is another file.

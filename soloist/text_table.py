@@ -14,12 +14,12 @@ def text_table(
     rule: bool = False,
     title: str = "",
 ) -> str:
-    """Return a table as lines of text: the title, the head, and a line a row, each column as wide as its widest cell.
+    """Return a table as lines of text: the title, the head, and one line per row, with columns as wide as needed.
 
     Args:
         head: Names of the columns.
-        rows: Cells, as many a row as `head` has; a cell may hold several lines.
-        align: A "<" or ">" a column: to the left or to the right. Columns beyond its end go to the left.
+        rows: Cells, as many per row as `head` has; a cell may hold several lines.
+        align: "<" or ">" per column: to the left or to the right. Columns beyond its end go to the left.
         gap: Spaces between columns.
         rule: Whether a line is drawn under the head.
         title: Lines above the head.

@@ -1,1 +1,1 @@
-"""What callers can ask for: one plain async function a method. No transport is known here."""
+"""The handlers of all APIs: one plain async function per method. No transport is known here."""

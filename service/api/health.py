@@ -1,7 +1,7 @@
-"""grpc.health.v1 over the server's own record of its health: methods as all others, for machines.
+"""The methods of grpc.health.v1, which read the server's health, for load balancers and other machines.
 
-The servicer of grpcio-health-checking isn't used: the first of two watchers of one service to leave takes the other's
-notifications with it, and nothing ends a watch when the server wants to stop.
+The servicer of grpcio-health-checking isn't used: when the first of two watchers of a service leaves, the other gets no
+more notifications, and nothing ends a watch when the server stops.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The methods of a service as any transport binds them: name, request, handler, and the shape of the call."""
+"""The methods of a service, for any transport: name, request, handler, and the kind of call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Request = TypeVar("Request", bound=Message)
 
 @dataclass(frozen=True, kw_only=True)
 class UnaryMethod(Generic[Request]):
-    """A method that answers one message with one message. `in_drain`: also while the server drains, for machines."""
+    """A method that answers one message with one message. With `in_drain` it answers while the server drains, too."""
 
     name: str
     request: type[Request]
@@ -28,8 +28,8 @@ class UnaryMethod(Generic[Request]):
 class StreamMethod(Generic[Request]):
     """A method that answers a stream of messages with a stream of messages.
 
-    `bounds_silence`: its handler bounds how long it waits for the next one, else the transport does.
-    `side_by_side`: it reads the next before it is done with one, and says of each when it is (Call.done_with).
+    `bounds_silence`: the handler bounds the wait for the next message; otherwise the transport does.
+    `side_by_side`: the handler reads the next message before it is done with one, and then calls `Call.done_with`.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""The running server: settings, assembly, life cycle, logging and the HTTP port."""
+"""The running server: settings, assembly, lifecycle, logging and the HTTP port."""

@@ -1,4 +1,4 @@
-"""HTTP connections: a bounded number, each for a bounded time, one request each, on threads that keep nothing alive."""
+"""The HTTP listener: a bounded number of connections, each for a bounded time, with one request, on its own thread."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("soloist.http")
 MAX_CONNECTIONS = 32
-# From a connection's beginning to its end, whatever its caller does or leaves.
+# The longest time of a connection, whatever its caller does.
 _MAX_SECONDS = 10.0
 _SILENCE_SECONDS = 5.0
-# What is read of a body that nobody wants: closed with bytes unread, a connection takes its answer with it.
+# How much of an unwanted body is read: if a connection closes with unread bytes, its answer is lost.
 _MAX_UNWANTED_BYTES = 64 * 2**20
 _LINGER_SECONDS = 1.0
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -32,19 +32,19 @@ _RETRY_SECONDS = 0.05
 
 
 class HttpListener(ThreadingMixIn, WSGIServer):
-    """A thread a connection. When one too many comes, the oldest is closed: those that take long are old."""
+    """A server with one thread per connection. Above the limit, the oldest is closed: slow ones are old."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
 
     def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
-        """Listen; an address that can't be bound is an OSError."""
+        """Listen on an address. Raises OSError if it can't be bound."""
         self.address_family, address = resolve(host, port)
         self._lock = threading.Lock()
-        # By when they began, in seconds: the oldest first.
+        # Connections with the time of their beginning in seconds, the oldest first.
         self._open: dict[socket.socket, float] = {}
-        super().__init__(address, _Handler)  # type: ignore[arg-type]  # of IPv6 it has four parts
+        super().__init__(address, _Handler)  # type: ignore[arg-type]  # an IPv6 address has four parts
         self.set_app(app)
 
     def server_bind(self) -> None:
@@ -60,11 +60,11 @@ class HttpListener(ThreadingMixIn, WSGIServer):
             return super().get_request()
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
-                time.sleep(_RETRY_SECONDS)  # it would be tried again at once, for ever
+                time.sleep(_RETRY_SECONDS)  # otherwise it would be tried again at once, for ever
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer on a thread of its own."""
+        """Answer a connection on a thread of its own."""
         with self._lock:
             if len(self._open) >= MAX_CONNECTIONS:
                 oldest = next(iter(self._open))
@@ -74,7 +74,7 @@ class HttpListener(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """Close what has been open for too long; called several times a second."""
+        """Close connections that have been open for too long; called several times a second."""
         late = time.monotonic() - _MAX_SECONDS
         with self._lock:
             for connection in [each for each, began in self._open.items() if began < late]:
@@ -94,7 +94,7 @@ class HttpListener(ThreadingMixIn, WSGIServer):
             request.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # the base class's
-        """Log what isn't the caller's doing; callers reset connections and fall silent every day."""
+        """Log errors that aren't the caller's; callers reset connections and stop sending every day."""
         error = sys.exception()
         if isinstance(error, OSError):
             _log.debug("HTTP connection broken", peer=str(client_address[0]), cause=str(error))
@@ -103,13 +103,13 @@ class HttpListener(ThreadingMixIn, WSGIServer):
 
 
 def _break(connection: socket.socket) -> None:
-    # Its thread hears of it; that thread closes it.
+    # Its thread gets an error, and closes it.
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):
-    """Writes no access log, and lets go of callers who say nothing."""
+    """The handler of one request. It writes no access log, and drops callers who send nothing."""
 
     timeout = _SILENCE_SECONDS
 
@@ -130,7 +130,7 @@ class _Handler(WSGIRequestHandler):
 
 class _Answering(ServerHandler):
     def log_exception(self, exc_info: Any) -> None:
-        """Log as everything is logged; the base class prints."""
+        """Log an error through our logging; the base class prints it."""
         if isinstance(exc_info[1], OSError):
             _log.debug("HTTP answer not delivered", cause=str(exc_info[1]))
         else:

@@ -1,4 +1,4 @@
-"""The HTTP port: metrics and health, on threads of their own so that a scrape never delays a call."""
+"""The HTTP port for metrics and health, on threads of its own, so that a scrape never delays a call."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _METHODS = "GET, HEAD"
 
 
 def make_app(metrics: WSGIApplication, why_not_ready: Callable[[], str]) -> WSGIApplication:
-    """Build the WSGI application.
+    """Return the WSGI application.
 
     Args:
-        metrics: what answers /metrics.
-        why_not_ready: why calls would be refused, for /readyz; empty when they would not. Called on other threads.
+        metrics: the application that answers /metrics.
+        why_not_ready: returns why calls would be refused, for /readyz; empty if they would not. Called on other
+        threads.
 
     """
 
@@ -43,7 +44,7 @@ def make_app(metrics: WSGIApplication, why_not_ready: Callable[[], str]) -> WSGI
             case "/v2/health/live":
                 status, text = HTTPStatus.OK, "live"
             case "/v2/health/ready":
-                # By the Open Inference Protocol the status is the answer, and one of 4xx says no.
+                # In the Open Inference Protocol the status is the answer, and 4xx means no.
                 reason = why_not_ready()
                 status, text = (HTTPStatus.BAD_REQUEST, reason) if reason else (HTTPStatus.OK, "ready")
             case _:
@@ -54,7 +55,7 @@ def make_app(metrics: WSGIApplication, why_not_ready: Callable[[], str]) -> WSGI
 
 
 def _reading(app: WSGIApplication) -> WSGIApplication:
-    """Refuse what is neither GET nor HEAD, and answer HEAD as GET, without the body."""
+    """Refuse methods other than GET and HEAD, and answer HEAD like GET, without the body."""
 
     def reader(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -81,9 +82,9 @@ def _answer(status: HTTPStatus, text: str, start_response: StartResponse, *more:
 
 @contextmanager
 def serving_http(hosts: Sequence[str], port: int, app: WSGIApplication, failures: Failures) -> Iterator[int]:
-    """Serve `app` until the block ends; yields the port, which the system chooses when `port` is 0.
+    """Serve `app` until the block ends; yields the port, which the system chooses if `port` is 0.
 
-    It is the same on all `hosts` (service.core.addresses). Unix domain sockets are left out; with them alone it
+    It is the same on all `hosts` (service.core.addresses). Unix domain sockets are left out; if there are no others, it
     is 0.
 
     Raises:
@@ -108,7 +109,7 @@ def _serving(host: str, port: int, app: WSGIApplication, failures: Failures) -> 
         is_over = threading.Event()
 
         def serve() -> bool:
-            # The argument is how long a stop may wait, in seconds: the loop looks for it that often.
+            # The argument is the longest time that a stop waits, in seconds: the loop checks for it that often.
             server.serve_forever(0.1)
             return not is_over.is_set()
 

@@ -1,4 +1,4 @@
-"""How a server stops: the first signal asks for a drain, the second for an end at once; it ends in time whatever."""
+"""The stop of a server: the first signal begins a drain, the second ends it at once, and the end comes in time."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from service.transport.active_calls import ActiveCalls
 
 _log = structlog.get_logger("soloist.server")
-# How the names of threads begin on which models run and messages are read.
+# Prefixes of the names of threads that run models or decode messages.
 EXECUTORS = ("soloist-engine", "soloist-comparison", "soloist-decoder")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-# `nohup` ignores the first, shells both for what they start in the background: they stay ignored then.
+# `nohup` ignores the first, and shells ignore both for background processes: they stay ignored then.
 _MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
 _FAILED = 1
-# A cut call has to send its status; a run under way can't be interrupted, and nobody waits for it.
+# A cut call has to send its status; a run in progress can't be interrupted, and isn't waited for.
 _CUT_SECONDS = 1.0
-# What the end may take beyond the drain: to cut calls, to write answers to the prediction log, to flush the log.
+# The time after the drain: to cut calls, to write answers to the prediction log, to flush the log.
 _END_SECONDS = 2.0
 _FLUSH_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What the signals have said so far."""
+    """The signals received so far."""
 
     drain: asyncio.Event = field(default_factory=asyncio.Event)
     now: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ask(self, number: int) -> None:
-        """Take one signal. A terminal that closes sends SIGHUP more than once, so that never cuts a drain short."""
+        """Record one signal. A closing terminal sends SIGHUP more than once, so SIGHUP never cuts a drain short."""
         if not self.drain.is_set():
             self.drain.set()
         elif number != signal.SIGHUP:
@@ -52,17 +52,17 @@ class Stop:
 
 @contextmanager
 def stop_signals(drain_seconds: float, logs: LogLines) -> Iterator[Stop]:
-    """Hear the signals that end a server, and see that they do.
+    """Handle the signals that end a server, and make sure that it ends.
 
-    They are heard on a thread of their own: neither a blocked event loop nor a hung thread keeps the process alive
-    longer than `drain_seconds` and 2 s after the first, or 2 s after the second. Needs a running event loop in the
-    main thread.
+    They are handled on a thread of their own: neither a blocked event loop nor a hung thread keeps the process alive
+    longer than `drain_seconds` and 2 s after the first, or 2 s after the second. Needs a running event loop in the main
+    thread.
     """
     stop = Stop()
     here, there = socket.socketpair()
     there.setblocking(False)
     arguments = (here, asyncio.get_running_loop(), stop, drain_seconds, logs)
-    threading.Thread(target=_hear, args=arguments, name="soloist-signals", daemon=True).start()
+    threading.Thread(target=_handle, args=arguments, name="soloist-signals", daemon=True).start()
     wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     heard = [each for each in _SIGNALS if not (each in _MAY_BE_IGNORED and signal.getsignal(each) is signal.SIG_IGN)]
     before = {number: signal.signal(number, _wake) for number in heard}
@@ -76,10 +76,10 @@ def stop_signals(drain_seconds: float, logs: LogLines) -> Iterator[Stop]:
 
 
 def _wake(_number: int, _frame: object) -> None:
-    """Do nothing: that a handler is there makes Python write the signal's number to the socket."""
+    """Do nothing: because there is a handler, Python writes the signal's number to the socket."""
 
 
-def _hear(
+def _handle(
     here: socket.socket, loop: asyncio.AbstractEventLoop, stop: Stop, drain_seconds: float, logs: LogLines
 ) -> None:
     give_up: float | None = None
@@ -108,20 +108,20 @@ def _give_up(logs: LogLines) -> NoReturn:
 
 
 def leave(code: int, logs: LogLines) -> NoReturn:
-    """End the process here and now, whatever its threads do; what was logged is written first, if it can be at once.
+    """End the process at once, whatever its threads do. Waiting log lines are written first if possible.
 
-    Connections are closed by the system: who calls too late gets a connection error. gRPC's own stop would answer calls
-    that are on their way CANCELLED, without a reason.
+    Connections are closed by the system, so a late caller gets a connection error. gRPC's own stop would answer calls
+    that are arriving with CANCELLED, without a reason.
     """
     logs.flush(_FLUSH_SECONDS)
     os._exit(code)
 
 
 async def drain(stop: Stop, health: Health, calls: ActiveCalls, sessions: Sessions, drain_seconds: float) -> bool:
-    """Take no more calls, let those under way finish, cut those that take too long.
+    """Take no more calls, let those in progress finish, and cut those that take too long.
 
     Returns:
-        True when the time was the operator's; False when a second signal cut it short.
+        True if the drain had its full time; False if a second signal cut it short.
 
     """
     _log.info("draining", calls=len(calls), drain_seconds=drain_seconds)

@@ -1,4 +1,4 @@
-"""Keeps callers from filling the log: lines of one kind about one peer are written up to a number, the rest counted."""
+"""The sampling of log lines about callers: lines of one kind and peer are written up to a number, the rest counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OTHERS = "others"
 
 
 class _Kind(NamedTuple):
-    """What makes lines alike: how bad, what happened, who called (without the port), and why."""
+    """The kind of a line: level, event, peer without its port, and reason."""
 
     level: str
     event: str
@@ -34,7 +34,7 @@ class _Window:
 
 
 class LogSampling:
-    """A processor of structlog: lines that bear `peer` are sampled, all others pass. May be called on any thread."""
+    """A structlog processor: lines with a `peer` are sampled, all others pass. May be called on any thread."""
 
     def __init__(
         self,
@@ -45,7 +45,16 @@ class LogSampling:
         max_kinds: int = 256,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: in a window, `lines` of one kind are written and `all_lines` of all kinds; `clock` is in seconds."""
+        """Create the processor.
+
+        Args:
+            lines: how many lines of one kind are written in a window.
+            all_lines: how many lines of all kinds are written in a window.
+            window_seconds: the length of a window.
+            max_kinds: how many kinds are counted separately.
+            clock: returns seconds.
+
+        """
         self.left_out = 0
         self._lines = lines
         self._all_lines = all_lines
@@ -58,7 +67,7 @@ class LogSampling:
         self._unreported: list[tuple[_Kind, int]] = []
 
     def __call__(self, _logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
-        """Let a line pass or drop it."""
+        """Return a line, or drop it."""
         peer = event.get("peer")
         if isinstance(peer, str) and event.get("event") != _MOST_REPORTED:
             reason = str(event.get("reason") or event.get("code", ""))
@@ -67,7 +76,7 @@ class LogSampling:
         return event
 
     def report(self, *, everything: bool = False) -> None:
-        """Log how many lines were left out in the windows that have ended, or in all; called every now and then."""
+        """Log how many lines were left out in the windows that have ended, or in all; called now and then."""
         with self._lock:
             now = self._clock()
             for kind in [kind for kind, window in self._windows.items() if everything or now >= window.ends]:
@@ -112,6 +121,6 @@ class LogSampling:
 
 
 def host_of(peer: str) -> str:
-    """Return a peer of gRPC without its port, which is another for every connection: "ipv4:10.0.0.7"."""
+    """Return a gRPC peer without its port, which differs between connections: "ipv4:10.0.0.7"."""
     host, colon, port = peer.rpartition(":")
     return host if colon and port.isdigit() and ":" in host else peer

@@ -1,4 +1,4 @@
-"""Writes log lines on a thread of its own: a reader of stderr that has stopped, or gone, holds up nothing else."""
+"""The writer of log lines, on a thread of its own: a reader of stderr that has stopped or gone delays nothing else."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ _CLOSE_SECONDS = 1.0
 
 
 class LogWriter(logging.Handler):
-    """Takes lines as a handler of `logging`. What has no room, or can't be written, is left out and counted."""
+    """A handler of `logging`. Lines that have no room, or can't be written, are left out and counted."""
 
     def __init__(
         self, stream: TextIO, *, max_waiting_bytes: int = _MAX_WAITING_BYTES, tick: Callable[[], None] = lambda: None
     ) -> None:
-        """Args: `tick` is called every second, on the writing thread."""
+        """Create the handler, and start its thread.
+
+        Args:
+            stream: where lines are written.
+            max_waiting_bytes: how many bytes may wait.
+            tick: called every second on the writing thread.
+
+        """
         super().__init__()
         self.left_out = 0
         self._stream = stream
@@ -40,11 +47,11 @@ class LogWriter(logging.Handler):
         threading.Thread(target=self._work, name="soloist-log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand over one line; never waits."""
+        """Add one line; never waits."""
         try:
-            # The encoding may be ASCII (locale C), and callers may send what is no Unicode.
+            # The encoding may be ASCII (locale C), and callers may send text that isn't Unicode.
             line = f"{self.format(record)}\n".encode(self._encoding, "backslashreplace")
-        except Exception:  # of a value that can't be shown; the others can
+        except Exception:  # a value can't be formatted; other lines can
             self.left_out += 1
             return
         with self._changed:
@@ -60,7 +67,7 @@ class LogWriter(logging.Handler):
         self.written_within(_CLOSE_SECONDS)
 
     def written_within(self, seconds: float) -> bool:
-        """Wait until all is written; False when that takes longer."""
+        """Wait until all is written; return False if that takes longer."""
         if not self._changed.acquire(timeout=seconds):
             return False
         try:
@@ -92,7 +99,7 @@ class LogWriter(logging.Handler):
                 self._stream.flush()
             else:
                 _write(self._descriptor, text)
-        except (OSError, ValueError):  # nobody reads, the terminal has gone, the disk is full
+        except (OSError, ValueError):  # no reader, the terminal has gone, the disk is full
             self.left_out += lines
         with self._changed:
             self._waiting_bytes -= len(text)
@@ -107,10 +114,10 @@ def _descriptor(stream: TextIO) -> int | None:
 
 
 def _write(descriptor: int, text: bytes) -> None:
-    # Not through the stream: while it waits it holds a lock that whoever else writes to stderr wants.
+    # Not through the stream: while it waits it holds a lock that other writers to stderr need.
     rest = memoryview(text)
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # another program has made the pipe so
+        except BlockingIOError:  # another program has made the pipe non-blocking
             select.select([], [descriptor], [], _TICK_SECONDS)

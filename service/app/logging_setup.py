@@ -1,4 +1,4 @@
-"""How log lines look and where they go: standard error, as JSON or for a person to read."""
+"""The set-up of logging: lines go to standard error, as JSON or for people to read."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    r"""Escape what isn't printed: control characters, line ends, marks that turn or hide text, as \x1b or \u202e."""
+    r"""Escape what can't be printed: control characters, line ends, marks that turn or hide text, as \x1b or \u202e."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def escape_values(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Make every value printable (a processor of structlog)."""
+    """Make every value printable (a structlog processor)."""
     return {printable(key): _shown(value) if key != "exc_info" else value for key, value in event.items()}
 
 
@@ -58,7 +58,7 @@ def _escaped(char: str) -> str:
 
 
 class Why(StrEnum):
-    """Why a line was not written: one too many of its kind, or nobody took it."""
+    """Why a line was not written: too many of its kind, or stderr was stuck."""
 
     REPEATED = "repeated"
     STUCK = "stuck"
@@ -66,7 +66,7 @@ class Why(StrEnum):
 
 LEFT_OUT = CounterFamily(
     name="soloist_log_lines_left_out_total",
-    text="Log lines that were not written, by why: repeated, or stderr took no more.",
+    text="Log lines that were not written: repeated, or stderr took no more.",
     labels=("why",),
     values=tuple(Why),
     start=Start.SERVER,
@@ -76,25 +76,25 @@ FAMILIES: Final[tuple[Family, ...]] = (LEFT_OUT,)
 
 @dataclass(frozen=True)
 class LogLines:
-    """What decides about every line: whether it is one too many of its kind, and the way to stderr."""
+    """The parts that decide about a line: the sampling, and the writer to stderr."""
 
     sampling: LogSampling
     writer: LogWriter
 
     def flush(self, seconds: float) -> bool:
-        """Report what was left out, and wait until all is written; False when that takes longer."""
+        """Report the lines left out, and wait until all is written; return False if that takes longer."""
         self.sampling.report(everything=True)
         return self.writer.written_within(seconds)
 
 
 class LeftOut(Collector):
-    """The metric of lines that were not written; asked by the registry, on the thread of a scrape."""
+    """The metric of lines that were not written, collected on the thread of a scrape."""
 
     def __init__(self, logs: LogLines) -> None:
         self._logs = logs
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Return the counts by why."""
+        """Return the counts by reason."""
         family = LEFT_OUT.collected()
         family.add_metric((Why.REPEATED,), self._logs.sampling.left_out)
         family.add_metric((Why.STUCK,), self._logs.writer.left_out)
@@ -102,11 +102,11 @@ class LeftOut(Collector):
 
 
 def configure_logging(*, level: str, form: str) -> LogLines:
-    """Set up logging for the whole process: ours (structlog) and that of libraries (logging) look the same.
+    """Set up logging for the whole process. Our lines (structlog) and those of libraries (logging) look the same.
 
     Args:
-        level: the least level that is written, as in the standard library ("info").
-        form: "json", one object a line, or "console".
+        level: the lowest level that is written, as in the standard library ("info").
+        form: "json", one object per line, or "console".
 
     """
     sampling = LogSampling()
@@ -117,10 +117,10 @@ def configure_logging(*, level: str, form: str) -> LogLines:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[Processor] = (
-        # Without the values of variables: callers sent them.
+        # Without the values of variables, which callers sent.
         [_tracebacks(), structlog.processors.JSONRenderer(serializer=json_text)]
         if form == "json"
-        # rich tracebacks span pages; a log is no place for them
+        # Tracebacks of rich span pages, too long for a log.
         else [
             escape_values,
             structlog.dev.ConsoleRenderer(

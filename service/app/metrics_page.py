@@ -1,8 +1,8 @@
-"""The metrics page: made by one thread at a time, kept for a while, and whatever can be shown is shown.
+"""The metrics page: built by one thread at a time, cached for a while, with everything that can be collected.
 
-Making a page takes the interpreter, which answers want too. So whoever asks while one is made waits for it and gets the
-same bytes, and between some of its lines the thread lets go. Handing out pages takes it too, so they follow each other
-at a distance, which a scraper that comes every few seconds never notices.
+Building a page takes the interpreter's lock, which answers need, too. So a scraper that asks meanwhile waits and gets
+the same bytes, and the thread pauses between some of the lines. Sending pages takes the lock as well, so they follow
+each other at a distance, which a scraper that comes every few seconds doesn't notice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from service.core.failures import Failures
 
 _LONGEST_WAIT_SECONDS = 10.0
-# Pages that are kept: by encoding, and by the names that a scraper asks for.
+# Cached pages: by encoding, and by the names that a scraper asks for.
 _MOST_PAGES = 8
 _LINES_AT_ONCE = 100
 _PAUSE_SECONDS = 0.01
@@ -51,7 +51,15 @@ class MetricsPage:
         kept_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: a page is kept for `kept_seconds` of `clock`."""
+        """Create the application.
+
+        Args:
+            registry: the metrics.
+            failures: where failures of collectors are counted.
+            kept_seconds: how long a page is cached.
+            clock: returns seconds.
+
+        """
         self._registry = registry
         self._failures = failures
         self._kept_seconds = kept_seconds
@@ -61,7 +69,7 @@ class MetricsPage:
         self._pages: OrderedDict[tuple[object, ...], _Page] = OrderedDict()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer with a page of the encoding that is asked for; 503 when it takes too long to make."""
+        """Answer with a page in the requested encoding; 503 if it takes too long to build."""
         accept, names = environ.get("HTTP_ACCEPT", ""), parse_qs(environ.get("QUERY_STRING", "")).get("name[]", [])
         zipped = gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", ""))
         if not self._lock.acquire(timeout=_LONGEST_WAIT_SECONDS):
@@ -86,7 +94,7 @@ class MetricsPage:
         shown = _Shown(self._registry, self._failures, names)
         try:
             body = encode(shown)
-        except Exception as error:  # a value that is none
+        except Exception as error:  # a value that isn't a number
             self._failures.note(Worker.METRICS, error, "metrics not written")
             body = encode(_Given([each for each in shown.collect() if _can_be_written(encode, each)]))
         if zipped:
@@ -100,7 +108,7 @@ class MetricsPage:
 
 
 class _Shown(Collector):
-    """What a registry holds, without what can't be collected; `names`, where there are any, are those of samples."""
+    """The families of a registry that can be collected; `names`, if any, are those of samples."""
 
     def __init__(self, registry: CollectorRegistry, failures: Failures, names: Sequence[str]) -> None:
         self._registry = registry
@@ -122,13 +130,13 @@ class _Shown(Collector):
         found: list[Metric] = []
         try:
             found.extend(collector.collect())
-        except Exception as error:  # whatever a collector reads; what came before is shown
+        except Exception as error:  # any error of a collector; families before it are shown
             self._failures.note(Worker.METRICS, error, "metrics not collected", collector=type(collector).__name__)
         return found
 
 
 class _Given(Collector):
-    """Families that were collected before."""
+    """Families that are collected already."""
 
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
@@ -141,13 +149,13 @@ class _Given(Collector):
 def _can_be_written(encode: Callable[[Collector], bytes], family: Metric) -> bool:
     try:
         encode(_Given([family]))
-    except Exception:  # which is why it is looked for
+    except Exception:  # this is what the check is for
         return False
     return True
 
 
 class _Unhurried(list[Any]):
-    """Samples that are gone through with pauses."""
+    """Samples that are iterated with pauses."""
 
     def __iter__(self) -> Iterator[Any]:
         for number, sample in enumerate(super().__iter__()):

@@ -1,4 +1,4 @@
-"""The server's repository: loaded by its settings, followed while it changes, reported to health and metrics."""
+"""The repository of the server: loaded by its settings, polled for changes, and reported to health and metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
 
 _log = structlog.get_logger("soloist.repository")
-# How the names of the threads begin.
+# Prefixes of the threads' names.
 _LOADER, _LOOKER = "soloist-loader", "soloist-looker"
 _LOOKS = 2
 MODEL_INFO = GaugeFamily(
@@ -41,7 +41,7 @@ FAMILIES: Final[tuple[Family, ...]] = (MODEL_INFO,)
 
 
 class VersionMetrics:
-    """Which versions answer calls, and the series that every part has of them."""
+    """The metric of versions that answer calls, and the series of every part for them."""
 
     def __init__(
         self,
@@ -49,13 +49,20 @@ class VersionMetrics:
         parts: Sequence[VersionSeries],
         prepare_shadow: Callable[[str, str, str], None] = lambda _name, _version, _shadow: None,
     ) -> None:
-        """Args: `prepare_shadow` creates the series of a version and its shadow."""
+        """Create the metric.
+
+        Args:
+            registry: where it is registered.
+            parts: the parts that have series of every version.
+            prepare_shadow: creates the series of a version and its shadow.
+
+        """
         self.prepare_shadow = prepare_shadow
         self._parts = parts
         self._info = MODEL_INFO.on(registry)
 
     def prepare(self, model: Model, certificate: str) -> None:
-        """Create the series of a version that is ready, so that rates are right from the first call on."""
+        """Create the series of a ready version, so that rates are right from the first call on."""
         for part in self._parts:
             part.prepare(model)
         name, version = model.name, str(model.version)
@@ -63,7 +70,7 @@ class VersionMetrics:
         self._info.labels(name, version, model.norm, certificate).set(1)
 
     def withdraw(self, name: str, version: str) -> None:
-        """Take back that a version answers calls. Its counts stay: a scrape may not have seen the last of them."""
+        """Remove a version that doesn't answer calls any more. Its counts stay: a scrape may have missed the last."""
         remove(name, version, (self._info,))
 
     def forget(self, name: str, version: str) -> None:
@@ -74,7 +81,7 @@ class VersionMetrics:
 
 
 class Loading:
-    """The repository of a running server, and what keeps it as it should be. Belongs to the event loop."""
+    """The repository of a running server, and the polling of it. Belongs to the event loop."""
 
     def __init__(self, settings: Settings, health: Health, metrics: VersionMetrics, refcounts: Refcounts) -> None:
         policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
@@ -97,7 +104,7 @@ class Loading:
         self._has_looked = False
 
     async def start(self) -> None:
-        """Load what is there; returns when each version is ready or known to be unavailable."""
+        """Load all models, and return when each version is ready or known to be unavailable."""
         try:
             await self.manager.look()
         except RepositoryError as error:
@@ -108,12 +115,12 @@ class Loading:
         self._report()
 
     async def follow(self) -> None:
-        """Look for changes for ever, if the settings say so."""
+        """Poll for changes for ever, if the settings say so."""
         if self._poll_seconds:
             await Polling(self.manager, lambda error: self.on_failure(error)).run(self._poll_seconds)
 
     def stop(self) -> None:
-        """Give up what is being loaded, and load nothing any more."""
+        """Cancel all loads, and begin no other."""
         self.repository.loads.stop("the server ends")
 
     def _changed(self, entry: Entry) -> None:
@@ -143,23 +150,29 @@ def _load(policy: LoadPolicy, location: Location) -> Servable:
 
 
 class Polling:
-    """One look after the other."""
+    """The polling of the repository."""
 
     def __init__(self, manager: RepositoryManager, on_failure: Callable[[Exception], object]) -> None:
-        """Args: `on_failure` hears of a look that failed in a way that nobody foresaw."""
+        """Create the polling.
+
+        Args:
+            manager: reads and reconciles the repository.
+            on_failure: called with unexpected errors.
+
+        """
         self._manager = manager
         self._on_failure = on_failure
         self._before: set[Location] = set()
         self._now: set[Location] = set()
 
     async def run(self, poll_seconds: float) -> None:
-        """Look for ever, with a pause in between."""
+        """Poll for ever, with a pause in between."""
         while True:
             await asyncio.sleep(poll_seconds)
             await self.look(patience_seconds=poll_seconds)
 
     async def look(self, *, patience_seconds: float | None = None) -> None:
-        """Look once. A repository that can't be read is looked at again next time; slow models aren't awaited."""
+        """Poll once. A repository that can't be read is read at the next poll; slow models aren't awaited."""
         self._before, self._now = self._now, set()
         try:
             await self._manager.look(is_settled=self._is_settled, patience_seconds=patience_seconds)
@@ -169,6 +182,6 @@ class Polling:
             self._on_failure(error)
 
     def _is_settled(self, location: Location) -> bool:
-        """Return whether the file is there, and as it was at the last look: not every writer renames it into place."""
+        """Return whether the file exists, unchanged since the last poll: not every writer renames it into place."""
         self._now.add(location)
         return location.stamp is not None and location in self._before

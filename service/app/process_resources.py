@@ -1,4 +1,4 @@
-"""What the process may use: processors, file descriptors, and time on its event loop."""
+"""The resources of the process: processors, file descriptors, and time on its event loop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,26 @@ if TYPE_CHECKING:
 
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
+# For HTTP, the files of models and the log, and short-lived files.
+_RESERVED = 96
+_MAX_CONNECTIONS = 2**31 - 1
+_INTERVAL_SECONDS = 0.05
+WORKERS = GaugeFamily(name="soloist_workers", text="Most runs of models at once.", start=Start.SERVER)
+LAG_SECONDS = HistogramFamily(
+    name="soloist_event_loop_lag_seconds",
+    text="How late the event loop was, measured 20 times a second.",
+    buckets=one_two_five(1e-3, 5),
+    start=Start.SERVER,
+)
+FAMILIES: Final[tuple[Family, ...]] = (WORKERS, LAG_SECONDS)
 
 
 def usable_processors(root: Path = _ROOT) -> int:
     """Return how many processors this process may use, at least 1; a quota of one and a half counts as two.
 
-    Args: `root` is where /proc and /sys are looked for.
+    Args:
+        root: the folder of /proc and /sys.
+
 
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -31,13 +45,13 @@ def usable_processors(root: Path = _ROOT) -> int:
 
 
 def cpu_quota(root: Path = _ROOT) -> float:
-    """Return the quota of processor time, in processors: the smallest along the groups; infinity for none."""
+    """Return the quota of processor time, in processors: the smallest of all cgroups; infinity for none."""
     groups = (group for mount, leaf in _hierarchies(root) for group in _upwards(mount, leaf))
     return min((_quota(group) for group in groups), default=math.inf)
 
 
 def _hierarchies(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Return where each hierarchy that may bound processor time is mounted, and the folder of this process's group."""
+    """Yield the mount of each cgroup hierarchy that may limit processor time, and the folder of this process in it."""
     paths = {}
     for line in _lines(root / "proc/self/cgroup"):
         number, _, rest = line.partition(":")
@@ -56,7 +70,7 @@ def _hierarchies(root: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _below(shown: str, path: str) -> str:
-    """Return a group's path below the one that is mounted; of a group that can't be seen from here, that one itself."""
+    """Return a group's path below the mounted one; for a group that isn't visible here, the mounted one."""
     group = PurePosixPath(path)
     if ".." in group.parts or not group.is_relative_to(shown):
         return "."
@@ -76,7 +90,7 @@ def _quota(group: Path) -> float:
         both = " ".join([*_lines(group / "cpu.cfs_quota_us"), *_lines(group / "cpu.cfs_period_us")])
     try:
         quota, period = map(int, both.split())
-    except ValueError:  # no bound ("max"), or no such files
+    except ValueError:  # no limit ("max"), or no such files
         return math.inf
     return quota / period if quota > 0 and period > 0 else math.inf
 
@@ -92,13 +106,8 @@ def _unescaped(path: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), path)
 
 
-# For HTTP, the models' and the log's files, and what is opened for a moment.
-_RESERVED = 96
-_MAX_CONNECTIONS = 2**31 - 1
-
-
 def raise_limit() -> int:
-    """Raise the process's limit of open files to what it may be; returns it."""
+    """Raise the process's limit of open files as far as allowed, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -120,17 +129,6 @@ def _open_now() -> int:
         return 0
 
 
-_INTERVAL_SECONDS = 0.05
-WORKERS = GaugeFamily(name="soloist_workers", text="Runs of models that may be under way at once.", start=Start.SERVER)
-LAG_SECONDS = HistogramFamily(
-    name="soloist_event_loop_lag_seconds",
-    text="How late the event loop was, looked at 20 times a second.",
-    buckets=one_two_five(1e-3, 5),
-    start=Start.SERVER,
-)
-FAMILIES: Final[tuple[Family, ...]] = (WORKERS, LAG_SECONDS)
-
-
 class ProcessMetrics:
     """One set of series in one registry."""
 
@@ -140,7 +138,7 @@ class ProcessMetrics:
 
 
 async def watch_event_loop(observe: Callable[[float], object]) -> None:
-    """Tell, 20 times a second and without end, by how many seconds the loop was late."""
+    """Call `observe` 20 times a second, without end, with the seconds by which the loop was late."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + _INTERVAL_SECONDS

@@ -22,7 +22,7 @@ class ModelSettings(BaseModel):
     version_policy: str = Field(
         "latest:1",
         pattern=r"^(all|latest:[1-9][0-9]*|[1-9][0-9]*(,[1-9][0-9]*)*)$",
-        description='Versions that are served where config.pbtxt names none: "latest:N", "all" or "1,3".',
+        description='Versions to serve if config.pbtxt names none: "latest:N", "all" or "1,3".',
     )
     ready_when: str = Field(
         "any",
@@ -30,10 +30,10 @@ class ModelSettings(BaseModel):
         description='Models that must be loaded before the server is ready: "any" of them, "all", or names: "a,b".',
     )
     load_timeout_seconds: float = Field(
-        120.0, gt=0, allow_inf_nan=False, description="Longest time that a model may take to load; then it is given up."
+        120.0, gt=0, allow_inf_nan=False, description="The load of a model that takes longer is abandoned."
     )
     repository_poll_seconds: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="Time between two looks for new versions; 0 for no looks."
+        0.0, ge=0, allow_inf_nan=False, description="Time between two polls for new versions; 0 for no polling."
     )
     certify_seconds: float = Field(
         3.0, ge=0, description="Time for the certificate check of a model that was exported on another machine."
@@ -54,7 +54,7 @@ class ListeningSettings(BaseModel):
         8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 takes a free one."
     )
     metrics_cache_seconds: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="How long /metrics is kept for the next reader; 0 makes it anew."
+        1.0, ge=0, allow_inf_nan=False, description="How long /metrics is cached; 0 builds it for every scrape."
     )
     drain_seconds: float = Field(
         30.0, ge=0, description="Time that running calls have after the first SIGTERM; then they are cut."
@@ -84,12 +84,12 @@ class BatchingSettings(BaseModel):
         1024, ge=1, description="Most requests that wait for a model; more are refused: QUEUE_FULL."
     )
     batch_uncertified: bool = Field(
-        False, description="Also batch models without a certificate; company may then change their answers."
+        False, description="Also batch models without a certificate; neighbours may then change their answers."
     )
 
 
 class LimitSettings(BaseModel):
-    """What one message, one call and all calls together may take."""
+    """Limits of one message, one call and all calls together."""
 
     model_config = ConfigDict(title="Limits")
 
@@ -104,16 +104,16 @@ class LimitSettings(BaseModel):
     max_concurrent_calls: int = Field(
         12_000,
         ge=1,
-        description="Most calls at once, streams included: TOO_MANY_CALLS. Health and reflection have as many again.",
+        description="Most calls at once, streams included: TOO_MANY_CALLS. Health and reflection have as many more.",
     )
     max_concurrent_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses all of them.")
     max_inflight_bytes: int = Field(
         512 * 2**20,
         ge=1024,
-        description="Most memory of messages under way: MEMORY_FULL. Each counts three times its size.",
+        description="Most memory of messages in progress: MEMORY_FULL. Each counts three times its size.",
     )
     max_inflight_bytes_per_connection: int = Field(
-        256 * 2**20, ge=1024, description="Most memory of messages under way over one connection: MEMORY_FULL."
+        256 * 2**20, ge=1024, description="Most memory of messages in progress over one connection: MEMORY_FULL."
     )
 
 
@@ -132,15 +132,15 @@ class ConnectionSettings(BaseModel):
         20.0, ge=0.1, le=86_400, description="A connection that has not begun HTTP/2 by then is closed."
     )
     connection_idle_seconds: float = Field(
-        3600.0, ge=0.1, le=2_000_000, description="A connection without a call for so long is closed."
+        3600.0, ge=0.1, le=2_000_000, description="A connection without a call for this long is closed."
     )
     keepalive_seconds: float = Field(
-        60.0, ge=0.01, le=86_400, description="The server pings a connection that was quiet for so long."
+        60.0, ge=0.01, le=86_400, description="The server pings a connection that was quiet for this long."
     )
     keepalive_timeout_seconds: float = Field(
         20.0, ge=0.01, le=86_400, description="A connection that does not answer a ping in this time is closed."
     )
-    # Keepalive intervals are seconds, also where they are set to be short; answering ten pings a second is nothing.
+    # Keepalive intervals are seconds even if set to be short; answering ten pings a second costs nothing.
     min_ping_interval_seconds: float = Field(
         0.1,
         ge=0,
@@ -151,7 +151,7 @@ class ConnectionSettings(BaseModel):
 
 
 class SessionSettings(BaseModel):
-    """How many streams may be open, and what their states may take."""
+    """Limits of open streams and of the memory of their states."""
 
     model_config = ConfigDict(title="Sessions")
 
@@ -162,22 +162,22 @@ class SessionSettings(BaseModel):
     session_idle_seconds: float = Field(
         300.0,
         gt=0,
-        description="A call or sequence that sends nothing or takes no answer for so long ends: SESSION_IDLE.",
+        description="A call or sequence that sends nothing or takes no answer for this long ends: SESSION_IDLE.",
     )
 
 
 class LiveCheckSettings(BaseModel):
-    """How many answers are made again to check them, and what shadow versions may take."""
+    """How many answers are run again to check them, and what shadow versions may take."""
 
     model_config = ConfigDict(title="Live check and shadow")
 
-    # One in a hundred: a hundred answers cost one run more, and at an answer a second a fault shows within minutes.
+    # One in a hundred costs one run more per hundred answers. At an answer a second a fault shows within minutes.
     live_check_ratio: float = Field(
-        0.01, ge=0, le=1, description="Share of batched or sliced answers that are made again alone; 0 for none."
+        0.01, ge=0, le=1, description="Share of batched or sliced answers that are run again alone; 0 for none."
     )
     repro_bundle_dir: Path | None = Field(
         None,
-        description="Folder for repro bundles of answers that differed, inputs included; else they are only logged.",
+        description="Folder for repro bundles of answers that differed, inputs included. Unset: they are only logged.",
     )
     shadow_core_ratio: float = Field(0.5, gt=0, le=1, description="Share of one core that shadow versions may take.")
 
@@ -209,11 +209,11 @@ class FeedbackSettings(BaseModel):
 
 
 class SkewSettings(BaseModel):
-    """How much traffic is measured for normaliser skew, and what is kept of it."""
+    """How much traffic is measured for normaliser skew, and how much of it is kept."""
 
     model_config = ConfigDict(title="Normaliser skew")
 
-    # As for live_check_ratio: a hundred sequences cost one more, away from those that are answered.
+    # As for live_check_ratio: one sequence more per hundred, off the request path.
     skew_probe_ratio: float = Field(
         0.01, ge=0, le=1, description="Share of sequences whose normaliser inputs are measured; 0 for none."
     )
@@ -228,7 +228,7 @@ class SkewSettings(BaseModel):
 
 
 class LoggingSettings(BaseModel):
-    """What is logged to stderr, and how."""
+    """Level and format of the log on stderr."""
 
     model_config = ConfigDict(title="Logging")
 

@@ -1,4 +1,4 @@
-"""What people read of each setting, by group: its flag, variable, unit, bounds, default and meaning."""
+"""The texts of each setting, by group: flag, variable, unit, bounds, default and meaning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.app.settings import Settings, flag_of, variable_of
 
 _UNITS = ("seconds", "bytes", "frames", "ratio", "port")
 _KINDS = {"boolean": "switch", "integer": "number", "number": "number", "array": "host", "string": "text"}
-# The largest unit that a default is a whole number of stands beside it.
+# A default is also shown in the largest unit of which it is a whole number.
 _LARGER = {
     "seconds": ((86_400, "d"), (3600, "h"), (60, "min")),
     "bytes": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")),
@@ -24,8 +24,8 @@ _LARGER = {
 class SettingText:
     """One setting in words.
 
-    `kind` is its unit or type in a word. `choices` and `bounds` are empty where there are none; so is `default` where
-    a value has to be given. `switch` has a second flag, --no-…; `repeated` says that the flag may be given again.
+    `kind` is its unit or type in one word. `choices` and `bounds` are empty if there are none; `default` is empty if a
+    value is required. `switch` has a second flag, --no-…; `repeated` says that the flag may be given again.
     """
 
     name: str
@@ -63,7 +63,7 @@ def setting_groups() -> tuple[GroupText, ...]:
 
 
 def _text(name: str, schema: Mapping[str, Any]) -> SettingText:
-    # A setting that may be left out has two types there, its own and null.
+    # An optional setting has two types there, its own and null.
     own = schema["anyOf"][0] if "anyOf" in schema else schema
     kind = _kind(name, own)
     return SettingText(

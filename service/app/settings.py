@@ -29,7 +29,7 @@ _PREFIX = "SOLOIST_"
 
 
 class SettingsError(Exception):
-    """A setting is missing, unknown or impossible; the text says which, and where it came from."""
+    """A setting is missing, unknown or invalid; the text says which, and where it was set."""
 
 
 class Settings(
@@ -45,7 +45,7 @@ class Settings(
     LoggingSettings,
     BaseSettings,
 ):
-    """What an operator may choose, in groups; the names are flat."""
+    """All settings, in groups; the names are flat."""
 
     model_config = SettingsConfigDict(title="Settings", env_prefix=_PREFIX, frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class Settings(
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the base class passes them by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: what comes first wins."""
+        """Return the sources in order; the first that has a setting wins."""
         file = settings_cls.model_config.get("toml_file")
         toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
         return (init_settings, env_settings, *toml)
@@ -75,10 +75,10 @@ def variable_of(name: str) -> str:
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
-    """Gather the settings; `flags` win. The file is flag `config`, else SOLOIST_CONFIG.
+    """Load the settings; `flags` win. The file is the flag `config`, or else SOLOIST_CONFIG.
 
     Raises:
-        SettingsError: something is missing, unknown or impossible, or the file can't be read.
+        SettingsError: a setting is missing, unknown or invalid, or the file can't be read.
 
     """
     flags = dict(flags)
@@ -119,11 +119,11 @@ def _sentence(problem: Mapping[str, object], flags: Mapping[str, object], file: 
 
 
 def _source(name: str, flags: Mapping[str, object], file: Path | None) -> str:
-    """Return where the value of a setting was taken from, and what it is there."""
+    """Return where the value of a setting was set, and to what."""
     if name in flags:
         given = flags[name]
         return " ".join(f"{flag_of(name)} {value}" for value in (given if isinstance(given, tuple) else (given,)))
-    # Like pydantic, which asks for no case either, and doesn't look for names that it doesn't know.
+    # Like pydantic, which ignores case, and doesn't look for names that it doesn't know.
     variables = {variable.lower(): variable for variable in os.environ}
     variable = variables.get(variable_of(name).lower())
     if variable and name in Settings.model_fields:

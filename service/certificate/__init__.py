@@ -1,4 +1,4 @@
-"""The certificate: proof, on this machine, that answers keep their bits under batching, padding and chunking."""
+"""The certificate: tests, on this machine, that answers keep their bits under batching, padding and chunking."""
 
 from service.certificate.certify import Budget, certify, is_bitwise
 from service.certificate.fingerprint import fingerprint_here

@@ -1,4 +1,4 @@
-"""The cases of a certificate: a sequence, its neighbours, padding and cuts; first known dangers, then random ones."""
+"""The cases of a certificate: a sequence, its neighbours, padding and cuts; known dangers first, then random ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from soloist.v1 import certificate_pb2 as pb
 
 ZEROS, GARBAGE, NAN = "zeros", "garbage", "nan"
 
+# Vector units work on 4, 8 and 16 numbers; errors appear at the remainders: 1, and 3 more than a multiple of 4.
+_LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 23, 31, 32, 33, 47, 63, 65, 100, 127, 163, 200)
+_BATCH_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 17, 32, 33, 64)
+_NEIGHBOUR_SCALES = (1.0, 100.0, 0.0)
+_PADDINGS = (ZEROS, GARBAGE, NAN)
+# Bounds on the work of a case: frames of a run with padding, and rows of all its runs.
+_MAX_RUN_FRAMES = 2048
+_MAX_ROWS = 512
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """All that is needed to make it again: `seed` draws the sequence under test and its neighbours.
+    """All that is needed to repeat a case: `seed` draws the sequence under test and its neighbours.
 
-    `chunks` are the lengths it is cut into, in frames. In every run each row has `padding_frames` frames more than the
+    `chunks` are the lengths of its pieces, in frames. In every run each row has `padding_frames` frames more than the
     row under test needs, filled with `padding`; neighbours have any length up to that. Without padding they are as long
     as the row under test. `misaligned` puts inputs at addresses that are no multiple of 16 bytes.
     """
@@ -31,7 +40,7 @@ class Case:
 
     @property
     def length(self) -> int:
-        """Frames of the sequence under test."""
+        """Return the frames of the sequence under test."""
         return sum(self.chunks)
 
     def dimensions(self) -> list[pb.Dimension.ValueType]:
@@ -54,7 +63,7 @@ class Case:
                 return replace(self, chunks=(self.length,))
 
     def times(self, frames: int) -> Case:
-        """Return the same case with so many frames where it has one."""
+        """Return the same case with all lengths in frames multiplied by `frames`."""
         if frames == 1:
             return self
         return replace(
@@ -77,7 +86,7 @@ class Case:
 
     @classmethod
     def from_message(cls, failing: pb.FailingCase) -> Case:
-        """Inverse of `to_message`."""
+        """Return the inverse of `to_message`."""
         chunks = tuple(failing.chunks) or (failing.length,)
         return cls(
             seed=failing.seed,
@@ -88,16 +97,6 @@ class Case:
             padding=failing.padding or ZEROS,
             misaligned=failing.misaligned,
         )
-
-
-# Vector units work on 4, 8 and 16 numbers; what breaks, breaks at the rests: 1, and 3 more than a multiple of 4.
-_LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 23, 31, 32, 33, 47, 63, 65, 100, 127, 163, 200)
-_BATCH_SIZES = (2, 3, 4, 5, 7, 8, 13, 16, 17, 32, 33, 64)
-_NEIGHBOUR_SCALES = (1.0, 100.0, 0.0)
-_PADDINGS = (ZEROS, GARBAGE, NAN)
-# Bound a case's work: frames of a run, padding counted, and rows of all its runs.
-_MAX_RUN_FRAMES = 2048
-_MAX_ROWS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +110,7 @@ class Scope:
 
 
 def cases(scope: Scope, seed: int) -> Iterator[Case]:
-    """Yield cases for ever; what they vary is within the scope."""
+    """Yield cases for ever, within the scope."""
     rng = np.random.default_rng(seed)
     yield from _fixed(scope, rng)
     while True:

@@ -1,4 +1,4 @@
-"""The proof itself: cases are tried until the budget ends, failures are made small, each dimension gets a verdict."""
+"""The making of a certificate: cases until the budget ends, failures made small, a verdict on each dimension."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from service.engine.graph import Graph
     from soloist.v1.model_pb2 import Model
 
-# Cases run so many at a time on one session: concurrency is one more thing that an answer must not depend on.
+# Cases run this many at a time on one session, since an answer must not depend on concurrency either.
 _THREADS = 4
 _LONGEST_FRAMES = 200
 _FEWEST_RUNS = 8
@@ -34,7 +34,7 @@ _FEWEST_RUNS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Where the proof ends: after `max_cases`, or after `seconds`, whichever is first."""
+    """The end of certifying: after `max_cases` or after `seconds`, whichever is first."""
 
     seconds: float
     max_cases: int = 1_000_000
@@ -53,11 +53,11 @@ def certify(
 
     Args:
         graph: the model, loaded as the server loads it.
-        model: its manifest; tells whether it streams, and its longest sequence.
+        model: its manifest, with its states and its longest sequence.
         budget: when to stop.
         seed: of the random schedules; the same seed tries the same cases.
-        samples: real sequences to test beside random numbers.
-        progress: hears how many cases have been tried.
+        samples: real sequences to test in addition to random numbers.
+        progress: called with the number of cases tried so far.
 
     """
     started = time.perf_counter()
@@ -82,13 +82,13 @@ def certify(
 
 
 def is_bitwise(certificate: pb.Certificate, *dimensions: pb.Dimension.ValueType) -> bool:
-    """Return whether all of the dimensions are proved bitwise."""
+    """Return whether all of the dimensions are certified bitwise."""
     proved = {verdict.dimension for verdict in certificate.verdicts if verdict.verdict == pb.VERDICT_BITWISE}
     return proved.issuperset(dimensions)
 
 
 def _scope(graph: Graph, model: Model) -> tuple[int, Scope]:
-    """Return how many of the model's frames a case's frame stands for, and what can be varied."""
+    """Return how many of the model's frames one frame of a case stands for, and what can be varied."""
     signature = model.signature
     unit = signature.frames_per_run or 1
     longest = min(model.max_frames or _LONGEST_FRAMES, _LONGEST_FRAMES)

@@ -1,4 +1,4 @@
-"""How far two arrays that should have the same bits are apart: in bits, in units in the last place, and absolutely."""
+"""The difference of two arrays that should have the same bits: in bits, in units in the last place, and absolutely."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_COMPARABLE_ULP = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Where and how far: `ulp` counts the representable numbers between; `is_rounding` tells if that may explain it."""
+    """Where two arrays differ and how far: `ulp` counts the numbers between; `is_rounding` if it may be rounding."""
 
     tensor: str
     ulp: int
@@ -29,7 +29,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
-    """`differing` of `compared` outputs have other bits. Both maxima are 0 when none has."""
+    """`differing` of `compared` outputs have other bits. Both maxima are 0 if none has."""
 
     differing: int
     compared: int
@@ -45,10 +45,10 @@ def same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def difference(
     tensor: str, expected: NDArray[Any], found: NDArray[Any], *, nan_is_equal: bool = False
 ) -> Difference | None:
-    """Compare two arrays of one type bit by bit; None when they are equal.
+    """Return the bitwise difference of two arrays of one type; None if they are equal.
 
-    NaN is never equal in a proof: what is compared there comes from finite input, and a graph that once gave NaN may
-    give it for ever. With `nan_is_equal` the bits decide: an operator may let NaN in, and then NaN is the answer.
+    NaN is never equal when certifying: outputs come from finite input, and a graph that once returned NaN may do so for
+    ever. With `nan_is_equal` the bits decide: an operator may allow NaN in the input, and then NaN is the answer.
     """
     has_nan = not nan_is_equal and expected.dtype.kind == "f" and bool(np.isnan(expected).any())
     if not has_nan and same_bits(expected, found):
@@ -65,13 +65,13 @@ def difference(
 
 
 def worst(found: Iterable[Difference | None]) -> Difference | None:
-    """Return the farthest apart; what rounding can't explain is worse than what it may. None when all are equal."""
+    """Return the largest difference, above all one that rounding can't explain. None if all are equal."""
     differing = [each for each in found if each is not None]
     return max(differing, key=lambda each: (not each.is_rounding, each.ulp), default=None)
 
 
 def deviation(reference_TK: NDArray[Any], found_TK: NDArray[Any]) -> Deviation:
-    """Compare the outputs [T, K] at every frame, of one shape and type. +0 and -0 differ, equal NaNs don't."""
+    """Return the deviation of outputs [T, K] of one shape and type. +0 and -0 differ, equal NaNs don't."""
     differing = int((_bits(reference_TK) != _bits(found_TK)).any(axis=-1).sum())
     found = difference("outputs", reference_TK, found_TK) if differing else None
     return Deviation(
@@ -83,12 +83,12 @@ def deviation(reference_TK: NDArray[Any], found_TK: NDArray[Any]) -> Deviation:
 
 
 def max_absolute(expected: NDArray[Any], found: NDArray[Any]) -> float:
-    """Return the largest difference of two elements; NaN where either side holds one."""
+    """Return the largest difference of two elements; NaN if either side holds one."""
     return _largest(expected.astype(np.float64) - found.astype(np.float64))
 
 
 def max_scaled(expected: NDArray[Any], found: NDArray[Any]) -> float:
-    """Return `max_absolute`, in units of the largest value expected where that exceeds 1.
+    """Return `max_absolute`, in units of the largest expected value if that exceeds 1.
 
     A sum grows with the sequence, and its rounding with it.
     """
@@ -96,7 +96,7 @@ def max_scaled(expected: NDArray[Any], found: NDArray[Any]) -> float:
 
 
 def max_ulp(expected: NDArray[Any], found: NDArray[Any]) -> int:
-    """Count the representable numbers between the two elements that are furthest apart; finite numbers of one type."""
+    """Return the number of steps between the two elements that are furthest apart; finite numbers of one type."""
     return int(min(max_absolute(_ordered(expected), _ordered(found)), _NOT_COMPARABLE_ULP))
 
 
@@ -109,7 +109,7 @@ def _bits(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _ordered(array: NDArray[Any]) -> NDArray[Any]:
-    """Map floats to integers in the same order, one apart where the floats are neighbours."""
+    """Return floats as integers in the same order; neighbouring floats are 1 apart."""
     if array.dtype.kind != "f":
         return array.astype(np.int64)
     bits = np.ascontiguousarray(array).view(f"i{array.itemsize}").astype(np.int64)

@@ -1,4 +1,4 @@
-"""What bits depend on beside the model and its input: the processor, the runtime's build, and its options."""
+"""The fingerprint: processor, build and options of the runtime, on which bits depend in addition to the model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from service.engine.session import numerics_options
 from soloist.v1.certificate_pb2 import Fingerprint
 
 _CPU_INFO = Path("/proc/cpuinfo")
-# Flags by which kernels are chosen: x86-64's and Arm's.
+# Processor flags by which kernels are chosen, of x86-64 and Arm.
 _VECTOR_PREFIXES = ("sse", "ssse", "avx", "fma", "f16c", "amx", "asimd", "sve", "sme", "neon", "bf16", "i8mm")
 
 
 def fingerprint_here() -> Fingerprint:
-    """Describe this machine and this runtime."""
+    """Return the fingerprint of this machine and this runtime."""
     info = _cpu_info()
     return Fingerprint(
         cpu_model=info.get("model name") or info.get("CPU part") or platform.processor() or platform.machine(),
@@ -29,7 +29,7 @@ def fingerprint_here() -> Fingerprint:
 
 @cache
 def _cpu_info() -> dict[str, str]:
-    """Read the first processor's entries, once; empty where the system has no such file."""
+    """Return the entries of the first processor, read once; empty if the system has no such file."""
     try:
         text = _CPU_INFO.read_text()
     except OSError:

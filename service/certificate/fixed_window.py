@@ -1,4 +1,4 @@
-"""Runs a case on a graph that takes so many frames a run, as the server does: run by run, and rows leave as they end.
+"""The trial of a case on a graph with a fixed window: run by run, as the server does; rows leave when they end.
 
 Shapes: T frames, K outputs a frame.
 """
@@ -26,9 +26,9 @@ _MOST_RUNS_BEFORE = 3
 
 
 def try_fixed_windows(runner: Runner, generator: SequenceGenerator, case: Case) -> Difference | None:
-    """Return the largest difference of any output or state from "alone and whole"; None when all bits are equal.
+    """Return the largest difference of any output or state from "alone and whole"; None if all bits are equal.
 
-    A case whose chunks aren't whole runs can't be run, and differs in nothing.
+    A case whose chunks aren't whole runs can't be run, and has no difference.
     """
     unit = runner.graph.signature.frames_per_run
     if any(frames % unit for frames in case.chunks):
@@ -51,7 +51,7 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
     first = 0
     for frames in case.chunks:
         chunk = sequence[first : first + frames]
-        rows = _rows_beside(frames, neighbours, case)
+        rows = _neighbour_rows(frames, neighbours, case)
         row = len(rows) // 2
         rows.insert(row, Row(frames=misaligned(chunk) if case.misaligned else chunk, states=states))
         results.append(runner.run_rows(rows)[row])
@@ -60,8 +60,8 @@ def _in_chunks(runner: Runner, neighbours: Neighbours, sequence: NDArray[Any], c
     return joined(results)
 
 
-def _rows_beside(frames: int, neighbours: Neighbours, case: Case) -> list[Row]:
-    """Return those that share the runs of so many frames: some end sooner and some later."""
+def _neighbour_rows(frames: int, neighbours: Neighbours, case: Case) -> list[Row]:
+    """Return the neighbours in the runs of `frames` frames: some end sooner and some later."""
     unit = neighbours.generator.frames_per_run
     longest = 2 * frames // unit
     return [

@@ -1,4 +1,4 @@
-"""Neighbours: sequences that share a run with one under test, drawn for a case, a replay or a comparison.
+"""The neighbours: sequences that share a run with the one under test, for a case, a replay or a comparison.
 
 Shapes: B rows, T frames, C features of a frame.
 """
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from service.engine.row import States
     from service.engine.runner import Runner
 
-# A generator takes no seed below 0.
+# A seed must not be negative.
 _SEED_MASK = 2**64 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """Draws neighbours in the midst of their sequences: up to `most_runs_before` runs came before.
+    """The generator of neighbours in the middle of their sequences, with up to `most_runs_before` runs before.
 
-    A run before has the frames that the graph takes a run, or one where it takes any number.
+    Such a run has the frames of the graph's fixed window, or one frame without such a window.
     """
 
     runner: Runner
@@ -37,7 +37,7 @@ class Neighbours:
     most_runs_before: int
 
     def row(self, frames: int, scale: float) -> Row:
-        """Return a neighbour of so many frames, whose numbers are `scale` times ordinary ones."""
+        """Return a neighbour of `frames` frames, whose numbers are `scale` times ordinary ones."""
         states = self.runner.initial_states()
         runs_before = int(self.rng.integers(self.most_runs_before + 1)) if states else 0
         if runs_before:
@@ -54,7 +54,7 @@ class Neighbours:
 def states_before(
     graph: Graph, generator: SequenceGenerator, rng: np.random.Generator, *, rows: int, scale: float, most_frames: int
 ) -> States:
-    """Return states [B, …] of rows that are all as far in their sequences: up to `most_frames` frames came before."""
+    """Return states [B, …] of rows at one common position: up to `most_frames` frames came before."""
     states = graph.zero_states(rows)
     frames_before = int(rng.integers(most_frames + 1))
     if rows == 1 or not states or not frames_before:
@@ -65,10 +65,10 @@ def states_before(
 
 
 def drawn_like(sample: NDArray[Any], count: int, seed: int) -> list[NDArray[Any]]:
-    """Draw neighbours as long as a sample [T, C] or [T]. The first n are the same whatever `count` is.
+    """Return neighbours as long as a sample [T, C] or [T]. The first n are the same whatever `count` is.
 
-    Numbers are normal with the sample's own mean and standard deviation of each feature, or a deviation of 1 where it
-    does not vary; whole numbers are the sample's own frames, drawn with replacement.
+    Numbers are normal with the sample's own mean and standard deviation of each feature, or a deviation of 1 if it does
+    not vary. Whole numbers are the sample's own frames, drawn with replacement.
     """
     rng = np.random.default_rng(seed & _SEED_MASK)
     if sample.dtype.kind != "f":
@@ -80,7 +80,7 @@ def drawn_like(sample: NDArray[Any], count: int, seed: int) -> list[NDArray[Any]
 
 
 def scaled(neighbour: NDArray[Any], scale: float) -> NDArray[Any]:
-    """Multiply a neighbour's values; they stay finite. At scale 1 it is itself, so tokens are never touched."""
+    """Return a neighbour with scaled values, which stay finite. At scale 1 it is unchanged, so tokens are kept."""
     return neighbour if scale == 1 else _narrowed(neighbour.astype(np.float64) * scale, neighbour.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Which models can be proved, and which compared: what they read beside frames would have to be drawn, too."""
+"""The scope of certificates and comparisons: models with inputs that would have to be drawn are left out."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ if TYPE_CHECKING:
 
 
 def why_unproved(model: Model) -> str:
-    """Return why bits of a model can't be proved, in words; empty when they can.
+    """Return in words why a model can't be certified; empty if it can.
 
-    Inputs that may be left out are left out, so nothing is proved of calls that send them.
+    Optional inputs are not sent, so the certificate doesn't hold for calls that send them.
     """
     signature = model.signature
     if not signature.HasField("frames"):
-        return "which of its axes is time isn't told"
+        return "its time axis is unknown"
     carries = model.causal and bool(signature.states)
     varies = signature.frames.shape[0] != 1 or signature.HasField("length") or carries or signature.frames_per_run > 0
     return _first(
         _causes(signature)
         | {
-            "how many tokens there are isn't told": not signature.token_count and _is_whole(signature),
+            "the number of tokens is unknown": not signature.token_count and _is_whole(signature),
             "its outputs have no time axis": not signature.frames_per_run and _lacks_time(signature),
-            "it takes one row a run, of any length, and carries nothing: there is nothing to vary": not varies,
+            "it takes one row per run, of any length, and has no states: there is nothing to vary": not varies,
         }
     )
 
 
 def why_not(signature: Signature) -> str:
-    """Return why rows, padding and chunks can't all be varied, in words; empty when they can."""
+    """Return in words why rows, padding and chunks can't all be varied; empty if they can."""
     if not signature.HasField("frames"):
-        return "which of its axes is time isn't told"
+        return "its time axis is unknown"
     return _first(
         {
-            "it takes one frame a run": signature.frames_per_run == 1,
-            f"it takes {signature.frames_per_run} frames a run": signature.frames_per_run > 1,
+            "it takes one frame per run": signature.frames_per_run == 1,
+            f"it takes {signature.frames_per_run} frames per run": signature.frames_per_run > 1,
             **_causes(signature),
-            "it takes one row a run": signature.frames.shape[0] == 1,
+            "it takes one row per run": signature.frames.shape[0] == 1,
             "its outputs have no time axis": _lacks_time(signature),
         }
     )
@@ -48,9 +48,9 @@ def why_not(signature: Signature) -> str:
 def _causes(signature: Signature) -> dict[str, bool]:
     sent = [each for each in signature.inputs if not each.optional and not each.HasField("constant")]
     return {
-        f"it reads {', '.join(each.tensor.name for each in sent)} beside the frames": bool(sent),
-        "it reads where in its sequence it is": bool(signature.controls),
-        "the size of its frames isn't told": -1 in list(signature.frames.shape)[2:],
+        f"it has inputs in addition to the frames: {', '.join(each.tensor.name for each in sent)}": bool(sent),
+        "it has control inputs": bool(signature.controls),
+        "the size of its frames is open": -1 in list(signature.frames.shape)[2:],
     }
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a case: sequences, neighbours, padding, and arrays at odd addresses, all drawn from its seed.
+"""The generator of a case's numbers: sequences, neighbours, padding, and misaligned arrays, drawn from its seed.
 
 Shapes: B rows, T frames, P padded frames, C features of a frame.
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Signature
 
 _GARBAGE_SCALE = 1e30
-# Range of tokens for a model that doesn't say how many it knows.
+# The number of tokens for a model that doesn't declare it.
 _UNKNOWN_TOKENS = 2
 _MISALIGNMENT_BYTES = 4
 
 
 class SequenceGenerator:
-    """Draws frames that fit one signature. With `samples`, half of the sequences under test come from there."""
+    """The generator of frames for one signature. With `samples`, half of the sequences under test come from them."""
 
     def __init__(self, signature: Signature, samples: Sequence[NDArray[Any]] = ()) -> None:
         self._dtype = dtype_of(signature.frames.data_type)
@@ -52,7 +52,7 @@ class SequenceGenerator:
         return (rng.standard_normal(shape) * scale).astype(self._dtype)
 
     def padding(self, rng: np.random.Generator, shape: tuple[int, int], kind: str) -> NDArray[Any]:
-        """Return [B, P] frames of what may lie beyond a row's length. Whole numbers have no NaN: they get garbage."""
+        """Return [B, P] frames to put after a row's end. Whole numbers have no NaN, so they get garbage."""
         if self._dtype.kind == "f" and kind == NAN:
             return np.full((*shape, *self._shape), np.nan, self._dtype)
         if kind in (GARBAGE, NAN):
@@ -61,7 +61,7 @@ class SequenceGenerator:
 
 
 def misaligned(array: NDArray[Any]) -> NDArray[Any]:
-    """Copy an array to an address that isn't a multiple of 16 bytes."""
+    """Return a copy of an array at an address that isn't a multiple of 16 bytes."""
     offset = max(_MISALIGNMENT_BYTES, array.itemsize)
     room = np.empty(array.nbytes + 16 + offset, np.uint8)
     start = -room.ctypes.data % 16 + offset

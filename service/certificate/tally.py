@@ -1,4 +1,4 @@
-"""The outcome of cases in one dimension: failures made small, the worst and the smallest of them, and a verdict."""
+"""The tally of cases in one dimension: failures made small, the largest and the smallest of them, and a verdict."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from service.certificate.difference import Difference
 
 _MAX_TRIES = 200
+_MAX_FAILURES_SHRUNK = 6
 
 
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """Take steps towards "alone and whole", each of which still fails, until none does or the tries are over.
+    """Take steps towards "alone and whole" that still fail, until none does or the tries are used up.
 
-    Something always stays varied. ONNX Runtime's BatchNormalization in training mode changes its own statistics, so
-    that the same run gives two answers; a case that varies nothing would fail there, and tell nothing.
+    At least one thing stays varied. ONNX Runtime's BatchNormalization in training mode changes its own statistics, so
+    that the same run gives two answers; a case that varies nothing would fail there, and show nothing.
     """
     tries = 0
     progress = True
@@ -72,12 +73,9 @@ def _fewer(chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     yield from ((length, *chunks[1:]) for length in _smaller(chunks[0], 1))
 
 
-_MAX_FAILURES_SHRUNK = 6
-
-
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A case that differed, in as few dimensions as it still does, and how far."""
+    """A failing case that varies as few dimensions as possible, and its difference."""
 
     case: Case
     difference: Difference
@@ -85,7 +83,7 @@ class Failure:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Of one dimension: cases tried and failed, how far they were apart at most, and the two failures to be told."""
+    """One dimension: cases tried and failed, the largest difference, and the two failures to report."""
 
     tried: int = 0
     worst: Failure | None = None
@@ -101,7 +99,7 @@ def count(
     difference: Difference | None,
     attempt: Callable[[Case], Difference | None],
 ) -> None:
-    """Count a case that was tried, in all dimensions that it varies; `attempt` tries others while it is made small."""
+    """Count a case in all dimensions that it varies; `attempt` tries smaller ones after a failure."""
     for dimension in case.dimensions():
         tallies[dimension].tried += 1
     if difference is None:
@@ -133,7 +131,7 @@ def verdict_on(dimension: pb.Dimension.ValueType, tally: Tally) -> pb.DimensionV
     """Return the verdict on one dimension."""
     verdict = pb.DimensionVerdict(dimension=dimension, cases=tally.tried)
     if tally.worst is None or tally.smallest is None:
-        # Without a case nothing was proved.
+        # Without a case nothing is certified.
         verdict.verdict = pb.VERDICT_BITWISE if tally.tried else pb.VERDICT_NONE
         return verdict
     verdict.verdict = pb.VERDICT_ULP if tally.worst.difference.is_rounding else pb.VERDICT_NONE

@@ -1,4 +1,4 @@
-"""Runs a case and compares it with the reference: the same sequence alone and whole.
+"""The trial of a case: its run, compared with the reference, the same sequence alone and whole.
 
 Shapes: B rows, T frames, P padded frames, K outputs a frame.
 """
@@ -37,7 +37,7 @@ class Run:
 
 
 def try_case(graph: Graph, generator: SequenceGenerator, case: Case) -> Difference | None:
-    """Return the largest difference of any output or state; None when all bits are equal."""
+    """Return the largest difference of any output or state; None if all bits are equal."""
     reference, *varied = runs(graph, generator, case)
     name, last = graph.signature.outputs.name, varied[-1]
     outputs = np.concatenate([run.results[name][run.row, : run.valid] for run in varied])

@@ -1,4 +1,4 @@
-"""What an answer depends on: one sequence alone, with neighbours, padded and cut, and how far answers are apart.
+"""The comparison of answers to one sequence: alone, with neighbours, padded and cut, and how far apart they are.
 
 Shapes, in all of this package: B rows, T frames, P padded frames, C features of a frame, K outputs a frame.
 """

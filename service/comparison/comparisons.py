@@ -1,4 +1,4 @@
-"""How many comparisons there are at once, and where they run: on a thread of their own, away from what serves."""
+"""The comparisons in progress: their number is bounded, and they run on a thread of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 class Comparisons:
-    """Admits so many and refuses the rest at once. Those admitted take turns, run by run. Belongs to the event loop."""
+    """The comparisons in progress, up to a bound. They take turns by run. Belongs to the event loop."""
 
     def __init__(self, executor: Executor, *, max_comparisons: int) -> None:
         self._executor = executor
@@ -26,7 +26,7 @@ class Comparisons:
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """Hold one comparison.
+        """Admit one comparison.
 
         Raises:
             ServiceError: TOO_MANY_COMPARISONS.
@@ -42,7 +42,7 @@ class Comparisons:
             self._under_way -= 1
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
-        """Do one piece of an admitted comparison's work. Cancelled, it ends the run under way.
+        """Run one piece of an admitted comparison. If it is cancelled, the run in progress ends.
 
         Raises:
             ServiceError: RUN_TOO_LONG.

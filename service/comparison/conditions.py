@@ -1,4 +1,4 @@
-"""One thing that differs from "alone and whole", the usual choice of them, and how much one comparison may ask for."""
+"""The conditions, each one difference from "alone and whole": the usual choice, and the bounds of a comparison."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ _NEIGHBOUR_COUNTS = (1, 7, 31)
 _NEIGHBOUR_SCALES = (1.0, 10.0, 100.0)
 _PADDED_RATIO = 2
 _CHUNK_FRAMES = (1, 7)
+MAX_NEIGHBOURS = 64
+MAX_SCALE = 1e6
+MAX_CONDITIONS = 32
+MAX_SIBLINGS = 7
+# The frames of one run, padding included, and of all conditions and models together.
+MAX_RUN_FRAMES = 2**16
+MAX_FRAMES = 2**21
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +33,7 @@ class BatchNeighbours:
     scale: float = 1.0
 
     def run_frames(self, length: int, neighbour_lengths: Sequence[int]) -> int:
-        """Frames of the one run, padding included, for a sequence of `length` frames."""
+        """Return the frames of the one run, padding included, for a sequence of `length` frames."""
         return (self.count + 1) * max([length, *neighbour_lengths[: self.count]])
 
     def to_message(self) -> pb.Condition:
@@ -41,7 +48,7 @@ class Padded:
     frames: int
 
     def run_frames(self, _length: int, _neighbour_lengths: Sequence[int]) -> int:
-        """Frames of the one run, padding included."""
+        """Return the frames of the one run, padding included."""
         return self.frames
 
     def to_message(self) -> pb.Condition:
@@ -56,7 +63,7 @@ class Chunked:
     frames: int
 
     def run_frames(self, length: int, _neighbour_lengths: Sequence[int]) -> int:
-        """Frames of all runs together."""
+        """Return the frames of all runs together."""
         return length
 
     def to_message(self) -> pb.Condition:
@@ -68,7 +75,7 @@ Condition: TypeAlias = BatchNeighbours | Padded | Chunked
 
 
 def read(messages: Sequence[pb.Condition]) -> list[Condition]:
-    """Inverse of `to_message`; values are not checked.
+    """Return the inverse of `to_message`; values are not checked.
 
     Raises:
         ServiceError: EMPTY_CONDITION.
@@ -80,9 +87,10 @@ def read(messages: Sequence[pb.Condition]) -> list[Condition]:
 def default_conditions(
     length: int, *, has_scale: bool, neighbour_lengths: Sequence[int], max_frames: int, max_run_frames: int
 ) -> list[Condition]:
-    """Choose what to vary for a sequence of `length` frames, within the bounds of a sequence and of a run, in frames.
+    """Return the usual conditions for a sequence of `length` frames, within the bounds of a sequence and of a run.
 
-    `has_scale`: the frames are numbers, not tokens. `neighbour_lengths`: of the neighbours the caller has sent, if any.
+    `has_scale`: the frames are numbers, not tokens. `neighbour_lengths`: those of neighbours that the caller sent, if
+    any.
     """
     scales = _NEIGHBOUR_SCALES if has_scale else (1.0,)
     company: list[Condition] = [
@@ -109,15 +117,6 @@ def _read(index: int, message: pb.Condition) -> Condition:
             raise ServiceError(Reason.EMPTY_CONDITION, condition=index)
 
 
-MAX_NEIGHBOURS = 64
-MAX_SCALE = 1e6
-MAX_CONDITIONS = 32
-MAX_SIBLINGS = 7
-# Of one run, padding included; and of all conditions and models together.
-MAX_RUN_FRAMES = 2**16
-MAX_FRAMES = 2**21
-
-
 def check(
     conditions: Sequence[Condition],
     *,
@@ -127,10 +126,10 @@ def check(
     has_scale: bool,
     models: int,
 ) -> None:
-    """Refuse what is out of range or too much.
+    """Refuse conditions that are out of range or too large.
 
-    `length` is that of the sequence, `neighbour_lengths` those of the neighbours that came with the request, if any.
-    `max_frames` is the longest sequence that the server and every model takes. `has_scale`: frames are no tokens.
+    `length` is that of the sequence, `neighbour_lengths` those of neighbours that the caller sent, if any. `max_frames`
+    is the longest sequence that the server and every model takes. `has_scale`: frames are not tokens.
 
     Raises:
         ServiceError: COMPARISON_OUT_OF_RANGE or COMPARISON_TOO_LARGE.

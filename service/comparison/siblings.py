@@ -1,4 +1,4 @@
-"""Which models are compared: those the caller names, else those that differ from the model in the normaliser alone."""
+"""The models to compare: those named by the caller, or those that differ from the model in the normaliser alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT_PRECISION = "float32"
 
 
 def require_comparable(model: Servable) -> None:
-    """Refuse a model that can't be run beside others, padded and cut.
+    """Refuse a model that can't be run with neighbours, padded and cut.
 
     Raises:
         ServiceError: COMPARISON_UNSUPPORTED, or TIME_AXIS_UNKNOWN.
@@ -35,7 +35,7 @@ def named_siblings(model: Servable, names: Sequence[str], repository: Repository
     """Return the models of these names, each once, without `model` itself.
 
     Raises:
-        ServiceError: one isn't there, can't be called or compared, or takes other frames.
+        ServiceError: one is missing, can't be called or compared, or takes other frames.
 
     """
     found = [repository.resolve(name, 0) for name in dict.fromkeys(names) if name != model.name]
@@ -47,7 +47,7 @@ def named_siblings(model: Servable, names: Sequence[str], repository: Repository
 
 
 def siblings(model: Servable, ready: Iterable[Servable], length: int) -> list[Servable]:
-    """Find at most MAX_SIBLINGS that take `length` frames: newest versions, by normaliser, controls last."""
+    """Return at most MAX_SIBLINGS that take `length` frames: newest versions, by normaliser, controls last."""
     newest: dict[str, Servable] = {}
     for each in ready:
         if each.name != model.name and (each.name not in newest or each.version > newest[each.name].version):
@@ -59,7 +59,7 @@ def siblings(model: Servable, ready: Iterable[Servable], length: int) -> list[Se
 
 
 def twin(control: Servable, compared: Iterable[Servable]) -> Servable | None:
-    """Find the model with a control's own weights that isn't a control: what it would be, were it not one."""
+    """Return the model with a control's weights that isn't a control itself, if there is one."""
     origin = control.manifest.provenance.checkpoint_sha256
     if not control.manifest.control or not origin:
         return None
@@ -82,7 +82,7 @@ def _is_sibling(model: Model, other: Model, length: int) -> bool:
 
 
 def _has_wrong_statistics(model: Model) -> bool:
-    # Running statistics of other data are constants too: such a control moves with nothing that is varied here.
+    # Running statistics of other data are constants too: such a control depends on nothing that is varied here.
     return model.control and model.provenance.HasField("recalibration")
 
 

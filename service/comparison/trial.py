@@ -1,4 +1,4 @@
-"""One sequence run on one graph under one condition: batch, padding or chunks are made here, and nowhere shared."""
+"""The trial of one sequence on one graph under one condition: batch, padding or chunks are made only here."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from service.engine.graph import Graph
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: nobody waits for the answer any more
+class Stopped(Exception):  # noqa: N818  # not an error: nobody waits for the answer
     """The caller has gone, or has run out of time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A sample [T, C] or [T] and its neighbours; `is_over` is asked between runs, not on the caller's thread."""
+    """A sample [T, C] or [T] and its neighbours; `is_over` is called between runs, not on the caller's thread."""
 
     sample: NDArray[Any]
     neighbours: Sequence[NDArray[Any]]
     is_over: Callable[[], bool]
 
     def why_not(self, graph: Graph, condition: Condition) -> str:
-        """Return why a graph can't be run so, in words; empty when it can."""
+        """Return in words why a graph can't be run under a condition; empty if it can."""
         match condition:
             case BatchNeighbours(count=count):
                 ragged = any(len(neighbour) != len(self.sample) for neighbour in self.neighbours[:count])
@@ -43,14 +43,14 @@ class Trial:
                 return "it carries nothing from chunk to chunk" if cut else ""
 
     def alone(self, graph: Graph) -> NDArray[Any]:
-        """Run the reference: a batch of one, unpadded and whole. Gives outputs [T, K]."""
+        """Run the reference, a batch of one, unpadded and whole, and return its outputs [T, K]."""
         return self._batch(graph, [self.sample], row=0, padded=len(self.sample))
 
     def run(self, graph: Graph, condition: Condition) -> NDArray[Any]:
-        """Run the sample under one condition; gives its outputs [T, K].
+        """Run the sample under one condition, and return its outputs [T, K].
 
         Raises:
-            Stopped: `is_over` said so.
+            Stopped: `is_over` returned True.
 
         """
         match condition:

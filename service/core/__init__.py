@@ -1,1 +1,1 @@
-"""What every part needs: errors, data types, files, metrics, health."""
+"""The basics that every part needs: errors, data types, files, metrics, health."""

@@ -1,4 +1,4 @@
-"""Where a server listens: hosts, IPv6 addresses and Unix domain sockets as an operator writes them, and free ports."""
+"""The addresses of a server: hosts, IPv6 addresses and Unix domain sockets as an operator writes them; free ports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 UNIX = "unix:"
-_EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104  # told apart, not listened on
-# sockaddr_un holds 108 bytes on Linux, one of them the end.
+_EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104  # compared, not listened on
+# sockaddr_un holds 108 bytes on Linux, one of them the terminating zero.
 _MAX_PATH_BYTES = 107
 _TRIES = 16
 
 
 def parse_hosts(given: object) -> tuple[str, ...]:
-    """Take hosts from a list, from a text with commas between, or from a JSON list; each is kept once, in order.
+    """Return the hosts of a list, of a text with commas, or of a JSON list, in order and without repeats.
 
     Raises:
         ValueError: there is none, or one is no host, IPv6 address or "unix:PATH".
@@ -26,30 +26,30 @@ def parse_hosts(given: object) -> tuple[str, ...]:
     if isinstance(given, str):
         given = _split(given)
     if not isinstance(given, list | tuple) or not all(isinstance(host, str) for host in given):
-        raise ValueError("hosts are a text, or a list of texts")
+        raise ValueError("hosts must be a string or a list of strings")
     hosts = dict.fromkeys(_host(host.strip()) for host in given)
     if not hosts:
-        raise ValueError("there has to be at least one host")
+        raise ValueError("there must be at least one host")
     if _EVERY_IPV6 in hosts:
-        hosts.pop(_EVERY_IPV4, None)  # it takes IPv4 too, and both can't be bound
+        hosts.pop(_EVERY_IPV4, None)  # "::" takes IPv4 too, and both can't be bound
     return tuple(hosts)
 
 
 def at(host: str, port: int) -> str:
-    """Write an address as clients take it: "host:port", "[::1]:port" or "unix:PATH"."""
+    """Return an address as clients take it: "host:port", "[::1]:port" or "unix:PATH"."""
     if is_unix(host):
         return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_unix(host: str) -> bool:
-    """Return whether it is a Unix domain socket, which has no port."""
+    """Return whether a host is a Unix domain socket, which has no port."""
     return host.startswith(UNIX)
 
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Hold a TCP socket bound to one host, of IPv4 where a name has both; "::" takes IPv4 too.
+    """Yield a TCP socket bound to one host, of IPv4 if a name has both; "::" takes IPv4 too.
 
     Raises:
         OSError: the address can't be bound.
@@ -62,7 +62,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
-    """Look up a host: its family and the address to bind.
+    """Return the family of a host and the address to bind.
 
     Raises:
         OSError: there is no such host.
@@ -74,7 +74,7 @@ def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, .
 
 
 def bind(sock: socket.socket, address: tuple[object, ...]) -> None:
-    """Bind a socket as servers do: at once behind one that has ended, and "::" for IPv4 too."""
+    """Bind a socket as servers do: right after another that has ended, and "::" for IPv4 too."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != _EVERY_IPV6)
@@ -82,10 +82,10 @@ def bind(sock: socket.socket, address: tuple[object, ...]) -> None:
 
 
 def free_port(hosts: Sequence[str], port: int) -> int:
-    """Return `port`, or for 0 and several hosts one that is free on all of them.
+    """Return `port`, or for 0 and several hosts a port that is free on all of them.
 
     Raises:
-        OSError: one of them can't be bound at all, or no port is free on all.
+        OSError: one of them can't be bound, or no port is free on all.
 
     """
     hosts = [host for host in hosts if not is_unix(host)]
@@ -93,21 +93,21 @@ def free_port(hosts: Sequence[str], port: int) -> int:
         return port
     for _ in range(_TRIES):
         with ExitStack() as stack:
-            found = int(stack.enter_context(_told(hosts[0], 0)).getsockname()[1])
+            found = int(stack.enter_context(_bound(hosts[0], 0)).getsockname()[1])
             try:
                 for host in hosts[1:]:
-                    stack.enter_context(_told(host, found))
+                    stack.enter_context(_bound(host, found))
             except OSError:
                 continue
             return found
     for host in hosts:
-        with _told(host, 0):
+        with _bound(host, 0):
             pass
     raise OSError(f"no port is free on all of {', '.join(hosts)}")
 
 
 @contextmanager
-def _told(host: str, port: int) -> Iterator[socket.socket]:
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
     with ExitStack() as stack:
         try:
             sock = stack.enter_context(listening(host, port))
@@ -117,21 +117,21 @@ def _told(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def cannot_listen(host: str, port: int, error: Exception) -> OSError:
-    """Return the error of an address that can't be bound, with its cause."""
+    """Return the error for an address that can't be bound, with its cause."""
     return OSError(f"cannot listen on {at(host, port)}: {getattr(error, 'strerror', None) or error}")
 
 
 def refuse_taken(host: str) -> None:
-    """See that a Unix domain socket can be made, and nobody listens on it: gRPC would take it from a server that does.
+    """Check that a Unix domain socket can be created and no server listens on it: gRPC would take it over.
 
     Raises:
-        OSError: its folder isn't there, something else has its name, or somebody listens.
+        OSError: its folder is missing, another kind of file has its name, or a server listens.
 
     """
     if not Path(host.removeprefix(UNIX)).parent.is_dir():
         raise OSError(f"cannot listen on {host}: there is no such folder")
     if (path := Path(host.removeprefix(UNIX))).exists() and not path.is_socket():
-        raise OSError(f"cannot listen on {host}: something else has that name")
+        raise OSError(f"cannot listen on {host}: a file that is no socket has that name")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
             sock.connect(host.removeprefix(UNIX))
@@ -141,7 +141,7 @@ def refuse_taken(host: str) -> None:
 
 
 def remove_socket(host: str) -> None:
-    """Remove what a Unix domain socket leaves in its folder; nothing where `host` is none."""
+    """Remove the file of a Unix domain socket; does nothing for other hosts."""
     if is_unix(host):
         with suppress(OSError):
             Path(host.removeprefix(UNIX)).unlink()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+# Facts repeat what callers sent. An error travels in headers, and gRPC bounds their size.
+_MAX_FACT_CHARACTERS = 256
+
 
 class Reason(Enum):
     """Stable reasons. `code` is a canonical gRPC code; `sentence` and `hint` are templates over the facts."""
@@ -341,10 +344,6 @@ class Reason(Enum):
         self.code = code
         self.sentence = sentence
         self.hint = hint
-
-
-# Facts repeat what callers sent. An error travels in headers, and gRPC bounds their size.
-_MAX_FACT_CHARACTERS = 256
 
 
 class _Facts(dict[str, object]):

@@ -1,18 +1,18 @@
-"""Work off the request path: what fails there is logged once, counted, and goes on; what can't go on is not hidden.
+"""Failures off the request path: they are logged once and counted, and the work goes on, or the server isn't ready.
 
-Every long-lived thread and task, and everybody who is told of answers, goes through here. What its end would mean is
-decided for each Worker:
+Every long-lived thread and task, and every observer of answers, goes through here. What its end means is decided for
+each Worker:
 
-- prediction-log, accuracy, shadow, skew, live-check, statistics: they watch answers. A turn that fails is counted and
-  the next one comes; answers go on. Should the thread itself end, the server is not ready: nothing starts it again.
-- repository: a look that fails is followed by the next one. Should following end, the server is not ready.
-- run-watch: should it end, runs that take too long are ended no more, and the server is not ready.
-- event-loop, arrivals: should they end, the loop's lag isn't known, or what arrives isn't bounded: not ready either.
-- metrics: what can't be collected is left out of the page, the rest is shown.
-- http: a loop that ends leaves probes without an answer, and the server is not ready to those that ask by gRPC.
+- prediction-log, accuracy, shadow, skew, live-check, statistics: they observe answers. A turn that fails is counted,
+  the next one follows, and answers go on. If the thread itself ends, the server isn't ready: nothing starts it again.
+- repository: a poll that fails is followed by the next one. If the polling ends, the server isn't ready.
+- run-watch: if it ends, runs that take too long are no longer ended, and the server isn't ready.
+- event-loop, arrivals: if they end, the loop's lag is unknown or arriving data unbounded, and the server isn't ready.
+- metrics: what can't be collected is left out of the page, and the rest is shown.
+- http: if its loop ends, HTTP probes get no answer, and the gRPC health service says not serving.
 
-A thread that can't be started when the server starts ends the process with the reason. Nothing is reported of tasks
-that a drain cancels.
+A thread that can't be started when the server starts ends the process with the reason. Tasks that a drain cancels are
+not reported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("soloist.background")
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 5.0
-# What fails all day is told again now and then: the first line may have been rotated away.
+# A failure that lasts all day is logged again now and then: the first line may have been rotated away.
 _NOTED_AGAIN_SECONDS = 3600.0
 
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ R = TypeVar("R")
 
 
 class Worker(StrEnum):
-    """Who works off the request path, or is told of answers."""
+    """The parts that work off the request path or observe answers."""
 
     RUN_WATCH = "run-watch"
     EVENT_LOOP = "event-loop"
@@ -64,7 +64,7 @@ class Worker(StrEnum):
 
 FAILED = CounterFamily(
     name="soloist_background_failures_total",
-    text="Failures off the request path, by what failed; it goes on.",
+    text="Failures off the request path, by part; the part goes on.",
     labels=("worker",),
     values=tuple(Worker),
     start=Start.SERVER,
@@ -73,18 +73,24 @@ FAMILIES: Final[tuple[Family, ...]] = (FAILED,)
 
 
 class Failures:
-    """What failed off the request path. May be told on any thread; nothing here raises."""
+    """The failures off the request path. Its methods may be called on any thread and don't raise."""
 
     def __init__(
         self, registry: CollectorRegistry, give_up: Callable[[str, str], object] = lambda _worker, _why: None
     ) -> None:
-        """Args: `give_up` hears who can't go on, and why, on any thread."""
+        """Create the counter.
+
+        Args:
+            registry: where the counter is registered.
+            give_up: called on any thread with a worker that can't go on, and the reason.
+
+        """
         self._counter = FAILED.on(registry)
         for worker in Worker:
             self._counter.labels(worker)
         self._give_up = give_up
         self._lock = threading.Lock()
-        # By worker, kind and place: as many as there are places in the program.
+        # By worker, kind and place, so bounded by the number of places in the program.
         self._last_noted: dict[tuple[str, str, str], float] = {}
 
     def note(self, worker: str, error: BaseException, event: str = "background work failed", **facts: object) -> None:
@@ -97,7 +103,7 @@ class Failures:
             if is_news:
                 self._last_noted[kind] = now
         if is_news:
-            with suppress(Exception):  # a log that can't be written doesn't stop what goes on
+            with suppress(Exception):  # a log that can't be written must not stop the work
                 _log.error(event, worker=worker, error=kind[1], place=kind[2], exc_info=error, **facts)
 
     def ended(self, worker: str, error: BaseException) -> None:
@@ -107,7 +113,7 @@ class Failures:
             self._give_up(worker, f"{worker} has ended: {type(error).__name__}")
 
     def guard(self, worker: str, observer: Callable[P, R]) -> Callable[P, R | None]:
-        """Wrap what is told of answers, so that it doesn't raise: what fails is counted, and None is returned."""
+        """Wrap an observer of answers so that it doesn't raise: a failure is counted, and None is returned."""
 
         @wraps(observer)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -120,7 +126,7 @@ class Failures:
         return guarded
 
     def run(self, worker: str, turn: Callable[[], bool], stopped: threading.Event) -> None:
-        """Take turns on this thread until one returns False; after one that raised the next waits, ever longer."""
+        """Repeat turns on this thread until one returns False. After one that raised, the next waits, ever longer."""
         failed = 0
         try:
             while True:
@@ -136,7 +142,7 @@ class Failures:
             self.ended(worker, error)
 
     async def forever(self, worker: str, turn: Callable[[], Awaitable[float]]) -> NoReturn:
-        """Take turns on the event loop; each returns the seconds until the next. One that raises stops no other."""
+        """Repeat turns on the event loop; each returns the seconds until the next. One that raises is counted."""
         failed = 0
         while True:
             try:
@@ -149,7 +155,7 @@ class Failures:
             await asyncio.sleep(pause_seconds)
 
     async def supervise(self, worker: str, work: Coroutine[Any, Any, None]) -> None:
-        """Do a task's work; if it ends by an error, say that it can't go on."""
+        """Run a task; if it ends by an error, report that it can't go on."""
         try:
             await work
         except Exception as error:
@@ -157,7 +163,7 @@ class Failures:
 
 
 def start_threads(executor: Executor, count: int) -> None:
-    """Start all threads of an executor now: later, one that can't be started would cost a call its answer.
+    """Start all threads of an executor now. Later, a thread that can't be started would make a call fail.
 
     Raises:
         RuntimeError: one can't be started.

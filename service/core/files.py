@@ -1,4 +1,4 @@
-"""How a file of the repository is read: a regular one only, since a pipe or a device may never end."""
+"""The reading of files of the repository: regular files only, since a pipe or a device may never end."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What people write by hand, or what a tool writes about a model: names, labels, settings, certificates.
+# For what people write by hand, or a tool writes about a model: names, labels, settings, certificates.
 MOST_TEXT_BYTES = 16 * 2**20
 
 
 class IrregularFileError(OSError):
-    """It is a pipe, a socket or a device."""
+    """The file is a pipe, a socket or a device."""
 
     def __init__(self) -> None:
         super().__init__(errno.EINVAL, "no regular file")
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """Read all of a file. Never waits for somebody who writes to it.
+    """Read all of a file. Never waits for a writer.
 
     Raises:
         OSError: it is missing, can't be read, is no regular file, or has more than `most_bytes`.
 
     """
-    # Before it is opened, since to open a device may do something; and after, since it may have been replaced.
+    # Checked before it is opened, since opening a device may have effects; and after, since it may have been replaced.
     _require_regular(path.stat())
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())

@@ -1,4 +1,4 @@
-"""Whether the server, its API and each model can be called, and who wants to hear when that changes."""
+"""The health of the server, its APIs and each model, and the watches of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 SERVER = ""
 API = "soloist.v1.SequenceInference"
 OPEN_INFERENCE = "inference.GRPCInferenceService"
-# Not among those that are told of: whether it answers doesn't depend on the models.
+# It has no status: whether it answers doesn't depend on the models.
 ADMIN = "soloist.v1.Admin"
 NORM_SKEW = "soloist.v1.NormSkew"
 FEEDBACK = "soloist.v1.Feedback"
@@ -22,7 +22,12 @@ class Health:
     """
 
     def __init__(self, *further: str) -> None:
-        """Args: `further` are services that are there as this server is set up."""
+        """Create it with all statuses at not serving.
+
+        Args:
+            further: names of the services that this server has.
+
+        """
         self._ours = (*_OURS, *further)
         self._models: Mapping[str, bool] = {}
         self._missing = "models are loading"
@@ -30,32 +35,32 @@ class Health:
         self._failed: dict[str, str] = {}
         self._draining = False
         self._closed = False
-        # Set, and replaced, at every change: each watcher waits on the event it took before it looked.
+        # Set and replaced at every change: each watcher waits for the event that it took before it read the status.
         self._changed = asyncio.Event()
         self._apply()
 
     @property
     def why_not_ready(self) -> str:
-        """Return in words why the server can't be called; empty when it can."""
+        """Return in words why the server can't be called; empty if it can."""
         return self._why_not_ready
 
     @property
     def statuses(self) -> Mapping[str, bool]:
-        """Serving or not, by service name."""
+        """Return whether each service is serving, by name."""
         return self._serving
 
     def update(self, models: Mapping[str, bool], why_not_ready: str) -> None:
-        """Take over what the repository says: each model's status, and why the server isn't ready ("" when it is)."""
+        """Set the status of each model, and why the repository isn't ready ("" if it is)."""
         self._models, self._missing = models, why_not_ready
         self._apply()
 
     def report(self, part: str, fault: str) -> None:
-        """Take over what a part says that no answer can do without: its fault, or "" when it works again."""
+        """Set the fault of a part that every answer needs, or "" when it works again."""
         self._faults[part] = fault
         self._apply()
 
     def fail(self, worker: str, why: str) -> None:
-        """Report that a part which can't go on has ended: the server isn't ready any more, for good."""
+        """Report that a part has ended and can't go on. The server isn't ready any more, for good."""
         self._failed[worker] = why
         self._apply()
 

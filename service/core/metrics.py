@@ -1,8 +1,8 @@
-"""What all metrics share: how one is declared, the labels of calls and versions, and the buckets of histograms.
+"""The declaration of metrics, the labels of calls and versions, and the buckets of histograms.
 
-Every part declares its own metrics and one enum of its outcomes, beside the code that counts them. Names are a contract
-with dashboards and alerts, units are base units, and labels are taken from closed sets: nothing that a caller invents
-becomes a series.
+Every part declares its own metrics and one enum of its outcomes, next to the code that counts them. Names are a
+contract with dashboards and alerts, units are base units, and labels are taken from closed sets: nothing that a caller
+invents becomes a series.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CALL = (*VERSION, "api")
 
 
 class Start(StrEnum):
-    """When the series of a metric appear. `rate()` loses the first increment of a series that wasn't there."""
+    """When the series of a metric appear. `rate()` loses the first increment of a new series."""
 
     SERVER = "the server starts"
     VERSION = "a version is ready"
@@ -35,7 +35,7 @@ class Start(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One metric. `values` is the closed set that its last label is taken from."""
+    """One metric. `values` is the closed set of its last label."""
 
     name: str
     text: str
@@ -45,7 +45,7 @@ class Family:
 
     @property
     def lines(self) -> int:
-        """Series that it has for each set of labels."""
+        """Return the number of series for each set of labels."""
         return 1
 
 
@@ -74,11 +74,11 @@ class GaugeFamily(Family):
 
 
 class SummaryFamily(Family):
-    """A sum and a count: enough where a panel shows a mean."""
+    """A sum and a count, for panels that show a mean."""
 
     @property
     def lines(self) -> int:
-        """Series that it has for each set of labels: sum and count."""
+        """Return the number of series for each set of labels: sum and count."""
         return 2
 
     def collected(self) -> SummaryMetricFamily:
@@ -88,13 +88,13 @@ class SummaryFamily(Family):
 
 @dataclass(frozen=True, kw_only=True)
 class HistogramFamily(Family):
-    """A distribution: where a panel or an alert reads a quantile."""
+    """A distribution, for panels and alerts that read a quantile."""
 
     buckets: tuple[float, ...]
 
     @property
     def lines(self) -> int:
-        """Series that it has for each set of labels: buckets, one for what is beyond them, sum and count."""
+        """Return the number of series for each set of labels: buckets, the infinite one, sum and count."""
         return len(self.buckets) + 3
 
     def on(self, registry: CollectorRegistry) -> Histogram:
@@ -106,19 +106,19 @@ class VersionSeries(Protocol):
     """A part that has series of every version."""
 
     def prepare(self, model: Model) -> None:
-        """Create the series of a version that is ready which are to be there before anything happens."""
+        """Create those series of a ready version that have to exist before anything happens."""
 
     def forget(self, name: str, version: str) -> None:
-        """Remove the series of a version that has left: new ones come for ever, memory doesn't."""
+        """Remove the series of a version that has left the repository, so that memory doesn't grow."""
 
 
 def one_two_five(first: float, last: float) -> tuple[float, ...]:
-    """Return the buckets 1, 2, 5, 10, 20, … from `first` to `last`: a quantile is off by a factor of 2.5 at most."""
+    """Return the buckets 1, 2, 5, 10, 20, … from `first` to `last`. A quantile is off by a factor of at most 2.5."""
     steps = (float(f"{digit}e{power}") for power in range(-6, 9) for digit in (1, 2, 5))
     return tuple(step for step in steps if first <= step <= last)
 
 
 def remove(name: str, version: str, families: Iterable[MetricWrapperBase], *, label: str = "version") -> None:
-    """Remove the series that bear a version as `label`."""
+    """Remove the series that have a version as `label`."""
     for family in families:
         family.remove_by_labels({"model": name, label: version})

@@ -1,4 +1,4 @@
-"""How many entries the lists of a request may have: they are counted before anything is done with them."""
+"""The limits of lists in a request: entries are counted before anything is done with them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from service.core.errors import Reason, ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sized
 
-# Inputs and outputs: more than the caches of the largest language models are.
+# Inputs and outputs: more than the caches of the largest language models need.
 MAX_TENSORS = 1024
 # Of a request, and of each of its tensors.
 MAX_PARAMETERS = 256
-# As many as an array can have in ONNX Runtime, and could in numpy 1.
+# The limit of ONNX Runtime, and of numpy 1.
 MAX_AXES = 32
 # Of a model, all of its rollout together.
 MAX_VERSION_LABELS = 100
-# Where one axis of a shape is 0 the others cost nothing to send, and a graph may still make something of their sizes.
+# If one axis of a shape is 0, the others cost nothing to send, but a graph may still allocate by their sizes.
 MAX_EMPTY_ELEMENTS = 2**24
 
 
@@ -34,6 +34,6 @@ def at_most(max_count: int, entries: Sized, field: str) -> None:
 
 
 def is_hollow(shape: Iterable[int]) -> bool:
-    """Return whether a shape holds nothing between axes too large for an array; none of its sizes is below 0."""
+    """Return whether a shape has no elements but axes too large for an array; none of its sizes is below 0."""
     sizes = list(shape)
     return 0 in sizes and math.prod(size for size in sizes if size) > MAX_EMPTY_ELEMENTS

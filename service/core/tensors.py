@@ -1,4 +1,4 @@
-"""Tensors of the wire to arrays and back; frames are checked against what the model takes.
+"""The conversion of wire tensors to arrays and back; frames are checked against what the model takes.
 
 Shapes: T frames, C features of a frame.
 """
@@ -47,7 +47,7 @@ def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: boo
 
 
 def check_frame_count(frames: int, signature: Signature) -> None:
-    """Refuse a number of frames that doesn't fill the runs of a graph that takes so many a run.
+    """Refuse a number of frames that isn't a multiple of a graph's fixed window.
 
     Raises:
         ServiceError: FRAME_COUNT_MISMATCH.
@@ -72,12 +72,12 @@ def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite
 
 
 def decode(tensor: Tensor) -> NDArray[Any]:
-    """Unpack a tensor that is known to be sound, read-only."""
+    """Return the array of a tensor that has been checked, read-only."""
     return np.frombuffer(tensor.data, dtype_of(tensor.data_type)).reshape(tuple(tensor.shape))
 
 
 def encode(array: NDArray[Any]) -> Tensor:
-    """Pack an array of a type that the wire knows."""
+    """Return the tensor of an array whose type the wire knows."""
     return Tensor(data_type=data_type_of(array.dtype), shape=array.shape, data=array.tobytes())
 
 

@@ -1,1 +1,1 @@
-"""ONNX Runtime: sessions, graphs, and rows of different length that share a run."""
+"""The use of ONNX Runtime: sessions, graphs, and rows of different length that share a run."""

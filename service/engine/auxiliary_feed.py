@@ -1,4 +1,4 @@
-"""What a graph reads besides frames, lengths and states: auxiliary inputs, constants and control inputs.
+"""The feed of auxiliary inputs, constants and control inputs: all but frames, lengths and states.
 
 Shapes: B rows, T frames.
 """
@@ -26,7 +26,7 @@ Feed = dict[str, "NDArray[Any]"]
 
 
 class AuxiliaryFeed:
-    """Makes these inputs for one signature; false where it has none."""
+    """The maker of these inputs for one signature; false if it has none."""
 
     def __init__(self, signature: Signature) -> None:
         self._constants = {
@@ -48,7 +48,7 @@ class AuxiliaryFeed:
         }
 
     def of(self, rows: Sequence[Row], frames: int) -> Feed:
-        """Return what rows bring, padded to `frames`: [B, T, …] or [B, …]. All bring the same inputs."""
+        """Return the inputs of rows, padded to `frames`: [B, T, …] or [B, …]. All rows have the same inputs."""
         feed = self.constant(len(rows), frames)
         for name in rows[0].auxiliary.inputs:
             feed[name] = np.stack([row.auxiliary.inputs[name] for row in rows])
@@ -63,10 +63,10 @@ class AuxiliaryFeed:
 
 
 def value_of(control: ControlSpec, position: Position) -> float | int:
-    """Return what a control input holds for a row at `position`.
+    """Return the value of a control input for a row at `position`.
 
     Raises:
-        ServiceError: PARAMETER_INVALID, where the model reads a number and the sequence has a name.
+        ServiceError: PARAMETER_INVALID, if the model reads a number and the sequence has a name.
 
     """
     match control.kind:

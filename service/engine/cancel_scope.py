@@ -1,7 +1,7 @@
-"""How runs of graphs are ended: by whoever gave them up, and by a bound on the time of each.
+"""The cancellation of runs: by the caller of the run, and by a bound on the time of each.
 
-ONNX Runtime looks at a run's terminate flag between two operators, also inside loops. What goes on inside one operator
-can't be ended; such a run is stuck.
+ONNX Runtime checks a run's terminate flag between two operators, also inside loops. A single operator can't be ended;
+a run inside one is stuck.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from service.engine.onnx_runtime import ort
 
 _WATCH_SECONDS = 0.1
-# A run that goes on for so long after it was told to end is inside one operator.
+# A run that goes on for this long after its cancellation is inside one operator.
 _STUCK_SECONDS = 1.0
 
 
 class _Run:
-    """One run under way. Any thread may end it."""
+    """One run in progress. Any thread may end it."""
 
     __slots__ = ("began", "ended_at", "error", "options")
 
@@ -51,7 +51,7 @@ _under_way: set[_Run] = set()
 
 
 class CancelScope:
-    """What runs on the thread that enters the block, until the block ends; any thread may cancel it."""
+    """A block around the runs of the thread that enters it; any thread may cancel it."""
 
     def __init__(self) -> None:
         self._error: ServiceError | None = None
@@ -67,18 +67,18 @@ class CancelScope:
         _here.scope = self._outer
 
     def cancel(self, error: ServiceError) -> None:
-        """End the run under way, and begin no other: the block gets `error`."""
+        """End the run in progress, and begin no other: `error` is raised in the block."""
         self._error = self._error or error
         if (run := self._run) is not None:
             run.end(error)
 
     def is_stuck(self) -> bool:
-        """Return whether a run goes on although it was asked to end."""
+        """Return whether a run goes on although it was cancelled."""
         run = self._run
         return run is not None and run.ended_at is not None and time.monotonic() - run.ended_at > _STUCK_SECONDS
 
     def _begin(self, run: _Run) -> None:
-        # In this order, so that `cancel` on another thread is seen by one of the two.
+        # In this order, so that one of the two checks sees a `cancel` on another thread.
         self._run = run
         if self._error is not None:
             self._run = None
@@ -93,7 +93,7 @@ def endable(options: ort.RunOptions) -> Iterator[None]:
     """Surround one run with `options`, so that it can be ended.
 
     Raises:
-        ServiceError: it was ended, or is not to begin: RUN_TOO_LONG, or what its scope was cancelled with.
+        ServiceError: it was ended, or must not begin: RUN_TOO_LONG, or the error of its scope.
 
     """
     run, scope = _Run(options), _here.scope
@@ -114,7 +114,7 @@ def endable(options: ort.RunOptions) -> Iterator[None]:
 
 @contextmanager
 def run_time_limited(max_run_seconds: float, failures: Failures) -> Iterator[None]:
-    """End every run of this process that takes longer, whichever thread it is on, while the block lasts."""
+    """End every run of this process that takes longer, on any thread, while the block lasts."""
     stopped = threading.Event()
 
     def look() -> bool:
@@ -124,7 +124,7 @@ def run_time_limited(max_run_seconds: float, failures: Failures) -> Iterator[Non
                 run.end(ServiceError(Reason.RUN_TOO_LONG, max_run_seconds=max_run_seconds))
         return not stopped.wait(_WATCH_SECONDS)
 
-    # Nobody waits for it at the end of the process.
+    # A daemon, so that the end of the process doesn't wait for it.
     watch = threading.Thread(
         target=failures.run, args=("run-watch", look, stopped), name="soloist-run-watch", daemon=True
     )

@@ -1,4 +1,4 @@
-"""A session called by the signature's names: padded batches in, padded batches out.
+"""A graph: a session called by the names of the signature, with padded batches in and out.
 
 Shapes: B rows, T frames, K outputs a frame; a state is [B, …].
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Graph:
-    """Stateless; may run on several threads at once."""
+    """A graph with its signature. Stateless; may run on several threads at once."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class Graph:
         one_step: ort.InferenceSession | None = None,
         results: Sequence[str] = (),
     ) -> None:
-        """Make it of one session, or of two.
+        """Create it from one session, or from two.
 
         Args:
             session: runs the graph.
             signature: names its tensors.
-            one_step: takes over runs of one frame.
-            results: names other tensors of the graph that `evaluate` returns, besides those of the signature.
+            one_step: runs single frames instead.
+            results: names tensors of the graph that `evaluate` returns in addition to those of the signature.
 
         """
         self.signature = signature
@@ -67,18 +67,18 @@ class Graph:
 
     @property
     def takes_ragged_batches(self) -> bool:
-        """Return whether they can at any lengths: by a length input, or since all runs take equally many frames."""
+        """Return whether rows of any lengths can share a run: by a length input, or because of a fixed window."""
         return self.takes_batches and (self.takes_length or self.signature.frames_per_run > 0)
 
     def zero_states(self, rows: int) -> States:
-        """Return the states before the first frame: zeros, or what the signature says."""
+        """Return the states before the first frame: zeros, or those of the signature."""
         return {state.name: _initial(state, rows) for state in self.signature.states}
 
     def run(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> tuple[NDArray[Any], States]:
-        """Run `frames` [B, T, …], of whose rows the first `lengths` frames are valid.
+        """Run `frames` [B, T, …]; in each row, the first `lengths` frames are valid.
 
         Returns:
-            Outputs [B, T, K], and the states behind each row's last valid frame.
+            Outputs [B, T, K], and the states after each row's last valid frame.
 
         """
         results = self.evaluate(frames, lengths, states)
@@ -93,7 +93,7 @@ class Graph:
     ) -> dict[str, NDArray[Any]]:
         """Run as `run` does, and return every result by the name of its tensor.
 
-        `auxiliary` are the graph's other inputs [B, T, …] or [B, …]; without them, those that are constant.
+        `auxiliary` are the graph's other inputs [B, T, …] or [B, …]; by default only the constants.
         """
         signature = self.signature
         feed = {signature.frames.name: frames}
@@ -110,7 +110,7 @@ class Graph:
         return self._layouts.outward(dict(zip(self._wanted, results, strict=True)))
 
     def following(self, results: Mapping[str, NDArray[Any]]) -> States:
-        """Return the next states out of a run's results."""
+        """Return the next states from the results of a run."""
         return {name: results[output] for name, _, output in self._states}
 
 

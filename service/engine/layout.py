@@ -1,4 +1,4 @@
-"""Where a tensor has its axes, inside a graph and outside: everything else sees batch first, then time.
+"""The order of a tensor's axes inside a graph. All other code sees batch first, then time.
 
 Shapes: B rows, T frames.
 """
@@ -25,10 +25,10 @@ NONE = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """One tensor: [B, T, *outside] when `per_frame`, else [B, *outside]; inside, axis `batch` and `time` are elsewhere.
+    """One tensor: [B, T, *outside] if `per_frame`, else [B, *outside]; inside, it has axes `batch` and `time`.
 
-    None stands for an axis that isn't there: then a run has one row, or one frame. `inside` are the sizes of the other
-    axes inside, as many elements as `outside`; -1 varies.
+    None stands for a missing axis: then a run has one row, or one frame. `inside` are the sizes of the other axes
+    inside, with as many elements as `outside`; -1 varies.
     """
 
     batch: int | None
@@ -39,19 +39,19 @@ class Axes:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing to move."""
+        """Return whether the order is the same inside."""
         time = 1 if self.per_frame else None
         return self.batch == 0 and self.time == time and self.inside == self.outside
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape inside; -1 varies."""
+        """Return the shape inside; -1 varies."""
         others = iter(self.inside)
         rank = len(self.inside) + (self.batch is not None) + (self.time is not None)
         return tuple(-1 if axis in (self.batch, self.time) else next(others) for axis in range(rank))
 
     def inward(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Move [B, T, *outside] or [B, *outside] to the inside's axes."""
+        """Return [B, T, *outside] or [B, *outside] with the axes of the graph."""
         if self.inside != self.outside:
             array = _reshaped(array, self._leading, self.inside)
         if self.per_frame and self.time is None:
@@ -61,7 +61,7 @@ class Axes:
         return np.ascontiguousarray(array.transpose(self._order)) if array.ndim else array
 
     def outward(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Inverse of `inward`; what varies in a graph without such an axis counts as one row and one frame."""
+        """Return the inverse of `inward`; without such an axis, an array counts as one row and one frame."""
         array = array.transpose(np.argsort(self._order)) if array.ndim else array
         if self.batch is None:
             array = array[None]
@@ -77,7 +77,7 @@ class Axes:
 
     @cached_property
     def _order(self) -> list[int]:
-        """Which of the outside's axes comes where inside, those left out that aren't there."""
+        """Return the order of the outside axes inside the graph, without the missing ones."""
         leading = [axis for axis in (self.batch, self.time) if axis is not None]
         others = iter(range(len(leading), len(leading) + len(self.inside)))
         rank = len(leading) + len(self.inside)
@@ -85,7 +85,7 @@ class Axes:
 
 
 class Layouts:
-    """The tensors of one graph that have their axes elsewhere."""
+    """The tensors of one graph whose axes have another order."""
 
     def __init__(self, axes: Mapping[str, Axes]) -> None:
         self._axes = {name: each for name, each in axes.items() if not each.is_plain}
@@ -94,18 +94,18 @@ class Layouts:
         return bool(self._axes)
 
     def inward(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Move all of them to where the graph has them."""
+        """Return the arrays with the axes of the graph."""
         return {name: self._axes[name].inward(array) if name in self._axes else array for name, array in arrays.items()}
 
     def outward(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Inverse of `inward`."""
+        """Return the inverse of `inward`."""
         return {
             name: self._axes[name].outward(array) if name in self._axes else array for name, array in arrays.items()
         }
 
 
 def _reshaped(array: NDArray[Any], leading: int, sizes: tuple[int, ...]) -> NDArray[Any]:
-    """Return an array with other axes behind its `leading` ones; at most one of `sizes` is -1, even if it is empty."""
+    """Return an array with other axes after its `leading` ones; at most one of `sizes` is -1, even if it is empty."""
     if array.size == 0 and -1 in sizes:
         known = math.prod(size for size in sizes if size != -1)
         varying = math.prod(array.shape[leading:]) // known if known else 0
@@ -114,7 +114,7 @@ def _reshaped(array: NDArray[Any], leading: int, sizes: tuple[int, ...]) -> NDAr
 
 
 def axes_of(signature: Signature) -> dict[str, Axes]:
-    """Return the axes of every tensor whose layout the signature gives."""
+    """Return the axes of every tensor with a layout in the signature."""
     specs = [(spec.name, spec.shape, spec, True) for spec in (signature.frames, signature.outputs)]
     specs += [(spec.name, spec.shape, spec, True) for spec in signature.extra_outputs]
     specs += [(each.tensor.name, each.tensor.shape, each.tensor, each.per_frame) for each in signature.inputs]
@@ -133,7 +133,7 @@ def axes_of(signature: Signature) -> dict[str, Axes]:
 
 
 def read(layout: Layout, *, outside: tuple[int, ...], per_frame: bool) -> Axes:
-    """Read one layout; `outside` are the sizes of the axes behind batch and time."""
+    """Read one layout; `outside` are the sizes of the axes after batch and time."""
     return Axes(
         batch=None if layout.batch_axis == NONE else layout.batch_axis,
         time=None if layout.time_axis == NONE else layout.time_axis,

@@ -1,7 +1,7 @@
-"""A model's file and the weights beside it, read into memory once: what is loaded never follows what happens on disk.
+"""The file of a model and its external weights, read into memory once: later changes on disk have no effect.
 
-ONNX Runtime maps weights from disk when it may: a version that answers would change with them, and a file that is cut
-short would end the process.
+ONNX Runtime would map the weights from disk: a version in use would change with them, and a truncated file would end
+the process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from service.core.files import IrregularFileError, read_regular
 
-# What tells one content of a file from another without reading it.
+# What identifies the content of a file without reading it.
 _Identity = tuple[int, int, int, int]
 
 
@@ -25,9 +25,9 @@ class ModelFileError(Exception):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelFile:
-    """The bytes of a graph, and of each file of its folder that it may refer to, by its path from there.
+    """The bytes of a graph, and of each file of its folder that it may refer to, by relative path.
 
-    `path` is where it was read; None for a graph that has no file.
+    `path` is where it was read; None for a graph without a file.
     """
 
     name: str
@@ -37,7 +37,7 @@ class ModelFile:
     read_from: _Identity | None = None
 
     def refuse_changed(self) -> None:
-        """See that the file is still the one that was read.
+        """Check that the file is still the one that was read.
 
         Raises:
             ModelFileError: it isn't.
@@ -48,7 +48,7 @@ class ModelFile:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of all of it, in hexadecimal; of a graph without weights beside it, that of its file."""
+        """Return the SHA-256 of all bytes, in hexadecimal; without external weights, that of the graph's file."""
         digest = hashlib.sha256(self.content)
         for name, weights in sorted(self.weights.items()):
             digest.update(f"\n{name}\n{len(weights)}\n".encode(errors="surrogateescape"))
@@ -93,7 +93,7 @@ def _identity(path: Path) -> _Identity | None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Walk through the regular files of a folder, without hidden ones: they are work in progress."""
+    """Yield the regular files of a folder, without hidden ones, which are work in progress."""
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
@@ -103,5 +103,5 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _may_name(content: bytes, file: Path) -> bool:
-    """Return whether a graph may refer to a file: it holds the names of its weights' files as they are."""
+    """Return whether a graph may refer to a file: it contains the names of its weight files verbatim."""
     return os.fsencode(file.name) in content

@@ -1,4 +1,4 @@
-"""The second file of a model whose recurrence is a Scan: the same for chunks of one frame, without the Scan's cost."""
+"""The one-step file of a model with a Scan: the same graph for chunks of one frame, without the cost of the Scan."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FILE = "one_step.onnx"
 
 
 def open_graph(path: Path, model: Model, session: ort.InferenceSession | None = None) -> Graph:
-    """Open a model file whose manifest is `model`, and the one-step file beside it where the manifest tells of one.
+    """Open a model file whose manifest is `model`, and its one-step file if the manifest names one.
 
-    `session` is that of `path` where it is open already.
+    `session` is that of `path` if it is open already.
 
     Raises:
-        ModelFileError: a file is missing, no model, or the one-step file isn't the one that belongs to this model.
+        ModelFileError: a file is missing or no model, or the one-step file belongs to another model.
 
     """
     opened = session or open_session(path)

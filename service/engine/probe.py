@@ -1,4 +1,4 @@
-"""The probe beside a model: for a sample of the traffic, the sums of what enters each normalisation layer.
+"""The probe of a model: for a sample of the traffic, the sums of what enters each normalisation layer.
 
 Shapes: B rows, T frames, C features of a layer.
 """
@@ -29,10 +29,10 @@ LayerSums = dict[str, tuple[Any, Any]]
 
 
 class Probe:
-    """Stateless; may run on several threads at once.
+    """The probe graph of a model. Stateless; may run on several threads at once.
 
-    A sequence may come in chunks: with the states before each, their sums add up to those of the whole, to rounding.
-    No bits are promised here.
+    A sequence may come in chunks: with the states before each, their sums add up to those of the whole, up to rounding.
+    Bit-identical sums are not promised.
     """
 
     def __init__(self, session: ort.InferenceSession, model: Model) -> None:
@@ -43,7 +43,7 @@ class Probe:
         ]
 
     def run(self, frames: NDArray[Any], lengths: Sequence[int], states: States) -> LayerSums:
-        """Look at `frames` [B, T, …], of whose rows the first `lengths` frames are valid; `states` came before them."""
+        """Return the sums of `frames` [B, T, …] after `states`; in each row, the first `lengths` frames are valid."""
         signature = self._signature
         feed = {
             signature.frames.name: frames,
@@ -55,10 +55,10 @@ class Probe:
 
 
 def open_probe(path: Path, model: Model) -> Probe | None:
-    """Open the probe beside a model file whose manifest is `model`; None where the manifest tells of none.
+    """Open the probe of a model file whose manifest is `model`; None if the manifest names none.
 
     Raises:
-        ModelFileError: it is missing, no model, or not the one that belongs to this model.
+        ModelFileError: it is missing or no model, or belongs to another model.
 
     """
     if not model.HasField("probe"):

@@ -1,4 +1,4 @@
-"""One sequence's share of a run, with its auxiliary inputs and its place in the sequence, and what comes back to it.
+"""The rows of a run: one sequence's frames with auxiliary inputs and position, and the result for it.
 
 Shapes: T frames, C features of a frame, K outputs a frame. States keep a batch axis of 1.
 """
@@ -23,13 +23,13 @@ NO_ARRAYS: Arrays = MappingProxyType({})
 
 
 def no_arrays() -> Arrays:
-    """Return NO_ARRAYS: the factory of a field's default, since a mapping has no hash."""
+    """Return NO_ARRAYS. It is the factory of a field's default, since a mapping has no hash."""
     return NO_ARRAYS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Whether a row begins its sequence or is known to end it, and the sequence's number or name; 0 is none."""
+    """Whether a row begins its sequence, whether it is known to end it, and the sequence's id; 0 is none."""
 
     starts: bool
     ends: bool
@@ -48,7 +48,7 @@ class AuxiliaryInputs:
     position: Position = WHOLE
 
     def part(self, first: int, end: int, frames: int) -> AuxiliaryInputs:
-        """Return what belongs to frames `first` … `end` - 1 of `frames`."""
+        """Return the inputs for frames `first` … `end` - 1 of `frames`."""
         if self is NO_AUXILIARY_INPUTS:
             return self
         starts, ends = self.position.starts and not first, self.position.ends and end >= frames
@@ -59,20 +59,20 @@ class AuxiliaryInputs:
         )
 
 
-# Frames and nothing else, of a model without control inputs.
+# For a row of frames alone, and a model without control inputs.
 NO_AUXILIARY_INPUTS = AuxiliaryInputs()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """Frames [T, C] or [T] of one sequence, T ≥ 1, the states that came before them, and what comes with them."""
+    """Frames [T, C] or [T] of one sequence, T ≥ 1, the states before them, and their auxiliary inputs."""
 
     frames: NDArray[Any]
     states: States
     auxiliary: AuxiliaryInputs = NO_AUXILIARY_INPUTS
 
     def part(self, first: int, frames: int, states: States) -> Row:
-        """Return `frames` frames from `first` on, behind other states."""
+        """Return `frames` frames from `first` on, after other states."""
         end = first + frames
         if not first and end >= len(self.frames) and states is self.states:
             return self
@@ -82,7 +82,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSeconds:
-    """Where the time of runs went: putting the rows together, running the graph, taking the answers apart."""
+    """The time of runs by phase: joining the rows, running the graph, splitting the answers."""
 
     gather: float = 0.0
     graph: float = 0.0
@@ -96,7 +96,7 @@ class RunSeconds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowResult:
-    """Outputs [T, K] for every frame of a row, the states behind its last frame, and what the whole run took.
+    """Outputs [T, K] for every frame of a row, the states after its last frame, and the time of the whole run.
 
     A third-party model may have fewer or more outputs than there are frames. `extra` are its extra outputs.
     """
@@ -108,7 +108,7 @@ class RowResult:
 
 
 def joined(results: Sequence[RowResult]) -> RowResult:
-    """Join the results of runs that followed each other: outputs along time, and the states behind the last."""
+    """Join the results of consecutive runs: outputs along time, and the states after the last."""
     if len(results) == 1:
         return results[0]
     return RowResult(

@@ -1,4 +1,4 @@
-"""Rows of different length share a run: padded into one batch, and their results taken apart again.
+"""The runner of rows of different length: they are padded into one batch, and their results split again.
 
 Shapes: B rows of a batch, T frames, C features of a frame, K outputs a frame. States keep a batch axis of 1.
 """
@@ -26,14 +26,14 @@ __all__ = ["Row", "RowResult", "RunSeconds", "Runner"]
 
 
 class Runner:
-    """Runs rows on one graph. May run on several threads at once."""
+    """The runner of one graph. May run on several threads at once."""
 
     def __init__(self, graph: Graph, *, third_party: bool = False) -> None:
-        """Make one of a graph.
+        """Create the runner of a graph.
 
         Args:
             graph: runs the rows.
-            third_party: whether only the graph knows which frames it can take.
+            third_party: whether the graph itself may refuse frames.
 
         """
         self.graph = graph
@@ -46,17 +46,17 @@ class Runner:
         self.state_bytes = sum(int(state.nbytes) for state in self._zero.values())
 
     def initial_states(self) -> States:
-        """Return what the model carries when nothing came before: zeros, or what its signature says."""
+        """Return the states before the first frame: zeros, or those of the signature."""
         return dict(self._zero)
 
     def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
-        """Answer rows in one run, in the order given. Without a length input all rows have to be of one length.
+        """Answer rows in one run, in order. Without a length input all rows must have one length.
 
-        On a graph that takes so many frames a run, the rows that have a t-th run share it; where it has no place for
-        others, each runs by itself.
+        On a graph with a fixed window, a row takes several runs. All rows with a t-th run share it, or each row runs
+        alone if the graph takes no batches.
 
         Raises:
-            ServiceError: GRAPH_REFUSED, by a third-party graph, or for states that a caller brought.
+            ServiceError: GRAPH_REFUSED, by a third-party graph, or because of states that a caller sent.
 
         """
         answer = self._fixed_windows if self._frames_per_run else self._together
@@ -99,10 +99,10 @@ class Runner:
         gathered = time.perf_counter()
         outputs, states, extra = self._evaluate(padded, lengths, before, rows)
         if outputs.shape[1] != padded.shape[1] and not self._frames_per_run:
-            # Not one output a frame after all: which are whose can't be known, and the batcher runs each row alone.
+            # There isn't one output per frame, so the rows can't be split. The batcher runs each row alone.
             raise ValueError(f"{outputs.shape[1]} outputs for {padded.shape[1]} frames")
         ran = time.perf_counter()
-        # Copies: a view would keep the whole batch in memory as long as one of its sequences lasts.
+        # Copies, since a view would keep the whole batch in memory as long as one of its sequences.
         parts = [
             (
                 outputs[index, :length].copy(),

@@ -1,4 +1,4 @@
-"""ONNX Runtime's errors about frames, or about states that callers brought, as errors that callers may see."""
+"""The translation of ONNX Runtime's errors about frames, or about callers' states, into errors for callers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from service.core.errors import Reason, ServiceError
 
-# "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : ", and where in the runtime's sources it was found.
+# "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : ", and the place in the runtime's sources.
 _NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?:[\w:]+ [\w:]+\([^)]*\) (?:const )?)?")
 
-# ONNX Runtime's name for an error that its input caused.
+# ONNX Runtime's class for an error that its input caused.
 _INVALID_INPUT = "InvalidArgument"
 
 
@@ -19,8 +19,8 @@ _INVALID_INPUT = "InvalidArgument"
 def translated(shape: Sequence[int], *, third_party: bool = True) -> Iterator[None]:
     """Turn ONNX Runtime's errors into a reason; `shape` is that of the frames.
 
-    A graph of our own takes all frames that were let through to it. Where it names its input as the cause it is one of
-    the states, which callers may bring; whatever else fails there is our fault.
+    Our own graphs take all frames that have passed the checks. If such a graph names its input as the cause, it is one
+    of the states, which callers may send; any other failure is our fault.
 
     Raises:
         ServiceError: GRAPH_REFUSED.
@@ -28,25 +28,25 @@ def translated(shape: Sequence[int], *, third_party: bool = True) -> Iterator[No
     """
     try:
         yield
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+    except Exception as error:  # ONNX Runtime has many error classes, which share no base
         if _is_refusal(error, third_party=third_party):
             raise ServiceError(Reason.GRAPH_REFUSED, shape=list(shape), cause=message_of(error)) from error
         raise
 
 
 def is_from_runtime(error: Exception) -> bool:
-    """Return whether ONNX Runtime raised it."""
+    """Return whether ONNX Runtime raised an error."""
     return type(error).__module__.startswith("onnxruntime")
 
 
 def _is_refusal(error: Exception, *, third_party: bool) -> bool:
     if not third_party:
         return is_from_runtime(error) and type(error).__name__ == _INVALID_INPUT
-    # Arrays that can't be stacked or cut, too: a shape that changes from run to run.
+    # Arrays that can't be stacked or cut count, too: their shape changes from run to run.
     return is_from_runtime(error) or isinstance(error, ValueError)
 
 
 def message_of(error: Exception) -> str:
-    """Return ONNX Runtime's message on one line, without where it arose."""
+    """Return ONNX Runtime's message on one line, without its place in the sources."""
     text = _NOISE.sub("", str(error))
     return " ".join(text.split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions with the options that keep bits; the options are part of what a certificate holds for."""
+"""The sessions of ONNX Runtime, with options that keep results bit-identical. A certificate names these options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Threads inside an operator split sums; level ALL and prepacking give every row of a matrix product the same kernel.
+# Threads inside an operator split sums. Level ALL and prepacking give every row of a matrix product the same kernel.
 SESSION_OPTIONS = {
     "execution_mode": "sequential",
     "graph_optimization_level": "all",
@@ -25,40 +25,40 @@ SESSION_OPTIONS = {
 CONFIG_ENTRIES = {
     "session.disable_prepacking": "0",
     "session.intra_op.allow_spinning": "0",
-    # On Arm this path takes another kernel for one row than for many.
+    # On Arm this path uses a different kernel for one row than for many.
     "mlas.disable_kleidiai": "1",
 }
-# Errors are raised too, with the same words; a caller whose frames a graph refuses must not fill the log.
+# Errors are raised with the same text, and a caller whose frames a graph refuses must not fill the log.
 _FATAL_ONLY = 4
-# A run of more padded frames than this gives its memory back: the arena would keep its largest run for ever.
+# A run of more padded frames than this frees its memory: the arena would keep that of its largest run for ever.
 _LARGE_RUN_FRAMES = 16_384
 
 
 def numerics_options() -> list[str]:
-    """Return every option that touches numerics as "name=value", sorted."""
+    """Return every option that affects numerics as "name=value", sorted."""
     return sorted(f"{name}={value}" for name, value in {**SESSION_OPTIONS, **CONFIG_ENTRIES}.items())
 
 
 def open_session(source: Path | bytes | ModelFile) -> ort.InferenceSession:
-    """Load a model from its file, which may have weights beside it, or from the file's bytes, which may not.
+    """Load a model from its file, which may have external weights, or from the file's bytes, which may not.
 
     Raises:
-        ModelFileError: it is missing, truncated, or no model that this runtime knows.
+        ModelFileError: it is missing or truncated, or this runtime can't load it.
 
     """
     file = _model_file(source)
     options = session_options()
-    # With a table of files ONNX Runtime maps none of them; what isn't in it is refused, so it is never left out.
+    # With a table of files ONNX Runtime maps none from disk, and refuses those that aren't in it. So it is always used.
     table = {file.name: b"", **file.weights}
     options.add_external_initializers_from_files_in_memory(
         list(table), list(table.values()), [len(content) for content in table.values()]
     )
-    # By its path, since the package keeps bytes for as long as the session.
+    # By path, since the package keeps bytes as long as the session.
     where = str(file.path) if file.path is not None else ""
     try:
         session = ort.InferenceSession(where or file.content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
-        # Callers are told too, and where the file lies is not their business.
+    except Exception as error:  # ONNX Runtime has many error classes, which share no base
+        # Callers see this text too, and it must not reveal the folder.
         secret = f"{file.path.parent}/" if file.path is not None else ""
         raise ModelFileError(_first_line(error).replace(secret, "")) from error
     file.refuse_changed()
@@ -66,10 +66,10 @@ def open_session(source: Path | bytes | ModelFile) -> ort.InferenceSession:
 
 
 def read_companion(path: Path, sha256: str) -> bytes:
-    """Read a file that belongs to a model, whose manifest tells its SHA-256.
+    """Read a companion file of a model, whose SHA-256 is in the manifest.
 
     Raises:
-        ModelFileError: it is missing, or another one.
+        ModelFileError: it is missing, or its SHA-256 differs.
 
     """
     content = read_file(path)
@@ -89,7 +89,7 @@ def _model_file(source: Path | bytes | ModelFile) -> ModelFile:
 
 
 def session_options() -> ort.SessionOptions:
-    """Make the options of every session."""
+    """Return the options of every session."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = int(SESSION_OPTIONS["intra_op_num_threads"])
     options.inter_op_num_threads = int(SESSION_OPTIONS["inter_op_num_threads"])
@@ -104,7 +104,7 @@ def session_options() -> ort.SessionOptions:
 def run_graph(
     session: ort.InferenceSession, wanted: Sequence[str], feed: Mapping[str, NDArray[Any]], frames: NDArray[Any]
 ) -> list[NDArray[Any]]:
-    """Run a graph on `feed`, of which `frames` [B, T, …] is the largest part; gives the outputs `wanted`.
+    """Run a graph on `feed`, of which `frames` [B, T, …] is the largest part, and return the outputs `wanted`.
 
     Raises:
         ServiceError: the run was ended (service.engine.cancel_scope).

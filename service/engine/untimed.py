@@ -1,4 +1,4 @@
-"""A graph of which nobody says which axis is time: run as it is, a request a run, tensors as callers send them."""
+"""A graph without a known time axis: it runs as it is, with one request per run and tensors as callers send them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from service.engine.row import Position, States
     from soloist.v1.model_pb2 import ControlSpec
 
-# Elements that an axis of which the size isn't told has in a first run.
+# The sizes of open axes that are tried in a first run.
 _VARYING = (1, 2, 16, 64)
 _ONE = np.zeros(1, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeTensor:
-    """A tensor with all of its axes, -1 varies: `shape` for callers, `inside` in the graph. It may be `optional`."""
+    """A tensor with all of its axes, -1 varies. `shape` is for callers, `inside` for the graph; may be `optional`."""
 
     name: str
     dtype: np.dtype[Any]
@@ -39,19 +39,19 @@ class WholeTensor:
     optional: bool = False
 
     def inward(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return an array of `shape` in the form that the graph wants."""
+        """Return an array of `shape` in the graph's shape."""
         return array if self.shape == self.inside else array.reshape(_filled(self.inside, self.shape, array.shape))
 
     def outward(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Inverse of `inward`."""
+        """Return the inverse of `inward`."""
         return array if self.shape == self.inside else array.reshape(_filled(self.shape, self.inside, array.shape))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeState:
-    """A state: the graph's input and the output that it comes back from, and what it is at first.
+    """A state: the graph's input, the output that replaces it, and its initial value.
 
-    Axes of which the size isn't told may grow from request to request, as those of an attention's cache.
+    Axes of open size may grow from request to request, like those of an attention cache.
     """
 
     tensor: WholeTensor
@@ -59,7 +59,7 @@ class WholeState:
     initial: NDArray[Any]
 
     def may_become(self, before: tuple[int, ...], behind: tuple[int, ...], *, batched: bool) -> bool:
-        """Return whether a state of one shape may come back with another."""
+        """Return whether a state of the shape `before` may be replaced by one of the shape `behind`."""
         sizes = before[:1] + self.tensor.inside[1:] if batched else self.tensor.inside
         return len(sizes) == len(behind) and all(size in (-1, found) for size, found in zip(sizes, behind, strict=True))
 
@@ -70,7 +70,7 @@ class WholeState:
 
 @dataclass(frozen=True, kw_only=True)
 class Untimed:
-    """The tensors of one graph. With a `max_batch_size` above 0 the first axis of each is the batch; 0: none is."""
+    """The tensors of one graph. If `max_batch_size` is above 0, the first axis of each is the batch; for 0 none is."""
 
     max_batch_size: int
     inputs: Sequence[WholeTensor]
@@ -80,13 +80,13 @@ class Untimed:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def rows_of(self, arrays: Mapping[str, NDArray[Any]]) -> int:
-        """Return the rows of a request; one where there is no batch axis."""
+        """Return the rows of a request; 1 without a batch axis."""
         first = next((arrays[each.name] for each in self.inputs if each.name in arrays), None)
         return 1 if not self.max_batch_size or first is None or not first.ndim else int(first.shape[0])
 
 
 class UntimedRunner:
-    """Runs one request after the other. May run on several threads at once."""
+    """The runner of such a graph, one request at a time. May run on several threads at once."""
 
     def __init__(self, session: ort.InferenceSession, untimed: Untimed) -> None:
         self.untimed = untimed
@@ -97,11 +97,11 @@ class UntimedRunner:
         self.states_grow = any(each.grows(batched=untimed.max_batch_size > 0) for each in untimed.states)
 
     def initial_states(self) -> States:
-        """Return what the model carries when nothing came before."""
+        """Return the states before the first request."""
         return {each.tensor.name: each.initial for each in self.untimed.states}
 
     def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
-        """Answer requests, each by a run of its own: a request counts as one frame, [1, …].
+        """Answer requests, each in a run of its own. A request counts as one frame, [1, …].
 
         Raises:
             ServiceError: GRAPH_REFUSED.
@@ -118,7 +118,7 @@ class UntimedRunner:
             found = run_graph(self._session, self._wanted, feed, largest.reshape(1, -1))
             results = dict(zip(self._wanted, found, strict=True))
             outputs = {each.name: each.outward(results[each.name])[None] for each in self.untimed.outputs}
-        except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+        except Exception as error:  # ONNX Runtime has many error classes, which share no base
             if is_from_runtime(error) or isinstance(error, ValueError):
                 raise ServiceError(Reason.GRAPH_REFUSED, shape=shapes, cause=message_of(error)) from error
             raise
@@ -156,17 +156,17 @@ class UntimedRunner:
 
 
 def untimed_row(inputs: Mapping[str, NDArray[Any]], states: States, position: Position = WHOLE) -> Row:
-    """Make a request's row: it counts as one frame, whatever it holds."""
+    """Return the row of a request: it counts as one frame, whatever it holds."""
     return Row(frames=_ONE, states=states, auxiliary=AuxiliaryInputs(inputs=inputs, position=position))
 
 
 def warm_up_untimed(runner: UntimedRunner) -> str:
-    """Run zeros of several sizes until a run succeeds; return why none did, else nothing."""
+    """Run zeros of several sizes until a run succeeds; return why none did, or ""."""
     fault = ""
     for varying in _VARYING:
         try:
             runner.run_rows([untimed_row(_zeros(runner.untimed, varying), runner.initial_states())])
-        except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+        except Exception as error:  # ONNX Runtime has many error classes, which share no base
             fault = fault or str(error.facts["cause"] if isinstance(error, ServiceError) else message_of(error))
         else:
             return ""
@@ -187,6 +187,6 @@ def _invented_shape(shape: tuple[int, ...], varying: int, *, batched: bool) -> l
 
 
 def _filled(wanted: tuple[int, ...], template: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
-    """Return `wanted` with the sizes that `shape` has where `template` leaves them open, in order."""
+    """Return `wanted` with the sizes of `shape` where `template` leaves them open, in order."""
     open_sizes = iter([size for fixed, size in zip(template, shape, strict=True) if fixed == -1])
     return [next(open_sizes, -1) if size == -1 else size for size in wanted]

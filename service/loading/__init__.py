@@ -1,1 +1,1 @@
-"""How a folder becomes a servable: manifest or configuration, warm-up and certificate check."""
+"""The loading of a folder as a servable: manifest or configuration, warm-up and certificate check."""

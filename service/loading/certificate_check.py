@@ -1,4 +1,4 @@
-"""The certificate check: where the certificate of a version is, and whether it holds here."""
+"""The certificate check: the certificate of a version, and whether it holds on this machine."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ if TYPE_CHECKING:
 
 FILE = "certificate.json"
 
+UNCERTIFIED = "uncertified"
+_WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
+
 
 class StoredCertificateError(Exception):
-    """The file can't be read, or isn't of this model; the text says why."""
+    """The file can't be read, or belongs to another model; the text has the cause."""
 
 
 def read(path: Path, sha256: str, model: Model) -> Certificate | None:
-    """Read the certificate beside the model file `path`, which is served as `model`; None where there is none.
+    """Read the certificate next to the model file `path`, which is served as `model`; None if there is none.
 
-    `sha256` is that of the model file as it was loaded, as `write` was given it.
+    `sha256` is that of the model file as it was loaded, as given to `write`.
 
     Raises:
-        StoredCertificateError: it can't be read, or was made of another file or of one that was run otherwise.
+        StoredCertificateError: it can't be read, or belongs to another file or to another way of running it.
 
     """
     try:
@@ -56,9 +59,9 @@ def read(path: Path, sha256: str, model: Model) -> Certificate | None:
 
 
 def write(path: Path, sha256: str, model: Model, certificate: Certificate) -> Path:
-    """Write a certificate beside the model file `path` and return its path; a reader sees all of it or nothing.
+    """Write a certificate next to the model file `path` and return its path; a reader sees all of it or nothing.
 
-    `sha256` is that of the model file, weights beside it included.
+    `sha256` is that of the model file, external weights included.
 
     Raises:
         OSError: it can't be written.
@@ -72,20 +75,16 @@ def write(path: Path, sha256: str, model: Model, certificate: Certificate) -> Pa
     return path.with_name(FILE)
 
 
-UNCERTIFIED = "uncertified"
-_WORDS = {pb.VERDICT_BITWISE: "bitwise", pb.VERDICT_ULP: "ulp", pb.VERDICT_NONE: "none"}
-
-
 def renew(graph: Graph, model: Model, seconds: float) -> None:
-    """Prove again what was proved elsewhere: bits depend on the processor and the runtime."""
+    """Certify a model again if it was certified on another machine: bits depend on processor and runtime."""
     if model.HasField("certificate") and model.certificate.fingerprint != fingerprint_here():
         model.certificate.CopyFrom(certify(graph, model, Budget(seconds=seconds)))
 
 
 def take_stored(path: Path, sha256: str, graph: Graph, model: Model, seconds: float) -> str:
-    """Put the certificate beside a third-party model's file into its manifest, renewed where need be.
+    """Put the certificate next to a third-party model's file into its manifest, renewed if needed.
 
-    `sha256` is that of the file as it was loaded. Returns why a certificate that is there doesn't count; else nothing.
+    `sha256` is that of the file as it was loaded. Returns why an existing certificate doesn't count, or "".
     """
     try:
         found = read(path, sha256, model)
@@ -94,18 +93,18 @@ def take_stored(path: Path, sha256: str, graph: Graph, model: Model, seconds: fl
             renew(graph, model, seconds)
     except StoredCertificateError as error:
         return str(error)
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+    except Exception as error:  # ONNX Runtime has many error classes, which share no base
         model.ClearField("certificate")
-        return f"it can't be proved here: {message_of(error)}"
+        return f"it can't be certified here: {message_of(error)}"
     return ""
 
 
 def holds(model: Model, *dimensions: pb.Dimension.ValueType) -> bool:
-    """Return whether answers are proved bitwise, whatever callers may send: inputs they may leave out weren't tried."""
+    """Return whether answers are certified bitwise for all input; models with optional inputs never are."""
     return is_bitwise(model.certificate, *dimensions) and not any(each.optional for each in model.signature.inputs)
 
 
 def word(model: Model) -> str:
-    """Return the worst verdict, in a word."""
+    """Return the worst verdict as one word."""
     verdicts = [verdict.verdict for verdict in model.certificate.verdicts]
     return _WORDS.get(max(verdicts), UNCERTIFIED) if verdicts else UNCERTIFIED

@@ -19,7 +19,7 @@ METADATA_KEY = "soloist.v1.Model"
 
 
 class ManifestError(Exception):
-    """The manifest is missing or isn't true of the graph; the text says how."""
+    """The manifest is missing or contradicts the graph; the text has the cause."""
 
 
 def read_manifest(session: ort.InferenceSession) -> Model:
@@ -49,7 +49,7 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     """Check a signature against the graph.
 
     Raises:
-        ManifestError: a tensor is missing, not declared, or of another type.
+        ManifestError: a tensor is missing, not declared, or has another type.
 
     """
     signature = model.signature

@@ -1,4 +1,4 @@
-"""A version of a model that answers calls: its manifest, its runner, and what may be done with it."""
+"""The servable: a version of a model that answers calls, with its manifest, its runner, and how it may run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPolicy:
-    """What an operator allows: runs shared without proof, and how long a proof may take at load, in seconds."""
+    """Whether uncertified models may share runs, and how many seconds certifying may take at load."""
 
     batch_uncertified: bool
     certify_seconds: float
@@ -41,14 +41,14 @@ class LoadPolicy:
 class Servable:
     """One version of one model. `batched`: its rows may share runs; `sliced`: its sequences may run in pieces.
 
-    `certificate` is the worst of its verdicts in a word, or "uncertified". `path` is its file, where it has one,
-    and `sha256` that of what was loaded from there, weights beside it included.
-    `description` is what a configuration and its graph say of a third-party model; None when it says so itself.
-    `aligned` tells that there is one output for every frame.
-    `states_grow` tells that states may take more from request to request.
-    `warm_up_fault` says why no first run of a third-party model succeeded; it serves: the inputs were made up.
-    `probe_fault` says why there is no probe where the manifest tells of one, `certificate_fault` why the certificate
-    beside a third-party model doesn't count.
+    `certificate` is the worst of its verdicts as one word, or "uncertified". `path` is its file, if it has one, and
+    `sha256` that of the loaded bytes, external weights included.
+    `description` is that of a third-party model by its configuration and graph; None if it has a manifest.
+    `aligned` is true if there is one output for every frame.
+    `states_grow` is true if states may grow from request to request.
+    `warm_up_fault` says why no first run of a third-party model succeeded. The model serves, since its inputs were
+    made up. `probe_fault` says why the probe named by the manifest is missing, `certificate_fault` why the certificate
+    next to a third-party model doesn't count.
     """
 
     name: str
@@ -69,15 +69,15 @@ class Servable:
     states_grow: bool = False
 
     def idle_seconds(self, usual: float) -> float:
-        """Return the silence after which a sequence ends: what its configuration says, else the server's."""
+        """Return the idle time after which a sequence ends: that of its configuration, or else the server's."""
         configured = self.description.config.sequence_batching.max_sequence_idle_microseconds if self.description else 0
         return configured / 1e6 or usual
 
     def require_time_axis(self) -> Runner:
-        """Return what runs frames.
+        """Return the runner of frames.
 
         Raises:
-            ServiceError: TIME_AXIS_UNKNOWN: the model is served as it is, a request a run.
+            ServiceError: TIME_AXIS_UNKNOWN: the model is served as it is, with one request per run.
 
         """
         if isinstance(self.runner, UntimedRunner):
@@ -85,38 +85,38 @@ class Servable:
         return self.runner
 
     def slice_frames(self, most: int) -> int:
-        """Return the frames of a slice, at most `most`, where sequences may run in pieces: whole runs, one at least."""
+        """Return the frames of a slice, at most `most`: whole runs of a fixed window, at least one."""
         unit = self.manifest.signature.frames_per_run or 1
         return max(unit, most - most % unit)
 
     def padded_frames(self, lengths: Sequence[int]) -> list[int]:
-        """Return the frames computed for each row of a run of these lengths: its own where rows leave as they end."""
+        """Return the frames computed for each row of a run of these lengths: its own if rows leave when they end."""
         if self.manifest.signature.frames_per_run:
             return list(lengths)
         return [max(lengths)] * len(lengths)
 
     def padding_ratio(self, lengths: Sequence[int]) -> float:
-        """Return which share of a run of rows of these lengths is padding."""
+        """Return the share of padding in a run of rows of these lengths."""
         return 1 - sum(lengths) / sum(self.padded_frames(lengths))
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
-    """Load one file and run it once, so that the first caller waits for nothing. Blocks.
+    """Load one file and run it once, so that the first caller doesn't wait. Blocks.
 
-    A file without a manifest is served from <model>/config.pbtxt, or, without that, as what its graph looks like. A
-    certificate from another processor or runtime is made again, in the time that the policy gives. Without a usable
-    probe, or certificate beside it, it serves all the same.
+    A file without a manifest is described by <model>/config.pbtxt, or by its graph alone. A certificate from another
+    processor or runtime is made again, within the time of the policy. A probe or a certificate that can't be used
+    doesn't keep the model from serving.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
-        ManifestError: it doesn't say truthfully what it is.
+        ManifestError: its manifest is missing or wrong.
 
     """
     file = read_model_file(path)
     session = open_session(file)
     description = _description(path, session)
     manifest = description.model if description is not None else read_manifest(session)
-    # A folder may have been copied under another name: what callers asked for is what they are told.
+    # A folder may have been copied under another name: answers have the name that callers asked for.
     manifest.name, manifest.version = name, version
     if description is not None and description.untimed is not None:
         return _untimed(path, file.sha256, description, description.untimed, session)
@@ -149,7 +149,7 @@ def _timed(
         runner=Runner(graph, third_party=description is not None),
         certificate=certificate_check.word(manifest),
         batched=graph.takes_ragged_batches and first_runs.is_aligned and shares_runs,
-        # A graph that takes so many frames a run is cut into runs anyway.
+        # Sequences for a fixed window are cut into runs anyway.
         sliced=certificate_check.holds(manifest, pb.DIMENSION_CHUNKING) or manifest.signature.frames_per_run > 0,
         path=path,
         sha256=sha256,
@@ -163,15 +163,15 @@ def _timed(
 
 
 def _require_labels(manifest: Model, width: int) -> None:
-    """Refuse labels that aren't one an output: an answer's class could not be named."""
+    """Refuse labels that aren't one per output: the class of an answer could not be named."""
     if manifest.labels and width and len(manifest.labels) != width:
-        raise ManifestError(f"it has {len(manifest.labels)} labels for {width} outputs")
+        raise ManifestError(f"the model has {len(manifest.labels)} labels for {width} outputs")
 
 
 def _untimed(
     path: Path, sha256: str, description: Description, untimed: Untimed, session: ort.InferenceSession
 ) -> Servable:
-    """Serve a graph as it is: nothing is shared, cut or proved."""
+    """Serve a graph as it is: nothing is shared, cut or certified."""
     runner, manifest = UntimedRunner(session, untimed), description.model
     has_certificate = path.with_name(CERTIFICATE_FILE).exists()
     return Servable(
@@ -186,7 +186,7 @@ def _untimed(
         sha256=sha256,
         description=description,
         aligned=False,
-        certificate_fault="which axis is time isn't told, so nothing can be proved" if has_certificate else "",
+        certificate_fault="the time axis is unknown, so the model can't be certified" if has_certificate else "",
         warm_up_fault=warm_up_untimed(runner),
         states_grow=runner.states_grow,
     )
@@ -200,7 +200,7 @@ def _description(path: Path, session: ort.InferenceSession) -> Description | Non
 
 
 def _probe(path: Path, manifest: Model) -> tuple[Probe | None, str]:
-    """Open what only watches: answers don't need it, so they don't fail with it."""
+    """Open the probe, or return why it can't be opened: answers don't need it, so they must not fail with it."""
     try:
         return open_probe(path, manifest), ""
     except ModelFileError as error:

@@ -1,4 +1,4 @@
-"""First runs, so that the first caller waits for nothing; and what a graph shows of itself only when it runs.
+"""The warm-up: first runs, so that the first caller doesn't wait, and what a graph shows only when it runs.
 
 Shapes: T frames.
 """
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from soloist.v1.tensor_pb2 import TensorSpec
 
 _LENGTHS = (1, 2, 16)
-# A third-party graph may need more than that: windows of a spectrum, for instance, cut from samples.
+# A third-party graph may need more frames than that: for instance a spectrum's window of samples.
 _LONGER_LENGTHS = (100, 512, 1600, 16_000)
 _VARYING = (1, 64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarmUp:
-    """What first runs showed: whether there is one output for every frame, and how wide one is, 0 where it isn't known.
+    """The result of first runs: whether there is one output for every frame, and its width, 0 if unknown.
 
     `fault` says why no run succeeded.
     """
@@ -46,10 +46,10 @@ class WarmUp:
 def warm_up(graph: Graph, *, third_party: bool) -> WarmUp:
     """Run zeros of several lengths.
 
-    A graph `third_party` may refuse some lengths, or all: only its callers know what it takes.
+    A `third_party` graph may refuse some lengths, or all: only its callers know what it takes.
 
     Raises:
-        ModelFileError: one of ours fails, or a state comes back in another shape.
+        ModelFileError: a graph of ours fails, or a state comes back in another shape.
 
     """
     runner, unit = Runner(graph), graph.signature.frames_per_run or 1
@@ -60,7 +60,7 @@ def warm_up(graph: Graph, *, third_party: bool) -> WarmUp:
             break
         try:
             results.append((unit * length, runner.run_rows([zeros(graph, unit * length, varying)])[0]))
-        except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+        except Exception as error:  # ONNX Runtime has many error classes, which share no base
             failure = error
     if third_party and not results:
         return WarmUp(fault=f"a first run with made-up inputs failed: {message_of(failure)}")
@@ -75,7 +75,7 @@ def warm_up(graph: Graph, *, third_party: bool) -> WarmUp:
 
 
 def _sizes(*, third_party: bool) -> list[tuple[int, int]]:
-    """Return frames, and elements of other axes that vary, in the order they are tried."""
+    """Return pairs of frames and elements of other axes that vary, in the order in which they are tried."""
     sizes = [(length, 1) for length in _LENGTHS]
     if third_party:
         sizes += [(length, varying) for varying in _VARYING for length in _LONGER_LENGTHS]
@@ -83,7 +83,7 @@ def _sizes(*, third_party: bool) -> list[tuple[int, int]]:
 
 
 def zeros(graph: Graph, frames: int, varying: int = 1) -> Row:
-    """Return a row of zeros with all that it needs; any other axis that varies has `varying` elements."""
+    """Return a row of zeros with all inputs; any other axis that varies has `varying` elements."""
     needed = [each for each in graph.signature.inputs if not each.optional and not each.HasField("constant")]
     return Row(
         frames=_zeros(graph.signature.frames, [frames], varying),

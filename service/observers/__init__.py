@@ -1,1 +1,1 @@
-"""Who hears of answers: the live check, the shadow, the skew probe and the prediction log. No answer waits for them."""
+"""The observers of answers: live check, shadow, skew probe and prediction log. No answer waits for them."""

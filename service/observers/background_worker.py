@@ -1,4 +1,4 @@
-"""Work beside the answers that must never delay one: a bounded queue, one thread, and a share of one core."""
+"""The background worker: a bounded queue, one thread, and a share of one core, so that no answer is delayed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Item = TypeVar("Item")
 
 
 class BackgroundWorker(Generic[Item]):
-    """Started and stopped as a context. `offer` may be called on any thread, before and after that too.
+    """A worker, started and stopped as a context. `offer` may be called on any thread, before and after that too.
 
-    The share of one core is what keeps it below everything else. A low priority would not: a thread that is put aside
-    while it holds the interpreter's lock keeps the event loop waiting.
+    The share of one core keeps it below everything else. A low priority would not: a thread that is suspended while it
+    holds the interpreter's lock keeps the event loop waiting.
     """
 
     def __init__(
@@ -35,13 +35,23 @@ class BackgroundWorker(Generic[Item]):
         max_queued: int,
         core_ratio: float,
     ) -> None:
-        """Args: `work` is called on the thread; `drop` with each that still waits at the end; `worker` names both."""
+        """Create a worker that isn't started.
+
+        Args:
+            worker: names it in the metric and its thread.
+            work: called with each item on the thread.
+            drop: called with each item that still waits at the end.
+            failures: where failures are counted.
+            max_queued: how many items may wait.
+            core_ratio: the share of one core that it may use.
+
+        """
         self._work = failures.guard(worker, work)
         self._drop = failures.guard(worker, drop)
         self._core_ratio = core_ratio
         self._queue: queue.Queue[Item | None] = queue.Queue(max_queued)
         self._stopped = threading.Event()
-        # Between an offer that looked in time and the end: an item that came after it would wait for ever.
+        # Between the check of an offer and the end: an item added after the end would wait for ever.
         self._lock = threading.Lock()
         turns = partial(failures.run, worker, self._turn, self._stopped)
         self._thread = threading.Thread(target=turns, name=f"soloist-{worker}")
@@ -53,7 +63,7 @@ class BackgroundWorker(Generic[Item]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Begin to stop: what waits is dropped, work under way ends by itself, and nobody waits for it."""
+        """Begin to stop: items that wait are dropped. The one in progress ends by itself; this doesn't wait for it."""
         with self._lock:
             self._stopped.set()
         with suppress(queue.Empty):
@@ -63,7 +73,7 @@ class BackgroundWorker(Generic[Item]):
         self._queue.put_nowait(None)
 
     def offer(self, item: Item) -> bool:
-        """Hand over an item; False when there is no room, or no time any more."""
+        """Add an item; return False if there is no room, or the worker has stopped."""
         with self._lock:
             if self._stopped.is_set():
                 return False
@@ -74,11 +84,11 @@ class BackgroundWorker(Generic[Item]):
         return True
 
     def settle(self) -> None:
-        """Wait until all that was handed over is done or dropped. Blocks."""
+        """Wait until all items are done or dropped. Blocks."""
         self._queue.join()
 
     def _turn(self) -> bool:
-        """Do the next, and pause for it; False at the end."""
+        """Work on the next item, and pause in proportion; return False at the end."""
         item = self._queue.get()
         started = time.perf_counter()
         try:

@@ -1,4 +1,4 @@
-"""The shadow: a version on trial gets copies of what another answers, and where they disagree is counted."""
+"""The shadow: a version on trial gets copies of another's traffic, and disagreements are counted."""
 
 from __future__ import annotations
 
@@ -28,17 +28,26 @@ if TYPE_CHECKING:
     from service.serving.sessions import Session
 
 __all__ = ["ShadowPolicy", "ShadowSequence", "Shadows"]
+_log = structlog.get_logger("soloist.shadow")
+_WORKER = Worker.SHADOW
 
 
 class ShadowSequence:
-    """Begins with the caller's, from the shadow's own zero state, and runs step by step on the worker's thread.
+    """A sequence on the shadow. It starts from the shadow's zero state, and runs step by step on the worker's thread.
 
-    Once a step is missing the rest would be compared with another sequence's answers, so the first that is dropped or
-    fails is the last that runs. The version is held weakly: one that is unloaded goes, and the sequence ends.
+    After a missing step the states would be those of another sequence, so the first step that is dropped or fails is
+    the last. The version is held by a weak reference: if it is unloaded, the sequence ends.
     """
 
     def __init__(self, answering: Servable, shadow: Servable, *, piece_frames: int) -> None:
-        """Args: `piece_frames` is the most frames of a run, where the shadow may be cut."""
+        """Begin a sequence.
+
+        Args:
+            answering: the version that answers.
+            shadow: the version that gets copies.
+            piece_frames: the most frames of a run, if the shadow may be cut.
+
+        """
         self.labels = (answering.name, str(answering.version), str(shadow.version))
         # Written on the event loop; the worker knows by its state whether it has ended.
         self.is_over = False
@@ -47,12 +56,12 @@ class ShadowSequence:
         self._piece_frames = piece_frames
 
     def run(self, given: Prediction) -> tuple[ShadowOutcome, Prediction | None]:
-        """Run the frames of the next answer; return how far the shadow's is from it, and the shadow's, of the same id.
+        """Run the frames of the next answer; return the outcome, and the shadow's answer with the same id.
 
-        There is none where the step is dropped.
+        There is no answer if the step is dropped.
 
         Raises:
-            Exception: whatever ONNX Runtime does; the sequence is over.
+            Exception: any error of ONNX Runtime; the sequence is over.
 
         """
         shadow, states, self._states = self._shadow(), self._states, None
@@ -68,10 +77,10 @@ class ShadowSequence:
 
 
 def compare(given: NDArray[Any], found: NDArray[Any]) -> ShadowOutcome:
-    """Compare the outputs [T, K] or [1, K] that a caller was given with those found at every frame, [T, K].
+    """Compare the outputs [T, K] or [1, K] that a caller got with those at every frame, [T, K].
 
-    The class is that of the last frame: the largest output, the first of equals. One output a frame, [T, 1] or [T],
-    stands for no class.
+    The class is that of the last frame: the largest output, the first of equals. One output per frame, [T, 1] or [T],
+    has no class.
     """
     found = _last(found, len(given))
     if given.shape != found.shape or given.dtype != found.dtype:
@@ -85,17 +94,13 @@ def compare(given: NDArray[Any], found: NDArray[Any]) -> ShadowOutcome:
 
 
 def _last(outputs: NDArray[Any], count: int) -> NDArray[Any]:
-    # A third-party model may give no output for some frames.
+    # A third-party model may have no output for some frames.
     return outputs[-count:] if count else outputs
-
-
-_log = structlog.get_logger("soloist.shadow")
-_WORKER = Worker.SHADOW
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShadowPolicy:
-    """Frames of a run; steps that wait, and bytes of each; share of one core that runs take."""
+    """The frames of a run; steps that wait, and bytes of each; the share of one core for runs."""
 
     piece_frames: int
     max_queued: int = 256
@@ -115,7 +120,7 @@ class _Step(NamedTuple):
 
 
 class Shadows:
-    """Started and stopped as a context. Hears of answers on the event loop."""
+    """The shadows, started and stopped as a context. Observes answers on the event loop."""
 
     def __init__(
         self,
@@ -126,9 +131,14 @@ class Shadows:
         *,
         observers: Sequence[Observer] = (),
     ) -> None:
-        """Args: `shadow_of` names the version that gets copies of what another answers, if there is one.
+        """Create it without sequences.
 
-        `observers` are told of every answer of a shadow, on its thread.
+        Args:
+            policy: its settings.
+            shadow_of: returns the version that gets copies of another's traffic, or None.
+            metrics: where outcomes are counted.
+            failures: where failures are counted.
+            observers: called with every answer of a shadow, on its thread.
 
         """
         self._policy = policy
@@ -151,7 +161,7 @@ class Shadows:
         self._worker.__exit__(kind, error, trace)
 
     def observe(self, given: Prediction) -> None:
-        """Take a copy of an answer: to a whole sequence, or to the next chunk of one that began here."""
+        """Copy an answer to a whole sequence, or to the next chunk of one that began here, to the shadow."""
         session = given.session() if given.session is not None else None
         if given.is_whole:
             self.whole(given)
@@ -163,9 +173,9 @@ class Shadows:
             self.step(self._sequences.get(session), given)
 
     def begin(self, servable: Servable, *, whole: bool = False) -> ShadowSequence | None:
-        """Begin a sequence on the shadow beside one that this version answers; None where there is no shadow.
+        """Begin a sequence on the shadow of a version that answers one; None if there is no shadow.
 
-        `whole`: it comes in one step, which a shadow that sees later frames needs.
+        `whole`: it comes in one step, which a shadow that sees future frames needs.
         """
         try:
             shadow = self._shadow_of(servable)
@@ -173,27 +183,27 @@ class Shadows:
                 return None
             sequence = ShadowSequence(servable, shadow, piece_frames=self._policy.piece_frames)
             sequence.is_over = not (whole or shadow.manifest.causal)
-        except Exception as error:  # the caller's sequence goes on without one
+        except Exception as error:  # the caller's sequence goes on without a shadow
             self._failures.note(_WORKER, error)
             return None
         return sequence
 
     def step(self, sequence: ShadowSequence | None, given: Prediction) -> None:
-        """Take a copy of the next answer of a sequence."""
+        """Copy the next answer of a sequence to its shadow."""
         if sequence is None:
             return
         try:
             self._step(sequence, given)
-        except Exception as error:  # whose answer it is never hears of it
+        except Exception as error:  # the caller must not notice
             sequence.is_over = True
             self._failures.note(_WORKER, error)
 
     def whole(self, given: Prediction) -> None:
-        """Take a copy of the answer to a whole sequence."""
+        """Copy the answer to a whole sequence to the shadow."""
         self.step(self.begin(given.servable, whole=True), given)
 
     def settle(self) -> None:
-        """Wait until all that was handed over has run or was dropped. Blocks."""
+        """Wait until all steps have run or were dropped. Blocks."""
         self._worker.settle()
 
     def _step(self, sequence: ShadowSequence, given: Prediction) -> None:
@@ -216,7 +226,7 @@ class Shadows:
     def _outcome(self, step: _Step) -> ShadowOutcome:
         try:
             outcome, found = step.sequence.run(step.given)
-        except Exception:  # ONNX Runtime's own kinds are many and share no base
+        except Exception:  # ONNX Runtime has many error classes, which share no base
             model, version, shadow = step.sequence.labels
             _log.exception("shadow failed", model=model, version=version, shadow=shadow)
             return ShadowOutcome.FAILED

@@ -1,4 +1,4 @@
-"""The metric of shadows, and how far a shadow's answer can be from the one that a caller got."""
+"""The metric of shadows, and the outcomes of a comparison with the caller's answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ShadowOutcome(StrEnum):
-    """What came of one step. The class is that of the last frame; a model of one output a frame has values instead."""
+    """The outcome of one step. The class is that of the last frame; models with one output per frame have values."""
 
     EQUAL_BITS = "equal-bits"
     SAME_CLASS = "same-class"
@@ -26,7 +26,7 @@ class ShadowOutcome(StrEnum):
 
 STEPS = CounterFamily(
     name="soloist_shadow_steps_total",
-    text="Steps that a shadow got copies of, by how far its answers were apart.",
+    text="Steps copied to a shadow, by how far its answers were from the caller's.",
     labels=(*VERSION, "shadow", "outcome"),
     values=tuple(ShadowOutcome),
     start=Start.VERSION,
@@ -41,7 +41,7 @@ class ShadowMetrics:
         self.steps = STEPS.on(registry)
 
     def prepare(self, model: Model) -> None:
-        """Create nothing: series are those of a version and its shadow."""
+        """Do nothing: the series belong to a version and its shadow."""
 
     def prepare_pair(self, name: str, version: str, shadow: str) -> None:
         """Create every series of a version and its shadow."""
@@ -49,6 +49,6 @@ class ShadowMetrics:
             self.steps.labels(name, version, shadow, outcome)
 
     def forget(self, name: str, version: str) -> None:
-        """Remove every series of a version, and of those that it was the shadow of."""
+        """Remove every series of a version, as answering and as shadow."""
         for label in ("version", "shadow"):
             remove(name, version, (self.steps,), label=label)

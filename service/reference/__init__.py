@@ -1,1 +1,1 @@
-"""The reference pages of docs/reference, made from the declarations that the server runs on."""
+"""The reference pages of docs/reference, generated from the declarations in the server's code."""

@@ -8,13 +8,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Each page is made by `page() -> str` of the module of its name beside this one.
+# Each page is returned by `page()` of the module with its name.
 PAGES = ("settings", "metrics", "errors")
 _STALE = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Write every page into the folder; with --check, only compare. Returns 1 if a page is out of date."""
+    """Write every page into the folder, or only compare with --check. Returns 1 if a page is out of date."""
     parser = argparse.ArgumentParser(prog="python -m service.reference", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/reference"), help="default: %(default)s")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")

@@ -25,14 +25,14 @@ by a proxy, or by the transport (compressed messages: `UNIMPLEMENTED`; headers b
 _CODES = {
     "INVALID_ARGUMENT": "The request itself is wrong. Sending it again gives the same error.",
     "NOT_FOUND": "There is no such model, version or service.",
-    "FAILED_PRECONDITION": "The request is right, but not now, not in this order, or not for this model.",
+    "FAILED_PRECONDITION": "The request is valid, but not now, not in this order, or not for this model.",
     "RESOURCE_EXHAUSTED": "A limit was reached, and the call was refused at once.",
     "UNAVAILABLE": "The server can't answer at the moment. Trying again is safe.",
     "UNIMPLEMENTED": "The server doesn't support this.",
     "DEADLINE_EXCEEDED": "The time that the caller allowed is over.",
     "CANCELLED": "The call ended before it was complete.",
     "ABORTED": "The server ended the call.",
-    "INTERNAL": "The server failed. Its log has the traceback; callers learn nothing about the inside.",
+    "INTERNAL": "The server failed. Its log has the traceback; callers don't get details.",
 }
 
 

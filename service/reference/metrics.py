@@ -66,14 +66,14 @@ Let V be a version. Its series are the sum of:
 | its model names classes | {classes} |
 | it has a probe with L layers | {probe} + {layer} L, less where a layer has no reference |
 | each shadow that gets copies of its answers | {pair} |
-| each method that has answered sequences ({inference}) | {inference_api} |
-| each other method that it was asked by | {other_api} |
+| each method that has answered with predictions ({inference}) | {inference_api} |
+| each other method that was called for it | {other_api} |
 | its first answer | {answered} |
 | each further code that a method ended with | 1 |
 | the prediction log, in each of its windows | {window} |
-| the same once labels have come | {labelled}, up to {slices} of slices, and one a pair of classes that came up |
+| the same once labels have come | {labelled}, up to {slices} of slices, and one per pair of classes that occurred |
 
-A model has {model} series beside those of its versions, and {delay} more if it names classes.
+A model has {model} series in addition to those of its versions, and {delay} more if it names classes.
 
 So a version with everything on that is called by one method, with one code and before the first label, has
 {total} + {layer} L series with three windows, those of its model included: at most 250 with up to {max_layers} layers.
@@ -109,7 +109,7 @@ def api_series(*, answers_sequences: bool) -> int:
 
 
 def answered_series() -> int:
-    """Return how many series a version gets with its first answer, whichever method asked for it."""
+    """Return how many series a version gets with its first answer, whatever the method."""
     parts = (*call_metrics.FAMILIES, *statistics.FAMILIES)
     return _lines(family for family in parts if family.labels == VERSION)
 

@@ -13,14 +13,14 @@ Each setting has one name, and can be set in three ways. The first of these that
 
 1. a flag of `soloist serve`: `--grpc-port 8001`
 2. an environment variable: `SOLOIST_GRPC_PORT=8001`
-3. a line of a TOML file: `grpc_port = 8001`. The file is named by `--config`, else by `SOLOIST_CONFIG`.
+3. a line of a TOML file: `grpc_port = 8001`. The file is named by `--config`, or else by `SOLOIST_CONFIG`.
 
 If none of them has it, the default counts. Units are in the names. A wrong value, or an unknown name in the file, ends
-the server with exit code 2 and a sentence that says where it was set. Unknown variables are ignored: others may set
-some that begin with `SOLOIST_`.
+the server with exit code 2 and a sentence that says where it was set. Unknown variables are ignored: other programs may
+set some that begin with `SOLOIST_`.
 
 A switch is `true` or `false` in the environment and in the file. `--host` may be given several times; `SOLOIST_HOST`
-takes commas or a JSON list, the file takes a list. Reasons such as `QUEUE_FULL` are what a refused caller is told.
+takes commas or a JSON list, the file takes a list. Reasons such as `QUEUE_FULL` are those of [errors](errors.md).
 """
 _HEADER = "| setting | flag | environment variable | type | default | what it does |\n|---|---|---|---|---|---|\n"
 

@@ -1,4 +1,4 @@
-"""The models that are there: folders, their versions, which of them can be called and why the others can't."""
+"""The repository of models: folders, versions, which of them can be called, and why the others can't."""
 
 from service.repository.catalogue import Repository
 from service.repository.entry import Entry

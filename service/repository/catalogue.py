@@ -1,4 +1,4 @@
-"""Which versions there are, and what answers a call for one. Belongs to the event loop; what loads them is loads.py."""
+"""The catalogue of versions, and the one that answers a call. Belongs to the event loop; loads.py loads them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger("soloist.repository")
 
 
 class Repository:
-    """Entries by name and version; `on_change` hears of every change."""
+    """Entries by name and version; `on_change` is called with every change."""
 
     def __init__(
         self,
@@ -35,7 +35,16 @@ class Repository:
         on_gone: Callable[[Servable], None] = lambda _: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Args: `on_gone` hears of a version whose last sequence has ended; `draw` gives a number in [0, 1)."""
+        """Create an empty catalogue.
+
+        Args:
+            load: loads one version.
+            on_change: called with every entry that changes.
+            refcounts: counts the sequences of each version.
+            on_gone: called with a version whose last sequence has ended.
+            draw: returns a random number in [0, 1).
+
+        """
         self._entries = Entries(on_change)
         self._draw = draw
         self._rollouts: dict[str, Rollout] = {}
@@ -47,24 +56,24 @@ class Repository:
         return [entry for each in names for _, entry in sorted(self._entries.of(each).items())]
 
     def names(self) -> set[str]:
-        """Return every model of which anything is known."""
+        """Return the names of all known models."""
         return self._entries.names() | self._rollouts.keys()
 
     def is_listed(self, name: str, version: int) -> bool:
-        """Return whether a version is there, ready or not."""
+        """Return whether a version is listed, ready or not."""
         return version in self._entries.of(name)
 
     def forget(self, name: str) -> None:
-        """Forget how sequences of a model that isn't listed were spread."""
+        """Forget the rollout of a model that isn't listed."""
         if not self._entries.of(name):
             self._rollouts.pop(name, None)
 
     def rollout(self, name: str) -> Rollout:
-        """Return how new sequences of a model are spread."""
+        """Return the rollout of a model."""
         return self._rollouts.get(name, NO_ROLLOUT)
 
     def spread(self, name: str, rollout: Rollout) -> None:
-        """Spread new sequences of a model so from now on."""
+        """Set the rollout of a model."""
         self._rollouts[name] = rollout
         for entry in self.entries(name):
             self._entries.on_change(entry)
@@ -76,10 +85,10 @@ class Repository:
         return entry is not None and entry.servable is not None
 
     def find(self, name: str, version: int, label: str = "") -> Entry:
-        """Return one version, ready or not; neither version nor label means the one that answers.
+        """Return one version, ready or not; without version and label the one that answers.
 
         Raises:
-            ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND; PARAMETER_INVALID where both are given.
+            ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND; PARAMETER_INVALID if both are given.
 
         """
         versions = self._entries.of(name)
@@ -112,9 +121,9 @@ class Repository:
         return entry.servable
 
     def route(self, name: str, version: int, label: str = "", *, key: str = "") -> Servable:
-        """Return what a new sequence runs on: as `resolve`, but without version and label maybe the canary.
+        """Return the version for a new sequence: as `resolve`, but without version and label maybe the canary.
 
-        Sequences of one `key` go to the canary all or none; without a key each is drawn by itself.
+        All sequences of one `key` go to the canary, or none; without a key each is drawn by itself.
 
         Raises:
             ServiceError: there is none of that name, or it can't be called.
@@ -128,26 +137,26 @@ class Repository:
         return self.resolve(name, version, label)
 
     def shadow_of(self, servable: Servable) -> Servable | None:
-        """Return the version that gets copies of what this one answers, if there is one."""
+        """Return the version that gets copies of this one's traffic, if there is one."""
         entry = self._entries.of(servable.name).get(self.rollout(servable.name).shadow)
         return entry.servable if entry is not None and entry.servable is not servable else None
 
     def note(self, location: Location, cause: str) -> None:
-        """List a version that isn't loaded, and say why."""
+        """List a version that isn't loaded, with the cause."""
         entry = self._entries.get(location.name, location.version)
         if entry.servable is None and entry.leaving is None:
             self._entries.put(new_entry(location, pb.MODEL_STATE_UNLOADED, cause))
 
     def warn(self, name: str, version: int, cause: str) -> None:
-        """Note something of a version that is ready, or with "" that all is well again; it stays ready."""
+        """Set the warning of a version, which stays ready; "" removes it."""
         entry = self._entries.get(name, version)
         if entry.servable is not None and entry.cause != cause:
             if cause:
-                _log.warning("model is not as it was loaded", model=name, version=version, cause=cause)
+                _log.warning("model differs from what was loaded", model=name, version=version, cause=cause)
             self._entries.put(replace(entry, cause=cause))
 
     def hold_back(self, name: str, version: int, cause: str) -> None:
-        """List a version, or with 0 what may be any, as unavailable without having tried it."""
+        """List a version as unavailable without having tried it; 0 stands for an unknown version."""
         entry = self._entries.get(name, version)
         if entry.servable is None and entry.leaving is None and entry.cause != cause:
             _log.warning("model unavailable", model=name, version=version, cause=cause)
@@ -155,7 +164,7 @@ class Repository:
             self._entries.put(Entry(name=name, version=version, state=state, cause=cause, held_back=True))
 
     def drop(self, name: str, version: int) -> None:
-        """List a version no more; one that is ready or leaving stays."""
+        """Remove a version from the list, unless it is ready or unloading."""
         entry = self._entries.of(name).get(version)
         if entry is not None and entry.servable is None and entry.leaving is None:
             self._entries.remove(name, version)

@@ -1,4 +1,4 @@
-"""Versions as the server knows them: the state of each, what answers its calls, and why nothing does."""
+"""The entries of versions: the state of each, what answers its calls, or why nothing does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNLOADED = "unloaded by an operator"
 _REASONS = {
     pb.MODEL_STATE_LOADING: Reason.MODEL_LOADING,
     pb.MODEL_STATE_UNAVAILABLE: Reason.MODEL_UNAVAILABLE,
-    pb.MODEL_STATE_READY: Reason.MODEL_UNAVAILABLE,  # as it was; as it is now on disk it can't be called
+    pb.MODEL_STATE_READY: Reason.MODEL_UNAVAILABLE,  # the loaded one; the one now on disk can't be called
     pb.MODEL_STATE_UNLOADING: Reason.MODEL_NOT_LOADED,
     pb.MODEL_STATE_UNLOADED: Reason.MODEL_NOT_LOADED,
 }
@@ -25,11 +25,11 @@ _REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One version. `servable` answers new calls and is set when it is ready; `leaving` ends those that have begun.
+    """One version. `servable` answers new calls if it is ready; `leaving` serves open sequences to their end.
 
-    `cause` says why it can't be called; of one that can, what an operator should know. `stamp` is that of the files
-    that were loaded, or that failed; `failed_stamp` that of newer ones that failed while those that were loaded serve.
-    `held_back`: it was never tried, since it can't be told what should be served.
+    `cause` says why it can't be called, or has a warning for the operator. `stamp` is that of the files that were
+    loaded, or that failed; `failed_stamp` is that of newer files that failed while the loaded ones serve. `held_back`:
+    it was never tried, since it is unknown what should be served.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Entry:
     held_back: bool = False
 
     def is_of(self, stamp: Stamp | None) -> bool:
-        """Return whether it was loaded, or failed, as its files are now.
+        """Return whether it was loaded, or failed, from its files as they are now.
 
-        A model whose graph says itself what it is isn't made of the files that are shared among versions.
+        A model with a manifest in its graph doesn't depend on the files that versions share.
         """
         if self.stamp is None or stamp is None:
             return self.stamp is stamp
@@ -64,17 +64,17 @@ class Entry:
         )
 
     def refusal(self) -> ServiceError:
-        """Return why it can't be called."""
+        """Return the error for calls to it."""
         return ServiceError(_REASONS[self.state], model=self.name, version=self.version, cause=self.cause)
 
 
 def new_entry(location: Location, state: pb.ModelState.ValueType, cause: str = "") -> Entry:
-    """Return the entry of a version of which nothing is loaded."""
+    """Return the entry of a version that isn't loaded."""
     return Entry(name=location.name, version=location.version, state=state, cause=cause, stamp=location.stamp)
 
 
 class Entries:
-    """All entries, by name and version. `on_change` is called with every one that changes."""
+    """All entries, by name and version. `on_change` is called with every entry that changes."""
 
     def __init__(self, on_change: Callable[[Entry], None]) -> None:
         self.on_change = on_change
@@ -85,11 +85,11 @@ class Entries:
         return set(self._models)
 
     def of(self, name: str) -> dict[int, Entry]:
-        """Return the entries of one model by version; none where it isn't listed."""
+        """Return the entries of one model by version; empty if it isn't listed."""
         return self._models.get(name, {})
 
     def get(self, name: str, version: int) -> Entry:
-        """Return the entry of a version; where there is none, one of no state."""
+        """Return the entry of a version, or one without a state."""
         unknown = Entry(name=name, version=version, state=pb.MODEL_STATE_UNSPECIFIED)
         return self.of(name).get(version, unknown)
 
@@ -99,7 +99,7 @@ class Entries:
         self.on_change(entry)
 
     def remove(self, name: str, version: int) -> None:
-        """Remove the entry of a version, and with the last one its model. Whoever removes it reports the change."""
+        """Remove the entry of a version, and with the last one its model. The caller reports the change."""
         del self._models[name][version]
         if not self._models[name]:
             del self._models[name]

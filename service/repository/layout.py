@@ -1,4 +1,4 @@
-"""How a repository lies on disk: <model>/<version>/model.onnx, or the file that <model>/config.pbtxt names."""
+"""The layout of a repository on disk: <model>/<version>/model.onnx, or the file that <model>/config.pbtxt names."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-LARGEST_VERSION = 2**63 - 1  # what a message can tell
-_DEEPEST = 16  # folders in folders
-_MOST_FILES = 10_000  # of a version, or beside the versions: a link may lead to the whole disk
-# A file: its path in its folder, and what tells one content from another without reading it: inode, times of change of
-# content and of anything in ns, size. An editor may set the first time back, but not the second.
+LARGEST_VERSION = 2**63 - 1  # the limit of int64
+_DEEPEST = 16  # nested folders
+_MOST_FILES = 10_000  # of a version, or next to the versions: a link may lead to the whole disk
+# A file: its relative path, and what identifies its content without reading it: inode, mtime and ctime in ns, size. An
+# editor may set mtime back, but not ctime.
 _File = tuple[str, int, int, int, int]
 Files = tuple[_File, ...]
 
 
 class RepositoryError(Exception):
-    """The repository can't be read; the text says why."""
+    """The repository can't be read; the text has the cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """All files that a version is made of: those in its own folder, and those that it shares with other versions."""
+    """The identity of all files of a version: those in its own folder, and those that it shares with other versions."""
 
     own: Files
     shared: Files = ()
@@ -31,7 +31,7 @@ class Stamp:
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """One version of one model, and its file, which may be missing; then there is no `stamp`."""
+    """One version of one model, and its file. If the file is missing, there is no `stamp`."""
 
     name: str
     version: int
@@ -40,9 +40,9 @@ class Location:
 
 
 def model_folders(repository: Path) -> dict[str, Path]:
-    """Return the folders of models by name, sorted; what is hidden is somebody's work in progress.
+    """Return the folders of models by name, sorted, without hidden ones, which are work in progress.
 
-    A link that leads nowhere is one of them: somebody meant it to be a model. Other files are not.
+    A broken link counts, since it was meant to be a model. Other files don't.
 
     Raises:
         RepositoryError: there is no such folder, or it can't be read.
@@ -53,13 +53,13 @@ def model_folders(repository: Path) -> dict[str, Path]:
     except OSError as error:
         raise RepositoryError(f"{repository}: {error.strerror}") from error
     folders = [path for path in sorted(found) if path.is_symlink() or _is_folder(path)]
-    # Names that aren't UTF-8 are first: where one looks like another's, the good one stands.
+    # Names that aren't UTF-8 come first, so that a valid name that looks the same replaces them.
     folders.sort(key=lambda path: _text(path.name) == path.name)
     return dict(sorted((_text(path.name), path) for path in folders))
 
 
 def why_no_model(name: str, folder: Path) -> str:
-    """Return what is wrong with a model's folder as such; empty when nothing is.
+    """Return what is wrong with a model's folder itself; empty if nothing is.
 
     Raises:
         OSError: it can't be read.
@@ -72,7 +72,7 @@ def why_no_model(name: str, folder: Path) -> str:
 
 
 def version_folders(model: Path) -> tuple[dict[int, Path], str]:
-    """Return the folders of a model's versions by number, and what is wrong with one that has no place among them.
+    """Return the folders of a model's versions by number, and what is wrong with one that can't be a version.
 
     Raises:
         OSError: the model's folder can't be read.
@@ -81,7 +81,7 @@ def version_folders(model: Path) -> tuple[dict[int, Path], str]:
     found: dict[int, Path] = {}
     fault = ""
     for path in model.iterdir():
-        # One name for one version: "01" would be a second 1.
+        # Each version has one name: "01" would be a second 1.
         if not _is_version(path.name) or not (path.is_symlink() or _is_folder(path)):
             continue
         if (version := int(path.name)) > LARGEST_VERSION:
@@ -92,12 +92,12 @@ def version_folders(model: Path) -> tuple[dict[int, Path], str]:
 
 
 def shared_files(model: Path, leave_out: str) -> Files:
-    """Return what is in a model's folder beside its versions, without the file `leave_out`."""
+    """Return the files in a model's folder next to its versions, without the file `leave_out`."""
     return _all_files(model, lambda name: name == leave_out or _is_version(name))
 
 
 def stamp(file: Path, shared: Files) -> Stamp | None:
-    """Return the stamp of the version whose graph is `file`; None while there is no such file."""
+    """Return the stamp of the version whose graph is `file`; None if there is no such file."""
     if not os.path.lexists(file):
         return None
     return Stamp(own=_all_files(file.parent, lambda _: False), shared=shared)
@@ -110,9 +110,9 @@ def _all_files(folder: Path, is_left_out: Callable[[str], bool]) -> Files:
 def _files(
     folder: Path, is_left_out: Callable[[str], bool], *, walked: set[tuple[int, int]], below: str = "", depth: int = 0
 ) -> Iterator[_File]:
-    """Walk through all files that aren't hidden. What can't be looked at is a file too: it may be mended.
+    """Yield all files that aren't hidden. One that can't be read counts, since it may be repaired.
 
-    A folder is walked once, however many links lead to it: with a few that lead back the walk would never end.
+    Each folder is walked once, however many links lead to it; otherwise a link that leads back would never end.
     """
     try:
         found = folder.stat()
@@ -144,7 +144,7 @@ def _is_version(name: str) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    """Return whether it is one; what can't be told is none."""
+    """Return whether a path is a folder; one that can't be read isn't."""
     try:
         return path.is_dir()
     except OSError:
@@ -152,5 +152,5 @@ def _is_folder(path: Path) -> bool:
 
 
 def _text(name: str) -> str:
-    """Make a name that a message can carry of one that needn't be UTF-8."""
+    """Return a name that a message can hold, from one that may not be UTF-8."""
     return os.fsencode(name).decode(errors="replace")

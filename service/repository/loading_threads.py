@@ -1,4 +1,4 @@
-"""Threads on which versions load: so many at once, each for so long; what takes longer is left behind."""
+"""The threads on which versions load: bounded in number and in time. Work that takes longer is abandoned."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Work that takes longer gives its place to others and goes on: a few that hang would hold up all others.
+# Work that takes longer gives its place to others and goes on, since a few loads that hang would hold up all others.
 _SLOW_SECONDS = 5.0
-# What hangs may be tried again, but not for ever.
+# A load that hangs may be tried again, but not for ever.
 MOST_ABANDONED = 4
+
+_log = structlog.get_logger("soloist.repository")
+_UNKNOWN = "internal error while it was loaded"
 
 
 class OverdueError(Exception):
-    """The work was given up after its time."""
+    """The work was abandoned after its time."""
 
 
 class TooManyAbandonedError(Exception):
-    """So much work of this kind was given up, and goes on, that no more of it is begun."""
+    """Too much work of this key was abandoned and still goes on, so no more is begun."""
 
 
 class Threads:
-    """Belongs to the event loop. Every piece of work has a daemon thread of its own."""
+    """Threads for slow work. Belongs to the event loop. Every piece of work has a daemon thread of its own."""
 
     def __init__(
         self,
@@ -49,7 +52,15 @@ class Threads:
         seconds: float,
         slow_seconds: float = _SLOW_SECONDS,
     ) -> None:
-        """Args: `name` begins the threads' names."""
+        """Create it without threads.
+
+        Args:
+            name: the prefix of the threads' names.
+            at_once: how many pieces of work may go on at once.
+            seconds: how long one may take.
+            slow_seconds: after how long it gives its place to others.
+
+        """
         self.seconds = seconds
         self._name = name
         self._numbers = itertools.count()
@@ -58,13 +69,13 @@ class Threads:
         self._abandoned: Counter[str] = Counter()
 
     async def run(self, key: str, work: Callable[[], T]) -> T:
-        """Do it once there is a place.
+        """Run a piece of work once there is a place.
 
-        When its time is over, or the caller gives up, its runs of graphs are ended, and what it returns is dropped.
+        When its time is over, or the caller is cancelled, its runs of graphs are ended, and its result is dropped.
 
         Raises:
             OverdueError: it took longer than `seconds`.
-            TooManyAbandonedError: MOST_ABANDONED pieces of work of this `key` were given up and go on.
+            TooManyAbandonedError: MOST_ABANDONED pieces of work of this `key` were abandoned and still go on.
 
         """
         if self._abandoned[key] >= MOST_ABANDONED:
@@ -104,7 +115,7 @@ class Threads:
 
 
 class _Place:
-    """One of a semaphore's, given back once."""
+    """One place of a semaphore, given back once."""
 
     def __init__(self, places: asyncio.Semaphore) -> None:
         self._places = places
@@ -135,20 +146,16 @@ def _do(
     try:
         with scope:
             value = work()
-    except Exception as raised:  # whatever it is, who waits has to hear of it
+    except Exception as raised:  # whatever it is, the waiting caller has to get it
         error = raised
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(ended, value, error)
 
 
-_log = structlog.get_logger("soloist.repository")
-_UNKNOWN = "internal error while it was loaded"
-
-
 async def loaded(
     load: Callable[[Location], Servable], location: Location, threads: Threads
 ) -> tuple[Servable | None, str]:
-    """Return what answers calls, or None and why there is nothing."""
+    """Return the servable, or None and the cause."""
     name, version = location.name, location.version
     try:
         servable = await threads.run(name, partial(load, location))
@@ -158,7 +165,7 @@ async def loaded(
         log("model unavailable", model=name, version=version, cause=cause)
         return None, cause
     if servable.probe_fault:
-        _log.warning("no probe, normalisers go unwatched", model=name, version=version, cause=servable.probe_fault)
+        _log.warning("no probe: normalisers are not watched", model=name, version=version, cause=servable.probe_fault)
     if servable.warm_up_fault:
         _log.warning("warm-up failed", model=name, version=version, cause=servable.warm_up_fault)
     if servable.certificate_fault:
@@ -170,15 +177,15 @@ async def loaded(
 def _in_words(error: Exception, threads: Threads) -> str:
     match error:
         case ModelFileError() | ManifestError():
-            # A file's name needn't be UTF-8, and messages and the log have to be.
+            # The name of a file may not be UTF-8, but messages and the log must be.
             return str(error).encode(errors="replace").decode()
         case OverdueError():
             return f"it took longer than load_timeout_seconds ({threads.seconds:g} s)"
         case TooManyAbandonedError():
-            return f"{MOST_ABANDONED} loads of this model were given up and go on, so it isn't tried again for now"
+            return f"{MOST_ABANDONED} loads of this model were abandoned and still go on, so it isn't tried again yet"
         case MemoryError():
-            return "there isn't enough memory for it"
+            return "there isn't enough memory"
         case RecursionError():
-            return "what it says of itself is nested too deep"
+            return "its manifest or configuration is nested too deep"
         case _:
             return _UNKNOWN

@@ -1,4 +1,4 @@
-"""Loads of versions that are under way: how each ends, who gives it up, and when what it replaces may go."""
+"""The loads in progress: how each ends, how it is cancelled, and when the replaced version may go."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger("soloist.repository")
 
 @dataclass(kw_only=True)
 class _Load:
-    """One that is under way, and why nobody waits for it any more."""
+    """One load in progress, and the cause if it was cancelled."""
 
     location: Location
     task: asyncio.Task[tuple[Servable | None, str]]
@@ -33,7 +33,7 @@ class _Load:
 
 
 class Loads:
-    """Brings versions into the entries and takes them out again. Belongs to the event loop; files load on threads."""
+    """The loading and unloading of entries. Belongs to the event loop; files load on threads."""
 
     def __init__(
         self,
@@ -42,7 +42,15 @@ class Loads:
         refcounts: Refcounts,
         on_gone: Callable[[Servable], None],
     ) -> None:
-        """Args: `on_gone` is called with a version whose last sequence has ended."""
+        """Create it without loads.
+
+        Args:
+            entries: the entries of all versions.
+            load: loads one version.
+            refcounts: counts the sequences of each version.
+            on_gone: called with a version whose last sequence has ended.
+
+        """
         self._entries = entries
         self._load = load
         self._refcounts = refcounts
@@ -51,9 +59,9 @@ class Loads:
         self._stopped = ""
 
     async def load(self, locations: Iterable[Location], threads: Threads) -> None:
-        """Load versions side by side; returns when each is ready or known to be unavailable.
+        """Load versions side by side, and return when each is ready or known to be unavailable.
 
-        One that is ready already answers on until its successor is ready, and stays when that fails.
+        A version that is ready answers on until its successor is ready, and stays if that fails.
         """
         locations = list(locations)
         for location in locations:
@@ -69,19 +77,19 @@ class Loads:
         return load is not None and load.location == location
 
     def give_up(self, which: Callable[[Location], bool], cause: str) -> None:
-        """Wait no longer for loads that are under way: those versions count as unloaded."""
+        """Cancel loads in progress; their versions count as unloaded."""
         for load in self._under_way.values():
             if not load.given_up and which(load.location):
                 load.given_up = cause
                 load.task.cancel()
 
     def stop(self, cause: str) -> None:
-        """Give up every load, and begin no other."""
+        """Cancel every load, and begin no other."""
         self._stopped = cause
         self.give_up(lambda _: True, cause)
 
     def unload(self, name: str, version: int, cause: str) -> None:
-        """Let a version take no new sequences; those that run on it end on it, then its memory is freed."""
+        """Let a version take no new sequences. Open sequences run to their end, then its memory is freed."""
         entry = self._entries.get(name, version)
         leaving = entry.servable
         if leaving is None:

@@ -1,4 +1,4 @@
-"""Sees to it that what should be loaded is, and nothing else: at the start, when asked, and when the disk changes."""
+"""The manager of the repository: it loads and unloads models at the start, on request, and when the disk changes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,20 @@ _log = structlog.get_logger("soloist.repository")
 
 
 class RepositoryManager:
-    """Belongs to the event loop. Models change independently; what happens to one of them happens in order."""
+    """Models change independently; the changes of one happen in order. Belongs to the event loop."""
 
     def __init__(
         self, folder: Path, repository: Repository, policy: VersionPolicy, *, loads: Threads, looks: Threads
     ) -> None:
-        """Args: `policy` is for models without one of their own; models are loaded on `loads`, folders read on `looks`.
+        """Create it; nothing is loaded yet.
 
-        They are apart, so that models that take long to load, or hang, keep nobody from looking.
+        Args:
+            folder: the repository.
+            repository: the catalogue of its versions.
+            policy: for models without a version policy of their own.
+            loads: the threads on which models load.
+            looks: the threads on which folders are read; separate, so that slow loads don't hold up the polling.
+
         """
         self.repository = repository
         self._folder = folder
@@ -50,7 +56,7 @@ class RepositoryManager:
         self._loads = loads
         self._looks = looks
         self._desired: defaultdict[str, DesiredVersions] = defaultdict(DesiredVersions)
-        # A lock lives as long as somebody holds it or waits for it.
+        # A lock lives as long as it is held or waited for.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._under_way: set[asyncio.Task[None]] = set()
         self._followed: dict[str, asyncio.Task[None]] = {}
@@ -59,10 +65,10 @@ class RepositoryManager:
     async def look(
         self, *, is_settled: Callable[[Location], bool] = lambda _: True, patience_seconds: float | None = None
     ) -> None:
-        """Read the repository and follow it; a version that isn't settled is left for the next look.
+        """Read the repository and reconcile it; a version that isn't settled is left for the next poll.
 
-        Returns when all models are done, or after `patience_seconds`: one that takes longer goes on by itself, and is
-        left out of further looks until then.
+        Returns when all models are done, or after `patience_seconds`. A model that takes longer goes on by itself, and
+        is left out of further polls until then.
 
         Raises:
             RepositoryError: it can't be read.
@@ -74,16 +80,16 @@ class RepositoryManager:
         for name, model_folder in on_disk.items():
             settled = {version for version, location in model_folder.versions.items() if is_settled(location)}
             if name not in self._followed:
-                task = self._followed[name] = asyncio.create_task(self._look_after(model_folder, settled))
+                task = self._followed[name] = asyncio.create_task(self._reconcile_guarded(model_folder, settled))
                 task.add_done_callback(lambda _, name=name: self._followed.pop(name))  # type: ignore[misc]
         if self._followed:
             await asyncio.wait(self._followed.values(), timeout=patience_seconds)
 
     async def load(self, name: str, version: int = 0) -> None:
-        """Load a version beside those that run, or what the policy wants; a file that has changed is loaded again.
+        """Load a version next to those that run, or those of the policy; a file that has changed is loaded again.
 
         Raises:
-            ServiceError: there is no such model or version, or the one asked for, or the newest wanted, failed.
+            ServiceError: there is no such model or version, or the requested or newest desired one failed.
 
         """
         model_folder = await self._model_folder(name)
@@ -120,7 +126,7 @@ class RepositoryManager:
         await self._finish(self._follow(await self._model_folder(name)))
 
     async def spread(self, name: str, needed: Iterable[int], how: Callable[[Rollout], Rollout]) -> Rollout:
-        """Change how new sequences are spread, once the versions `needed` for it are ready.
+        """Change the rollout, once the versions that it needs are ready.
 
         Raises:
             ServiceError: there is no such model or version, one can't be loaded, or the file can't be written.
@@ -134,12 +140,12 @@ class RepositoryManager:
             new = await self._read(name, partial(rollouts.change, self._folder / name, how))
         except (RolloutError, RepositoryError) as error:
             raise ServiceError(Reason.LABELS_NOT_WRITTEN, model=name, cause=str(error)) from error
-        self._desired[name].loaded_versions -= new.versions  # from now on it is the rollout that keeps them
+        self._desired[name].loaded_versions -= new.versions  # from now on the rollout keeps them
         await self._finish(self._follow(await self._model_folder(name)))
         return self.repository.rollout(name)
 
     def require(self, name: str, version: int = 0) -> None:
-        """Refuse what isn't listed.
+        """Refuse a model or version that isn't listed.
 
         Raises:
             ServiceError: there is no such model or version.
@@ -151,7 +157,7 @@ class RepositoryManager:
             self.repository.find(name, version)
 
     async def _model_folder(self, name: str) -> ModelFolder:
-        """Read what the disk says of one model; no versions where there is none."""
+        """Read the folder of one model; it has no versions if it is missing."""
         try:
             return await self._read(name, partial(read_model_folder, self._folder, name))
         except RepositoryError as error:
@@ -160,14 +166,14 @@ class RepositoryManager:
             raise ServiceError(Reason.MODEL_UNAVAILABLE, model=name, version=0, cause=cause) from error
 
     async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do it to the end, whether or not the caller waits."""
+        """Run work to its end, whether or not the caller waits."""
         task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
 
-    async def _look_after(self, model_folder: ModelFolder, settled: AbstractSet[int]) -> None:
-        """Follow one model; what goes wrong unforeseen is its own, and told once."""
+    async def _reconcile_guarded(self, model_folder: ModelFolder, settled: AbstractSet[int]) -> None:
+        """Reconcile one model. An unexpected error concerns only this model, and is logged once."""
         error = model_folder.error
         try:
             await self._follow(model_folder, settled=settled)
@@ -175,7 +181,7 @@ class RepositoryManager:
             error = raised
         fault = repr(error) if error is not None else ""
         if error is not None and self._reported_faults.get(model_folder.name) != fault:
-            _log.error("model not followed", model=model_folder.name, exc_info=error)
+            _log.error("model not reconciled", model=model_folder.name, exc_info=error)
         self._reported_faults.pop(model_folder.name, None)
         if fault and self.repository.entries(model_folder.name):
             self._reported_faults[model_folder.name] = fault
@@ -188,7 +194,7 @@ class RepositoryManager:
         joined: AbstractSet[int] = frozenset(),
         settled: AbstractSet[int] | None = None,
     ) -> None:
-        """Bring one model to what it should be; versions that are new and not `settled` are left out."""
+        """Reconcile one model; versions that are new and not `settled` are left out."""
         name, lock = model_folder.name, self._locks.setdefault(model_folder.name, asyncio.Lock())
         async with lock:
             known = {entry.version for entry in self.repository.entries(name)}
@@ -208,8 +214,8 @@ class RepositoryManager:
             self._forget(model_folder)
 
     def _forget(self, model_folder: ModelFolder) -> None:
-        """Forget what was asked for versions, and said of models, that are gone."""
-        if model_folder.fault:  # it can't be told
+        """Forget the requests for versions, and the warnings of models, that are gone."""
+        if model_folder.fault:  # unknown
             return
         listed = {entry.version for entry in self.repository.entries(model_folder.name)}
         self._desired[model_folder.name].forget_all_but(listed | model_folder.versions.keys())
@@ -218,10 +224,10 @@ class RepositoryManager:
             self.repository.forget(model_folder.name)
 
     async def _read(self, key: str, work: Callable[[], T]) -> T:
-        """Work on the repository's disk, apart from the event loop.
+        """Run work on the repository's disk, off the event loop.
 
         Raises:
-            RepositoryError: it doesn't answer.
+            RepositoryError: the disk doesn't answer.
 
         """
         try:

@@ -1,4 +1,4 @@
-"""The folder of one model: its versions, which of them are to be served, and how sequences are spread."""
+"""The folder of one model: its versions, its version policy, and its rollout."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _ALL, _LATEST = "all", "latest:"
 
 @dataclass(frozen=True, kw_only=True)
 class VersionPolicy:
-    """The `latest` so many versions, or those `listed`; all where both are None."""
+    """The number of `latest` versions, or those `listed`; all if both are None."""
 
     latest: int | None = None
     listed: frozenset[int] | None = None
 
     def choose(self, versions: Iterable[int]) -> set[int]:
-        """Pick from the versions there are."""
+        """Return the chosen versions."""
         if self.listed is not None:
             return set(versions) & self.listed
         return set(sorted(versions, reverse=True)[: self.latest])
 
 
 def in_words(text: str) -> VersionPolicy:
-    """Read "all", "latest:2" or "1,3"."""
+    """Parse "all", "latest:2" or "1,3"."""
     if text == _ALL:
         return VersionPolicy()
     if text.startswith(_LATEST):
@@ -48,12 +48,12 @@ def in_words(text: str) -> VersionPolicy:
 
 
 def configured(config: oip.ModelConfig) -> VersionPolicy | None:
-    """Return what a configuration says; None where it says nothing of versions."""
+    """Return the version policy of a configuration; None if it has none."""
     policy = config.version_policy
     match policy.WhichOneof("policy_choice"):
         case "all":
             return VersionPolicy()
-        case "latest":  # no number stands for one, as elsewhere
+        case "latest":  # without a number it is 1, as in other servers
             return VersionPolicy(latest=policy.latest.num_versions or 1)
         case "specific":
             return VersionPolicy(listed=frozenset(policy.specific.versions))
@@ -63,10 +63,10 @@ def configured(config: oip.ModelConfig) -> VersionPolicy | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFolder:
-    """One model; `policy` and `rollout` are None where nothing is said.
+    """One model; `policy` and `rollout` are None if the folder has none.
 
-    `fault` says why it can't be told what to serve: then nothing new is. `stray` is about something in the folder that
-    can't be served, and that touches no version. `error` is what went wrong unforeseen, for the log.
+    `fault` says why it is unknown what to serve; then nothing new is loaded. `stray` is about something in the folder
+    that can't be served and concerns no version. `error` is an unexpected error, for the log.
     """
 
     name: str
@@ -79,10 +79,10 @@ class ModelFolder:
 
 
 def read_model_folders(repository: Path) -> dict[str, ModelFolder]:
-    """Read the whole repository, by name, without folders that hold nothing of a model. Blocks.
+    """Read the whole repository, by name, without folders that hold no model. Blocks.
 
     Raises:
-        RepositoryError: it can't be read. What is wrong with one model is that model's fault.
+        RepositoryError: it can't be read. Errors of one model are in its `fault`.
 
     """
     on_disk = {name: _guarded(name, folder) for name, folder in layout.model_folders(repository).items()}
@@ -94,10 +94,10 @@ def read_model_folders(repository: Path) -> dict[str, ModelFolder]:
 
 
 def read_model_folder(repository: Path, name: str) -> ModelFolder:
-    """Read one model; no versions where there is none. Blocks.
+    """Read one model; it has no versions if its folder is missing. Blocks.
 
     Raises:
-        RepositoryError: the repository can't be read. What is wrong with the model is its fault.
+        RepositoryError: the repository can't be read. Errors of the model are in its `fault`.
 
     """
     folder = layout.model_folders(repository).get(name)
@@ -105,11 +105,11 @@ def read_model_folder(repository: Path, name: str) -> ModelFolder:
 
 
 def _guarded(name: str, folder: Path) -> ModelFolder:
-    """Read one model, whose oddities touch no other."""
+    """Read one model; its errors concern no other."""
     try:
         return _model_folder(name, folder)
     except Exception as error:
-        return ModelFolder(name=name, fault="internal error while it was looked at", error=error)
+        return ModelFolder(name=name, fault="internal error while its folder was read", error=error)
 
 
 def _model_folder(name: str, folder: Path) -> ModelFolder:
@@ -137,7 +137,7 @@ def _model_folder(name: str, folder: Path) -> ModelFolder:
 
 
 def _configuration(path: Path) -> oip.ModelConfig:
-    # A link that leads nowhere is there, and can't be read.
+    # A broken link exists, and can't be read.
     return parse(path) if os.path.lexists(path) else oip.ModelConfig()
 
 

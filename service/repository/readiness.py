@@ -1,4 +1,4 @@
-"""Whether a server can be called, by what its operator says it needs: any model, all of them, or some by name."""
+"""The readiness of the server, by what its operator requires: any model, all of them, or some by name."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _MOST_MODELS = 10  # a probe's log line names some; `soloist admin index` all
 
 
 def why_not_ready(repository: Repository, needed: str, *, has_looked: bool) -> str:
-    """Return why the server can't be called; "" when it can.
+    """Return why the server isn't ready; "" if it is.
 
     Args:
         repository: the models.
-        needed: "any", "all", or the names of models with commas between them.
-        has_looked: whether every model that was there at the start has been loaded, or given up.
+        needed: "any", "all", or names of models separated by commas.
+        has_looked: whether every model that was there at the start has been loaded, or abandoned.
 
     """
     if needed not in (ANY, ALL):
         missing = [name for name in needed.split(",") if not repository.answers(name)]
-        return _described("models that are needed can't be called", repository, missing) if missing else ""
+        return _described("required models can't be called", repository, missing) if missing else ""
     names = sorted({entry.name for entry in repository.entries()})
     if needed == ANY and any(repository.answers(name) for name in names):
         return ""
@@ -46,7 +46,7 @@ def why_not_ready(repository: Repository, needed: str, *, has_looked: bool) -> s
 
 
 def _is_unloaded(entries: Iterable[Entry]) -> bool:
-    """Return whether an operator wanted a model gone, which is no fault of it."""
+    """Return whether an operator unloaded a model, which is no fault."""
     return all(entry.state in _IDLE for entry in entries) and any(entry.cause == UNLOADED for entry in entries)
 
 

@@ -1,4 +1,4 @@
-"""The reconciler: which versions of a model should be loaded, and the way there, new versions first."""
+"""The reconciler: which versions of a model should be loaded, and the steps to get there, new versions first."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from service.repository.model_folder import ModelFolder, VersionPolicy
     from service.repository.rollout import Rollout
 
+_CHANGED = "one of its files has changed since it was loaded: put them into a new version, or load it again"
+_NOT_CHOSEN = "the version policy leaves it out"
+_GONE = "its folder is gone"
+
 
 @dataclass(kw_only=True, slots=True)
 class DesiredVersions:
-    """What operators asked for since the server started: the model as a whole, and single versions."""
+    """The requests of operators since the server started: for the whole model, and for single versions."""
 
     unloaded: bool = False
     loaded_versions: set[int] = field(default_factory=set)
     unloaded_versions: set[int] = field(default_factory=set)
 
     def load(self, version: int) -> None:
-        """Take note of a request to load one version, or with 0 what the policy says."""
+        """Record a request to load one version, or with 0 those of the policy."""
         if version:
             self.loaded_versions.add(version)
             self.unloaded_versions.discard(version)
@@ -38,7 +42,7 @@ class DesiredVersions:
             self.unloaded_versions.clear()
 
     def unload(self, version: int) -> None:
-        """Take note of a request to unload one version, or with 0 all."""
+        """Record a request to unload one version, or with 0 all."""
         if version:
             self.unloaded_versions.add(version)
             self.loaded_versions.discard(version)
@@ -47,14 +51,14 @@ class DesiredVersions:
             self.loaded_versions.clear()
 
     def wanted(self, versions: Iterable[int], policy: VersionPolicy, rollout: Rollout) -> set[int]:
-        """Pick from the versions there are."""
+        """Return the desired versions among the existing ones."""
         free = set(versions) - self.unloaded_versions
         if self.unloaded:
             return self.loaded_versions & free
         return policy.choose(free) | ((rollout.versions | self.loaded_versions) & free)
 
     def forbid(self, version: int) -> bool:
-        """Return whether an operator wanted this version gone."""
+        """Return whether an operator unloaded this version."""
         return version in self.unloaded_versions or (self.unloaded and version not in self.loaded_versions)
 
     def forget_all_but(self, versions: AbstractSet[int]) -> None:
@@ -63,17 +67,12 @@ class DesiredVersions:
         self.unloaded_versions &= versions
 
 
-_CHANGED = "one of its files has changed since it was loaded: put them into a new version, or load it again"
-_NOT_CHOSEN = "the version policy leaves it out"
-_GONE = "its folder is gone"
-
-
 @dataclass(kw_only=True)
 class Reconciler:
-    """Used once, for one look at one model.
+    """The steps for one model. Used once, for one poll.
 
-    `versions` are those on disk that may be loaded; `again` loads also what has failed before, or has changed, but for
-    those that were `joined`: their load was under way when that was asked.
+    `versions` are those on disk that may be loaded. `again` also loads those that failed before or have changed, except
+    those that were `joined`, whose load was in progress at the time of the request.
     """
 
     repository: Repository
@@ -86,7 +85,7 @@ class Reconciler:
     joined: AbstractSet[int] = frozenset()
 
     async def follow(self) -> None:
-        """Load, let go, and list the rest with the reason."""
+        """Load, unload, and list the rest with the cause."""
         if self.model_folder.fault:
             self._hold()
             return
@@ -96,7 +95,7 @@ class Reconciler:
         for entry in self.repository.entries(name):
             if entry.held_back and entry.version in self.versions:
                 self.repository.note(self.versions[entry.version], self._why_not(entry.version))
-        # What fails makes room for another, so there may be several rounds.
+        # A version that fails makes room for another, so there may be several rounds.
         while missing := self._missing(tried):
             tried |= missing
             await self.repository.loads.load([self.versions[version] for version in sorted(missing)], self.threads)
@@ -104,7 +103,7 @@ class Reconciler:
         self._list()
 
     def _hold(self) -> None:
-        """Leave all as it is, since it can't be told what should be: what serves goes on, nothing new is loaded."""
+        """Change nothing, since the desired versions are unknown: ready versions go on, nothing new is loaded."""
         name, fault = self.model_folder.name, self.model_folder.fault
         for entry in self.repository.entries(name):
             if self.desired.forbid(entry.version):
@@ -125,7 +124,7 @@ class Reconciler:
         return self.desired.wanted(versions, self.policy, self.repository.rollout(self.model_folder.name))
 
     def _failed(self, tried: Iterable[int]) -> set[int]:
-        """Versions that can't be loaded as they are: left alone until their file changes, or somebody asks."""
+        """Return versions that can't be loaded: they are left alone until their files change, or an operator asks."""
         return {
             entry.version
             for entry in self.repository.entries(self.model_folder.name)
@@ -147,7 +146,7 @@ class Reconciler:
         }
 
     def _let_go(self) -> None:
-        """Unload what isn't wanted; when nothing that is wanted can be loaded, what serves goes on serving."""
+        """Unload what isn't desired; if no desired version can be loaded, ready ones go on serving."""
         name = self.model_folder.name
         ready = {entry.version for entry in self.repository.entries(name) if entry.servable}
         wanted = self._wanted(self.versions.keys() - self._failed(self.versions))
@@ -169,7 +168,7 @@ class Reconciler:
         self._list_stray(self.model_folder.stray)
 
     def _list_stray(self, cause: str) -> None:
-        """List as version 0, which no version has, what can't be said of one."""
+        """List what concerns no version as version 0, which doesn't exist."""
         if cause:
             self.repository.hold_back(self.model_folder.name, 0, cause)
         else:

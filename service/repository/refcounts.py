@@ -1,4 +1,4 @@
-"""On which versions sequences run, and who wants to hear when the last of one has ended."""
+"""The refcounts: how many sequences run on each version, and callbacks for when the last has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Refcounts:
-    """Belongs to the event loop."""
+    """The number of open sequences of each version. Belongs to the event loop."""
 
     def __init__(self) -> None:
         self._counts: Counter[Servable] = Counter()
@@ -22,7 +22,7 @@ class Refcounts:
         self._counts[servable] += 1
 
     def end(self, servable: Servable) -> None:
-        """Count one less."""
+        """Count one sequence less."""
         self._counts[servable] -= 1
         if not self._counts[servable]:
             del self._counts[servable]
@@ -30,7 +30,7 @@ class Refcounts:
                 callback()
 
     def when_unused(self, servable: Servable, callback: Callable[[], None]) -> None:
-        """Call `callback` once, as soon as no sequence runs on a version: at once when none does."""
+        """Call `callback` once, as soon as no sequence runs on a version; at once if none does."""
         if servable in self._counts:
             self._callbacks[servable] = callback
         else:

@@ -1,4 +1,4 @@
-"""How new sequences of a model are spread over its versions: labels, a canary, a shadow."""
+"""The rollout: how new sequences of a model are distributed to its versions by labels, a canary, a shadow."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ FILE = "labels.json"
 _LOCK_SECONDS, _LOCK_AGAIN_SECONDS = 10.0, 0.02
 _KEYS = ("labels", "canary_percent", "shadow")
 STABLE, CANARY = "stable", "canary"
-# It begins with a letter, so that no label looks like a version.
+# It begins with a letter, so that it can't be taken for a version.
 LABEL = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
 
 
 class RolloutError(Exception):
-    """The file can't be read or isn't what it should be; the text says why."""
+    """The file can't be read or is invalid; the text has the cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,12 @@ class Rollout:
 
     @property
     def versions(self) -> set[int]:
-        """Every version that it needs."""
+        """Return every version that it needs."""
         return {*self.labels.values(), *([self.shadow] if self.shadow else [])}
 
     @property
     def on_trial(self) -> set[int]:
-        """The versions that callers get only by the share, or when they name them, unless one is stable as well."""
+        """Return the versions that callers get only by the share or by name, unless one is stable as well."""
         return {self.labels.get(CANARY, 0), self.shadow} - {0, self.labels.get(STABLE, 0)}
 
 
@@ -60,10 +60,10 @@ NO_ROLLOUT = Rollout()
 
 
 def read(model: Path) -> Rollout:
-    """Read the file in a model's folder; without one there are no labels.
+    """Read the file in a model's folder; without a file there are no labels.
 
     Raises:
-        RolloutError: it can't be read, or isn't what it should be.
+        RolloutError: it can't be read, or is invalid.
 
     """
     try:
@@ -71,8 +71,8 @@ def read(model: Path) -> Rollout:
     except FileNotFoundError:
         if not (model / FILE).is_symlink():
             return NO_ROLLOUT
-        raise RolloutError(f"{FILE} is a link that leads nowhere") from None
-    except OSError as error:  # its text says where the repository lies, which is not the callers' business
+        raise RolloutError(f"{FILE} is a broken link") from None
+    except OSError as error:  # its text has the path of the repository, which callers must not see
         raise RolloutError(f"{FILE}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise RolloutError(f"{FILE}: {error}") from error
@@ -83,7 +83,7 @@ def read(model: Path) -> Rollout:
 
 
 def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
-    """Change the file, alone among all servers that share it; returns what it says now. Blocks.
+    """Change the file under a lock among all servers that share it, and return its content. Blocks.
 
     Raises:
         RolloutError: it can't be read or written.
@@ -102,23 +102,23 @@ def change(model: Path, how: Callable[[Rollout], Rollout]) -> Rollout:
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("a name occurs twice")
     return content
 
 
 def _checked(content: object) -> Rollout:
     if not isinstance(content, dict):
-        raise ValueError("it has to be an object")
-    # What is misspelt would say nothing, and others would get the traffic.
+        raise ValueError("it must be an object")
+    # A misspelt key would have no effect, and other versions would get the traffic.
     if unknown := sorted(content.keys() - _KEYS):
         raise ValueError(f"{unknown[0]!r} is none of {', '.join(_KEYS)}")
     labels, percent, shadow = content.get("labels", {}), content.get("canary_percent", 0.0), content.get("shadow", 0)
     if not isinstance(labels, dict) or not all(LABEL.fullmatch(name) and _is_version(v) for name, v in labels.items()):
-        raise ValueError("labels has to name versions")
+        raise ValueError("labels must name versions")
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
-        raise ValueError("canary_percent has to be 0 to 100")
+        raise ValueError("canary_percent must be 0 to 100")
     if shadow != 0 and not _is_version(shadow):
-        raise ValueError("shadow has to be a version, or 0")
+        raise ValueError("shadow must be a version, or 0")
     return Rollout(labels=labels, canary_percent=float(percent), shadow=int(str(shadow)))
 
 
@@ -128,7 +128,7 @@ def _is_version(value: object) -> bool:
 
 @contextmanager
 def _alone(model: Path) -> Iterator[None]:
-    """Hold a lock on the folder itself: there is no other file that could be left behind."""
+    """Hold a lock on the folder itself, so that no lock file can be left behind."""
     try:
         folder = os.open(model, os.O_RDONLY)
     except OSError as error:
@@ -141,7 +141,7 @@ def _alone(model: Path) -> Iterator[None]:
 
 
 def _lock(folder: int) -> None:
-    """Wait for a lock, but not for ever: another server that hangs may hold it."""
+    """Wait for a lock, but not for ever: a server that hangs may hold it."""
     give_up = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
@@ -157,10 +157,10 @@ def _lock(folder: int) -> None:
 
 
 def default_version(versions: Mapping[int, Entry], rollout: Rollout) -> Entry | None:
-    """Return the one labelled stable, ready or not; None where there is no such version.
+    """Return the version labelled stable, ready or not; None if there is no such version.
 
-    Without that label: the newest, ready ones first, those on trial last. With it no other is taken, since nobody chose
-    another.
+    Without that label it is the newest, ready ones first, those on trial last. With the label no other version is
+    taken, since nobody chose another.
     """
     if STABLE in rollout.labels:
         return versions.get(rollout.labels[STABLE])
@@ -171,7 +171,7 @@ def default_version(versions: Mapping[int, Entry], rollout: Rollout) -> Entry | 
 
 
 def canary_version(versions: Mapping[int, Entry], rollout: Rollout, place: float) -> Servable | None:
-    """Return the canary, if it is ready and a sequence at `place`, in [0, 1), is one of its share."""
+    """Return the canary, if it is ready and its share covers a sequence at `place`, in [0, 1)."""
     if place * 100 >= rollout.canary_percent:
         return None
     entry = versions.get(rollout.labels.get(CANARY, 0))
@@ -179,6 +179,6 @@ def canary_version(versions: Mapping[int, Entry], rollout: Rollout, place: float
 
 
 def place_of(name: str, key: str) -> float:
-    """Map a sequence's key to [0, 1), the same on every server."""
+    """Return the place of a sequence's key in [0, 1), the same on every server."""
     text = f"{name}\n{key}".encode(errors="surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=6).digest()) / 2**48

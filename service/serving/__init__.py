@@ -1,1 +1,1 @@
-"""Answers: sessions, batches, predictions and their publication."""
+"""The serving of answers: sessions, batches, predictions and their publication."""

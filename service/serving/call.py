@@ -1,4 +1,4 @@
-"""What a handler knows of the call it answers, whichever transport brought it."""
+"""The call that a handler answers, independent of its transport."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEADLINE_SLACK_SECONDS = 0.02
 
 @dataclass(kw_only=True, slots=True)
 class Call:
-    """One call. The transport fills in the upper fields, the handler the lower ones.
+    """One call. The transport fills in the first fields, the handler the last ones.
 
     Metrics and the log need to know which model a call was for, and only the handler finds out: it writes `model` and
     `version` once they are known to exist, so that nothing a caller invents ever becomes a label.
@@ -21,21 +21,21 @@ class Call:
     api: str
     peer: str = ""
     metadata: Mapping[str, str | bytes] = field(default_factory=dict)
-    # On the clock of time.monotonic(), in seconds; None when the caller waits for ever.
+    # In seconds of time.monotonic(); None when the caller sets none.
     deadline: float | None = None
-    # True once the caller is gone or has been sent away.
+    # True once the caller has gone or has been disconnected.
     cancelled: bool = False
-    # Take memory on behalf of a message (so many bytes more), and give back all that it has taken. Only handlers that
-    # read the next message before they are done with one need them.
+    # `hold` reserves more bytes for a message; `done_with` frees all that it holds. Only handlers that read the next
+    # message before they are done with one need them.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
 
     model: str = ""
     version: str = ""
     session_id: str = ""
-    # How long the model lets its caller be silent; 0 while the model isn't known.
+    # How long the model allows its caller to send nothing; 0 while the model isn't known.
     idle_seconds: float = 0.0
-    # On the clock of time.perf_counter(), in seconds: when the first frames came, and when the first output left.
+    # In seconds of time.perf_counter(): when the first frames arrived, and when the first output left.
     first_frames_at: float | None = None
     first_output_at: float | None = None
 

@@ -1,4 +1,4 @@
-"""The metrics of calls and of what they ask for: how they ended, how long they took, and how long they waited."""
+"""The metrics of calls and requests: how they ended, how long they took, and how long they waited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.core.metrics import CALL, VERSION, CounterFamily, Family, Histogram
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Histogram
 
-# The calls that answer users; the next ask about a model, the last about no version.
+# First the methods that run a model, then those about one model, last those that are counted without a model.
 INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
 MODEL_APIS = (
     *("GetModel", "Compare", "GetAccuracy", "GetNormSkew", "ListSampledSequences"),
@@ -27,19 +27,19 @@ SERVER_APIS = (
     *("TraceSetting", "LogSettings", "Check", "Watch", "ServerReflectionInfo"),
 )
 CODES = ("OK", *sorted({reason.code for reason in Reason}))
-# What alerts read: a code, or the calls that it is a share of. The others come with the first call that ends so.
+# The codes that alerts read. The series of another code appears with the first call that ends with it.
 ALERTED_CODES = ("OK", "INTERNAL", "RESOURCE_EXHAUSTED")
 
 REQUESTS = CounterFamily(
     name="soloist_requests_total",
-    text="Calls that ended, by gRPC code; of ModelStreamInfer also each of its requests.",
+    text="Finished calls by gRPC code; for ModelStreamInfer also each of its requests.",
     labels=(*CALL, "code"),
     values=CODES,
     start=Start.VERSION,
 )
 REQUEST_SECONDS = HistogramFamily(
     name="soloist_request_seconds",
-    text="Time from a call's arrival to its end.",
+    text="Time from the arrival of a call to its end.",
     labels=CALL,
     buckets=one_two_five(1e-4, 200),
     start=Start.FIRST,
@@ -67,7 +67,7 @@ COMPUTE_SECONDS = HistogramFamily(
 )
 SEQUENCE_FRAMES = HistogramFamily(
     name="soloist_sequence_frames",
-    text="Frames of a sequence that was answered to its end.",
+    text="Frames of each sequence that was answered to its end.",
     labels=VERSION,
     buckets=one_two_five(1, 10_000),
     start=Start.FIRST,
@@ -101,9 +101,9 @@ class CallMetrics:
 
 
 class ApiSeries:
-    """The series of one API of one version, each looked up once: a look-up takes longer than to count.
+    """The series of one API of one version. Each is looked up once, since a look-up takes longer than a count.
 
-    What is counted here after the version was forgotten is counted nowhere.
+    What is counted after the version was forgotten is lost.
     """
 
     def __init__(self, metrics: CallMetrics, name: str, version: str, api: str) -> None:
@@ -120,20 +120,20 @@ class ApiSeries:
 
     @cached_property
     def request_seconds(self) -> Histogram:
-        """Time of calls."""
+        """Return the histogram of the time of calls."""
         return self._metrics.request_seconds.labels(*self._labels)
 
     @cached_property
     def first_output_seconds(self) -> Histogram:
-        """Time to the first output."""
+        """Return the histogram of the time to the first output."""
         return self._metrics.first_output_seconds.labels(*self._labels)
 
     @cached_property
     def queue_seconds(self) -> Histogram:
-        """Time in the queue."""
+        """Return the histogram of the time in the queue."""
         return self._metrics.queue_seconds.labels(*self._labels)
 
     @cached_property
     def compute_seconds(self) -> Histogram:
-        """Time of runs."""
+        """Return the histogram of the time of runs."""
         return self._metrics.compute_seconds.labels(*self._labels)

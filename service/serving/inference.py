@@ -1,4 +1,4 @@
-"""What every handler works with, and the one way to run frames."""
+"""The parts that every handler uses, and the one way to run frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class InputLimits:
-    """What a caller may send: frames of a whole sequence and of a chunk, NaN and infinity, and silence in seconds."""
+    """Limits of input: frames of a whole sequence and of a chunk, NaN and infinity, and silence in seconds."""
 
     max_frames: int
     max_chunk_frames: int
@@ -37,7 +37,7 @@ class InputLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """The parts of a running server. `observers` hear of every answer; `decoder` converts large messages."""
+    """The parts of a running server. `observers` get every answer; `decoder` is the thread for large messages."""
 
     repository: Repository
     sessions: Sessions
@@ -48,15 +48,20 @@ class Serving:
     decoder: Executor | None = None
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
-        """Convert what is large on a thread of its own: in pieces, for whoever converts holds up the loop as well."""
+        """Convert a large message on a thread of its own. It works in pieces, since it holds up the loop as well."""
         return await asyncio.get_running_loop().run_in_executor(self.decoder, work)
 
     async def infer(
         self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
     ) -> Answer:
-        """Answer a request of one row: the frames of a chunk or a whole sequence, behind its states.
+        """Answer a request of one row: the frames of a chunk or of a whole sequence, and the states before them.
 
-        Args: one that `may_wait` is never refused for what waits already.
+        Args:
+            call: the call that asks.
+            servable: the version that answers.
+            row: the frames and the states before them.
+            every_frame: whether every frame gets an output, or only the last.
+            may_wait: True if it is never refused because of a full queue.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
@@ -74,7 +79,7 @@ class Serving:
     async def infer_row(
         self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
     ) -> Answer:
-        """Run one row of a request; who asks records the request.
+        """Run one row of a request. The caller records the request.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
@@ -87,7 +92,7 @@ class Serving:
         )
 
     def refuse(self, call: Call, servable: Servable) -> None:
-        """Refuse a request that there is no room or no time for, before anything is made of it.
+        """Refuse a request that there is no room or no time for, before it is decoded.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
@@ -100,6 +105,6 @@ class Serving:
             raise
 
     def publish(self, prediction: Prediction) -> None:
-        """Let every observer hear of an answer that its caller gets."""
+        """Pass an answer to every observer."""
         for observe in self.observers:
             observe(prediction)

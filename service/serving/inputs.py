@@ -1,4 +1,4 @@
-"""A row as callers of our own API send it: frames, and inputs beside them, held against what the model takes.
+"""The decoding of a row of our own API: frames and auxiliary inputs, checked against what the model takes.
 
 Shapes: T frames.
 """
@@ -35,10 +35,10 @@ def decode_row(
     allow_non_finite: bool,
     position: Position = WHOLE,
 ) -> Row:
-    """Read frames and what comes with them; they follow `states`.
+    """Decode frames and their auxiliary inputs; `states` are those before the frames.
 
     Raises:
-        ServiceError: the frames, or an input, are not what the model takes.
+        ServiceError: the frames or an input are not what the model takes.
 
     """
     at_most(MAX_TENSORS, sent.inputs, "inputs")
@@ -67,10 +67,10 @@ def _decode_all(tensors: Iterable[NamedTensor], specs: Mapping[str, InputSpec], 
 def sort(
     arrays: Arrays, specs: Mapping[str, InputSpec], position: Position, *, allow_non_finite: bool
 ) -> AuxiliaryInputs:
-    """Split the arrays of one row: those for all frames, and those for every one. Constants stay out.
+    """Split the arrays of one row into those for the whole call and those for each frame, without constants.
 
     Raises:
-        ServiceError: one is missing, holds NaN or infinity, or other values than it always does.
+        ServiceError: one is missing, holds NaN or infinity, or differs from its constant.
 
     """
     of_call: dict[str, NDArray[Any]] = {}

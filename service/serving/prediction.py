@@ -1,4 +1,4 @@
-"""An answer that was given, as published to whoever observes answers: the shadow, the prediction log, the skew probe.
+"""An answer as it is published to observers: the shadow, the prediction log, the skew probe.
 
 Shapes: T frames, K outputs a frame.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One answer: to a whole sequence, or to the next chunk of one. References only: nothing here is written to again.
+    """One answer, to a whole sequence or to the next chunk of one. It holds references; nothing in it is changed.
 
-    `row` is what it was made from: the frames, and the states before them. `outputs` are those of every frame, [T, K],
+    `row` is the input: the frames and the states before them. `outputs` are those of every frame, [T, K],
     or of the last, [1, K]. `sequence_id` is shared by all answers of one sequence, and `first_frame` is how many frames
-    came before; `is_whole` tells that none did and none will. `batch_size` is the largest number of sequences that
-    shared a run with it, itself included. `session` is the stream's, while it is open.
+    came before. `is_whole` is true if none came before and none will follow. `batch_size` is the largest number of
+    sequences that shared a run with it, itself included. `session` is that of the stream, while it is open.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Prediction:
     ) -> Prediction:
         """Return the prediction of an answer, with a new id.
 
-        It answers a whole sequence, frames behind states that a caller brought, or the next chunk of a session.
+        It answers a whole sequence, frames after states that a caller sent, or the next chunk of a session.
         """
         new_id = new_prediction_id()
         return cls(
@@ -63,7 +63,7 @@ class Prediction:
         )
 
 
-# Called where the answer was made and at once: it must not block, raise, or change what it is given.
+# Called right after the answer, on the same thread: it must not block, raise, or change its argument.
 Observer = Callable[[Prediction], None]
 
 

@@ -1,7 +1,7 @@
-"""The one place that hears how calls, requests and runs ended: it keeps the sums and counts the metrics.
+"""The recorder of how calls, requests and runs ended: it keeps the sums and counts the metrics.
 
-Events, from the inside to the outside: a run of the graph; a request, which is a chunk, a whole sequence or some rows;
-a sequence that was answered to its end; a call, which is one request or a stream of them.
+Events, from the inside out: a run of the graph; a request, which is a chunk, a whole sequence or some rows; a sequence
+that was answered to its end; a call, which is one request or a stream of them.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class _Version:
 
     @property
     def sequence_frames(self) -> Histogram:
-        """Lengths of sequences."""
+        """Return the histogram of the lengths of sequences."""
         if self._sequence_frames is None:
             self._sequence_frames = self._metrics.sequence_frames.labels(*self._labels)
         return self._sequence_frames
 
 
 class Recorder:
-    """Belongs to the event loop; the metrics are read on any thread."""
+    """Sums and counters of all versions. Belongs to the event loop; the metrics are read on any thread."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # Whether a version is in the repository: of others nothing is kept, for nobody would forget it.
+        # Whether a version is in the repository. Nothing is kept of others, because nobody would forget it.
         self.is_listed: Callable[[str, int], bool] = lambda _name, _version: True
         self._metrics = CallMetrics(registry)
         self._versions: dict[tuple[str, str], _Version] = {}
@@ -78,7 +78,7 @@ class Recorder:
         return version.statistics if version is not None else VersionStatistics()
 
     def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds) -> None:
-        """Record one run of the graph, of rows of so many frames."""
+        """Record one run of the graph; `lengths` are the frames of each row."""
         self.statistics(servable).ran(len(lengths), seconds, servable.padding_ratio(lengths))
 
     def succeeded(
@@ -91,7 +91,7 @@ class Recorder:
         decode_seconds: float = 0.0,
         encode_seconds: float = 0.0,
     ) -> None:
-        """Record one request that was answered with at least one row, `seconds` after it came."""
+        """Record one request that was answered with at least one row, `seconds` after it arrived."""
         version = self._of(servable.name, str(servable.version))
         if version is None:
             return
@@ -108,7 +108,7 @@ class Recorder:
             series.compute_seconds.observe(answer.compute_seconds)
 
     def failed(self, servable: Servable, *, seconds: float) -> None:
-        """Record one request that was refused, failed or given up."""
+        """Record one request that was refused, failed or cancelled."""
         self.statistics(servable).failed(seconds=seconds)
 
     def sequence_ended(self, servable: Servable, frame_count: int) -> None:
@@ -118,9 +118,9 @@ class Recorder:
             version.sequence_frames.observe(frame_count)
 
     def call_ended(self, call: Call, code: str, began: float) -> float:
-        """Record how a call ended that began at `began` of time.perf_counter(); returns how long it took, in seconds.
+        """Record how a call ended that began at `began` of time.perf_counter(), and return its time in seconds.
 
-        One whose version isn't known, or has left meanwhile, counts without a model and without a time.
+        A call whose version is unknown, or has left the repository meanwhile, counts without a model and a time.
         """
         seconds = time.perf_counter() - began
         version = self._of(call.model, call.version) if call.model else None

@@ -1,4 +1,4 @@
-"""The metrics of sessions, and what can end one."""
+"""The metrics of sessions, and the reasons for their end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,22 @@ if TYPE_CHECKING:
 
     from soloist.v1.model_pb2 import Model
 
+OPEN = GaugeFamily(
+    name="soloist_sessions_open",
+    text="Open streams and sequences.",
+    labels=("model",),
+    start=Start.VERSION,
+)
+STATE_BYTES = GaugeFamily(
+    name="soloist_session_state_bytes",
+    text="Memory held by open streams: their states, and answers kept for repeats.",
+    labels=("model",),
+    start=Start.VERSION,
+)
+
 
 class SessionEnd(StrEnum):
-    """What ended a session."""
+    """The reason why a session ended."""
 
     COMPLETE = "complete"
     CANCELLED = "cancelled"
@@ -24,30 +37,18 @@ class SessionEnd(StrEnum):
     ERROR = "error"
 
 
-OPEN = GaugeFamily(
-    name="soloist_sessions_open",
-    text="Streams and sequences that are open.",
-    labels=("model",),
-    start=Start.VERSION,
-)
 ENDED = CounterFamily(
     name="soloist_sessions_ended_total",
-    text="Streams and sequences that ended, by what ended them.",
+    text="Streams and sequences that ended, by reason.",
     labels=("model", "reason"),
     values=tuple(SessionEnd),
-    start=Start.VERSION,
-)
-STATE_BYTES = GaugeFamily(
-    name="soloist_session_state_bytes",
-    text="Memory that open streams hold: their states, and answers kept for repeats.",
-    labels=("model",),
     start=Start.VERSION,
 )
 FAMILIES: Final[tuple[Family, ...]] = (OPEN, ENDED, STATE_BYTES)
 
 
 class SessionMetrics:
-    """One set of series in one registry. They are those of a model, so none goes with a version."""
+    """One set of series in one registry. They belong to a model, so they stay when a version goes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.open = OPEN.on(registry)
@@ -55,11 +56,11 @@ class SessionMetrics:
         self.state_bytes = STATE_BYTES.on(registry)
 
     def prepare(self, model: Model) -> None:
-        """Create every series of a model that has a version."""
+        """Create every series of the version's model."""
         self.open.labels(model.name)
         self.state_bytes.labels(model.name)
         for end in SessionEnd:
             self.ended.labels(model.name, end)
 
     def forget(self, name: str, version: str) -> None:
-        """Keep what is of the model."""
+        """Do nothing: the series belong to the model."""

@@ -1,4 +1,4 @@
-"""Sessions: one a stream. They hold its state, keep its chunks in order, and are bounded in number and memory."""
+"""The sessions, one per stream: its state and the order of its chunks, bounded in number and memory."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from soloist.v1.sequence_inference_pb2 import Chunk
 
 _DIGEST_BYTES = 16
-# Of a session's id: so many hexadecimal digits make a number that an int32 holds.
+# This many hexadecimal digits of a session's id make a number that fits into an int32.
 _NUMBER_DIGITS = 7
+_ENDS = {
+    Reason.SESSION_IDLE: SessionEnd.IDLE,
+    Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
+    Reason.SERVER_DRAINING: SessionEnd.DRAINED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Answered:
-    """The last chunk that was answered, and its answer as bytes: it may be asked for again."""
+    """The last chunk that was answered, and its answer as bytes, in case the caller repeats it."""
 
     first_frame: int
     digest: bytes
@@ -38,25 +43,31 @@ class _Answered:
 
 
 class Session:
-    """The state of one stream: how many frames it has, what the model carries, and the last answer."""
+    """The state of one stream: its number of frames, the model's states, and the last answer."""
 
     def __init__(self, servable: Servable, hold: Callable[[int], None] = lambda _: None) -> None:
-        """Args: `hold` takes note of so many bytes more, or refuses them."""
+        """Create the session of a new stream.
+
+        Args:
+            servable: the version that answers it.
+            hold: called with the number of further bytes that it holds; raises to refuse them.
+
+        """
         self.id = secrets.token_hex(16)
         self.servable = servable
         self.states: States = servable.runner.initial_states()
-        # With those of the last answer.
+        # Including those of the last answer.
         self.state_bytes = servable.runner.state_bytes
         self._hold = hold
         self.frame_count = 0
-        # False where the caller brought states: nobody here knows what came before them.
+        # False if the caller sent states: the server doesn't know what came before them.
         self.from_initial_state = True
         self._last: _Answered | None = None
 
     def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
-        """Return where the next frames stand, for a model that reads it.
+        """Return the position of the next frames, for a model that has it as an input.
 
-        `sequence_id` is the caller's name for the sequence, None: it has none.
+        `sequence_id` is the caller's name for the sequence, None if it has none.
         """
         if not self.servable.manifest.signature.controls:
             return WHOLE
@@ -64,10 +75,10 @@ class Session:
         return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
 
     def answered(self, chunk: Chunk) -> ChunkResult | None:
-        """Return the answer to a chunk that was sent before, None when it is the next one.
+        """Return the answer to a chunk that was sent before, None if it is the next one.
 
         Raises:
-            ServiceError: there is a gap, an overlap, or other frames at a place that was answered.
+            ServiceError: there is a gap, an overlap, or other frames at a position that was answered.
 
         """
         facts = {"first_frame": chunk.first_frame, "expected_first_frame": self.frame_count}
@@ -82,19 +93,19 @@ class Session:
         return ChunkResult.FromString(self._last.result)
 
     def carry(self, states: States, frame_count: int) -> None:
-        """Go on from `states`, which are so many frames further.
+        """Continue from `states`, which are `frame_count` frames further.
 
         Raises:
-            ServiceError: SESSION_STATE_FULL, where states have grown; then the session is as it was.
+            ServiceError: SESSION_STATE_FULL: the states have grown. The session is unchanged.
 
         """
         self._take(states, frame_count, None)
 
     def advance(self, chunk: Chunk, states: States, result: ChunkResult) -> None:
-        """Take in the answer to the next chunk, and keep it for a repeat.
+        """Store the answer to the next chunk, and keep it for a repeat.
 
         Raises:
-            ServiceError: SESSION_STATE_FULL; then the session is as it was.
+            ServiceError: SESSION_STATE_FULL. The session is unchanged.
 
         """
         kept = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result.SerializeToString())
@@ -118,7 +129,15 @@ class Sessions:
     def __init__(
         self, *, max_sessions: int, max_state_bytes: int, metrics: SessionMetrics, refcounts: Refcounts | None = None
     ) -> None:
-        """Args: `refcounts` counts the sessions of every version."""
+        """Create an empty set of sessions.
+
+        Args:
+            max_sessions: how many may be open.
+            max_state_bytes: how much memory they may hold together.
+            metrics: their metrics.
+            refcounts: counts the sessions of every version.
+
+        """
         self._refcounts = refcounts or Refcounts()
         self._max_sessions = max_sessions
         self._max_state_bytes = max_state_bytes
@@ -131,14 +150,14 @@ class Sessions:
         return len(self._open)
 
     def expect_cut(self) -> None:
-        """Count what is cancelled from now on as ended by the drain, not by its caller."""
+        """Count sessions that are cancelled from now on as ended by the drain, not by the caller."""
         self._cutting = True
 
     @contextmanager
     def open(self, servable: Servable, is_past_deadline: Callable[[], bool]) -> Iterator[Session]:
-        """Hold a session; it is freed and counted when the block ends, however it ends.
+        """Open a session for the length of a block. It is freed and counted however the block ends.
 
-        A stream that its deadline ends looks like one that its caller cuts; `is_past_deadline` tells them apart.
+        A stream ended by its deadline looks like one that its caller cut; `is_past_deadline` distinguishes them.
 
         Raises:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
@@ -160,7 +179,7 @@ class Sessions:
             self.end(session, end)
 
     def begin(self, servable: Servable) -> Session:
-        """Hold a session until `end`.
+        """Open a session, which stays open until `end`.
 
         Raises:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
@@ -176,7 +195,7 @@ class Sessions:
         return session
 
     def end(self, session: Session, reason: SessionEnd) -> None:
-        """Free a session, and count what ended it."""
+        """Free a session, and count the reason."""
         servable = session.servable
         self._open.discard(session)
         self._hold(servable, -1, -session.state_bytes)
@@ -205,15 +224,8 @@ class Sessions:
         self._metrics.state_bytes.labels(servable.name).inc(state_bytes)
 
 
-_ENDS = {
-    Reason.SESSION_IDLE: SessionEnd.IDLE,
-    Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
-    Reason.SERVER_DRAINING: SessionEnd.DRAINED,
-}
-
-
 def _digest(chunk: Chunk) -> bytes:
-    # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` alone copies it too.
+    # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` copies it as well.
     digest = blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES)
     for named in chunk.inputs:
         digest.update(named.SerializeToString(deterministic=True))

@@ -1,6 +1,6 @@
 """Exact counts and sums of one version since the server started, and the metrics that are a view on them.
 
-`ModelStatistics` of the Open Inference Protocol tells the same numbers, in nanoseconds and by batch size.
+`ModelStatistics` of the Open Inference Protocol has the same numbers, in nanoseconds and by batch size.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ FAMILIES: Final[tuple[Family, ...]] = (PREDICTIONS, BATCH_SIZE, PADDING_RATIO)
 
 @dataclass(slots=True)
 class Duration:
-    """How often something happened, and how long it took in all."""
+    """A count of events, and their time in all."""
 
     count: int = 0
     ns: int = 0
 
     def add(self, seconds: float) -> None:
-        """Count one more."""
+        """Add one event."""
         self.count += 1
         self.ns += round(seconds * 1e9)
 
 
 @dataclass(slots=True)
 class RunStatistics:
-    """Runs of one batch size: putting rows together, running the graph, taking answers apart."""
+    """Runs of one batch size: the time to join rows, to run the graph, and to split answers."""
 
     gather: Duration = field(default_factory=Duration)
     graph: Duration = field(default_factory=Duration)
@@ -61,9 +61,9 @@ class RunStatistics:
 
 @dataclass(slots=True)
 class VersionStatistics:
-    """One version: requests by outcome, where the time of those answered went, rows answered, runs by batch size.
+    """One version: requests by outcome, the time of those answered by phase, rows answered, runs by batch size.
 
-    Rows are counted by the normaliser of the model, which is another where the file of the version was replaced.
+    Rows are counted by the normaliser of the model, which may change when the file of the version is replaced.
     """
 
     success: Duration = field(default_factory=Duration)
@@ -102,7 +102,7 @@ class VersionStatistics:
         self.last_request_ms = time.time_ns() // 1_000_000
 
     def failed(self, *, seconds: float) -> None:
-        """Add one request that was refused, failed or given up."""
+        """Add one request that was refused, failed or cancelled."""
         self.fail.add(seconds)
         self.last_request_ms = time.time_ns() // 1_000_000
 
@@ -111,7 +111,12 @@ class StatisticsView(Collector):
     """The metrics that are read off the statistics, on the thread of a scrape."""
 
     def __init__(self, read: Callable[[], Mapping[tuple[str, str], VersionStatistics]]) -> None:
-        """Args: `read` returns the statistics by model and version; they may grow meanwhile, but for their keys."""
+        """Create the view.
+
+        Args:
+            read: returns the statistics by model and version. Their sums may grow meanwhile, the keys don't change.
+
+        """
         self._read = read
 
     def collect(self) -> Iterator[Metric]:

@@ -1,6 +1,6 @@
-"""Transports: what carries messages between callers and the handlers. The only package that imports gRPC."""
+"""The transports, which carry messages between callers and handlers. The only package that imports gRPC."""
 
 import os
 
-# What callers do wrong, gRPC would tell on stderr, a line each time, in a form of its own. Read when it is loaded.
+# Otherwise gRPC writes a line on stderr for every mistake of a caller, in its own format. It reads this when loaded.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,4 +1,4 @@
-"""The calls that are under way: whether one more may begin, when the last has ended, and how to cut those that stay."""
+"""The calls in progress: whether another may begin, when the last has ended, and how to cut those that remain."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from weakref import WeakKeyDictionary
 
 from service.core.errors import Reason, ServiceError
 
-# How often a call that was sending when it was to be cut is looked at again.
+# How often a call that was sending a message when it should have been cut is checked again.
 _CUT_AGAIN_SECONDS = 0.005
+# The name of the coroutine in which grpc.aio runs the handler of a call.
+_CALL = "_handle_exceptions"
+_Task = asyncio.Task[Any]
+_beside: WeakKeyDictionary[_Task, _Task] = WeakKeyDictionary()
 
 
 class ActiveCalls:
-    """Admits calls until draining begins. Belongs to the event loop.
+    """The calls in progress, admitted until draining begins. Belongs to the event loop.
 
-    `sending` are the tasks of calls that are sending a message. They are cut behind it: gRPC takes no status while a
-    message is under way, and would reset the call instead, without a reason. Once `is_cutting`, none is to begin.
+    `sending` are the tasks of calls that are sending a message. They are cut after it: gRPC takes no status during a
+    message, and would reset the call without a reason. Once `is_cutting`, no message may begin.
     """
 
     def __init__(self) -> None:
         self.is_cutting = False
         self.sending: set[asyncio.Task[Any] | None] = set()
-        # One scope a call that is being answered. It never expires by itself; `cut` makes it expire.
+        # One timeout for each call that is being answered. It never expires by itself; `cut` makes it expire.
         self._scopes: dict[asyncio.Timeout, asyncio.Task[Any] | None] = {}
-        # Those whose answer or status may still be on its way, too.
+        # Includes calls whose answer or status is still being sent.
         self._under_way = 0
         self._draining = False
         self._idle = asyncio.Event()
@@ -37,9 +41,9 @@ class ActiveCalls:
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[None]:
-        """Hold one call: cut it off where it takes too long, and count it until its caller has been told.
+        """Admit one call: it may be cut while it runs, and counts until its caller has the answer or status.
 
-        That is so when the task ends which the call is answered in.
+        That is when the task that answers the call ends.
 
         Raises:
             ServiceError: SERVER_DRAINING, when the call comes too late or has been cut.
@@ -52,7 +56,7 @@ class ActiveCalls:
         self._under_way += 1
         self._idle.clear()
         if task is not None:
-            # Not the call's own callbacks: with one, grpc.aio keeps a call in memory until the next garbage collection.
+            # A callback of the call itself would make grpc.aio keep it in memory until the next garbage collection.
             task.add_done_callback(self._ended)
         try:
             async with scope:
@@ -74,7 +78,7 @@ class ActiveCalls:
         self._draining = True
 
     async def idle(self, within_seconds: float) -> bool:
-        """Wait until no call is under way; False when some still are after `within_seconds`."""
+        """Wait until no call is in progress; return False if some still are after `within_seconds`."""
         try:
             async with asyncio.timeout(within_seconds):
                 await self._idle.wait()
@@ -83,7 +87,7 @@ class ActiveCalls:
         return True
 
     def cut(self) -> None:
-        """End every call under way with SERVER_DRAINING."""
+        """End every call in progress with SERVER_DRAINING."""
         self.is_cutting = True
         loop = asyncio.get_running_loop()
         for scope, task in self._scopes.items():
@@ -93,15 +97,9 @@ class ActiveCalls:
             loop.call_later(_CUT_AGAIN_SECONDS, self.cut)
 
 
-# As grpc.aio calls what it runs a call's handler in.
-_CALL = "_handle_exceptions"
-_Task = asyncio.Task[Any]
-_beside: WeakKeyDictionary[_Task, _Task] = WeakKeyDictionary()
-
-
 @contextmanager
 def remembered() -> Iterator[None]:
-    """Remember the tasks of calls that begin on this event loop within the block."""
+    """Record the tasks of calls that begin on this event loop within the block."""
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
     loop.set_task_factory(_begin)
@@ -112,7 +110,7 @@ def remembered() -> Iterator[None]:
 
 
 def drop(call: _Task | None) -> None:
-    """End a call without a word; nothing happens where the task isn't a call's, or was dropped before."""
+    """End a call without a status. Does nothing if the task isn't that of a call, or was dropped before."""
     if call is not None and (other := _beside.pop(call, None)) is not None:
         call.cancel()
         other.cancel()

@@ -1,4 +1,4 @@
-"""How many calls may be under way, and how many bytes their messages may take, of one connection and of all."""
+"""The bounds on calls and on the bytes of their messages, for one connection and for all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Self
 
 from service.core.errors import Reason, ServiceError
 
-# What a message takes from when it is read until its call ends, by its size: its bytes, the fields parsed from them,
-# and the arrays made of those.
+# The memory of a message from when it is read until its call ends, as a multiple of its size: its bytes, the fields
+# parsed from them, and their arrays.
 MESSAGE_FACTOR = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallLimits:
-    """What callers may take of the server, whatever they send."""
+    """The bounds on what callers may use of the server, whatever they send."""
 
     max_message_bytes: int
     idle_seconds: float
@@ -25,7 +25,7 @@ class CallLimits:
 
 
 class Admission:
-    """Counts calls and bytes, and refuses at once what goes beyond. Belongs to the event loop."""
+    """The counts of calls and bytes. What exceeds the bounds is refused at once. Belongs to the event loop."""
 
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
@@ -34,7 +34,7 @@ class Admission:
         self._by_connection: dict[str, int] = {}
 
     def begin(self, *, of_machines: bool) -> None:
-        """Take a place for one call; those of machines that watch the server have places of their own, as many.
+        """Take a place for one call. Calls of machines that watch the server have the same number of separate places.
 
         Raises:
             ServiceError: TOO_MANY_CALLS.
@@ -50,7 +50,7 @@ class Admission:
         self._calls[of_machines] -= 1
 
     def require_room(self, connection: str, size: int, *, of_all: int | None = None) -> None:
-        """Refuse so many bytes more of a connection; `of_all` are those of all connections together, if they are more.
+        """Refuse `size` more bytes of a connection; `of_all` are those of all connections together, if they are more.
 
         Raises:
             ServiceError: MEMORY_FULL.
@@ -64,7 +64,7 @@ class Admission:
             raise ServiceError(Reason.MEMORY_FULL, scope="the server", bytes=held, max_bytes=most)
 
     def take(self, connection: str, size: int) -> None:
-        """Take so many bytes until they are given back.
+        """Take `size` bytes until they are given back.
 
         Raises:
             ServiceError: MEMORY_FULL.
@@ -75,7 +75,7 @@ class Admission:
         self._by_connection[connection] = self._by_connection.get(connection, 0) + size
 
     def give_back(self, connection: str, size: int) -> None:
-        """Give back what was taken."""
+        """Give bytes back."""
         self._bytes -= size
         left = self._by_connection.pop(connection) - size
         if left:
@@ -83,10 +83,10 @@ class Admission:
 
 
 class Held:
-    """A block around one call, for its place and what it has taken: freed in part, and in the end all of it.
+    """A block around one call that holds its place and its bytes, and frees all of them at the end.
 
     Raises:
-        ServiceError: TOO_MANY_CALLS, as the block begins.
+        ServiceError: TOO_MANY_CALLS, when the block begins.
 
     """
 
@@ -107,13 +107,13 @@ class Held:
         self.free_all()
 
     async def lighter_than(self, size: int) -> None:
-        """Wait until the call holds less than so many bytes."""
+        """Wait until the call holds less than `size` bytes."""
         while self._total >= size:
             self._freed.clear()
             await self._freed.wait()
 
     def hold(self, owner: object, size: int) -> None:
-        """Take bytes on behalf of an object that stays alive until they are freed.
+        """Take bytes for an object that stays alive until they are freed.
 
         Raises:
             ServiceError: MEMORY_FULL.

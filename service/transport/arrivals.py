@@ -1,8 +1,8 @@
-"""Bounds the bytes of messages that are still arriving: gRPC puts a message together before anybody learns its size.
+"""The bound on the bytes of messages that are still arriving: gRPC assembles a message before its size is known.
 
-It does so whatever length a caller announces, up to 4 GiB, and looks at `max_receive_message_length` afterwards. So it
-is the kernel that is asked how much a connection has received (Linux's TCP_INFO): what came, and was not handed over,
-is held. Unix domain sockets tell nothing, and aren't bounded here.
+It does so whatever length a caller announces, up to 4 GiB, and checks `max_receive_message_length` afterwards. So the
+kernel is asked how much a connection has received (TCP_INFO of Linux): bytes that arrived and were not handed over are
+held in memory. Unix domain sockets have no such figure, and aren't bounded here.
 """
 
 from __future__ import annotations
@@ -26,38 +26,44 @@ from service.transport.admission import Admission
 
 _log = structlog.get_logger("soloist.calls")
 _INTERVAL_SECONDS = _TURN_SECONDS = 0.02
-# The process's memory is looked at in each interval, and connections only where it has grown by so much since.
+# The memory of the process is checked in each interval, and connections only if it has grown by this much since.
 _STEP_BYTES = 16 * 2**20
-# What a message takes on the wire beside its bytes: frames, headers, and what its caller sends for our answers.
+# The bytes of a message on the wire in addition to its own: HTTP/2 frames, headers, and acknowledgements of answers.
 _OVERHEAD_BYTES, _OVERHEAD_SHARE = 256, 64
-# Of struct tcp_info: tcpi_bytes_received, a uint64 (since Linux 4.1).
+# The field tcpi_bytes_received of struct tcp_info, a uint64 (since Linux 4.1).
 _RECEIVED = struct.Struct("=128xQ")
 Address = tuple[str, int]
 
 
 @dataclass(eq=False)
 class _Connection:
-    """One that is being read from: its reads, and how many bytes they handed over."""
+    """A connection with reads in progress, and how many bytes they have handed over."""
 
     turns: asyncio.Semaphore
     users: int = 0
     reads: dict[asyncio.Timeout, None] = field(default_factory=dict)
     handed_over: int = 0
-    # The least that ever was between what came and what was handed over: what all but messages takes.
+    # The smallest difference so far between bytes received and handed over: those that belong to no message.
     least: int | None = None
 
     def held(self, received: int) -> int:
-        """Return how much came that was not handed over."""
+        """Return how many of the bytes received were not handed over."""
         between = received - self.handed_over
         self.least = between if self.least is None else min(self.least, between)
         return between - self.least
 
 
 class Arrivals:
-    """Knows every read that is waited for. Belongs to the event loop."""
+    """All reads in progress. Belongs to the event loop."""
 
     def __init__(self, admission: Admission, *, reads_at_once: int) -> None:
-        """Args: `admission` says how much may be held, together with what it holds itself."""
+        """Create it without reads.
+
+        Args:
+            admission: bounds the bytes that are arriving, together with those that it holds itself.
+            reads_at_once: how many messages of a connection may arrive at once before the next waits.
+
+        """
         self._admission = admission
         self._reads_at_once = reads_at_once
         self._connections: dict[str, _Connection] = {}
@@ -65,9 +71,9 @@ class Arrivals:
 
     @asynccontextmanager
     async def turn(self, peer: str) -> AsyncIterator[None]:
-        """Read one call's message when it is its turn, so that not all of a connection arrive at once.
+        """Wait for a call's turn to read its message, so that not all messages of a connection arrive at once.
 
-        A turn is short: who is slow goes on beside the next, and holds up nobody.
+        A turn is short: a slow caller goes on next to the following one, and holds up no other.
         """
         connection = self._connections.setdefault(peer, _Connection(asyncio.Semaphore(self._reads_at_once)))
         connection.users += 1
@@ -85,12 +91,12 @@ class Arrivals:
             self._leave(peer, connection)
 
     def is_busy(self, peer: str) -> bool:
-        """Return whether so many messages of a connection are arriving that the next one should wait for its turn."""
+        """Return whether a connection has enough arriving messages that the next should wait for its turn."""
         connection = self._connections.get(peer)
         return connection is not None and connection.users >= self._reads_at_once
 
     def begin(self, peer: str, scope: asyncio.Timeout) -> None:
-        """Take note of a read, which `scope` can end."""
+        """Add a read, which `scope` can end."""
         connection = self._connections.get(peer)
         if connection is None:
             connection = self._connections[peer] = _Connection(asyncio.Semaphore(self._reads_at_once))
@@ -98,7 +104,7 @@ class Arrivals:
         connection.reads[scope] = None
 
     def end(self, peer: str, scope: asyncio.Timeout, size: int) -> ServiceError | None:
-        """Take note that a read has ended, with a message of so many bytes; tells why, if it was ended from here."""
+        """Remove a read that has ended with `size` bytes, and return the reason if it was ended from here."""
         connection = self._connections[peer]
         connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
         del connection.reads[scope]
@@ -111,7 +117,7 @@ class Arrivals:
             del self._connections[peer]
 
     async def watch(self) -> None:
-        """Look without end whether too much is arriving, and end the reads of those that send it."""
+        """Check without end whether too much is arriving, and end the reads of those that send it."""
         if sys.platform != "linux":
             return
         seen = _memory_bytes()
@@ -123,11 +129,11 @@ class Arrivals:
                 continue
             seen = now
             try:
-                await self._look()
+                await self._check()
             except Exception:
-                _log.exception("looking at connections failed")
+                _log.exception("checking connections failed")
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         peers = list(self._connections)
         received = await asyncio.get_running_loop().run_in_executor(None, _received, peers)
         held = {
@@ -142,7 +148,7 @@ class Arrivals:
             total -= size
 
     def _end(self, peer: str, error: ServiceError) -> None:
-        """End the younger half of a connection's reads: which of them it is can't be known, and old ones come first."""
+        """End the younger half of a connection's reads: the cause is unknown among them, and old ones come first."""
         now = asyncio.get_running_loop().time()
         reads = list(self._connections[peer].reads)
         for scope in reads[len(reads) // 2 :]:
@@ -156,17 +162,17 @@ def _memory_bytes() -> int:
 
 
 def _received(peers: Iterable[str]) -> Mapping[str, int]:
-    """Ask the kernel how much came from some peers; those that can't be found are left out."""
+    """Return the bytes received from some peers, as the kernel counts them, without those it can't find."""
     wanted = {address: peer for peer in peers if (address := _address(peer)) is not None}
     found = {}
     for entry in Path("/proc/self/fd").iterdir():
-        seen = _look_at(int(entry.name))
+        seen = _address_of(int(entry.name))
         if seen is not None and seen[0] in wanted:
             found[wanted[seen[0]]] = seen[1]
     return found
 
 
-def _look_at(descriptor: int) -> tuple[Address, int] | None:
+def _address_of(descriptor: int) -> tuple[Address, int] | None:
     try:
         borrowed = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, fileno=descriptor)
     except OSError:
@@ -175,14 +181,14 @@ def _look_at(descriptor: int) -> tuple[Address, int] | None:
         host, port = borrowed.getpeername()[:2]
         information = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.size)
         return (_plain(host), port), _RECEIVED.unpack(information)[0]
-    except (OSError, ValueError, struct.error):  # none of TCP, or closed meanwhile
+    except (OSError, ValueError, struct.error):  # not a TCP socket, or closed meanwhile
         return None
     finally:
-        borrowed.detach()  # it is gRPC's
+        borrowed.detach()  # it belongs to gRPC
 
 
 def _address(peer: str) -> Address | None:
-    """Read gRPC's words for an address: "ipv4:127.0.0.1:5", "ipv6:%5B::1%5D:5"."""
+    """Parse an address as gRPC writes it: "ipv4:127.0.0.1:5", "ipv6:%5B::1%5D:5"."""
     kind, _, rest = unquote(peer).partition(":")
     host, _, port = rest.rpartition(":")
     return (_plain(host.strip("[]")), int(port)) if kind in ("ipv4", "ipv6") else None

@@ -1,4 +1,4 @@
-"""The boundary of every call: its error becomes a status, a count and one log line, here and nowhere else."""
+"""The boundary of every call: the only place where an error becomes a status, a count and one log line."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ from service.transport.active_calls import ActiveCalls, drop
 
 DOMAIN = "soloist"
 
+# How long sending the final status to a caller may take.
+_STATUS_SECONDS = 10.0
+# The text of gRPC's core for: the previous answer is still being sent.
+_STILL_SENDING = "TOO_MANY_OPERATIONS"
+_log = structlog.get_logger("soloist.calls")
+
 
 def to_grpc_status(error: ServiceError) -> grpc.Status:
-    """Turn an error into what `abort_with_status` takes: code, message for people, reason and facts for programs."""
+    """Return an error as `abort_with_status` takes it: code, message for people, reason and facts for programs."""
     info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason.name)
     for name, value in error.facts.items():
         info.metadata[name] = str(value)
@@ -34,15 +40,8 @@ def to_grpc_status(error: ServiceError) -> grpc.Status:
     return rpc_status.to_status(status)  # type: ignore[no-any-return]  # the package has no types
 
 
-# How long a caller may take to hear why its call has ended.
-_TELL_SECONDS = 10.0
-# In the words of gRPC's core: an answer before this one isn't taken.
-_STILL_SENDING = "TOO_MANY_OPERATIONS"
-_log = structlog.get_logger("soloist.calls")
-
-
 class Boundary:
-    """Surrounds each call."""
+    """The block around each call."""
 
     def __init__(self, calls: ActiveCalls, recorder: Recorder) -> None:
         self.calls = calls
@@ -52,14 +51,14 @@ class Boundary:
     async def around(
         self, api: str, context: grpc.aio.ServicerContext[Any, Any], *, in_drain: bool = False
     ) -> AsyncIterator[Call]:
-        """Surround one call to the method `api`; whatever is raised inside is answered, counted once and logged.
+        """Surround one call of the method `api`: an error inside is answered, counted once and logged.
 
-        `in_drain`: it is answered while the server drains, which doesn't wait for its end.
+        With `in_drain` it is answered while the server drains, which doesn't wait for its end.
         """
         call = _describe(api, context)
         started = time.perf_counter()
         failure: ServiceError | None = None
-        # Stands for any exit that isn't listed below.
+        # For any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
             async with nullcontext() if in_drain else self.calls.admit():
@@ -81,7 +80,7 @@ class Boundary:
             self._record(call, code, failure, started)
         if failure is not None:
             status = to_grpc_status(failure)
-            failure = None  # its traceback holds this frame
+            failure = None  # its traceback refers to this frame
             await _abort(context, status)
 
     def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
@@ -92,13 +91,13 @@ class Boundary:
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:
     try:
-        async with asyncio.timeout(_TELL_SECONDS):
+        async with asyncio.timeout(_STATUS_SECONDS):
             await context.abort_with_status(status)
     except grpc.aio.AbortError:  # not an RpcError; nothing between here and the handler's end may catch it
         raise
-    except Exception as error:  # grpc.aio's own kinds are private; each means that the caller can't be told
+    except Exception as error:  # grpc.aio's errors are private; each means that the caller can't be reached
         _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
-        if isinstance(error, TimeoutError) or _STILL_SENDING in str(error):  # else it has left by itself
+        if isinstance(error, TimeoutError) or _STILL_SENDING in str(error):  # otherwise the caller has left
             drop(asyncio.current_task())
 
 

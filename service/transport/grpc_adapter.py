@@ -1,4 +1,4 @@
-"""Handlers on grpc.aio: a method handler for every shape of call."""
+"""The handlers on grpc.aio: a method handler for every kind of call."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from service.transport.messages import Context, Messages, pause
 
 
 class GrpcAdapter:
-    """Builds grpc.aio method handlers.
+    """A builder of grpc.aio method handlers.
 
     They take raw bytes: a message that is too large is refused before it is parsed, and one that can't be parsed gets
-    an error of ours instead of grpc.aio's. All of them read their messages themselves, also those of one message,
-    which grpc.aio would else wait for without end, and before anything of ours could refuse the call.
+    our error instead of grpc.aio's. They all read their messages themselves, even a single one: grpc.aio would wait for
+    it without end, before our code could refuse the call.
     """
 
     def __init__(self, boundary: Boundary, limits: CallLimits) -> None:
@@ -57,7 +57,7 @@ class GrpcAdapter:
                         del response
                         await pause(payload)
                         self._messages.bound_delivery(context, payload)
-            return payload  # the boundary may have aborted the call; then this is never sent
+            return payload  # never sent if the boundary has aborted the call
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
@@ -108,17 +108,17 @@ class GrpcAdapter:
         return self._boundary.around(method.name, context, in_drain=method.in_drain)
 
     def _hold(self, method: Method, call: Call) -> Held:
-        """Give a block within the bounds on all calls; what the call holds is given back in the end."""
+        """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
         held = Held(self._messages.admission, call.peer, of_machines=method.in_drain)
         call.hold, call.done_with = held.hold, held.free
         return held
 
 
 class _Aborted:
-    """Ends a handler whose call was aborted.
+    """The exception that ends a handler whose call was aborted.
 
-    grpc.aio keeps the exception with the call, and raises it again by itself. What its traceback holds, the message
-    among it, would make a cycle with the call, and stay in memory for long.
+    grpc.aio keeps the exception with the call, and raises it again by itself. Its traceback, which holds the message,
+    would form a cycle with the call, and stay in memory for long.
     """
 
     def __enter__(self) -> None:

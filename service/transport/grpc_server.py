@@ -1,4 +1,4 @@
-"""The grpc.aio server: its options, its services, its address; started and stopped as one block."""
+"""The grpc.aio server: its options, services and addresses; it is started and stopped as one block."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from service.core.health import Health
 from service.transport.active_calls import remembered
 
 _STOP_SECONDS = 1.0
-# gRPC itself refuses what is larger than its limit, without a reason of ours, so ours must be reached first.
+# gRPC refuses messages over its own limit without our reason, so our limit must be lower.
 _MESSAGE_HEADROOM = 2
-# What a caller's headers may take; gRPC's own usual bound is 16 KiB, and between 8 and 16 it refuses at random.
+# The limit of a caller's headers. gRPC's default is 16 KiB, and between 8 and 16 it refuses at random.
 _MAX_METADATA_BYTES = 2**14
-_COMPRESSION_OFF = 1  # a set of bits, of which the first stands for messages as they are
+_COMPRESSION_OFF = 1  # a bit set; the first bit stands for no compression
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
-    """What a connection may do, and how long it may do nothing."""
+    """The bounds of a connection, and how long it may be idle."""
 
     max_message_bytes: int
     min_ping_interval_seconds: float = 0.1
@@ -38,25 +38,25 @@ def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),
-        # gRPC unpacks before it looks at sizes: a message of 1 MiB may take 1 GiB.
+        # gRPC decompresses before it checks sizes: a message of 1 MiB may become 1 GiB.
         ("grpc.compression_enabled_algorithms_bitset", _COMPRESSION_OFF),
-        # Else a stream that isn't read takes megabytes of what its caller sends.
+        # Otherwise a stream that isn't read buffers megabytes of what its caller sends.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
-        # Without this a second server on the port would start, and take some of the calls.
+        # Otherwise a second server on the port would start, and take some of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
-        # Calls that are cancelled as soon as they begin count until they are cleaned up; without a bound they pile up.
+        # Calls that are cancelled at once count until they are cleaned up; without a bound they pile up.
         ("grpc.max_concurrent_streams", limits.max_calls_per_connection),
         ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_timeout_seconds)),
         ("grpc.max_connection_idle_ms", _milliseconds(limits.connection_idle_seconds)),
-        # A caller whose machine has vanished says nothing; pings find out.
+        # A caller whose machine has vanished closes nothing; pings find it.
         ("grpc.keepalive_time_ms", _milliseconds(limits.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", _milliseconds(limits.keepalive_timeout_seconds)),
         ("grpc.http2.ping_timeout_ms", _milliseconds(limits.keepalive_timeout_seconds)),
-        # Callers ping for the same reason. gRPC's own bound, five minutes and two hours without a call, would send away
-        # those whose libraries ping more often than that, and their streams with them. The first is for both sides.
+        # Callers ping for the same reason. gRPC's default, five minutes and two hours without a call, would disconnect
+        # callers whose libraries ping more often, with their streams. The first option is for both sides.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(limits.min_ping_interval_seconds)),
     ]
@@ -74,9 +74,9 @@ async def serving_grpc(
     health: Health,
     limits: ConnectionLimits,
 ) -> AsyncIterator[int]:
-    """Serve until the block ends, and end all watches of `health` then; yields the port, chosen by the system for 0.
+    """Serve until the block ends, then end all watches of `health`; yields the port, which the system chooses for 0.
 
-    It is the same on all `hosts` (service.core.addresses); 0 where they are Unix domain sockets alone.
+    It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets.
 
     Raises:
         OSError: the address can't be bound.

@@ -1,4 +1,4 @@
-"""Messages of calls on grpc.aio: read, parsed and written, each bounded in time and in size before it is parsed."""
+"""The messages of calls on grpc.aio: read, parsed and written, with bounds on time, and on size before parsing."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from service.transport.arrivals import Arrivals
 Request = TypeVar("Request", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
 
-# An answer of so many bytes goes out at once, whether or not its caller reads.
+# An answer up to this size is sent at once, whether or not its caller reads.
 _AT_ONCE_BYTES = 2**16
-# Of what a connection may hold, a stream takes this part by itself, and messages that are arriving do.
+# The part of a connection's bytes that one stream may hold, and that arriving messages may.
 _STREAM_SHARE = 4
 _READS_AT_ONCE = 8
-# Copying so much takes a millisecond.
+# Copying this many bytes takes a millisecond.
 _LARGE_BYTES = 2**20
 
 
 class Messages:
-    """What every call of a server reads and writes its messages with."""
+    """The reading and writing of messages for all calls of a server."""
 
     def __init__(self, calls: ActiveCalls, limits: CallLimits) -> None:
         self._calls = calls
@@ -41,7 +41,7 @@ class Messages:
         """Return the one message of a call.
 
         Raises:
-            ServiceError: there is none, it is too large or malformed, it took too long, or there is no room for it.
+            ServiceError: there is none, it is too large or malformed, it took too long, or there is no memory for it.
 
         """
         peer = held.connection
@@ -66,18 +66,18 @@ class Messages:
         *,
         side_by_side: bool = False,
     ) -> AsyncGenerator[Request]:
-        """Yield the messages of a stream; `side_by_side`: the next is read before the caller is done with one.
+        """Yield the messages of a stream; with `side_by_side` the next is read before the handler is done with one.
 
         Raises:
-            ServiceError: as `read_one`; none came for `idle_seconds`.
+            ServiceError: as `read_one`, or none arrived for `idle_seconds`.
 
         """
-        # Who sends more side by side waits for answers, and keeps some of the connection's share for other calls.
+        # A stream with more side by side waits for its answers, so that other calls of the connection have room.
         stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
         while (raw := await self._read(context, held.connection, idle_seconds)) is not None:
             message = self._parse(request, raw, held)
             await pause(raw)
-            del raw  # else it would stay until the next one
+            del raw  # otherwise it would stay until the next one
             yield message
             if not side_by_side:
                 held.free(message)
@@ -85,18 +85,18 @@ class Messages:
             await held.lighter_than(stream_bytes)
 
     async def write_all(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
-        """Write the answers of a stream as they come. A write that fails ends the handler for the same reason."""
+        """Write the answers of a stream as they come. A write that fails ends the handler with the same error."""
         async for response in responses:
             raw = response.SerializeToString()
-            del response  # while the caller doesn't read, or says nothing, one copy is held or none
+            del response  # so that at most one copy is held while the caller doesn't read
             try:
                 await self._write(context, raw, held)
             except ServiceError as error:
-                await responses.athrow(error)  # the handler ends for this reason, and counts it
+                await responses.athrow(error)  # the handler ends with this error, and counts it
             del raw
 
     async def _write(self, context: Context, raw: bytes, held: Held) -> None:
-        # Waits while the caller's window is full: for ever, if it never reads.
+        # Waits while the caller's flow-control window is full: for ever, if it never reads.
         calls = self._calls
         if calls.is_cutting:
             raise ServiceError(Reason.SERVER_DRAINING)
@@ -108,14 +108,14 @@ class Messages:
                 await context.write(raw)
         except TimeoutError:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._limits.idle_seconds) from None
-        except Exception as error:  # grpc.aio's own kinds are private; each means that the caller is out of reach
+        except Exception as error:  # grpc.aio's errors are private; each means that the caller can't be reached
             raise ServiceError(Reason.STREAM_CUT) from error
         finally:
             sending.discard(task)
             held.free(raw)
 
     def bound_delivery(self, context: Context, raw: bytes) -> None:
-        """Bound how long the one answer of a call waits for its caller, which is after our part of the call is over."""
+        """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""
         if len(raw) <= _AT_ONCE_BYTES:
             return
         waiting, task = Held(self.admission, context.peer()), asyncio.current_task()
@@ -127,7 +127,7 @@ class Messages:
             waiting.free_all()
             timer.cancel()
 
-        # Not the call's own callbacks: with one, it would stay in memory until the next garbage collection.
+        # A callback of the call itself would keep it in memory until the next garbage collection.
         if task is not None:
             task.add_done_callback(gone)
 
@@ -162,6 +162,6 @@ class Messages:
 
 
 async def pause(raw: bytes) -> None:
-    """Let others have the event loop between two steps that each copy a large message."""
+    """Yield to the event loop between two steps that each copy a large message."""
     if len(raw) > _LARGE_BYTES:
         await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""Looks through the bytes of a message before it is parsed: how long its names are, and how much there is to parse.
+"""The check of a message's bytes before it is parsed: the length of its names, and how much there is to parse.
 
-Parsing holds the event loop, on whatever thread it runs: a message of many small fields takes a hundred times as long
-as a tensor of the same size. So what a message may consist of is bounded here, in one walk over its fields.
+Parsing holds up the event loop, on whatever thread it runs: a message of many small fields takes a hundred times as
+long as a tensor of the same size. So the content of a message is bounded here, in one walk over its fields.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-# Of every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
+# For every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
 MAX_NAME_BYTES = 256
-# In all depths together; a walk over so many takes several milliseconds.
+# At all depths together; a walk over this many takes several milliseconds.
 MAX_FIELDS = 10_000
-# Of integers and truths that travel one by one, and not as raw bytes; parsing so many takes 10 ms.
+# For integers and booleans sent one by one instead of as raw bytes; parsing this many takes 10 ms.
 MAX_ELEMENT_BYTES = 2**20
 
-# Bounded where they are read, which tells more: labels of answers, and what may be the contents of a file.
+# Bounded where they are read, with a better error: labels of answers, and what may be the content of a file.
 _BOUNDED_ELSEWHERE = {
     "soloist.v1.GroundTruth.prediction_id",
     "soloist.v1.GroundTruth.label",
@@ -46,12 +46,12 @@ _FIXED_TYPES = {
 
 
 class _MalformedError(Exception):
-    """The bytes are no message; the parser will say so."""
+    """The bytes are no message; the parser will report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One that is looked at: a name, a message, or else packed integers."""
+    """A field to check: a name, a message, or else packed integers."""
 
     path: str
     message: Descriptor | None = None
@@ -60,14 +60,14 @@ class _Field:
 
 @dataclass(slots=True)
 class _Left:
-    """What the rest of the message may still hold."""
+    """How much the rest of the message may hold."""
 
     fields: int = MAX_FIELDS
     element_bytes: int = MAX_ELEMENT_BYTES
 
 
 def check(raw: bytes, kind: type[Message]) -> None:
-    """Look through the bytes of one kind of message. What can't be read is left to the parser.
+    """Check the bytes of one type of message. What can't be read is left to the parser.
 
     Raises:
         ServiceError: NAME_TOO_LONG or TOO_MANY_FIELDS.
@@ -93,17 +93,17 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) ->
             size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
             field = fields.get(tag)
             if field is not None and (not field.is_name or size > MAX_NAME_BYTES):
-                _look_at(raw, at, size, field, left)
+                _check_field(raw, at, size, field, left)
             at += size
         elif kind == _VARINT:
             at = at + 1 if raw[at] < 0x80 else _varint(raw, at)[1]
         elif kind in _FIXED_BYTES:
             at += _FIXED_BYTES[kind]
-        elif kind not in _GROUPS:  # no message of ours has any; what is in them counts like all else
+        elif kind not in _GROUPS:  # our messages have no groups; their content counts like everything else
             raise _MalformedError
 
 
-def _look_at(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
+def _check_field(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
     if field.is_name:
         raise ServiceError(Reason.NAME_TOO_LONG, field=field.path, bytes=size, max_bytes=MAX_NAME_BYTES)
     if field.message is not None:
@@ -128,7 +128,7 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
 
 @cache
 def _fields(descriptor: Descriptor) -> dict[int, _Field]:
-    """Return the fields that are looked at, by their tags on the wire."""
+    """Return the fields to check, by their tags on the wire."""
     found = {}
     for field in descriptor.fields:
         tag = field.number << 3 | _DELIMITED

@@ -1,4 +1,4 @@
-"""The command line: one command a file, loaded when it is called."""
+"""The command line: one command per file, loaded when it is called."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    # At once: nothing has begun, and an exception could be swallowed by what is being imported.
+    # At once: nothing has begun yet, and the import in progress could swallow an exception.
     os._exit(0)
 
 
@@ -16,8 +16,8 @@ def _is_server(arguments: list[str]) -> bool:
 
 
 if _is_server(sys.argv[1:]):
-    # Before anything else is imported: process 1 of a container doesn't even hear a signal that it has no handler for.
+    # Before any other import: process 1 of a container ignores signals for which it has no handler.
     for _number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        # What nohup and shells made ignored stays so.
+        # Signals that nohup and shells have set to be ignored stay ignored.
         if _number in (signal.SIGTERM, signal.SIGINT) or signal.getsignal(_number) is not signal.SIG_IGN:
             signal.signal(_number, _end)

@@ -1,4 +1,4 @@
-"""`soloist accuracy`: how right a model was lately."""
+"""`soloist accuracy`: the recent accuracy of a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEAD = (
 @click.option("--version", type=click.IntRange(min=1), help="One version; default: each that has answered.")
 @click.option("--window", help='One window, as "5m"; default: all.')
 @click.option("--slices", is_flag=True, help="Also by length, position and batch size.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a version.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per version.")
 @server_options
 def accuracy(
     model: str,
@@ -35,10 +35,10 @@ def accuracy(
     server: str,
     timeout_seconds: float,
 ) -> None:
-    """Show how often MODEL was right, by the labels reported so far, and how right it believes itself to be.
+    """Show the accuracy of MODEL by the labels reported so far, and its own estimate.
 
-    The estimate is the mean calibrated confidence of all answers. It holds where the inputs have changed and what they
-    mean has not; nothing but labels shows the other case.
+    The estimate is the mean calibrated confidence of all answers. It holds if the inputs have changed but their meaning
+    has not; only labels show a change of meaning.
     """
     with monitoring(server, timeout_seconds) as monitor:
         found = monitor.accuracy(model, version)

@@ -1,4 +1,4 @@
-"""`soloist admin`: loads and unloads versions, and spreads new sequences over them, while a server runs."""
+"""`soloist admin`: load and unload versions of a running server, and set their rollout."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _version = click.option("--version", type=click.IntRange(min=1), help="One versi
 
 @click.group()
 def admin() -> None:
-    """Load and unload versions, label them, and spread new sequences over them.
+    """Load and unload versions, label them, and distribute new sequences to them.
 
-    Sequences that have begun stay on their version to their end.
+    Open sequences stay on their version to their end.
     """
 
 
@@ -30,7 +30,7 @@ def admin() -> None:
 @_version
 @server_options
 def load(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
-    """Load MODEL, or a version, beside what serves; done when it is ready."""
+    """Load MODEL, or a version, next to those that serve, and wait until it is ready."""
     with _connected(server, timeout_seconds) as operator:
         show_models(operator.load(model, version))
 
@@ -48,7 +48,7 @@ def unload(model: str, version: int | None, server: str, timeout_seconds: float)
 @admin.command()
 @server_options
 def index(server: str, timeout_seconds: float) -> None:
-    """List every version of every model, also those that are not loaded and why."""
+    """List every version of every model, with the cause for those that are not loaded."""
     with _connected(server, timeout_seconds) as operator:
         show_models(operator.index())
 
@@ -59,7 +59,7 @@ def index(server: str, timeout_seconds: float) -> None:
 @click.argument("version", type=click.IntRange(min=0), required=False)
 @server_options
 def label(model: str, name: str | None, version: int | None, server: str, timeout_seconds: float) -> None:
-    """Put label NAME on VERSION of MODEL; 0 removes it, without NAME all are shown."""
+    """Put label NAME on VERSION of MODEL; 0 removes it. Without NAME show all labels."""
     if name is not None and version is None:
         raise click.UsageError("a label needs a version, or 0")
     with _connected(server, timeout_seconds) as operator:
@@ -82,7 +82,7 @@ def canary(model: str, percent: float, server: str, timeout_seconds: float) -> N
 @click.argument("version", type=click.IntRange(min=0))
 @server_options
 def shadow(model: str, version: int, server: str, timeout_seconds: float) -> None:
-    """Send VERSION of MODEL copies of what the others answer; 0 ends it."""
+    """Send VERSION of MODEL copies of the traffic of the others; 0 ends it."""
     with _connected(server, timeout_seconds) as operator:
         _show(operator.spread(model, shadow_version=version))
 

@@ -1,4 +1,4 @@
-"""`soloist certify`: whether a model's answers keep their bits, on this machine."""
+"""`soloist certify`: find out whether a model's answers keep their bits on this machine."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random schedules.")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
-@click.option("--write", is_flag=True, help="Write it beside MODEL as certificate.json: the server takes it.")
+@click.option("--write", is_flag=True, help="Write it next to MODEL as certificate.json, where the server reads it.")
 def certify(model: Path, minutes: float, config: Path | None, seed: int, as_json: bool, write: bool) -> None:
     """Try to make MODEL (an .onnx file) answer differently in a batch, padded, or cut into chunks.
 
-    The reference is the same sequence alone and whole. A file without a manifest of ours is read by the config.pbtxt in
+    The reference is the same sequence alone and whole. A file without a manifest is described by the config.pbtxt in
     its folder or one above. Exit codes: 0 bitwise in every dimension, 1 not, 2 the file can't be read or run.
     """
     run = load("export.certify", "run", extras="export")

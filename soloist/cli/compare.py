@@ -1,4 +1,4 @@
-"""`soloist compare`: what the answer to one sequence depends on, by a model and its siblings."""
+"""`soloist compare`: what the answer to one sequence depends on, for a model and its siblings."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _numbers(text: str, kind: Callable[[str], _Number]) -> tuple[_Number, ...]:
     try:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers such as 1,7,31") from None
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 1,7,31") from None
 
 
 def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
     if path is not None and path.suffix not in _PLOT_SUFFIXES:
-        raise click.BadParameter(f"the name has to end in {' or '.join(_PLOT_SUFFIXES)}")
+        raise click.BadParameter(f"the name must end in {' or '.join(_PLOT_SUFFIXES)}")
     return path
 
 
@@ -47,16 +47,16 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 @click.option("--sibling", "siblings", multiple=True, metavar="MODEL", help="Compare with it; may be given again.")
 @click.option("--neighbours", "counts", type=_ints, metavar="N,N", help="How many others share the batch, as 1,7,31.")
 @click.option("--scales", type=_floats, metavar="X,X", help="Factors on the neighbours' values, as 1,10,100.")
-@click.option("--padded", type=_ints, metavar="N,N", help="Pad with zeros to so many frames, as 50,100.")
-@click.option("--chunks", type=_ints, metavar="N,N", help="Cut into chunks of so many frames, as 1,7.")
+@click.option("--padded", type=_ints, metavar="N,N", help="Pad with zeros to this many frames, as 50,100.")
+@click.option("--chunks", type=_ints, metavar="N,N", help="Cut into chunks of this many frames, as 1,7.")
 @click.option(
     "--neighbour-file",
     "neighbours",
     type=click.File("rb"),
     multiple=True,
-    help="A sequence that shares the batch; may be given again; default: drawn ones.",
+    help="A sequence that shares the batch; may be given again; default: random ones.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the neighbours that are drawn.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random neighbours.")
 @click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: detected.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), callback=_plot_file, help="Draw: .svg, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -81,7 +81,8 @@ def compare(
     """Run one sequence through MODEL and its siblings: alone, in a batch, padded, and cut into chunks.
 
     FILE as for predict. Siblings are by default the models of the same task and architecture with LayerNorm or
-    BatchNorm, and the controls. Without options the server chooses what to vary. Exit code 0 whatever is found.
+    BatchNorm, and the controls. Without options the server chooses what to vary. The exit code is 0 whatever the
+    result.
     """
     from soloist.cli.comparison_text import as_object, show
     from soloist.cli.inputs import form_of, read_whole
@@ -112,7 +113,7 @@ def _conditions(
     *,
     supplied: int,
 ) -> list[Condition]:
-    """Return what was chosen; nothing when nothing was, and the server chooses."""
+    """Return the chosen conditions; empty if the server is to choose."""
     from soloist.client import BatchNeighbours, Chunked, Padded
 
     if counts is None and scales is not None:

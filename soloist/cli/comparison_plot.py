@@ -1,7 +1,7 @@
-"""A comparison as a picture: how far each answer is from the one alone, by neighbours and their scale, padding, cuts.
+"""The plot of a comparison: how far each answer is from the one alone, by neighbours and scale, padding, and chunks.
 
-A panel stands for each scale of neighbours, and one for all else.
-Differences stand on a logarithmic axis, which has no zero: answers with the same bits have a band of their own below.
+There is a panel for each scale of neighbours, and one for everything else.
+Differences have a logarithmic axis, which has no zero, so answers with the same bits have a band of their own below.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MARKERS = "osD^vPX*"
 _COLUMN_INCHES, _HEIGHT_INCHES, _LINE_INCHES = 3.0, 4.6, 0.22
 _MOST_COLUMNS = 3  # of the legend
 _LEAST_RANGE = (1e-8, 10.0)  # the logarithmic axis shows at least this
-_STYLE: dict[Any, Any] = {  # of rcParams, whose names are too many for a type
+_STYLE: dict[Any, Any] = {  # of rcParams, which have too many names for a type
     "svg.fonttype": "none",
     "svg.hashsalt": "soloist compare",
     "font.size": 10,
@@ -49,7 +49,7 @@ class _Panel:
 
 
 def draw(comparison: Comparison, path: Path) -> None:
-    """Write the picture; the suffix of `path` says in which form, .svg or .png."""
+    """Write the plot; the suffix of `path` is its format, .svg or .png."""
     panels = _panels_of(comparison)
     colours = _colours(comparison.models)
     with mpl.rc_context(_STYLE):
@@ -68,7 +68,7 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 
 def _panels_of(comparison: Comparison) -> list[_Panel]:
-    """Share the conditions out; at least one panel."""
+    """Distribute the conditions to panels; at least one."""
     by_scale: dict[float, list[int]] = {}
     others: list[int] = []
     for index, condition in enumerate(comparison.conditions):
@@ -140,7 +140,7 @@ def _draw_panel(upper: Axes, lower: Axes, panel: _Panel, models: list[ModelCompa
 
 
 def _scale(upper: Axes, lower: Axes, panels: list[_Panel], models: list[ModelComparison]) -> None:
-    """Set both vertical axes, which all columns share."""
+    """Set both vertical axes, which all panels share."""
     found = [pick(model) for panel in panels for pick in panel.picks for model in models]
     heights = [_height(each) for each in found if each is not None and not each.same_bits]
     finite = [height for height in heights if math.isfinite(height)]
@@ -153,7 +153,7 @@ def _scale(upper: Axes, lower: Axes, panels: list[_Panel], models: list[ModelCom
 
 
 def _height(deviation: Deviation) -> float:
-    # Other bits without a difference are zeros of other sign: they stand on the floor.
+    # Different bits without a difference are zeros of the other sign: they are drawn at the bottom.
     return deviation.max_abs_difference or _LEAST_RANGE[0]
 
 
@@ -175,7 +175,7 @@ def _legend(models: list[ModelComparison], colours: list[str]) -> list[Line2D]:
         Line2D([], [], color=colour, marker=_MARKERS[lane % len(_MARKERS)], label=_label(model))
         for lane, (model, colour) in enumerate(zip(models, colours, strict=True))
     ]
-    return [*entries, Line2D([], [], **_ring(), label="the class is another")]
+    return [*entries, Line2D([], [], **_ring(), label="another class")]
 
 
 def _label(model: ModelComparison) -> str:

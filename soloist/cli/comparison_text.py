@@ -1,4 +1,4 @@
-"""A comparison as a table for people, a column a model, or as one JSON object."""
+"""The text of a comparison: a table with a column per model, or one JSON object."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS: dict[type, str] = {BatchNeighbours: "neighbours", Padded: "padded", Chun
 
 
 def show(comparison: Comparison) -> None:
-    """Print a table, then a line a model that sums it up."""
+    """Print a table, then a line per model that summarises it."""
     models = comparison.models
     rows = [["", *(f"{model.norm}{', control' if model.control else ''}" for model in models)]]
     rows += [["alone", *(_class(model.alone) for model in models)]]
@@ -34,7 +34,7 @@ def show(comparison: Comparison) -> None:
 
 
 def as_object(comparison: Comparison) -> str:
-    """Return one JSON object; numbers that are not finite are null, as everywhere."""
+    """Return one JSON object; numbers that are not finite are null."""
     return json_text(_plain(comparison))
 
 

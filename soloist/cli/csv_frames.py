@@ -1,7 +1,7 @@
-"""Frames from CSV: a frame a line, cells between commas, the first line may name the columns. Nothing is guessed.
+"""The frames of a CSV file: one per line, cells with commas, optional column names in the first line. No guessing.
 
-A number is what C writes in decimals ("7", "-.5", "1e-3"), or nan, inf, infinity, in ASCII. What else looks like one
-to some program ("1_000", "0x10", "1;2", "1 000") is no number here, and no name of a column either.
+A number is what C writes in decimals ("7", "-.5", "1e-3"), or nan, inf, infinity, in ASCII. Texts that other programs
+take for numbers ("1_000", "0x10", "1;2", "1 000") are neither numbers nor column names here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SHOWN = 40  # characters of a cell
 
 
 def rows(lines: Iterable[bytes], name: str, *, whole: bool = False) -> Iterator[list[float]]:
-    """Yield a row a line as it comes; blank lines do not count. `name` is the file's, for people.
+    """Yield one row per line as it comes; blank lines do not count. `name` is the file's name for errors.
 
-    With `whole` a number has to be a whole one.
+    With `whole` numbers must be whole.
 
     Raises:
         click.UsageError: A cell or line is wrong; the text names line and column.
@@ -52,7 +52,7 @@ def _cells(line: bytes, where: str, *, first: bool) -> list[str]:
     try:
         text = line.decode("utf-8-sig" if first else "utf-8").strip("\r\n")
     except UnicodeDecodeError:
-        raise click.UsageError(f"{where}: this is no UTF-8 text") from None
+        raise click.UsageError(f"{where}: this is not UTF-8 text") from None
     if not text.strip():
         return []
     try:
@@ -62,7 +62,7 @@ def _cells(line: bytes, where: str, *, first: bool) -> list[str]:
 
 
 def _names_columns(cells: list[str]) -> bool:
-    """Return whether a first line is a header: no cell is a number, in whatever writing, and not all are empty."""
+    """Return whether a first line is a header: no cell is like a number, and not all are empty."""
     return any(cells) and not any(_like_a_number(cell) for cell in cells)
 
 

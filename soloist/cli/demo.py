@@ -21,9 +21,9 @@ from soloist.cli.programs import load
     help="Seconds of load on each model, whole and streamed alike; default: 4.",
 )
 def demo(out: Path, epochs: int | None, load_seconds: float | None) -> None:
-    """Train LayerNorm and BatchNorm models, serve them, and show what an answer depends on; and how fast it comes.
+    """Train LayerNorm and BatchNorm models, serve them, and show what an answer depends on and how fast it is.
 
     Exits with 0 only if every model answers as well when served as it does offline, neighbours change no bit of
-    LayerNorm and of BatchNorm with running statistics, and they do change BatchNorm without.
+    LayerNorm and of BatchNorm with running statistics, and they do change BatchNorm with batch statistics.
     """
     sys.exit(load("demo.run", "main", extras="export,bench")(out, epochs=epochs, load_seconds=load_seconds))

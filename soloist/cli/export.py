@@ -1,4 +1,4 @@
-"""`soloist export`: a checkpoint becomes a served model."""
+"""`soloist export`: make a served model from a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from soloist.cli.programs import load
 
-# Repeated here, so that help needs no torch; a test holds it to what models/ knows.
+# Repeated here, so that the help needs no torch; a test compares it with models/.
 SERVED_ONLY = ("batch_current",)
 
 
@@ -18,5 +18,5 @@ SERVED_ONLY = ("batch_current",)
 @click.option("--name", help="Name of the model; default: <task>-<architecture>-<norm>.")
 @click.option("--as", "norm", type=click.Choice(SERVED_ONLY), help="Serve the weights with this normaliser: a control.")
 def export(checkpoint: Path, repository: Path, name: str | None, norm: str | None) -> None:
-    """Export CHECKPOINT to ONNX, prove it equal to PyTorch, and add it to a repository."""
+    """Export CHECKPOINT to ONNX, check that it equals PyTorch, and add it to a repository."""
     load("export.run", "run", extras="export")(checkpoint, repository, name, norm=norm or "")

@@ -1,4 +1,4 @@
-"""`soloist feedback`: reports labels from a file."""
+"""`soloist feedback`: report labels from a file."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 1000),
     default=1000,
     show_default=True,
-    help="Labels a call: each call waits for the disk once.",
+    help="Labels per call; each call waits for the disk once.",
 )
 @server_options
 def feedback(source: TextIO, batch_labels: int, server: str, timeout_seconds: float) -> None:
-    """Report labels from FILE, or from standard input, and count what came of them.
+    """Report labels from FILE, or from standard input, and count their outcomes.
 
     CSV with a header, or JSON Lines, of prediction_id; label (the class's name) or class_index; step, if not the last
     frame; event_time (ISO 8601 or seconds since 1970), if not now. Reporting a file again changes nothing.
 
-    Exit code 1 when the server does not hold all of them: some were unknown, expired, contradictory or of no such class
-    or step.
+    Exit code 1 if the server does not hold all of them: some were unknown, expired, contradictory, or their class or
+    step does not exist.
     """
     from soloist.cli.label_file import read_labels
 

@@ -1,6 +1,6 @@
-"""Frames from a file or a pipe, whole or as they come, and auxiliary inputs from files.
+"""The input of commands: frames from a file or a pipe, whole or as they come, and auxiliary inputs from files.
 
-Frames are .npy, .csv (a frame a line) or text (a token a byte). Nothing is ever unpickled.
+Frames are .npy, .csv (one frame per line) or text (one token per byte). Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NPY_MAGIC = b"\x93NUMPY"
 
 
 class Form(enum.StrEnum):
-    """How frames are written down."""
+    """The format of frames."""
 
     NPY = "npy"
     CSV = "csv"
@@ -40,7 +40,7 @@ _SUFFIXES = {".npy": Form.NPY, ".csv": Form.CSV, ".txt": Form.TEXT}
 
 
 def form_of(source: BinaryIO, chosen: str | None, signature: model_pb2.Signature | None) -> Form:
-    """Return the form: as chosen, else by the file's name or first bytes, else text where the model reads text."""
+    """Return the format: as chosen, or by the file's name or first bytes, or text if the model reads text."""
     reads_text = signature is not None and bool(signature.text_encoding)
     form = Form(chosen) if chosen is not None else _guess(source, reads_text=reads_text)
     if form is Form.TEXT and not reads_text:
@@ -49,7 +49,7 @@ def form_of(source: BinaryIO, chosen: str | None, signature: model_pb2.Signature
 
 
 def read_whole(source: BinaryIO, form: Form, signature: model_pb2.Signature | None) -> Frames:
-    """Read one sequence to its end. One line feed at the end of a text is the pipe's, not the text's."""
+    """Read one sequence to its end. One line feed at the end of a text belongs to the pipe, not to the text."""
     if form is Form.NPY:
         return _read_npy(source)
     if form is Form.CSV:
@@ -60,7 +60,7 @@ def read_whole(source: BinaryIO, form: Form, signature: model_pb2.Signature | No
 def read_chunks(
     source: BinaryIO, form: Form, chunk_frames: int, signature: model_pb2.Signature | None
 ) -> Iterator[Frames]:
-    """Read one sequence in chunks of at most `chunk_frames`, each as soon as it is there; a text also at every line."""
+    """Yield one sequence in chunks of at most `chunk_frames`, each once it is complete; a text at every line too."""
     if form is Form.NPY:
         array = _read_npy(source)
         yield from (array[at : at + chunk_frames] for at in range(0, len(array), chunk_frames))
@@ -115,7 +115,8 @@ def _frames(read: list[list[float]], signature: model_pb2.Signature | None) -> F
 
 def _text_chunks(lines: Iterable[bytes], chunk_frames: int) -> Iterator[bytes]:
     for number, line in enumerate(lines):
-        # A line feed belongs to the text only once another line follows: the pieces add up to what read_whole gives.
+        # A line feed belongs to the text only if another line follows, so that the pieces add up to what read_whole
+        # returns.
         text = (b"\n" if number else b"") + line.removesuffix(b"\n")
         yield from (text[at : at + chunk_frames] for at in range(0, len(text), chunk_frames))
 
@@ -127,7 +128,7 @@ def _read_inputs(
     for each in given:
         name, equals, file = each.partition("=")
         if not (name and equals) or name in found:
-            raise click.BadParameter(f"{each!r} is not NAME=FILE.npy, or the second of its name")
+            raise click.BadParameter(f"{each!r} is not NAME=FILE.npy, or the name is repeated")
         try:
             found[name] = _array_of(Path(file).read_bytes())
         except (OSError, ValueError) as error:
@@ -139,17 +140,17 @@ def _array_of(content: bytes) -> np.ndarray[Any, Any]:
     """Return the array of a .npy file.
 
     Raises:
-        ValueError: It holds anything but numbers; the text says what.
+        ValueError: It doesn't hold numbers; the text has the cause.
 
     """
     import numpy as np
 
     try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)  # numpy seeks, and a pipe cannot
+        array = np.load(io.BytesIO(content), allow_pickle=False)  # numpy seeks, which a pipe can't
     except (ValueError, TypeError, EOFError, OSError, OverflowError, MemoryError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a .npy file of numbers: {error}") from error
     if not isinstance(array, np.ndarray):
-        raise ValueError("it has to hold one array")  # one kind of error for whatever a file holds
+        raise ValueError("it must hold one array")  # one kind of error for any content of a file
     if array.dtype.kind not in "biuf":
         raise ValueError(f"it holds {array.dtype}, which are not numbers that a model takes")
     return array

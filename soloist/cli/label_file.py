@@ -1,4 +1,4 @@
-"""Labels from a file or a pipe: CSV with a header, or JSON Lines; as they come."""
+"""The labels of a file or a pipe: CSV with a header, or JSON Lines; read as they come."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIELDS = {"prediction_id", "label", "class_index", "step", "event_time"}
 
 
 def read_labels(source: TextIO) -> Iterator[Label]:
-    """Read labels; what begins with "{" is JSON Lines. A line without one is wrong usage, and is named."""
+    """Yield labels; an input that begins with "{" is JSON Lines. A bad line is a usage error with its number."""
     try:
         yield from _labels(source)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -42,7 +42,7 @@ def _objects(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         try:
             found = json.loads(line)
         except ValueError as error:
-            raise click.UsageError(f"label {number} is no JSON: {error}") from error
+            raise click.UsageError(f"label {number} is not JSON: {error}") from error
         yield number, found if isinstance(found, dict) else {}
 
 
@@ -50,14 +50,14 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     reader = csv.DictReader(lines, skipinitialspace=True)
     columns = set(reader.fieldnames or ())
     if "prediction_id" not in columns or not columns & {"label", "class_index"}:
-        raise click.UsageError("the first line has to name the columns: prediction_id, and label or class_index")
+        raise click.UsageError("the first line must name the columns: prediction_id, and label or class_index")
     names = [name for name in reader.fieldnames or () if name in _FIELDS]
     if len(names) != len(set(names)):
         raise click.UsageError("the first line names a column twice")
     for number, row in enumerate(reader, 1):
         if None in row:
             raise click.UsageError(f"label {number} has more cells than the first line names")
-        # An empty cell, or none, says nothing.
+        # An empty or missing cell is left out.
         yield number, {name: cell for name, cell in row.items() if cell and name in _FIELDS}
 
 
@@ -65,7 +65,7 @@ def _label(fields: Mapping[str, Any]) -> Label:
     from soloist.client import Label
 
     if not isinstance(fields.get("prediction_id"), str):
-        raise ValueError("there is no prediction_id")  # one kind of error for whatever a file holds
+        raise ValueError("there is no prediction_id")  # one kind of error for any content of a file
     name, index = fields.get("label"), fields.get("class_index")
     if (name is None) == (index is None):
         raise ValueError("it needs either a label or a class_index")
@@ -86,7 +86,7 @@ def _whole(value: object) -> int:
 
 
 def _time(value: object) -> datetime:
-    """Read ISO 8601, or seconds since 1970."""
+    """Parse ISO 8601, or seconds since 1970."""
     try:
         return datetime.fromtimestamp(float(str(value)), UTC)
     except ValueError:

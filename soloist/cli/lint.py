@@ -1,4 +1,4 @@
-"""`soloist lint`: whether a graph is in the form that keeps bits."""
+"""`soloist lint`: find out whether a graph has the form that keeps bits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from soloist.cli.programs import load
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def lint(ctx: click.Context, model: Path, as_json: bool) -> None:
-    """List every node of MODEL (an ONNX file) by which an answer may depend on its batch, padding or chunks.
+    """List every node of MODEL (an ONNX file) that may make an answer depend on batch, padding or chunks.
 
-    Exit codes: 0 clean, 1 something was found, 2 no readable ONNX model.
+    Exit codes: 0 nothing found, 1 something found, 2 not a readable ONNX model.
     """
     ctx.exit(load("export.lint.report", "run", extras="export")(model, as_json=as_json))

@@ -1,4 +1,4 @@
-"""The command `soloist`: which sub-commands there are, and the file of each."""
+"""The command `soloist`: its sub-commands, and the file of each."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ COMMANDS = (
 
 
 class LazyGroup(click.Group):
-    """Imports `soloist.cli.<command>` when that command is called, or described."""
+    """A group that imports `soloist.cli.<command>` when that command is called, or described."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """List the commands in the order a newcomer meets them."""
+        """Return the commands in the order in which a newcomer meets them."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command; None when there is none of that name."""
+        """Load one command; None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(importlib.import_module(f"soloist.cli.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)  # noqa: S101 — a slip in this table, not in what a user typed
+        assert isinstance(command, click.Command)  # noqa: S101 — an error in this table, not by the user
         return command
 
 
@@ -40,7 +40,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
 def main() -> None:
-    """Serve sequence models, and ask them.
+    """Serve sequence models, and call them.
 
     Exit codes: 0 done, 1 refused by the server or failed, 2 wrong usage.
     """

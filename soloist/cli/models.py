@@ -1,4 +1,4 @@
-"""`soloist models`: what a server serves."""
+"""`soloist models`: the models of a server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from soloist.json_text import json_text
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @server_options
 def models(as_json: bool, server: str, timeout_seconds: float) -> None:
-    """List every version of every model, also those that cannot be called and why."""
+    """List every version of every model, with the cause for those that cannot be called."""
     with connected(server, timeout_seconds) as client:
         found = client.models()
     if as_json:

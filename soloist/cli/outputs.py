@@ -1,4 +1,4 @@
-"""What a server answered, as lines: for people, or one JSON object a line with every float32 in full."""
+"""The printing of answers: lines for people, or one JSON object per line with every float32 in full."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool) -> None:
-    """Print the answer to a whole sequence; `every_frame`: its outputs are those of every frame."""
+    """Print the answer to a whole sequence; with `every_frame` its outputs are those of every frame."""
     if as_json:
         click.echo(json_text(_fields(prediction)))
         return
@@ -27,7 +27,7 @@ def show_prediction(prediction: Prediction, *, every_frame: bool, as_json: bool)
 
 
 def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None:
-    """Print the answer to one chunk; one line, more only when the outputs of every frame were asked for."""
+    """Print the answer to one chunk, in one line unless the outputs of every frame were requested."""
     if as_json:
         click.echo(json_text(_fields(result) | {"first_frame": result.first_frame}))
         return
@@ -38,7 +38,7 @@ def show_chunk(result: ChunkResult, *, every_frame: bool, as_json: bool) -> None
 
 
 def show_models(found: Iterable[ModelStatus]) -> None:
-    """Print a line a version."""
+    """Print one line per version."""
     rows = [(status.name, status.version, status.state, status.reason) for status in found]
     click.echo(text_table(("MODEL", "VERSION", "STATE", "REASON"), rows))
 
@@ -62,7 +62,7 @@ def _summary(answer: Prediction | ChunkResult, *, every_frame: bool) -> str:
     if answer.label is not None and answer.confidence is not None:
         return f"{answer.label}  {answer.confidence:.4f}"
     if not answer.outputs.size:
-        return "no output"  # a model that takes several frames for one may have given none yet
+        return "no output"  # a model that needs several frames for an output may have none yet
     return _line(answer.outputs[-1] if every_frame else answer.outputs)
 
 

@@ -1,6 +1,6 @@
-"""The import of matplotlib, the only one in this project, so that it leaves nothing in the home folder.
+"""The only import of matplotlib in this project, so that it leaves nothing in the home folder.
 
-While it is imported it looks for fonts, and it and fontconfig would keep what they found for the next time.
+On import, it and fontconfig look for fonts and cache what they find.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VARIABLES = ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 @contextmanager
 def _caches_aside() -> Iterator[None]:
-    """Keep caches in a folder that is removed, but where the operator has named one."""
+    """Keep caches in a folder that is removed, unless the operator has set one."""
     with TemporaryDirectory(prefix="soloist-fonts-") as folder:
         aside = {name: folder for name in _VARIABLES if not os.environ.get(name)}
         before = {name: os.environ.get(name) for name in aside}

@@ -1,4 +1,4 @@
-"""`soloist predict`: the answer to one whole sequence."""
+"""`soloist predict`: answer one whole sequence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def predict(
 ) -> None:
     """Answer one whole sequence with MODEL.
 
-    FILE is .npy, .csv (a frame a line) or text for a model that reads text; without it, or "-", standard input.
+    FILE is .npy, .csv (one frame per line) or text for a model that reads text; without it, or "-", standard input.
     """
     from soloist.cli.outputs import show_prediction
 

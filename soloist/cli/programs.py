@@ -1,4 +1,4 @@
-"""How the command line reaches the other packages: by name, when a command runs, never at import."""
+"""The access of the command line to other packages: by name, when a command runs, never on import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-# What each extra of pyproject.toml brings: a missing module names the extra to install.
+# The modules of each extra in pyproject.toml: a missing module names the extra to install.
 _EXTRA_OF = {
     "torch": "export",
     "onnx": "export",
@@ -21,9 +21,10 @@ _EXTRA_OF = {
 
 
 def load(module: str, name: str, *, extras: str = "") -> Callable[..., Any]:
-    """Import a function of another package of ours; what is not installed becomes a friendly error, exit code 1.
+    """Import a function of another package of ours; if it is not installed, show a friendly error, exit code 1.
 
-    `extras` is what the whole command needs ("export,bench"); without it the extra of the missing module is named.
+    `extras` are those that the whole command needs ("export,bench"); without it the extra of the missing module is
+    named.
     """
     try:
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""`soloist quantise`: an exported model gets an int8 sibling."""
+"""`soloist quantise`: make an int8 sibling of an exported model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soloist.cli.programs import load
     type=click.Choice(["static", "weights", "dynamic"]),
     default="static",
     show_default=True,
-    help="Calibrated int8, int8 weights alone, or the common way, which breaks the promise: a control.",
+    help="Calibrated int8, int8 weights alone, or the common method, which breaks the promise: a control.",
 )
 @click.option("--name", help="Name of the new model; default: <model>-int8-<method>.")
 def quantise(model: str, repository: Path, method: str, name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""`soloist recalibrate`: a BatchNorm model gets a version whose running statistics fit live traffic."""
+"""`soloist recalibrate`: make a version of a BatchNorm model whose running statistics fit live traffic."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--repository", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of models.")
 @click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
 @click.option("--server", "-s", metavar="HOST:PORT", help="Ask a server for them instead.  [default: localhost:8001]")
-@click.option("--labels", type=_FILE, help="CSV of prediction_id and label: right answers to some of them.")
+@click.option("--labels", type=_FILE, help="CSV of prediction_id and label: the true classes of some of them.")
 @click.option(
     "--pseudo-count",
     type=click.FloatRange(min=0),
     required=True,
-    help="How many sequences the stored statistics count for, against those of the sample.",
+    help="Weight of the stored statistics against the sample, in sequences.",
 )
 @click.option(
     "--newest-seconds",
@@ -51,14 +51,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.FloatRange(min=0),
     default=600.0,
     show_default=True,
-    help="Time that they have to span.",
+    help="Time that they must span.",
 )
-@click.option("--despite-gates", is_flag=True, help="Write the version also when a gate fails.")
+@click.option("--despite-gates", is_flag=True, help="Write the version even if a gate fails.")
 def recalibrate(model: str, server: str | None, sequences: Path | None, **arguments: object) -> None:
     """Propose a version of MODEL whose running statistics blend the stored ones with those of live traffic.
 
-    The earlier half of the sample estimates, the later judges. The version is written, certified, beside the others
-    when every gate passes, and takes no traffic before an operator labels it. Nothing is ever changed in place.
+    The earlier half of the sample is for estimating, the later half for judging. If every gate passes, the version is
+    written and certified. It takes no traffic before an operator labels it. Nothing is ever changed in place.
 
     Exit codes: 0 written and every gate passed, 1 a gate failed, 2 it can't be tried.
     """

@@ -16,7 +16,7 @@ class SettingsCommand(click.Command):
     """A command with an option for each setting that the server declares, shown by group."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the options; the declaration is loaded here, so that other commands never load it."""
+        """Return the options. Their declaration is loaded here, so that other commands don't load it."""
         return [*super().get_params(ctx), *(option for _, options in self._groups for option in options)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -32,7 +32,7 @@ class SettingsCommand(click.Command):
 
 
 def _option(setting: Any) -> click.Option:
-    # Values are read where those of the environment are, so that both mean the same and are refused alike.
+    # Values are parsed with those of the environment, so that both mean the same and give the same errors.
     text = f"{setting.description}  [{f'default: {setting.default}' if setting.default else 'required'}]"
     if setting.switch:
         return click.Option([f"{setting.flag}/--no-{setting.flag[2:]}"], default=None, help=text)
@@ -45,8 +45,8 @@ def _option(setting: Any) -> click.Option:
 def serve(**flags: object) -> None:
     """Serve a repository of exported models over gRPC.
 
-    A setting is taken from its flag, else from SOLOIST_<NAME> in the environment (SOLOIST_GRPC_PORT), else from the
-    TOML file of --config or SOLOIST_CONFIG (grpc_port), else its default. A flag of an address may be given again.
+    A setting is taken from its flag, or else from SOLOIST_<NAME> in the environment (SOLOIST_GRPC_PORT), or else from
+    the TOML file of --config or SOLOIST_CONFIG (grpc_port), or else its default. --host may be given several times.
 
     Prints one line when it is ready; logs go to stderr.
     """

@@ -1,4 +1,4 @@
-"""What the commands that ask a server have in common: arguments, the connection, and how refusals are shown."""
+"""The common parts of commands that call a server: arguments, the connection, and how refusals are shown."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def frames_options(command: _F) -> _F:
         click.argument("model"),
         click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-"),
         version_option,
-        click.option("--every-frame", is_flag=True, help="Also print the outputs at every frame, not the last alone."),
+        click.option("--every-frame", is_flag=True, help="Print the outputs at every frame, not only the last."),
         click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: detected."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
@@ -68,7 +68,7 @@ def frames_options(command: _F) -> _F:
 
 
 def signature_of(client: Client, model: str, version: int | str | None) -> Signature | None:
-    """Return what a model takes; None when its manifest could not be read."""
+    """Return the signature of a model; None if its manifest could not be read."""
     manifest = client.model(model, version).manifest
     return manifest.signature if manifest is not None else None
 
@@ -101,6 +101,6 @@ def refusals_shown(server: str) -> Iterator[None]:
     try:
         yield
     except SoloistError as error:
-        where = f" ({server})" if error.reason == error.code.name else ""  # no server of ours has answered
+        where = f" ({server})" if error.reason == error.code.name else ""  # not an answer of our server
         click.echo(f"soloist: {error.reason}: {error.message}{where}", err=True)
         raise SystemExit(1) from None

@@ -1,4 +1,4 @@
-"""`soloist simulate`: held-out data sent to a server at a rate, with scheduled shifts and delayed labels."""
+"""`soloist simulate`: send held-out data to a server at a rate, with scheduled shifts and delayed labels."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.command()
 @click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
 @click.option("--scenario", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
-@click.option("--model", help="Model to ask.")
-@click.option("--task", type=click.Choice(TASKS), help="Whose held-out data are sent.")
+@click.option("--model", help="Model to call.")
+@click.option("--task", type=click.Choice(TASKS), help="Data set whose held-out part is sent.")
 @click.option("--version", help="Version or label; default: the server's choice.")
-@click.option("--rate", "rate_per_second", type=_POSITIVE, help="Sequences a second, Poisson arrivals; default: 20.")
+@click.option("--rate", "rate_per_second", type=_POSITIVE, help="Sequences per second, Poisson arrivals; default: 20.")
 @click.option("--seconds", type=_POSITIVE, help="How long sequences arrive; default: until it is stopped.")
-@click.option("--seed", type=click.IntRange(min=0), help="The same seed sends the same; default: 0.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed sends the same data; default: 0.")
 @click.option("--part", callback=_part, metavar="N/M", help="Send the N-th of M parts of the data only.")
-@click.option("--stream-ratio", type=_RATIO, help="Share that goes as streams, in chunks; default: 0.")
-@click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames a chunk; default: cut at random.")
+@click.option("--stream-ratio", type=_RATIO, help="Share sent as streams, in chunks; default: 0.")
+@click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames per chunk; default: cut at random.")
 @click.option("--shift", "shifts", multiple=True, metavar="KIND:NAME=VALUE,…", help="A shift; again for more.")
 @click.option("--label-delay", type=click.Choice(["constant", "exponential", "lognormal"]), help="Default: lognormal.")
 @click.option("--label-mean-seconds", type=click.FloatRange(min=0), help="Mean delay of labels; default: 5.")
 @click.option("--label-missing-ratio", type=_RATIO, help="Share of the labels that never come; default: 0.")
-@click.option("--label-repeated-ratio", type=_RATIO, help="Share that comes twice; default: 0.")
-@click.option("--label-contradictory-ratio", type=_RATIO, help="Share that a wrong one follows; default: 0.")
+@click.option("--label-repeated-ratio", type=_RATIO, help="Share of labels that come twice; default: 0.")
+@click.option("--label-contradictory-ratio", type=_RATIO, help="Share followed by a wrong label; default: 0.")
 @click.option("--no-labels", is_flag=True, help="Report no labels.")
-@click.option("--timeout-seconds", type=_POSITIVE, help="Longest an answer may take; default: 10.")
+@click.option("--timeout-seconds", type=_POSITIVE, help="Longest time for an answer; default: 10.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def simulate(
     server: str, file: Path | None, shifts: tuple[str, ...], no_labels: bool, as_json: bool, **options: Any

@@ -1,4 +1,4 @@
-"""`soloist skew`: how far what enters a model's normalisers is from what they were trained on."""
+"""`soloist skew`: the distance of a model's normaliser inputs from its training data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLUMNS = ("LAYER", "KIND", "MEAN TID", "VARIANCE TID", "DIVERGENCE", "")
     "sample",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the sequences that the server has kept to an .npz file: what users sent.",
+    help="Write the sampled sequences of the server to an .npz file: data of users.",
 )
 @server_options
 def skew(

@@ -1,4 +1,4 @@
-"""`soloist stream`: the answer to a sequence while it comes."""
+"""`soloist stream`: answer a sequence while it arrives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from soloist.cli.session import connected, frames_options, server_options, signa
     type=click.IntRange(min=1),
     default=16,
     show_default=True,
-    help="Most frames to send at once; of a text, every line goes at once.",
+    help="Most frames to send at once; of a text, every line is sent at once.",
 )
 @server_options
 def stream(

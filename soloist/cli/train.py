@@ -1,4 +1,4 @@
-"""`soloist train`: one model on one data set."""
+"""`soloist train`: train one model on one data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from soloist.cli.programs import load
 
-# Repeated here, so that help needs no torch; a test holds them to what models/ knows.
+# Repeated here, so that the help needs no torch; a test compares them with models/.
 TASKS = ("vowels", "digits", "languages")
 ARCHITECTURES = ("lstm", "tcn", "transformer", "encoder")
 _BATCH_NORMS = ("batch", "batch_naive", "batch_step", "batch_ffn")

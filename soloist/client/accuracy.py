@@ -1,4 +1,4 @@
-"""How right the answers of a model were lately, and how right it believes itself to be."""
+"""The recent accuracy of a model, and its own estimate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SliceAccuracy:
     """Answers of one bucket of one slice ("all", "length", "position", "batch"), and the labels that they have.
 
     `accuracy` is correct / labels, `accuracy_low` and `accuracy_high` bound it (95 %). `estimated_accuracy` is the mean
-    calibrated confidence of all answers, labelled or not: an estimate. What isn't known is None.
+    calibrated confidence of all answers, labelled or not: an estimate. Unknown figures are None.
     """
 
     slice: str
@@ -33,7 +33,7 @@ class SliceAccuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowAccuracy:
-    """The answers of the last so many seconds; `confusion` counts labels by (true class, predicted class)."""
+    """The answers of the last `seconds` seconds; `confusion` counts labels by (true class, predicted class)."""
 
     window: str
     seconds: int
@@ -42,13 +42,13 @@ class WindowAccuracy:
 
     @property
     def total(self) -> SliceAccuracy:
-        """All answers together."""
+        """Return the figures of all answers together."""
         return self.slices[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionAccuracy:
-    """How right one version was, in each window, the shortest first."""
+    """The accuracy of one version in each window, the shortest first."""
 
     model: str
     version: int
@@ -57,12 +57,12 @@ class VersionAccuracy:
 
 
 def accuracy_request(model: str, version: int | None) -> pb.GetAccuracyRequest:
-    """Ask how right a version was, or each."""
+    """Return the request for the accuracy of a version, or of all."""
     return pb.GetAccuracyRequest(model=model, version=version or 0)
 
 
 def accuracies(response: pb.GetAccuracyResponse) -> list[VersionAccuracy]:
-    """Unpack how right each version was."""
+    """Unpack the accuracy of each version."""
     return [
         VersionAccuracy(
             model=each.model,

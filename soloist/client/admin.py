@@ -1,4 +1,4 @@
-"""What an operator changes while a server runs, blocking and for asyncio."""
+"""The client for operators who change a running server, blocking and for asyncio."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Rollout:
 
 
 class Admin(Connected):
-    """Asks one server (target "host:port"). Close it, or use `with`. Every method raises SoloistError.
+    """A client of one server (target "host:port"). Close it, or use `with`. Every method raises SoloistError.
 
-    `timeout_seconds` bounds every call together with its retries: a model that is certified anew takes its time.
-    What the server has begun goes on when this is closed.
+    `timeout_seconds` bounds every call with its retries; allow for models that are certified at load.
+    Work that the server has begun goes on after this is closed.
     """
 
     def __init__(self, target: str, *, tls: TLS | None = None, timeout_seconds: float | None = 60.0) -> None:
@@ -38,12 +38,12 @@ class Admin(Connected):
         )
 
     def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
-        """Load a version, or what the version policy wants, and wait for it. Return every version, sorted."""
+        """Load a version, or those of the version policy, and wait for it. Return every version, sorted."""
         request = pb.LoadModelRequest(model=model, version=version or 0)
         return _statuses(self._ask(self._connection.admin.LoadModel, request).versions)
 
     def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
-        """Unload a version, or the model; sequences that have begun go on. Return every version, sorted."""
+        """Unload a version, or the model; open sequences go on. Return every version, sorted."""
         request = pb.UnloadModelRequest(model=model, version=version or 0)
         return _statuses(self._ask(self._connection.admin.UnloadModel, request).versions)
 
@@ -82,7 +82,7 @@ class AsyncAdmin(AsyncConnected):
         )
 
     async def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
-        """Load a version, or what the version policy wants, as Admin.load."""
+        """Load a version, or those of the version policy, as Admin.load."""
         request = pb.LoadModelRequest(model=model, version=version or 0)
         return _statuses((await self._ask(self._connection.admin.LoadModel, request)).versions)
 

@@ -21,9 +21,9 @@ from soloist.client.stream import AsyncStream
 
 
 class AsyncClient(AsyncConnected):
-    """Asks one server (target "host:port") from one event loop. Connects at the first call; `async with`, or close it.
+    """A client of one server (target "host:port") for one event loop. Connects at the first call; use `async with`.
 
-    `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
+    `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
     Every method raises SoloistError.
     """
 
@@ -51,7 +51,7 @@ class AsyncClient(AsyncConnected):
     ) -> Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
-        `version` is a number or a label; without it the stable one answers, else the newest that is ready.
+        `version` is a number or a label; without it the stable one answers, or else the newest that is ready.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = await self._catalogue.convert(frames, model, version, attempts)
@@ -72,8 +72,8 @@ class AsyncClient(AsyncConnected):
     ) -> AsyncStream:
         """Answer one sequence piece by piece: `async with client.stream("m") as s: await s.send(frames)`.
 
-        Only opening it is tried again. `timeout_seconds` bounds the whole stream; without it a stream may last for
-        ever, and the client's own timeout bounds the tries to open it.
+        Only opening it is retried. `timeout_seconds` bounds the whole stream; without it a stream may last for ever,
+        and the client's own timeout bounds the attempts to open it.
         """
         request = open_request(model, version, every_frame=every_frame)
         return AsyncStream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
@@ -89,11 +89,11 @@ class AsyncClient(AsyncConnected):
         inputs: Inputs | None = None,
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[ChunkResult]:
-        """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks under way: no round trip between.
+        """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks in flight, to save round trips.
 
-        Each chunk is sent as soon as `chunks`, async or not, gives it. What `chunks` raises is raised here. Leave early
-        with `contextlib.aclosing`, so that the server hears of it at once. `inputs`, as for Client.predict, go with
-        every chunk.
+        Each chunk is sent as soon as `chunks`, async or not, yields it. What `chunks` raises is raised here. Leave
+        early with `contextlib.aclosing`, so that the server learns of it at once. `inputs`, as for Client.predict, go
+        with every chunk.
         """
         if ahead < 1:
             raise ValueError(f"ahead must be at least 1, not {ahead}")
@@ -135,7 +135,7 @@ class AsyncClient(AsyncConnected):
         event_time: datetime | None = None,
         timeout_seconds: float | None = None,
     ) -> LabelOutcome:
-        """Report what was true of an answer, by the class's name or index; it is on disk when this returns.
+        """Report the true class of an answer, by name or index; it is on disk when this returns.
 
         Sending it again changes nothing. `step` and `event_time` as in Label.
         """
@@ -143,13 +143,13 @@ class AsyncClient(AsyncConnected):
         return (await report_async(self._connection, [given], timeout_seconds))[0]
 
     async def report_many(self, labels: Iterable[Label], *, timeout_seconds: float | None = None) -> list[LabelOutcome]:
-        """Report labels, a thousand a call: one outcome each, in order. `timeout_seconds` bounds each call."""
+        """Report labels, a thousand per call; return one outcome each, in order. `timeout_seconds` bounds each call."""
         return await report_async(self._connection, labels, timeout_seconds)
 
     async def report_stream(
         self, labels: Iterable[Label], *, timeout_seconds: float | None = None
     ) -> dict[LabelOutcome, int]:
-        """Report labels without end in one call: how many came to what. It isn't tried again."""
+        """Report labels without end in one call, which isn't retried, and return the number of each outcome."""
         return await report_stream_async(self._connection, labels, timeout_seconds)
 
     async def models(self, *, timeout_seconds: float | None = None) -> list[ModelStatus]:
@@ -163,7 +163,7 @@ class AsyncClient(AsyncConnected):
         return await self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
 
     async def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
-        """Return whether the server, or one of its models, answers calls now; False too when nobody is there."""
+        """Return whether the server, or one of its models, answers calls now; also False if no server is there."""
         return await self._connection.serves(model, timeout_seconds)
 
     async def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:

@@ -18,9 +18,9 @@ from soloist.client.stream import Stream
 
 
 class Client(Connected):
-    """Asks one server (target "host:port"). Connects at the first call; threads may share it; close it, or use `with`.
+    """A client of one server (target "host:port"). Connects at the first call; threads may share it; use `with`.
 
-    `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
+    `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
     Every method raises SoloistError.
     """
 
@@ -48,9 +48,8 @@ class Client(Connected):
     ) -> Prediction:
         """Answer one whole sequence: [time, feature] numbers, [time] tokens or a text (see client.frames).
 
-        `version` is a number or a label; without it the stable one answers, else the newest that is ready. `inputs` are
-        auxiliary inputs, what the model reads beside the frames: by name, without a batch axis and in the model's own
-        types.
+        `version` is a number or a label; without it the stable one answers, or else the newest that is ready. `inputs`
+        are auxiliary inputs: arrays by name, without a batch axis and in the model's own types.
         """
         attempts = self._connection.attempts(timeout_seconds)
         array = self._catalogue.convert(frames, model, version, attempts)
@@ -71,8 +70,8 @@ class Client(Connected):
     ) -> Stream:
         """Answer one sequence piece by piece: `with client.stream("m") as stream: stream.send(frames)`.
 
-        Only opening it is tried again. `timeout_seconds` bounds the whole stream; without it a stream may last for
-        ever, and the client's own timeout bounds the tries to open it.
+        Only opening it is retried. `timeout_seconds` bounds the whole stream; without it a stream may last for ever,
+        and the client's own timeout bounds the attempts to open it.
         """
         request = open_request(model, version, every_frame=every_frame)
         return Stream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
@@ -89,7 +88,7 @@ class Client(Connected):
         seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Comparison:
-        """Return what the answer to one sequence depends on: alone against in a batch, padded and cut.
+        """Return what the answer to one sequence depends on: alone compared with batched, padded and cut.
 
         Without `siblings` the server takes the models that differ in the normaliser alone, and the controls; without
         `conditions` the usual ones. `neighbours` share the batch instead of those that the server draws from
@@ -111,7 +110,7 @@ class Client(Connected):
         event_time: datetime | None = None,
         timeout_seconds: float | None = None,
     ) -> LabelOutcome:
-        """Report what was true of an answer, by the class's name or index; it is on disk when this returns.
+        """Report the true class of an answer, by name or index; it is on disk when this returns.
 
         Sending it again changes nothing. `step` and `event_time` as in Label.
         """
@@ -119,13 +118,13 @@ class Client(Connected):
         return report(self._connection, [given], timeout_seconds)[0]
 
     def report_many(self, labels: Iterable[Label], *, timeout_seconds: float | None = None) -> list[LabelOutcome]:
-        """Report labels, a thousand a call: one outcome each, in order. `timeout_seconds` bounds each call."""
+        """Report labels, a thousand per call; return one outcome each, in order. `timeout_seconds` bounds each call."""
         return report(self._connection, labels, timeout_seconds)
 
     def report_stream(
         self, labels: Iterable[Label], *, timeout_seconds: float | None = None
     ) -> dict[LabelOutcome, int]:
-        """Report labels without end in one call: how many came to what. It isn't tried again."""
+        """Report labels without end in one call, which isn't retried, and return the number of each outcome."""
         return report_stream(self._connection, labels, timeout_seconds)
 
     def models(self, *, timeout_seconds: float | None = None) -> list[ModelStatus]:
@@ -137,7 +136,7 @@ class Client(Connected):
         return self._catalogue.model(name, version, self._connection.attempts(timeout_seconds))
 
     def ready(self, model: str = "", *, timeout_seconds: float | None = None) -> bool:
-        """Return whether the server, or one of its models, answers calls now; False too when nobody is there."""
+        """Return whether the server, or one of its models, answers calls now; also False if no server is there."""
         return self._connection.serves(model, timeout_seconds)
 
     def wait_until_ready(self, timeout_seconds: float | None = None, *, model: str = "") -> None:

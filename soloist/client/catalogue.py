@@ -1,4 +1,4 @@
-"""The models of one server: their versions and states, and what they take, asked for once."""
+"""The models of one server: their versions, states and signatures, which are requested once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModelState(enum.StrEnum):
 class ModelStatus:
     """One version of one model. A `control` exists to fail in a known way.
 
-    `reason` says why it is not ready; of one that is, what an operator should know, like a file that has changed.
+    `reason` says why it is not ready, or has a warning for the operator, such as a file that has changed.
     """
 
     name: str
@@ -43,26 +43,26 @@ class ModelStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether it answers calls."""
+        """Return whether it answers calls."""
         return self.state is ModelState.READY
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """A model's status, and its manifest (soloist.v1.Model); None when that could not be read."""
+    """A model's status, and its manifest (soloist.v1.Model); None if that could not be read."""
 
     status: ModelStatus
     manifest: model_pb2.Model | None
 
 
 class _Signatures:
-    """What models take, as far as it was asked for; one server's, so one for each client."""
+    """The known signatures of one server's models, so one for each client."""
 
     def __init__(self) -> None:
         self._signatures: dict[tuple[str, Version], model_pb2.Signature | None] = {}
 
     def forget(self, name: str, version: Version | None) -> None:
-        """Ask again next time: frames were refused, so "newest" may be another version by now."""
+        """Forget a signature: frames were refused, so "newest" may be another version by now."""
         self._signatures.pop((name, version or NEWEST), None)
 
     def _keep(self, name: str, version: Version | None, response: pb.GetModelResponse) -> ModelInfo:
@@ -79,7 +79,7 @@ class _Signatures:
 
 
 class Catalogue(_Signatures):
-    """Asks for a model when frames come that need it, and keeps what it takes. Every method raises SoloistError."""
+    """The signatures, requested when frames need them and cached. Every method raises SoloistError."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class AsyncCatalogue(_Signatures):
 
 
 def which(version: Version | None) -> Any:
-    """Name a version in the fields that every request has for it."""
+    """Return a version as the fields that every request has for it."""
     return {"version_label": version} if isinstance(version, str) else {"version": version or NEWEST}
 
 

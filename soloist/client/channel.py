@@ -1,4 +1,4 @@
-"""How the server is reached: plain or TLS, and the options of the channel."""
+"""The channel to a server: plain or TLS, and its options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TLS:
 
 
 OPTIONS: list[tuple[str, int]] = [
-    # The server bounds what it takes; what it answers, the caller has asked for.
+    # The server bounds requests; answers are what the caller has asked for.
     ("grpc.max_receive_message_length", -1),
     # grpcio waits a second before it connects again: longer than a whole round of retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -27,7 +27,7 @@ OPTIONS: list[tuple[str, int]] = [
 
 
 def options(target: str) -> list[tuple[str, int]]:
-    """Return the options of a channel; one to this machine goes past any proxy of the environment."""
+    """Return the options of a channel; one to this machine ignores proxies of the environment."""
     return [*OPTIONS, ("grpc.enable_http_proxy", 0)] if is_local(target) else OPTIONS
 
 

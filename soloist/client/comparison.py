@@ -1,4 +1,4 @@
-"""What an answer depends on: the conditions asked for, how far each answer is from the one alone, and the messages."""
+"""The comparison of answers: the conditions, how far each answer is from the one alone, and the messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Deviation:
     """How far the outputs at every frame are from those of the reference.
 
     `differing_outputs` of `compared_outputs` (frames × classes) have other bits; 0 is the promise. `max_ulp` counts
-    units in the last place, at most 2^31 - 1. `max_abs_difference` is infinite where a value is not finite.
+    units in the last place, at most 2^31 - 1. `max_abs_difference` is infinite if a value is not finite.
     """
 
     differing_outputs: int
@@ -53,16 +53,16 @@ class Deviation:
 
     @property
     def same_bits(self) -> bool:
-        """Whether every output has the bits of the reference."""
+        """Return whether every output has the bits of the reference."""
         return self.differing_outputs == 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """The answer under one condition: `outputs` [class] at the last frame, and what they say, as in Prediction.
+    """The answer under one condition: `outputs` [class] at the last frame, and their class, as in Prediction.
 
-    `condition` and `deviation` are None for the reference: alone, unpadded and whole. Where the model could not be run
-    so, `not_run` says why, and there is nothing else.
+    `condition` and `deviation` are None for the reference: alone, unpadded and whole. If the model could not be run
+    under the condition, `not_run` says why, and there is nothing else.
     """
 
     condition: Condition | None
@@ -78,9 +78,9 @@ class Outcome:
 class ModelComparison:
     """One model under all conditions.
 
-    A `control` exists to fail in a known way. Its `twin` is the compared model with the same weights that is none: for
-    BatchNorm with the statistics of the batch at hand, the one with running statistics. `deviation_from_twin` is
-    between their answers alone.
+    A `control` exists to fail in a known way. Its `twin` is the compared model with the same weights that is no
+    control: for BatchNorm with the statistics of the batch at hand, the one with running statistics.
+    `deviation_from_twin` is between their answers alone.
     """
 
     model: str
@@ -94,13 +94,13 @@ class ModelComparison:
 
     @property
     def same_bits(self) -> bool:
-        """Whether every answer that was given has the bits of the one alone."""
+        """Return whether every answer has the bits of the one alone."""
         return all(outcome.deviation.same_bits for outcome in self.outcomes if outcome.deviation is not None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """The model asked for, then its siblings; each has one outcome a condition, in the order of `conditions`."""
+    """The requested model, then its siblings; each has one outcome per condition, in the order of `conditions`."""
 
     frame_count: int
     conditions: list[Condition]
@@ -117,7 +117,7 @@ def compare_request(
     neighbours: Sequence[Array],
     seed: int,
 ) -> pb.CompareRequest:
-    """Ask what the answer to one sequence depends on."""
+    """Return the request for a comparison."""
     return pb.CompareRequest(
         model=model,
         **which(version),
@@ -130,7 +130,7 @@ def compare_request(
 
 
 def comparison(response: pb.CompareResponse) -> Comparison:
-    """Unpack what the answers depend on."""
+    """Unpack a comparison."""
     conditions = [_condition(message) for message in response.conditions]
     models = [_model(message, conditions) for message in response.models]
     return Comparison(frame_count=response.frame_count, conditions=conditions, models=models)

@@ -28,7 +28,7 @@ _Response = TypeVar("_Response")
 
 
 class _Bounded:
-    """What bounds the calls of a connection: time and tries."""
+    """The bounds on calls of a connection: time and attempts."""
 
     def __init__(self, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing) -> None:
         self._timeout_seconds = timeout_seconds
@@ -36,13 +36,13 @@ class _Bounded:
         self._timing = timing
 
     def attempts(self, timeout_seconds: float | None, *, retry: bool = True) -> Attempts:
-        """Begin to count tries and time; without `timeout_seconds` the connection's own bound holds."""
+        """Begin to count attempts and time; without `timeout_seconds` the connection's own bound holds."""
         bound = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         return Attempts(self._retry if retry else NO_RETRY, self._timing, bound)
 
 
 class Connection(_Bounded):
-    """Connects at the first call."""
+    """A connection, which is made at the first call."""
 
     def __init__(
         self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing
@@ -98,7 +98,7 @@ class Connection(_Bounded):
 
 
 class AsyncConnection(_Bounded):
-    """Connects at the first call, and belongs to the event loop that makes it."""
+    """A connection, which is made at the first call and belongs to its event loop."""
 
     def __init__(
         self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing

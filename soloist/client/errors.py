@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions: one class for each family of canonical codes, the exact reason as data."""
+"""The exceptions: one class for each family of canonical codes, with the exact reason as data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from grpc_status import rpc_status
 
 
 class SoloistError(Exception):
-    """A call that was refused, by the server or by the client before anything was sent.
+    """A call refused by the server, or by the client before anything was sent.
 
-    `code` is the canonical gRPC code; `reason` a stable name ("CHUNK_GAP"), the code's own name where the answer came
-    without one; `message` says what is wrong and what to do about it, for people; `facts` the particulars, as text
+    `code` is the canonical gRPC code. `reason` is a stable name ("CHUNK_GAP"), or the name of the code if the answer
+    had none. `message` says for people what is wrong and what to do about it; `facts` are its particulars, as text
     ({"expected_first_frame": "12"}).
     """
 
@@ -57,7 +57,7 @@ class ResourceExhaustedError(SoloistError):
 
 
 class UnavailableError(SoloistError):
-    """Nobody answers, or the server is starting or draining; the same call may succeed later or elsewhere."""
+    """There is no answer, or the server is starting or draining; the call may succeed later or elsewhere."""
 
 
 class DeadlineExceededError(SoloistError):
@@ -89,7 +89,7 @@ _CLASSES: dict[grpc.StatusCode, type[SoloistError]] = {
 
 
 def from_rpc_error(error: grpc.RpcError) -> SoloistError:
-    """Turn what grpcio raises, sync or async, into one of the above; reads google.rpc details where there are any."""
+    """Return an error of grpcio, sync or async, as one of the above, with the google.rpc details if there are any."""
     code, message = error.code(), error.details() or ""
     reason, facts = code.name, {}
     info = error_details_pb2.ErrorInfo()
@@ -105,19 +105,19 @@ def invalid_input(reason: str, message: str, **facts: object) -> InvalidInputErr
 
 
 def not_open() -> PreconditionError:
-    """Return the refusal of a stream that takes and gives nothing now."""
+    """Return the error of a stream that isn't open."""
     message = "The stream is not open: not yet entered, closed, or ended by an error."
     return PreconditionError(message, code=grpc.StatusCode.FAILED_PRECONDITION, reason="STREAM_CLOSED")
 
 
 def no_answer() -> AbortedError:
-    """Return the error of a stream that the server ended as if all was well, and owed an answer."""
+    """Return the error of a stream that the server ended with OK but without an answer."""
     message = "The server ended the stream without an answer."
     return AbortedError(message, code=grpc.StatusCode.ABORTED, reason="NO_ANSWER")
 
 
 def is_not_up(error: SoloistError) -> bool:
-    """Return whether a health check that failed so means "not now" (nobody there, or no such model yet)."""
+    """Return whether a failed health check means "not now" (no server, or no such model yet)."""
     return isinstance(error, UnavailableError | NotFoundError | DeadlineExceededError)
 
 

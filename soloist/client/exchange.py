@@ -1,4 +1,4 @@
-"""One bidirectional call, blocking and for asyncio: what a stream is built on, and how it is opened."""
+"""The bidirectional call under a stream, blocking and for asyncio, and how it is opened."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class InferRequest:
         except StopIteration:
             self._requests.put(None)
             raise no_answer() from None
-        except BaseException:  # Ctrl-C: an answer that comes later would be taken for that of the next question
+        except BaseException:  # Ctrl-C: a late answer would be taken for that of the next request
             self.cancel()
             raise
 
     def finish(self) -> None:
         """End the call after the last answer, and wait until the server has ended it too."""
         self._requests.put(None)
-        with contextlib.suppress(grpc.RpcError):  # everything that was asked has been answered
+        with contextlib.suppress(grpc.RpcError):  # every request has been answered
             for _ in self._call:
                 pass
 
@@ -77,7 +77,7 @@ class AsyncExchange:
         return await self.receive()
 
     async def send(self, request: pb.StreamRequest) -> bool:
-        """Send one message; return False when the call is over, and `receive` raises why."""
+        """Send one message; return False if the call is over. Then `receive` raises the reason."""
         try:
             await self._call.write(request)
         except (grpc.RpcError, asyncio.InvalidStateError):
@@ -96,7 +96,7 @@ class AsyncExchange:
         except grpc.RpcError as error:
             error = self._error or error
             raise from_rpc_error(error) from error
-        except BaseException:  # cancelled: an answer that comes later would be taken for that of the next question
+        except BaseException:  # cancelled: a late answer would be taken for that of the next request
             self.cancel()
             raise
         if response is grpc.aio.EOF:
@@ -104,7 +104,7 @@ class AsyncExchange:
         return cast(pb.StreamResponse, response)
 
     async def half_close(self) -> None:
-        """Send nothing more; without a close before it, the server takes the sequence for cut off."""
+        """Send nothing more. Without a close message before it, the server treats the sequence as cut off."""
         try:
             await self._call.done_writing()
         except (grpc.RpcError, asyncio.InvalidStateError):
@@ -120,8 +120,8 @@ class AsyncExchange:
         self._call.cancel()
 
     def _keep_error(self, call: Any) -> None:
-        # A message that is on its way when the server refuses fails later, and grpcio then writes INTERNAL over the
-        # status that the server gave: https://github.com/grpc/grpc/issues/36066. Here it is the server's still.
+        # A message in flight when the server refuses fails later, and grpcio then writes INTERNAL over the
+        # status of the server: https://github.com/grpc/grpc/issues/36066. At this point it is still the server's.
         if self._error is None:
             code = _result(call.code())
             if code is not grpc.StatusCode.OK:
@@ -141,9 +141,9 @@ def _result(of_ended_call: Coroutine[Any, Any, Any]) -> Any:
 def open_exchange(
     connection: Connection, request: pb.StreamRequest, timeout_seconds: float | None
 ) -> tuple[InferRequest, pb.Opened]:
-    """Begin a call and wait until the server has opened the sequence; tried again until then, and never later.
+    """Begin a call and wait until the server has opened the sequence; retried until then, and never later.
 
-    `timeout_seconds` bounds the whole stream; without it the connection's own bound holds for the tries to open it.
+    `timeout_seconds` bounds the whole stream; without it the connection's own bound holds for the attempts to open it.
 
     Raises:
         SoloistError: The server refused to open it, or isn't there.

@@ -1,4 +1,4 @@
-"""From what a caller has (an array, numbers, a text) to tensors of the wire, and back; no value changes in silence."""
+"""The conversion of arrays, numbers and texts to tensors of the wire, and back; no value changes silently."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Ar
     """Return the frames in the model's own type: [time, feature] numbers or [time] tokens.
 
     An array keeps every value: a wider type is narrowed only where that is exact, and float64 is never rounded to
-    float32 (say `.astype(np.float32)` where that is meant). Plain Python numbers have no type of their own and become
+    float32 (write `.astype(np.float32)` if that is intended). Plain Python numbers have no type of their own and become
     the nearest value of the model's. A str becomes its UTF-8 bytes, one token a byte, and bytes are taken as such.
     Without a signature frames stay as they are.
 
     Raises:
-        InvalidInputError: They are no numbers, text for a model that takes none, or would change.
+        InvalidInputError: They are no numbers, are text for a model that takes none, or would change.
 
     """
     if isinstance(frames, str):
@@ -48,7 +48,7 @@ def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Ar
 
 
 def to_tensor(array: Array) -> tensor_pb2.Tensor:
-    """Pack an array of any shape and order.
+    """Return an array of any shape and order as a tensor.
 
     Raises:
         InvalidInputError: Its elements are not numbers.
@@ -64,7 +64,7 @@ def to_tensor(array: Array) -> tensor_pb2.Tensor:
 
 
 def to_array(tensor: tensor_pb2.Tensor) -> Array:
-    """Unpack a tensor into an array of its own, which may be written to."""
+    """Return a tensor as a new array, which may be written to."""
     return np.frombuffer(tensor.data, dtype_of(tensor.data_type)).reshape(tuple(tensor.shape)).copy()
 
 
@@ -80,7 +80,7 @@ def _utf8(text: str, signature: model_pb2.Signature | None) -> bytes:
 def _numbers(frames: Frames) -> Array:
     try:
         array = np.asarray(frames)
-    except (ValueError, TypeError) as error:  # numpy's words for a ragged list
+    except (ValueError, TypeError) as error:  # numpy's errors for a ragged list
         raise invalid_input("NOT_NUMERIC", f"Frames are not an array of numbers: {error}.") from error
     if array.dtype.kind not in _NUMERIC_KINDS:
         raise _not_numeric(array)
@@ -104,7 +104,7 @@ def _cast(array: Array, dtype: np.dtype[Any], *, rounding: bool) -> Array:
 
 
 def _holds_exactly(dtype: np.dtype[Any], array: Array) -> bool:
-    # By range, not by converting there and back: an overflow may wrap twice and look unchanged.
+    # By range, not by converting back and forth: an overflow may wrap twice and look unchanged.
     if array.dtype.kind not in "iu" or dtype.kind not in "iuf":
         return False
     if array.size == 0:

@@ -1,4 +1,4 @@
-"""What turned out to be true of answers: labels, what came of them, and the calls that report them."""
+"""The labels of answers: their outcomes, and the calls that report them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MAX_LABELS = 1000
 class Label:
     """The true class of an answer, by name or index.
 
-    `step` is the frame of the sequence, from 0, that it is true of; without it the last frame of the answer.
-    `event_time` is when it became known, local time where it has no zone; without it now.
+    `step` is the frame of the sequence that it belongs to, from 0; without it the last frame of the answer.
+    `event_time` is when it became known, local time if it has no zone; without it now.
     """
 
     prediction_id: str
@@ -32,7 +32,7 @@ class Label:
 
 
 class LabelOutcome(enum.StrEnum):
-    """What came of a label; docs/accuracy.md says when each is given."""
+    """The outcome of a label; docs/accuracy.md describes each."""
 
     JOINED = "joined"
     LATE = "late"
@@ -47,7 +47,7 @@ class LabelOutcome(enum.StrEnum):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the server holds this label now: it counts, counted before, or waits for its answer."""
+        """Return whether the server holds this label now: it counts, counted before, or waits for its answer."""
         return self in _KEPT
 
 
@@ -55,9 +55,9 @@ _KEPT = (LabelOutcome.JOINED, LabelOutcome.LATE, LabelOutcome.REPEATED, LabelOut
 
 
 def report(connection: Connection, labels: Iterable[Label], timeout_seconds: float | None) -> list[LabelOutcome]:
-    """Send labels, as many a call as one takes; `timeout_seconds` bounds each call.
+    """Send labels, as many per call as allowed; `timeout_seconds` bounds each call.
 
-    Labels may be sent again without harm, so that calls are tried again like any other.
+    Labels may be sent again without harm, so these calls are retried like any other.
 
     Raises:
         SoloistError: A call was refused; the labels of the calls before it are on disk.
@@ -84,7 +84,7 @@ async def report_async(
 def report_stream(
     connection: Connection, labels: Iterable[Label], timeout_seconds: float | None
 ) -> dict[LabelOutcome, int]:
-    """Send labels in one call, which isn't tried again; return how many came to what.
+    """Send labels in one call, which isn't retried, and return the number of each outcome.
 
     Raises:
         SoloistError: The call was refused.
@@ -107,7 +107,7 @@ def _stream_requests(labels: Iterable[Label]) -> Iterator[pb.ReportStreamRequest
 
 
 def _chunks(labels: Iterable[Label]) -> Iterator[list[pb.GroundTruth]]:
-    # As many as one message takes, each as soon as it is full.
+    # Messages as large as allowed, each sent as soon as it is full.
     chunk: list[pb.GroundTruth] = []
     for label in labels:
         chunk.append(_ground_truth(label))

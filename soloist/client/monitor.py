@@ -1,4 +1,4 @@
-"""What an operator reads while a server runs, blocking and for asyncio."""
+"""The client for operators who read a running server, blocking and for asyncio."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from soloist.sampled_sequences import SampledSequence
 
 
 class Monitor(Connected):
-    """Asks one server (target "host:port"), and changes nothing there. Close it, or use `with`.
+    """A client of one server (target "host:port") that changes nothing there. Close it, or use `with`.
 
-    `timeout_seconds` bounds every call together with its retries, unless the call says otherwise; None: no bound.
+    `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
     Every method raises SoloistError.
     """
 
@@ -42,14 +42,14 @@ class Monitor(Connected):
     def accuracy(
         self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
     ) -> list[VersionAccuracy]:
-        """Return how right a model was lately, by the labels reported: one version, or each that has answered."""
+        """Return the recent accuracy of a model by reported labels: of one version, or of each that has answered."""
         request, attempts = accuracy_request(model, version), self._connection.attempts(timeout_seconds)
         return accuracies(self._connection.call(self._connection.feedback.GetAccuracy, request, attempts))
 
     def norm_skew(
         self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
     ) -> NormSkew:
-        """Return how far what enters the normalisers of a model is from what they were trained on.
+        """Return the distance of a model's normaliser inputs from its training data.
 
         `version` is a number or a label, as for Client.predict.
         """
@@ -59,9 +59,9 @@ class Monitor(Connected):
     def sampled_sequences(
         self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
     ) -> Iterator[SampledSequence]:
-        """Yield the sequences that the server has kept of a model's traffic, the oldest first; not tried again.
+        """Yield the sampled sequences of a model's traffic, the oldest first; not retried.
 
-        `version` as for norm_skew. `timeout_seconds` bounds all of them together, from the first that is asked for.
+        `version` as for norm_skew. `timeout_seconds` bounds all of them together, from the first one on.
         """
         bound = self._connection.attempts(timeout_seconds).remaining_seconds()
         request = sampled_sequences_request(model, version)
@@ -90,21 +90,21 @@ class AsyncMonitor(AsyncConnected):
     async def accuracy(
         self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
     ) -> list[VersionAccuracy]:
-        """Return how right a model was lately, as Monitor.accuracy."""
+        """Return the recent accuracy of a model, as Monitor.accuracy."""
         request, attempts = accuracy_request(model, version), self._connection.attempts(timeout_seconds)
         return accuracies(await self._connection.call(self._connection.feedback.GetAccuracy, request, attempts))
 
     async def norm_skew(
         self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
     ) -> NormSkew:
-        """Return how far what enters the normalisers is from what they were trained on, as Monitor.norm_skew."""
+        """Return the distance of normaliser inputs from the training data, as Monitor.norm_skew."""
         request, attempts = norm_skew_request(model, version), self._connection.attempts(timeout_seconds)
         return norm_skew(await self._connection.call(self._connection.norm_skew.GetNormSkew, request, attempts))
 
     async def sampled_sequences(
         self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
     ) -> AsyncGenerator[SampledSequence]:
-        """Yield the sequences that the server has kept, as Monitor.sampled_sequences."""
+        """Yield the sampled sequences, as Monitor.sampled_sequences."""
         bound = self._connection.attempts(timeout_seconds).remaining_seconds()
         request = sampled_sequences_request(model, version)
         try:

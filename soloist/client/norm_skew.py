@@ -1,4 +1,4 @@
-"""What enters a model's normalisers, against what they were trained on, and the sequences a server has kept."""
+"""The inputs of a model's normalisers against its training data, and the sampled sequences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SkewFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSkew:
-    """One layer: live mean and variance of each feature, and the stored ones with their distance where it has any."""
+    """One layer: live mean and variance of each feature, and the stored ones with their distance, if it has any."""
 
     name: str
     kind: str
@@ -35,10 +35,10 @@ class LayerSkew:
 
 @dataclass(frozen=True, kw_only=True)
 class NormSkew:
-    """The pool of one version. There are no `layers` while `effective_sequences` is below `least_sequences`.
+    """The pool of one version. There are no `layers` if `effective_sequences` is below `least_sequences`.
 
-    `effective_sequences` is the number of equal, fresh sequences that would weigh as much; `sequences` and `frames` are
-    all that were probed. Times are in seconds since 1970, None before anything was probed.
+    `effective_sequences` is the number of equal, fresh sequences that are as informative; `sequences` and `frames`
+    count all that were probed. Times are in seconds since 1970, None before anything was probed.
     """
 
     model: str
@@ -56,12 +56,12 @@ class NormSkew:
 
 
 def norm_skew_request(model: str, version: Version | None) -> pb.GetNormSkewRequest:
-    """Ask for the pool of one version."""
+    """Return the request for the pool of one version."""
     return pb.GetNormSkewRequest(model=model, **which(version))
 
 
 def sampled_sequences_request(model: str, version: Version | None) -> pb.ListSampledSequencesRequest:
-    """Ask for the kept sequences of one version."""
+    """Return the request for the sampled sequences of one version."""
     return pb.ListSampledSequencesRequest(model=model, **which(version))
 
 

@@ -1,4 +1,4 @@
-"""One sequence with several chunks under way: the next is sent before the last is answered."""
+"""The pipeline of one sequence: several chunks in flight, so that the next is sent before the last is answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Chunks = AsyncIterable[Frames] | Iterable[Frames]
 
 
 class Pipeline:
-    """Sends the chunks of one opened stream as they come and closes it after the last; `inputs` go with every chunk."""
+    """The sender of a stream's chunks as they come; it closes after the last. `inputs` go with every chunk."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Pipeline:
         self._source_error: Exception | None = None
 
     async def results(self, chunks: Chunks) -> AsyncGenerator[ChunkResult]:
-        """Yield the answers in order. What `chunks` raises comes out after the answers that were under way."""
+        """Yield the answers in order. What `chunks` raises is raised after the answers in flight."""
         feeder = asyncio.create_task(self._feed(chunks))
         try:
             while (response := await self._receive()).WhichOneof("message") == "result":
@@ -59,7 +59,7 @@ class Pipeline:
         try:
             await self._send(chunks)
         except Exception as error:
-            # No close: the server answers what it has, then takes the sequence for cut off.
+            # No close message: the server answers what it has, then treats the sequence as cut off.
             self._source_error = error
             await self._exchange.half_close()
 

@@ -1,4 +1,4 @@
-"""Answers to whole sequences and to chunks: what is sent for them, and what a caller gets back, in numpy arrays."""
+"""The answers to whole sequences and to chunks, in numpy arrays, and their requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from soloist.client.frames import Array, to_array, to_tensor
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
 
-# Auxiliary inputs, which a model reads beside the frames: by name, in the model's own types.
+# Auxiliary inputs by name, in the model's own types.
 Inputs = Mapping[str, npt.ArrayLike]
 CLOSE = pb.StreamRequest(close=pb.Close())
 
@@ -30,7 +30,7 @@ class _Answer:
     version: int
     frame_count: int
     extra_outputs: Mapping[str, Array] = field(default_factory=dict)
-    batch_size: int = 0  # 0 by a server that doesn't report it
+    batch_size: int = 0  # 0 if the server doesn't report it
     padded_frames: int = 0
 
 
@@ -39,15 +39,15 @@ class Prediction(_Answer):
     """The answer to a whole sequence.
 
     `outputs` is [class] at the last frame, or [time, class] with every_frame. `index`, `label` and `confidence`
-    (softmax, not calibrated) belong to the last frame; they are None when the model is no classifier. `extra_outputs`
-    are the model's other outputs, by name, selected alike. `batch_size` sequences shared a run with it, itself
-    included (the most, where it took several runs); `padded_frames` were computed for it, padding counted.
+    (softmax, not calibrated) belong to the last frame; they are None if the model is no classifier. `extra_outputs` are
+    the model's other outputs by name, selected in the same way. `batch_size` sequences shared a run with it, itself
+    included (the most, if it took several runs); `padded_frames` were computed for it, with padding.
     """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChunkResult(_Answer):
-    """The answer to one chunk, which covers frames first_frame … first_frame + frame_count - 1; else as Prediction."""
+    """The answer to one chunk, of frames first_frame … first_frame + frame_count - 1; otherwise as Prediction."""
 
     first_frame: int
 
@@ -55,7 +55,7 @@ class ChunkResult(_Answer):
 def predict_request(
     model: str, version: Version | None, array: Array, *, every_frame: bool, inputs: Inputs | None = None
 ) -> pb.PredictRequest:
-    """Ask for the answer to one whole sequence."""
+    """Return the request for one whole sequence."""
     return pb.PredictRequest(
         model=model,
         **which(version),
@@ -66,13 +66,13 @@ def predict_request(
 
 
 def open_request(model: str, version: Version | None, *, every_frame: bool) -> pb.StreamRequest:
-    """Begin a stream."""
+    """Return the message that opens a stream."""
     selection = _selection(every_frame)
     return pb.StreamRequest(open=pb.Open(model=model, **which(version), output_selection=selection))
 
 
 def chunk_request(first_frame: int, array: Array, inputs: Inputs | None = None) -> pb.StreamRequest:
-    """Send frames first_frame … first_frame + len(array) - 1, and the auxiliary inputs."""
+    """Return the message of frames first_frame … first_frame + len(array) - 1, and the auxiliary inputs."""
     chunk = pb.Chunk(first_frame=first_frame, frames=to_tensor(array), inputs=_named(inputs))
     return pb.StreamRequest(chunk=chunk)
 
@@ -83,7 +83,7 @@ def prediction(response: pb.PredictResponse) -> Prediction:
 
 
 def chunk_result(result: pb.ChunkResult, opened: pb.Opened) -> ChunkResult:
-    """Unpack the answer to one chunk of the stream that was opened so."""
+    """Unpack the answer to one chunk of an open stream."""
     answer = _answer(result)
     return ChunkResult(model=opened.model, version=opened.version, first_frame=result.first_frame, **answer)
 
@@ -91,7 +91,7 @@ def chunk_result(result: pb.ChunkResult, opened: pb.Opened) -> ChunkResult:
 def classification(
     answer: pb.PredictResponse | pb.ChunkResult | pb.Outcome,
 ) -> tuple[int | None, str | None, float | None]:
-    """Unpack index, label and confidence; None each when the model is no classifier."""
+    """Unpack index, label and confidence; None each if the model is no classifier."""
     if not answer.HasField("classification"):
         return None, None, None
     found = answer.classification

@@ -1,4 +1,4 @@
-"""When a refused call is tried again, and how long to wait before: exponential backoff with full jitter."""
+"""The retries of refused calls: which, and after which pause: exponential backoff with full jitter."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """Which refusals are tried again, and how patiently.
+    """Which refusals are retried, how often, and with which pauses.
 
-    A call is tried again when its code is UNAVAILABLE (nothing was answered, the server drains or loads) or its reason
+    A call is retried if its code is UNAVAILABLE (no answer, or the server drains or loads) or its reason
     is in `reasons`. The pause before try n is drawn evenly from 0 to min(max, initial × multiplier^(n-1)) (full
     jitter: M. Brooker, "Exponential Backoff And Jitter", 2015). No pause outlasts the call's deadline.
     """
@@ -54,7 +54,7 @@ DEFAULT_RETRY = RetryPolicy()
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Clock, sleep and chance: what a test replaces."""
+    """Clock, sleep and random numbers, which tests replace."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -66,7 +66,7 @@ SYSTEM_TIMING = Timing()
 
 
 class Attempts:
-    """The tries of one call: how many are left, and how much time."""
+    """The attempts of one call: how many are left, and how much time."""
 
     def __init__(self, policy: RetryPolicy, timing: Timing, timeout_seconds: float | None) -> None:
         self._policy = policy
@@ -76,10 +76,10 @@ class Attempts:
         self._failed = 0
 
     def run(self, once: Callable[[float | None], _T]) -> _T:
-        """Try, and try again while that is allowed; `once` gets the seconds left.
+        """Run `once` with the seconds left, and retry while that is allowed.
 
         Raises:
-            SoloistError: The last try was refused.
+            SoloistError: The last attempt was refused.
 
         """
         while True:
@@ -103,11 +103,11 @@ class Attempts:
             await self._timing.sleep_async(pause_seconds)
 
     def remaining_seconds(self) -> float | None:
-        """Return the time left until the deadline, never negative; None when there is no deadline."""
+        """Return the time left until the deadline, never negative; None if there is no deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - self._timing.monotonic())
 
     def poll_seconds(self) -> float:
-        """Return the pause until something is looked at again.
+        """Return the pause before the next poll.
 
         Raises:
             DeadlineExceededError: The time is over.
@@ -119,7 +119,7 @@ class Attempts:
         return _POLL_SECONDS if remaining_seconds is None else min(_POLL_SECONDS, remaining_seconds)
 
     def pause_seconds(self, error: SoloistError) -> float | None:
-        """Count a failed try; return the pause before the next one, or None when there is to be none."""
+        """Count a failed attempt; return the pause before the next one, or None if there is none."""
         self._failed += 1
         if self._failed >= self._policy.attempts or not self._policy.allows(error):
             return None

@@ -17,7 +17,7 @@ _Exchange = TypeVar("_Exchange", InferRequest, AsyncExchange)
 
 
 class _Sequence(Generic[_Exchange]):
-    """How far a sequence is, and the call that it goes by while it is open."""
+    """The position of a sequence, and its call while it is open."""
 
     def __init__(self, request: pb.StreamRequest, timeout_seconds: float | None) -> None:
         self._request = request
@@ -28,17 +28,17 @@ class _Sequence(Generic[_Exchange]):
 
     @property
     def frame_count(self) -> int:
-        """Number of frames the sequence has so far: the first_frame of the next chunk."""
+        """Return the number of frames so far, which is the first_frame of the next chunk."""
         return self._frame_count
 
     @property
     def session_id(self) -> str:
-        """Name of this stream in the server's log."""
+        """Return the name of this stream in the server's log."""
         return self._opened.session_id
 
     @property
     def version(self) -> int:
-        """Version of the model that answers, from the first chunk to the last."""
+        """Return the version of the model that answers, from the first chunk to the last."""
         return self._opened.version
 
     def cancel(self) -> None:
@@ -79,11 +79,11 @@ class Stream(_Sequence[InferRequest]):
     def send(self, frames: Frames, *, first_frame: int | None = None, inputs: Inputs | None = None) -> ChunkResult:
         """Send the next frames ([time, feature], [time] tokens or text) and wait for their answer.
 
-        `first_frame` is only for sending a chunk again: the server gives it the same answer and does not advance.
-        `inputs` are as for Client.predict.
+        `first_frame` is only for sending a chunk again: the server returns the same answer and does not advance.
+        `inputs` are as for Client.predict. `inputs` are as for Client.predict.
 
         Raises:
-            SoloistError: The server refused, which ends the stream, or the client itself (InvalidInputError, before
+            SoloistError: The server refused, which ends the stream; or the client refused (InvalidInputError, before
                 anything was sent), which does not.
 
         """

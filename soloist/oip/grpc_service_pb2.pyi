@@ -3,7 +3,7 @@
 isort:skip_file
 The gRPC service of the Open Inference Protocol, with the extensions that its clients use. Names and numbers are
 the protocol's, so that clients written for other servers work unchanged. soloist/v1 is the API with typed errors,
-chunks that count once, and classes; this one is for those who come with their own client.
+chunks that count once, and classes; this one is for callers who have their own client.
 """
 
 from collections import abc as _abc
@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ServerLiveRequest(_message.Message):
-    """Asks whether the process answers at all."""
+    """Asks whether the process answers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -124,7 +124,7 @@ Global___ModelReadyRequest: _TypeAlias = ModelReadyRequest  # noqa: Y015
 
 @_typing.final
 class ModelReadyResponse(_message.Message):
-    """Whether it does; false also where there is no such model."""
+    """Whether it does; also false if there is no such model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -145,7 +145,7 @@ Global___ModelReadyResponse: _TypeAlias = ModelReadyResponse  # noqa: Y015
 
 @_typing.final
 class ServerMetadataRequest(_message.Message):
-    """Asks what server this is."""
+    """Asks for the name and version of the server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -190,7 +190,7 @@ Global___ServerMetadataResponse: _TypeAlias = ServerMetadataResponse  # noqa: Y0
 
 @_typing.final
 class ModelMetadataRequest(_message.Message):
-    """Asks what a model takes and gives."""
+    """Asks for the inputs and outputs of a model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -214,13 +214,13 @@ Global___ModelMetadataRequest: _TypeAlias = ModelMetadataRequest  # noqa: Y015
 
 @_typing.final
 class ModelMetadataResponse(_message.Message):
-    """Versions that are ready, and every tensor. A size of -1 varies; the batch axis is told."""
+    """Ready versions, and every tensor. A size of -1 varies; the batch axis is included."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
     class TensorMetadata(_message.Message):
-        """One tensor: its datatype is a word of the protocol, for instance FP32."""
+        """One tensor: its datatype is a name of the protocol, for instance FP32."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,8 +311,8 @@ Global___InferParameter: _TypeAlias = InferParameter  # noqa: Y015
 
 @_typing.final
 class InferTensorContents(_message.Message):
-    """Elements of one tensor, flattened in row-major order, in the field that suits its datatype. FP16 has none: it
-    travels raw.
+    """Elements of one tensor, flattened in row-major order, in the field that suits its datatype. FP16 has no field: it
+    is sent raw.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -363,7 +363,7 @@ Global___InferTensorContents: _TypeAlias = InferTensorContents  # noqa: Y015
 
 @_typing.final
 class ModelInferRequest(_message.Message):
-    """Tensors for one model. They travel all raw (raw_input_contents, one entry for each input, in order) or all typed
+    """Tensors for one model. They are sent all raw (raw_input_contents, one entry for each input, in order) or all typed
     (contents).
     """
 
@@ -371,7 +371,7 @@ class ModelInferRequest(_message.Message):
 
     @_typing.final
     class InferInputTensor(_message.Message):
-        """One input; contents stay empty where the tensors travel raw."""
+        """One input; contents stay empty if the tensors are sent raw."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -426,7 +426,7 @@ class ModelInferRequest(_message.Message):
 
     @_typing.final
     class InferRequestedOutputTensor(_message.Message):
-        """One output that is asked for. A request that names none gets the usual ones."""
+        """One requested output. A request that names none gets the usual ones."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -534,7 +534,7 @@ class ModelInferResponse(_message.Message):
 
     @_typing.final
     class InferOutputTensor(_message.Message):
-        """One output; contents stay empty where the tensors travel raw."""
+        """One output; contents stay empty if the tensors are sent raw."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -714,7 +714,7 @@ Global___ModelConfigResponse: _TypeAlias = ModelConfigResponse  # noqa: Y015
 
 @_typing.final
 class ModelStatisticsRequest(_message.Message):
-    """Asks for the counts of a model; of every model where no name is given."""
+    """Asks for the counts of a model, or of every model without a name."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -738,7 +738,7 @@ Global___ModelStatisticsRequest: _TypeAlias = ModelStatisticsRequest  # noqa: Y0
 
 @_typing.final
 class StatisticDuration(_message.Message):
-    """How often something happened, and the nanoseconds that it took in all."""
+    """A count of events, and the nanoseconds that they took in all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -762,7 +762,7 @@ Global___StatisticDuration: _TypeAlias = StatisticDuration  # noqa: Y015
 
 @_typing.final
 class InferStatistics(_message.Message):
-    """Requests by outcome, and where the time of the successful ones went."""
+    """Requests by outcome, and the time of the successful ones by phase."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -812,7 +812,7 @@ Global___InferStatistics: _TypeAlias = InferStatistics  # noqa: Y015
 
 @_typing.final
 class InferResponseStatistics(_message.Message):
-    """Responses of models that give several to one request. Soloist has none."""
+    """Responses of models with several per request. Soloist has none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -887,7 +887,7 @@ Global___InferBatchStatistics: _TypeAlias = InferBatchStatistics  # noqa: Y015
 
 @_typing.final
 class MemoryUsage(_message.Message):
-    """Memory that a model takes on a device."""
+    """Memory of a model on a device."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -3,7 +3,7 @@
 isort:skip_file
 The gRPC service of the Open Inference Protocol, with the extensions that its clients use. Names and numbers are
 the protocol's, so that clients written for other servers work unchanged. soloist/v1 is the API with typed errors,
-chunks that count once, and classes; this one is for those who come with their own client.
+chunks that count once, and classes; this one is for callers who have their own client.
 """
 
 from collections import abc as _abc
@@ -30,30 +30,30 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class GRPCInferenceServiceStub:
-    """What clients of the protocol call."""
+    """The methods of the protocol."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GRPCInferenceServiceAsyncStub: ...
     ServerLive: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ServerLiveRequest, _grpc_service_pb2.ServerLiveResponse]
-    """Tells whether the process answers."""
+    """Returns whether the process answers."""
     ServerReady: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ServerReadyRequest, _grpc_service_pb2.ServerReadyResponse]
-    """Tells whether the server can be called."""
+    """Returns whether the server can be called."""
     ModelReady: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelReadyRequest, _grpc_service_pb2.ModelReadyResponse]
-    """Tells whether a model can be called."""
+    """Returns whether a model can be called."""
     ServerMetadata: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ServerMetadataRequest, _grpc_service_pb2.ServerMetadataResponse]
-    """Tells what server this is."""
+    """Returns the name and version of the server."""
     ModelMetadata: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelMetadataRequest, _grpc_service_pb2.ModelMetadataResponse]
-    """Tells what a model takes and gives."""
+    """Returns the inputs and outputs of a model."""
     ModelInfer: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelInferRequest, _grpc_service_pb2.ModelInferResponse]
-    """Answers one request; one of a sequence, where its parameters say so."""
+    """Answers one request, which may be part of a sequence by its parameters."""
     ModelStreamInfer: _grpc.StreamStreamMultiCallable[_grpc_service_pb2.ModelInferRequest, _grpc_service_pb2.ModelStreamInferResponse]
     """Answers requests as they come. Those of one sequence are answered in order, different sequences side by side."""
     ModelConfig: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelConfigRequest, _grpc_service_pb2.ModelConfigResponse]
-    """Tells the configuration of a model."""
+    """Returns the configuration of a model."""
     ModelStatistics: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelStatisticsRequest, _grpc_service_pb2.ModelStatisticsResponse]
-    """Tells the counts and durations of models."""
+    """Returns the counts and durations of models."""
     RepositoryIndex: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.RepositoryIndexRequest, _grpc_service_pb2.RepositoryIndexResponse]
     """Lists every version of every model."""
     RepositoryModelLoad: _grpc.UnaryUnaryMultiCallable[_grpc_service_pb2.RepositoryModelLoadRequest, _grpc_service_pb2.RepositoryModelLoadResponse]
@@ -79,27 +79,27 @@ class GRPCInferenceServiceStub:
 
 @_typing.type_check_only
 class GRPCInferenceServiceAsyncStub(GRPCInferenceServiceStub):
-    """What clients of the protocol call."""
+    """The methods of the protocol."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ServerLive: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ServerLiveRequest, _grpc_service_pb2.ServerLiveResponse]  # type: ignore[assignment]
-    """Tells whether the process answers."""
+    """Returns whether the process answers."""
     ServerReady: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ServerReadyRequest, _grpc_service_pb2.ServerReadyResponse]  # type: ignore[assignment]
-    """Tells whether the server can be called."""
+    """Returns whether the server can be called."""
     ModelReady: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelReadyRequest, _grpc_service_pb2.ModelReadyResponse]  # type: ignore[assignment]
-    """Tells whether a model can be called."""
+    """Returns whether a model can be called."""
     ServerMetadata: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ServerMetadataRequest, _grpc_service_pb2.ServerMetadataResponse]  # type: ignore[assignment]
-    """Tells what server this is."""
+    """Returns the name and version of the server."""
     ModelMetadata: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelMetadataRequest, _grpc_service_pb2.ModelMetadataResponse]  # type: ignore[assignment]
-    """Tells what a model takes and gives."""
+    """Returns the inputs and outputs of a model."""
     ModelInfer: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelInferRequest, _grpc_service_pb2.ModelInferResponse]  # type: ignore[assignment]
-    """Answers one request; one of a sequence, where its parameters say so."""
+    """Answers one request, which may be part of a sequence by its parameters."""
     ModelStreamInfer: _aio.StreamStreamMultiCallable[_grpc_service_pb2.ModelInferRequest, _grpc_service_pb2.ModelStreamInferResponse]  # type: ignore[assignment]
     """Answers requests as they come. Those of one sequence are answered in order, different sequences side by side."""
     ModelConfig: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelConfigRequest, _grpc_service_pb2.ModelConfigResponse]  # type: ignore[assignment]
-    """Tells the configuration of a model."""
+    """Returns the configuration of a model."""
     ModelStatistics: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.ModelStatisticsRequest, _grpc_service_pb2.ModelStatisticsResponse]  # type: ignore[assignment]
-    """Tells the counts and durations of models."""
+    """Returns the counts and durations of models."""
     RepositoryIndex: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.RepositoryIndexRequest, _grpc_service_pb2.RepositoryIndexResponse]  # type: ignore[assignment]
     """Lists every version of every model."""
     RepositoryModelLoad: _aio.UnaryUnaryMultiCallable[_grpc_service_pb2.RepositoryModelLoadRequest, _grpc_service_pb2.RepositoryModelLoadResponse]  # type: ignore[assignment]
@@ -124,7 +124,7 @@ class GRPCInferenceServiceAsyncStub(GRPCInferenceServiceStub):
     """Log settings; not served."""
 
 class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What clients of the protocol call."""
+    """The methods of the protocol."""
 
     @_abc_1.abstractmethod
     def ServerLive(
@@ -132,7 +132,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ServerLiveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ServerLiveResponse, _abc.Awaitable[_grpc_service_pb2.ServerLiveResponse]]:
-        """Tells whether the process answers."""
+        """Returns whether the process answers."""
 
     @_abc_1.abstractmethod
     def ServerReady(
@@ -140,7 +140,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ServerReadyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ServerReadyResponse, _abc.Awaitable[_grpc_service_pb2.ServerReadyResponse]]:
-        """Tells whether the server can be called."""
+        """Returns whether the server can be called."""
 
     @_abc_1.abstractmethod
     def ModelReady(
@@ -148,7 +148,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ModelReadyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ModelReadyResponse, _abc.Awaitable[_grpc_service_pb2.ModelReadyResponse]]:
-        """Tells whether a model can be called."""
+        """Returns whether a model can be called."""
 
     @_abc_1.abstractmethod
     def ServerMetadata(
@@ -156,7 +156,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ServerMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ServerMetadataResponse, _abc.Awaitable[_grpc_service_pb2.ServerMetadataResponse]]:
-        """Tells what server this is."""
+        """Returns the name and version of the server."""
 
     @_abc_1.abstractmethod
     def ModelMetadata(
@@ -164,7 +164,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ModelMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ModelMetadataResponse, _abc.Awaitable[_grpc_service_pb2.ModelMetadataResponse]]:
-        """Tells what a model takes and gives."""
+        """Returns the inputs and outputs of a model."""
 
     @_abc_1.abstractmethod
     def ModelInfer(
@@ -172,7 +172,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ModelInferRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ModelInferResponse, _abc.Awaitable[_grpc_service_pb2.ModelInferResponse]]:
-        """Answers one request; one of a sequence, where its parameters say so."""
+        """Answers one request, which may be part of a sequence by its parameters."""
 
     @_abc_1.abstractmethod
     def ModelStreamInfer(
@@ -188,7 +188,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ModelConfigRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ModelConfigResponse, _abc.Awaitable[_grpc_service_pb2.ModelConfigResponse]]:
-        """Tells the configuration of a model."""
+        """Returns the configuration of a model."""
 
     @_abc_1.abstractmethod
     def ModelStatistics(
@@ -196,7 +196,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grpc_service_pb2.ModelStatisticsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grpc_service_pb2.ModelStatisticsResponse, _abc.Awaitable[_grpc_service_pb2.ModelStatisticsResponse]]:
-        """Tells the counts and durations of models."""
+        """Returns the counts and durations of models."""
 
     @_abc_1.abstractmethod
     def RepositoryIndex(

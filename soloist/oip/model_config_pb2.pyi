@@ -3,7 +3,7 @@
 isort:skip_file
 The configuration of a model, config.pbtxt in text format: the layout that servers of the Open Inference Protocol
 share. Names and numbers are theirs, so that files and clients written for them work unchanged; Soloist reads part
-of it and refuses at load what it can't honour.
+of it and refuses at load what it doesn't support.
 """
 
 from collections import abc as _abc
@@ -217,7 +217,7 @@ Global___ModelInstanceGroup: _TypeAlias = ModelInstanceGroup  # noqa: Y015
 
 @_typing.final
 class ModelTensorReshape(_message.Message):
-    """The shape that the graph wants, where it differs from the request's."""
+    """The shape that the graph takes, if it differs from the request's."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -239,7 +239,7 @@ Global___ModelTensorReshape: _TypeAlias = ModelTensorReshape  # noqa: Y015
 
 @_typing.final
 class ModelInput(_message.Message):
-    """A tensor that a request brings. `dims` leave out the batch axis where max_batch_size is above 0; -1 varies."""
+    """A tensor of a request. `dims` leave out the batch axis if max_batch_size is above 0; -1 varies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -303,7 +303,7 @@ Global___ModelInput: _TypeAlias = ModelInput  # noqa: Y015
 
 @_typing.final
 class ModelOutput(_message.Message):
-    """A tensor that an answer brings."""
+    """A tensor of an answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -441,7 +441,7 @@ Global___BatchOutput: _TypeAlias = BatchOutput  # noqa: Y015
 
 @_typing.final
 class ModelVersionPolicy(_message.Message):
-    """Which versions are served."""
+    """The versions to serve."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -951,7 +951,7 @@ class ModelSequenceBatching(_message.Message):
 
     @_typing.final
     class Control(_message.Message):
-        """What such an input tells, and with which values."""
+        """The meaning of such an input, and its values."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1004,7 +1004,7 @@ class ModelSequenceBatching(_message.Message):
 
     @_typing.final
     class ControlInput(_message.Message):
-        """An input that tells the model where in the sequence it is."""
+        """An input with the position in the sequence."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1027,7 +1027,7 @@ class ModelSequenceBatching(_message.Message):
 
     @_typing.final
     class InitialState(_message.Message):
-        """What the state is before the first request: zeros, or a file."""
+        """The state before the first request: zeros, or a file."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1306,7 +1306,7 @@ Global___ModelParameter: _TypeAlias = ModelParameter  # noqa: Y015
 
 @_typing.final
 class ModelWarmup(_message.Message):
-    """A request that is run before the first caller's."""
+    """A request that runs before the first caller's."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

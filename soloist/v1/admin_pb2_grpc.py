@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminStub(object):
-    """Loads and unloads versions, and spreads new sequences over them. Sequences that have begun stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -60,13 +60,13 @@ class AdminStub(object):
 
 
 class AdminServicer(object):
-    """Loads and unloads versions, and spreads new sequences over them. Sequences that have begun stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
 
     def LoadModel(self, request, context):
-        """Loads one version, or what the version policy wants, beside what serves; returns when it is ready.
+        """Loads one version, or those of the version policy, next to those that serve; returns when it is ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,14 +80,14 @@ class AdminServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetRollout(self, request, context):
-        """Tells labels, the canary's share and the shadow of one model.
+        """Returns labels, the canary's share and the shadow of one model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRollout(self, request, context):
-        """Changes what is set; the rest stays. A version is loaded first, and nothing is changed when that fails.
+        """Changes the fields that are set; the rest stays. A version is loaded first, and nothing changes if that fails.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +125,7 @@ def add_AdminServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Admin(object):
-    """Loads and unloads versions, and spreads new sequences over them. Sequences that have begun stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
 
     Errors are those of SequenceInference.
     """

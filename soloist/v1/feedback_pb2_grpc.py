@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FeedbackStub(object):
-    """Takes labels that come after their predictions, and tells the accuracy that follows from them.
+    """Takes labels that come after their predictions, and returns the resulting accuracy.
 
     Errors are those of SequenceInference. A server without a prediction log refuses every call: FEEDBACK_OFF.
     """
@@ -55,13 +55,13 @@ class FeedbackStub(object):
 
 
 class FeedbackServicer(object):
-    """Takes labels that come after their predictions, and tells the accuracy that follows from them.
+    """Takes labels that come after their predictions, and returns the resulting accuracy.
 
     Errors are those of SequenceInference. A server without a prediction log refuses every call: FEEDBACK_OFF.
     """
 
     def Report(self, request, context):
-        """Takes some labels. They are on disk when it answers. Sending them again changes nothing, so it is safe to retry.
+        """Takes labels. They are on disk when it answers. Sending them again changes nothing, so it is safe to retry.
         Either every label gets an outcome or, with an error, none is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -69,15 +69,15 @@ class FeedbackServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReportStream(self, request_iterator, context):
-        """Takes labels without end, message by message: each is on disk before the next is read. An error tells how many
-        labels were taken before it (fact "taken").
+        """Takes labels without end, message by message: each is on disk before the next is read. An error has the number of
+        labels taken before it (fact "taken").
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAccuracy(self, request, context):
-        """Tells how right a model's answers were lately, and how right they are believed to be where labels are missing.
+        """Returns the recent accuracy of a model, and an estimate for answers without labels.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +110,7 @@ def add_FeedbackServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Feedback(object):
-    """Takes labels that come after their predictions, and tells the accuracy that follows from them.
+    """Takes labels that come after their predictions, and returns the resulting accuracy.
 
     Errors are those of SequenceInference. A server without a prediction log refuses every call: FEEDBACK_OFF.
     """

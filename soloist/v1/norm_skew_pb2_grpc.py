@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NormSkewStub(object):
-    """Reads what the server's probes have pooled.
+    """Reads the pools of the server's probes.
 
     Errors are those of SequenceInference.
     """
@@ -50,21 +50,21 @@ class NormSkewStub(object):
 
 
 class NormSkewServicer(object):
-    """Reads what the server's probes have pooled.
+    """Reads the pools of the server's probes.
 
     Errors are those of SequenceInference.
     """
 
     def GetNormSkew(self, request, context):
-        """Tells the pooled moments of every normalisation layer of a version, and how far they are from the stored ones.
+        """Returns the pooled moments of every normalisation layer of a version, and how far they are from the stored ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSampledSequences(self, request, context):
-        """Lists the sampled sequences of a version that were kept, the oldest first. They are what users sent: the server
-        keeps some only where its operator says so (setting skew_keep_sequences).
+        """Lists the stored sampled sequences of a version, the oldest first. They are data of users: the server keeps them
+        only if its operator says so (setting skew_keep_sequences).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_NormSkewServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NormSkew(object):
-    """Reads what the server's probes have pooled.
+    """Reads the pools of the server's probes.
 
     Errors are those of SequenceInference.
     """

@@ -86,9 +86,9 @@ class SequenceInferenceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Compare(self, request, context):
-        """Answers one sequence under several conditions, by a model and its siblings, and tells how far each answer is from
-        what the same model says of the same sequence alone. Made to show what an answer depends on, not to serve: the runs
-        are bounded, and never shared with other calls.
+        """Answers one sequence under several conditions, by a model and its siblings, and returns how far each answer is from
+        that of the same model to the same sequence alone. It shows what an answer depends on, and is not for serving: its
+        runs are bounded, and never shared with other calls.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +102,7 @@ class SequenceInferenceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Tells all about one model.
+        """Returns all that is known of one model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

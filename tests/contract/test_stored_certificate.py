@@ -66,7 +66,7 @@ def test_runs_of_several_frames_are_cut_between_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("third_party", "cause"),
-    [(AUXILIARY, "it reads mask, gain"), (CONTROLS, "where in its sequence"), (LOOKED_UP, "how many tokens")],
+    [(AUXILIARY, "the frames: mask, gain"), (CONTROLS, "it has control inputs"), (LOOKED_UP, "number of tokens")],
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_what_reads_more_is_not(tmp_path: Path, third_party: ThirdPartyModel, cause: str) -> None:
@@ -133,7 +133,7 @@ def test_a_model_that_cannot_be_proved_has_no_certificate(tmp_path: Path) -> Non
     path = CONTROLS.write(tmp_path)
     model = read_model(path)
     store(path, model, pb.Certificate(fingerprint=fingerprint_here()))
-    assert "where in its sequence" in _load(path).certificate_fault
+    assert "it has control inputs" in _load(path).certificate_fault
 
 
 def test_a_proof_that_fails_while_it_is_made_again_leaves_a_model_uncertified(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_proof_that_fails_while_it_is_made_again_leaves_a_model_uncertified(tm
     store(path, read_model(path), pb.Certificate(verdicts=[pb.DimensionVerdict(dimension=BATCH, verdict=BITWISE)]))
     servable = _load(path, seconds=1)
     assert servable.certificate == "uncertified"
-    assert "can't be proved here" in servable.certificate_fault
+    assert "can't be certified here" in servable.certificate_fault
 
 
 def test_a_model_with_a_manifest_has_its_own(tmp_path: Path) -> None:

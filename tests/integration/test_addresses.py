@@ -161,7 +161,7 @@ def test_a_socket_beside_a_host_and_one_that_was_left_behind(repository: Path, t
         ("unix:", 2, "has no path"),
         ("unix:/" + "x" * 200, 2, "too long"),
         ("unix:/nowhere/at/all.sock", 1, "cannot listen on unix:/nowhere/at/all.sock"),
-        (f"unix:{__file__}", 1, "something else has that name"),
+        (f"unix:{__file__}", 1, "a file that is no socket has that name"),
         ("no.such.host.invalid", 1, "cannot listen on no.such.host.invalid"),
         ("192.0.2.1", 1, "cannot listen on 192.0.2.1"),
     ],

@@ -79,7 +79,7 @@ def test_a_deleted_log_takes_no_labels_and_is_made_anew(repository: Path, log: P
         assert outcome(client, answers[1]) == LabelOutcome.PENDING
         assert joined(client)
         assert server.total(DROPPED) == 0
-        reported = [line for line in server.log() if line["event"] == "prediction log lost, and made anew"]
+        reported = [line for line in server.log() if line["event"] == "prediction log lost, and created again"]
         assert len(reported) == 1
     with closing(sqlite3.connect(log)) as db:
         assert db.execute("SELECT count(*) FROM labels").fetchone() == (1,)

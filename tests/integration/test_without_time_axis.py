@@ -273,4 +273,4 @@ def test_it_is_unloaded_and_loaded_like_any_other(untimed: Asker) -> None:
 def test_it_cannot_be_certified(server: RunningServer) -> None:
     found = CliRunner().invoke(main, ["certify", str(server.repository / GRID.name / "1" / "model.onnx")])
     assert found.exit_code == 2
-    assert "which of its axes is time isn't told" in found.output
+    assert "its time axis is unknown" in found.output

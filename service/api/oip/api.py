@@ -47,7 +47,7 @@ UNSUPPORTED: dict[str, tuple[type[Message], str]] = {
 
 
 async def refuse(instead: str, call: Call, _request: Message) -> NoReturn:
-    """Refuse: there is no such thing here.
+    """Refuse a call: this server has no such feature.
 
     Raises:
         ServiceError: METHOD_UNSUPPORTED, always.

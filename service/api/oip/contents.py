@@ -1,4 +1,4 @@
-"""Tensors of the protocol to arrays and back, raw or typed. What they mean is the model's business."""
+"""The conversion of the protocol's tensors to arrays and back, raw or typed, whatever they mean to the model."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Typed elements are converted in pieces of so many: each takes a millisecond, in which no other thread gets on.
+# Typed elements are converted in pieces of this size: each takes a millisecond, in which no other thread runs.
 _LONG = 16_384
 
 Input = ModelInferRequest.InferInputTensor
 
 
 def is_raw(request: ModelInferRequest) -> bool:
-    """Return whether the tensors of a request travel raw; one without any counts as raw."""
+    """Return whether the tensors of a request are raw; a request without tensors counts as raw."""
     return bool(request.raw_input_contents) or not any(tensor.HasField("contents") for tensor in request.inputs)
 
 
@@ -31,7 +31,7 @@ def decode(request: ModelInferRequest) -> dict[str, NDArray[Any]]:
     """Return every input by name, read-only.
 
     Raises:
-        ServiceError: an input is given twice, of an unknown type, or its elements don't fit its shape and type.
+        ServiceError: an input occurs twice, has an unknown type, or its elements don't fit its shape and type.
 
     """
     raw = request.raw_input_contents
@@ -47,17 +47,17 @@ def decode(request: ModelInferRequest) -> dict[str, NDArray[Any]]:
 
 
 def is_long(request: ModelInferRequest) -> bool:
-    """Return whether a request holds so many typed elements that reading them takes longer than a millisecond."""
+    """Return whether decoding the typed elements of a request takes longer than a millisecond."""
     return sum(len(value) for tensor in request.inputs for _, value in tensor.contents.ListFields()) > _LONG
 
 
 def is_long_typed(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Return the same of writing outputs typed."""
+    """Return whether encoding outputs as typed elements takes longer than a millisecond."""
     return sum(array.size for array in arrays.values()) > _LONG
 
 
 def have_typed_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Return whether all of them can travel typed."""
+    """Return whether all arrays have a typed form."""
     return all(BY_OIP_WORD[oip_word_of(array.dtype)].contents_field for array in arrays.values())
 
 
@@ -65,7 +65,7 @@ def encode(response: ModelInferResponse, arrays: Mapping[str, NDArray[Any]], *, 
     """Append outputs to a response, all raw or all typed.
 
     Raises:
-        ServiceError: CONTENTS_RAW_ONLY, where a type has no typed form.
+        ServiceError: CONTENTS_RAW_ONLY, if a type has no typed form.
 
     """
     for name, array in arrays.items():

@@ -1,4 +1,4 @@
-"""What the protocol's handlers work with, beside the parts that every handler has."""
+"""The context of the protocol's handlers, in addition to the parts that every handler uses."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from service.repository import RepositoryManager
     from service.serving.inference import Serving
 
-# Of the largest version there can be, 2^63 - 1.
+# The digits of the largest possible version, 2^63 - 1.
 _MOST_DIGITS = 19
 
 
 @dataclass(frozen=True, kw_only=True)
 class OipContext:
-    """A running server as this protocol needs it; `max_rows` is the most rows of a request."""
+    """A running server as this protocol needs it. `max_rows` bounds the rows of a request."""
 
     serving: Serving
     sequences: Sequences
@@ -32,7 +32,7 @@ class OipContext:
     _views: WeakKeyDictionary[Servable, ModelView | UntimedView] = field(default_factory=WeakKeyDictionary)
 
     def resolve(self, name: str, version: str) -> Servable:
-        """Return a version that can be called, by number or label; none stands for the one that most callers get.
+        """Return a version that can be called, by number or label; "" stands for the one that most callers get.
 
         Raises:
             ServiceError: there is none of that name, or it can't be called.

@@ -1,4 +1,4 @@
-"""One request and its answer, by a version that is known: decode, run every row, encode, and count it once.
+"""A request to a known version, and its answer: decode, run every row, encode, and count it once.
 
 Shapes: B rows, T frames, K outputs a frame.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class InferRequest:
-    """Used once: `counted` around `decode`, `infer_rows` and `respond`."""
+    """One request. Used once: `counted` around `decode`, `infer_rows` and `respond`."""
 
     def __init__(
         self, context: OipContext, call: Call, request: ModelInferRequest, servable: Servable, asked: Parameters
@@ -51,7 +51,7 @@ class InferRequest:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count the request when the block ends, by how it ends."""
+        """Count the request when the block ends, by its outcome."""
         began = time.perf_counter()
         recorder = self._context.serving.recorder
         try:
@@ -69,7 +69,7 @@ class InferRequest:
         )
 
     def refuse(self) -> None:
-        """Refuse a request that there is no room or no time for, before anything is made of it.
+        """Refuse a request that there is no room or no time for, before it is decoded.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
@@ -79,10 +79,10 @@ class InferRequest:
         self._context.serving.batcher.refuse(self.servable, caller=call.peer, deadline=call.deadline)
 
     async def decode(self) -> States | None:
-        """Read and check the tensors; returns the states [B, …] that they bring, None for none.
+        """Decode and check the tensors, and return the states [B, …] among them, None if there are none.
 
         Raises:
-            ServiceError: they aren't what the model takes, or an output is asked for that it doesn't give.
+            ServiceError: they aren't what the model takes, or a requested output doesn't exist.
 
         """
         began = time.perf_counter()
@@ -101,10 +101,10 @@ class InferRequest:
         frames_before: int = 0,
         position: Position = WHOLE,
     ) -> Sequence[Answer]:
-        """Run every row behind `before`, side by side.
+        """Run every row from the states `before`, side by side.
 
         Raises:
-            ServiceError: a row is too long or holds what the model can't take, the queue is full, or time is up.
+            ServiceError: a row is too long or holds what the model can't take, the queue is full, or time has run out.
 
         """
         began = time.perf_counter()
@@ -121,9 +121,9 @@ class InferRequest:
         return self._answers
 
     async def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
-        """Encode the answers in the form of the request, with its id and its parameters, and the ids of the answers.
+        """Encode the answers in the form of the request, with its id and parameters, and the prediction ids.
 
-        They are whole sequences, the next chunk of a session, or neither: what follows states that the caller brought.
+        They answer whole sequences, the next chunk of a session, or frames after states that the caller sent.
         """
         began = time.perf_counter()
         self.predictions = [
@@ -165,6 +165,6 @@ class InferRequest:
         try:
             return await asyncio.gather(*tasks)
         finally:
-            # One that fails or is cancelled takes the others out of the queue.
+            # If one fails or is cancelled, the others leave the queue.
             for task in tasks:
                 task.cancel()

@@ -1,4 +1,4 @@
-"""RepositoryIndex, RepositoryModelLoad, RepositoryModelUnload and ModelStatistics: what an operator asks for."""
+"""The methods for operators: RepositoryIndex, RepositoryModelLoad, RepositoryModelUnload and ModelStatistics."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ _STATES = {
     sequence_inference_pb2.MODEL_STATE_LOADING: "LOADING",
     sequence_inference_pb2.MODEL_STATE_UNAVAILABLE: "UNAVAILABLE",
     sequence_inference_pb2.MODEL_STATE_UNLOADING: "UNLOADING",
-    sequence_inference_pb2.MODEL_STATE_UNLOADED: "UNAVAILABLE",  # the protocol has no other word
+    sequence_inference_pb2.MODEL_STATE_UNLOADED: "UNAVAILABLE",  # the protocol has no better state
 }
+
+# Extensions that send a model with the request. They can't be ignored: another model would be loaded.
+_UNSUPPORTED = "config"
+_UNSUPPORTED_PREFIX = "file:"
 
 
 async def repository_index(
@@ -38,18 +42,13 @@ async def repository_index(
     return response
 
 
-# Extensions that bring a model along with the request. To load another instead would be to do something else.
-_UNSUPPORTED = "config"
-_UNSUPPORTED_PREFIX = "file:"
-
-
 async def repository_model_load(
     context: OipContext, _call: Call, request: pb.RepositoryModelLoadRequest
 ) -> pb.RepositoryModelLoadResponse:
-    """Load what the version policy wants; returns when it is ready.
+    """Load the versions of the version policy, and return when they are ready.
 
     Raises:
-        ServiceError: there is no such model, its newest version can't be loaded, or the request brings a model along.
+        ServiceError: there is no such model, its newest version can't be loaded, or the request contains a model.
 
     """
     at_most(MAX_PARAMETERS, request.parameters, "parameters")
@@ -63,7 +62,7 @@ async def repository_model_load(
 async def repository_model_unload(
     context: OipContext, _call: Call, request: pb.RepositoryModelUnloadRequest
 ) -> pb.RepositoryModelUnloadResponse:
-    """Let no version of a model take new sequences; those that have begun go on.
+    """Let no version of a model take new sequences; open sequences go on.
 
     Raises:
         ServiceError: there is no such model.

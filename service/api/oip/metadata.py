@@ -1,4 +1,4 @@
-"""Who answers, and what a model takes: ServerLive to ModelConfig."""
+"""The methods that describe server and models: ServerLive to ModelConfig."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ if TYPE_CHECKING:
 
 _NAME = "soloist"
 _EXTENSIONS = ("sequence", "model_configuration", "model_repository", "statistics", "parameters", "binary_tensor_data")
+_PLATFORM, _BACKEND = "onnxruntime_onnx", "onnxruntime"
+_Sequences = config.ModelSequenceBatching
 
 
 async def server_live(_context: OipContext, _call: Call, _request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
-    """Answer: who hears this lives."""
+    """Return that the server is live: it could not answer otherwise."""
     return pb.ServerLiveResponse(live=True)
 
 
 async def server_ready(context: OipContext, _call: Call, _request: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
-    """Return whether calls are taken."""
+    """Return whether the server takes calls."""
     return pb.ServerReadyResponse(ready=not context.health.why_not_ready)
 
 
 async def model_ready(context: OipContext, call: Call, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
-    """Return whether a model can be called; one that isn't there can't."""
+    """Return whether a model can be called; a missing one can't."""
     try:
         servable = context.resolve(request.name, request.version)
     except ServiceError:
@@ -52,12 +54,8 @@ async def server_metadata(
     return pb.ServerMetadataResponse(name=_NAME, version=version("soloist"), extensions=_EXTENSIONS)
 
 
-_PLATFORM, _BACKEND = "onnxruntime_onnx", "onnxruntime"
-_Sequences = config.ModelSequenceBatching
-
-
 async def model_metadata(context: OipContext, call: Call, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
-    """Return the versions that are ready, and every tensor that a client may send and will get.
+    """Return the ready versions, and every tensor that a client may send and will get.
 
     Raises:
         ServiceError: there is no such model, or it can't be called.
@@ -76,7 +74,7 @@ async def model_metadata(context: OipContext, call: Call, request: pb.ModelMetad
 
 
 async def model_config(context: OipContext, call: Call, request: pb.ModelConfigRequest) -> pb.ModelConfigResponse:
-    """Return the configuration by which the model is served.
+    """Return the configuration that the model is served with.
 
     Raises:
         ServiceError: there is no such model, or it can't be called.

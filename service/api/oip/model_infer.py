@@ -1,6 +1,6 @@
-"""ModelInfer: one request, of rows that are whole sequences, or of the next frames of one sequence.
+"""ModelInfer: one request with rows that are whole sequences, or with the next frames of one sequence.
 
-A request that is refused leaves its sequence as it was; one that should have begun it leaves none.
+A refused request leaves its sequence unchanged; if it was the first one, no sequence begins.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
     """Answer one request.
 
     Raises:
-        ServiceError: what is wrong with it, or with its place in its sequence.
+        ServiceError: the request is invalid, or out of place in its sequence.
 
     """
     asked = parameters.read(request)

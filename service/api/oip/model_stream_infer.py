@@ -1,4 +1,4 @@
-"""How long a stream of requests waits for the next one: not while one is under way, and as long as its models allow."""
+"""ModelStreamInfer: a stream of requests, answered side by side, and its idle timeout."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, 
 if TYPE_CHECKING:
     from service.api.oip.context import OipContext
 
+_log = structlog.get_logger("soloist.calls")
+# Requests of one stream in progress, or with answers that the caller hasn't read. Beyond that no request is read, so
+# that neither a caller who sends much nor one who doesn't read fills the memory.
+_MAX_UNDER_WAY = 256
+_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
+
 
 class Silence:
-    """Used once: `bounded` around the reader, which tells of every request and every answer."""
+    """The idle timeout of a stream. Used once: `bounded` around the reader, which reports requests and answers."""
 
     def __init__(self, idle_seconds: float) -> None:
         self._idle_seconds = idle_seconds
@@ -30,7 +36,7 @@ class Silence:
 
     @asynccontextmanager
     async def bounded(self) -> AsyncIterator[None]:
-        """End the block when nothing was under way or came for too long.
+        """End the block if no request was in progress or arrived for too long.
 
         Raises:
             ServiceError: SESSION_IDLE.
@@ -50,12 +56,12 @@ class Silence:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._idle_seconds) from None
 
     def heard(self) -> None:
-        """Take note of a request."""
+        """Count a request as in progress."""
         self._under_way += 1
         self._wait_until(None)
 
     def answered(self, idle_seconds: float) -> None:
-        """Take note of an answer, and of how long its model lets callers be silent."""
+        """Count a request as answered; `idle_seconds` is how long its model allows callers to send nothing."""
         self._under_way -= 1
         self._idle_seconds = max(self._idle_seconds, idle_seconds)
         if not self._under_way:
@@ -66,20 +72,13 @@ class Silence:
             self._scope.reschedule(moment)
 
 
-_log = structlog.get_logger("soloist.calls")
-# Requests of one stream that are under way, or whose answers weren't taken: the next is read when one is, so that
-# neither a caller who sends much nor one who doesn't read fills the memory.
-_MAX_UNDER_WAY = 256
-_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
-
-
 async def model_stream_infer(
     context: OipContext, call: Call, requests: AsyncIterator[ModelInferRequest]
 ) -> AsyncGenerator[ModelStreamInferResponse]:
     """Answer requests until the caller has sent its last and all are answered.
 
     Raises:
-        ServiceError: a message can't be read, or none comes for too long. All that came before it is answered first.
+        ServiceError: a message can't be read, or none arrives for too long. Earlier requests are answered first.
 
     """
     responses: _Responses = asyncio.Queue()
@@ -108,7 +107,7 @@ async def _read(
     silence = Silence(context.serving.limits.idle_seconds)
 
     async def answer(request: ModelInferRequest) -> None:
-        # No turn of the loop between a sequence's turn and this: answers leave in the order of the turns.
+        # No await after the request has left its sequence: answers leave in the order of the sequence.
         response, idle_seconds = await _answer(context, call, request)
         responses.put_nowait((request, response))
         silence.answered(idle_seconds)
@@ -121,10 +120,10 @@ async def _read(
                         silence.heard()
                         await under_way.acquire()
                         group.create_task(answer(request))
-            except Exception as error:  # whatever it is, the answers to what was read come first
+            except Exception as error:  # whatever it is, earlier requests are answered first
                 failure = error
     finally:
-        responses.put_nowait(None)  # however reading ends, nobody waits for more
+        responses.put_nowait(None)  # however reading ends, the writer must not wait for more
     if failure is not None:
         raise failure
 
@@ -132,7 +131,7 @@ async def _read(
 async def _answer(
     context: OipContext, stream: Call, request: ModelInferRequest
 ) -> tuple[ModelStreamInferResponse, float]:
-    """Answer one request; also tells for how many seconds its model lets a caller be silent, 0 if that isn't known."""
+    """Answer one request; also return how many seconds its model allows a caller to send nothing, 0 if unknown."""
     call = Call(api=stream.api, peer=stream.peer, metadata=stream.metadata, deadline=stream.deadline)
     began = time.perf_counter()
     code = Reason.STREAM_CUT.code
@@ -155,7 +154,7 @@ async def _answer(
 
 
 def _refusal(request: ModelInferRequest, error: ServiceError) -> ModelStreamInferResponse:
-    # The id, so that a caller knows whose error it is; the reason, because there is no other place for it.
-    told = ModelInferResponse(model_name=request.model_name, model_version=request.model_version, id=request.id)
-    parameters.write_final(told)
-    return ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=told)
+    # The id, so that a caller knows which request failed; the reason in the text, because it has no field of its own.
+    response = ModelInferResponse(model_name=request.model_name, model_version=request.model_version, id=request.id)
+    parameters.write_final(response)
+    return ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=response)

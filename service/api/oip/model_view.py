@@ -1,4 +1,4 @@
-"""What a model looks like to the protocol: named tensors in and out, rows in between. Only this file knows which.
+"""The model as the protocol shows it: named tensors in and out, rows inside. Only this file maps one to the other.
 
 Shapes: B rows of a request, T frames, K outputs a frame.
 """
@@ -40,7 +40,7 @@ Arrays = Mapping[str, "NDArray[Any]"]
 
 
 class ModelView:
-    """A version as the protocol shows it. States stay with the server, but may be given and asked for by name."""
+    """A version as the protocol shows it. States stay in the server, but may be sent and requested by name."""
 
     def __init__(self, servable: Servable) -> None:
         signature = servable.manifest.signature
@@ -51,10 +51,10 @@ class ModelView:
         further = [
             self._port(each.tensor, per_frame=each.per_frame, optional=each.optional) for each in signature.inputs
         ]
-        # What is constant need not be sent, and so isn't listed; who sends it all the same must know it.
+        # A constant input need not be sent, so it isn't listed. A caller may send it, with the value of the constant.
         constant = {name for name, each in self._specs.items() if each.HasField("constant")}
         self.inputs = [self._frames, *(port for port in further if port.name not in constant)]
-        # Listed nowhere: clients that send whatever is listed would make up lengths. None stands for all frames.
+        # Not listed: clients that send every listed input would make up lengths. Without it all frames are valid.
         has_length = signature.HasField("length")
         self.length = plain(signature.length, per_frame=False, optional=True) if has_length else None
         self.outputs = [self._port(spec) for spec in (signature.outputs, *signature.extra_outputs)]
@@ -66,10 +66,10 @@ class ModelView:
         self._given = {port.name: port for port in (*self.outputs, *self.state_outputs.values())}
 
     def read(self, arrays: Arrays) -> tuple[Arrays, int]:
-        """Hold inputs against the model, and move them: [B, T, …] or [B, …]; with the number of rows, at least 1.
+        """Check inputs and return them as [B, T, …] or [B, …], with the number of rows, at least 1.
 
         Raises:
-            ServiceError: one is missing, unknown, or of another type or shape than the model takes.
+            ServiceError: one is missing, unknown, or has another type or shape than the model takes.
 
         """
         for name in arrays:
@@ -88,10 +88,10 @@ class ModelView:
         return moved, rows
 
     def states(self, arrays: Arrays) -> States | None:
-        """Pick the states [B, …] that a request brings; None when it brings none.
+        """Return the states [B, …] among the inputs, None if there are none.
 
         Raises:
-            ServiceError: INPUT_MISSING, when it brings some and not all.
+            ServiceError: INPUT_MISSING, if some but not all are there.
 
         """
         if not any(port.name in arrays for port in self.state_inputs.values()):
@@ -102,10 +102,10 @@ class ModelView:
         return {name: arrays[port.name] for name, port in self.state_inputs.items()}
 
     def rows(self, arrays: Arrays, before: States, position: Position, *, allow_non_finite: bool) -> list[Row]:
-        """Take inputs apart that were read: the valid frames of every row, behind `before` [B or 1, …].
+        """Split inputs from `read` into rows: the valid frames of each, after the states `before` [B or 1, …].
 
         Raises:
-            ServiceError: a length or a number in the valid frames is none that the model takes.
+            ServiceError: a length, or a number in the valid frames, is not what the model takes.
 
         """
         frames_BT = arrays[self._frames.name]
@@ -113,7 +113,7 @@ class ModelView:
         for index, length in enumerate(lengths_of(frames_BT, self.length, arrays)):
             frames = frames_BT[index, :length]
             if len(frames_BT) > 1:
-                frames = frames.copy()  # a view would keep the whole request in memory for as long as one row is kept
+                frames = frames.copy()  # a view would keep the whole request in memory as long as one row
             check_frame_count(length, self.signature)
             check_values(frames, self.signature, allow_non_finite=allow_non_finite)
             states = {name: state_of_row(array, index) for name, array in before.items()}
@@ -127,7 +127,7 @@ class ModelView:
         return rows
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
-        """Return which outputs to give: those asked for by name, else the usual ones.
+        """Return the names of the outputs to send: the requested ones, or else all usual ones.
 
         Raises:
             ServiceError: OUTPUT_UNKNOWN.
@@ -139,7 +139,7 @@ class ModelView:
     def results(
         self, arrays: Arrays, rows: Sequence[Row], answers: Sequence[Answer], wanted: Collection[str]
     ) -> dict[str, NDArray[Any]]:
-        """Put the answers of all rows together: [B, T, K] with zeros behind a row's valid frames, and states [B, …]."""
+        """Join the answers of all rows: [B, T, K] with zeros after a row's valid frames, and states [B, …]."""
         frames = int(arrays[self._frames.name].shape[1])
         first = self.outputs[0].name
         results: dict[str, NDArray[Any]] = {}

@@ -1,4 +1,4 @@
-"""Parameters of a request: its place in a sequence, its patience, the form of its answer. Unknown ones are echoed."""
+"""The parameters of a request: its place in a sequence, timeout, form of the answer. Unknown ones are echoed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ID, _START, _END = "sequence_id", "sequence_start", "sequence_end"
 _TIMEOUT, _BINARY = "timeout", "binary_data_output"
 _PREDICTION_ID = "prediction_id"
 _FINAL, _EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"
-# Extensions that would change what the tensors mean: to ignore them would be to answer something else.
+# Extensions that change what the tensors mean. Ignoring them would give a wrong answer.
 _UNSUPPORTED_INPUT = ("shared_memory_region",)
 _UNSUPPORTED_OUTPUT = ("shared_memory_region", "classification")
 SequenceId = int | str
@@ -21,7 +21,7 @@ SequenceId = int | str
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One request of a sequence: whose it is, whether it is the first, whether it is the last."""
+    """The place of a request in a sequence: its id, whether it is the first, whether it is the last."""
 
     sequence_id: SequenceId
     start: bool
@@ -30,10 +30,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What a request's parameters ask for; `step` is None outside sequences.
+    """The parameters of a request; `step` is None outside sequences.
 
-    `timeout_seconds` is how long it may wait for its run, None for ever; `raw` is the form of the answer, None for the
-    request's own.
+    `timeout_seconds` is how long it may wait for its run, None for no limit. `raw` is the form of the answer, None for
+    that of the request.
     """
 
     step: Step | None
@@ -42,11 +42,10 @@ class Parameters:
 
 
 def read(request: ModelInferRequest) -> Parameters:
-    """Read the parameters that mean something here.
+    """Read the parameters that this server knows.
 
     Raises:
-        ServiceError: one has an impossible value, or asks for what isn't supported; or a list of the request is too
-            long.
+        ServiceError: one has an invalid value or isn't supported, or a list of the request is too long.
 
     """
     _count(request)
@@ -56,7 +55,7 @@ def read(request: ModelInferRequest) -> Parameters:
     if not given:
         return Parameters(step=None, timeout_seconds=None, raw=None)
     timeout = _integer(given, _TIMEOUT)
-    # Changes nothing: a request has one response, which is its last, so none without outputs follows.
+    # Has no effect: a request has one response, which is the final one, so none without outputs follows.
     _boolean(given, _EMPTY_FINAL)
     return Parameters(
         step=_step(given),
@@ -66,12 +65,12 @@ def read(request: ModelInferRequest) -> Parameters:
 
 
 def write_prediction_ids(response: ModelInferResponse, ids: Sequence[str]) -> None:
-    """Write the prediction ids of an answer's rows, in the order of the rows, with a comma between two."""
+    """Write the prediction ids of an answer's rows, in the order of the rows, separated by commas."""
     response.parameters[_PREDICTION_ID].string_param = ",".join(ids)
 
 
 def write_final(response: ModelInferResponse) -> None:
-    """Mark that no other response to its request follows; clients of models that give several wait for it."""
+    """Mark a response as the final one of its request; clients of models with several responses wait for it."""
     response.parameters[_FINAL].bool_param = True
 
 
@@ -122,7 +121,7 @@ def _value(given: Mapping[str, InferParameter], name: str) -> bool | int | str |
 
 
 def _refuse(names: tuple[str, ...], tensors: object) -> None:
-    for tensor in tensors:  # type: ignore[attr-defined]  # inputs and outputs are messages of two kinds
+    for tensor in tensors:  # type: ignore[attr-defined]  # inputs and outputs are two types of message
         for name in names:
             if name in tensor.parameters:
                 raise ServiceError(Reason.PARAMETER_UNSUPPORTED, parameter=name)

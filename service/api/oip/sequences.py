@@ -1,4 +1,4 @@
-"""Sequences that clients name: their sessions live from request to request, take turns in order, and end when idle."""
+"""The sequences that clients name: sessions that live from request to request, in order, and end when idle."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.serving.sessions import Session, Sessions
 
-# How many sequences that ended by themselves are remembered, so that a late request hears why.
+# How many evicted sequences are remembered, so that a late request gets the reason.
 _REMEMBERED = 10_000
 _DIGEST_BYTES = 16
 
 
 class Key(NamedTuple):
-    """What makes a sequence one: the model and the version as they were asked for, and the caller's id."""
+    """The key of a sequence: model and version as requested, and the caller's id."""
 
     model: str
     version: str
@@ -33,7 +33,7 @@ class Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Place:
-    """One sequence: its session once it has begun, the requests that take turns at it, when it ends unused."""
+    """One sequence: its session once it has begun, the requests that wait for it, when it ends if unused."""
 
     session: Session | None = None
     users: int = 0
@@ -43,7 +43,7 @@ class _Place:
 
 
 class SequenceLease:
-    """What one request may do with its sequence, while it has its turn."""
+    """The exclusive use of a sequence by one request."""
 
     def __init__(self, sequences: Sequences, key: Key, place: _Place) -> None:
         self._sequences = sequences
@@ -52,7 +52,7 @@ class SequenceLease:
 
     @property
     def session(self) -> Session:
-        """The session of a sequence that has begun.
+        """Return the session of a sequence that has begun.
 
         Raises:
             ServiceError: SEQUENCE_NOT_FOUND or SEQUENCE_EVICTED.
@@ -85,12 +85,12 @@ class Sequences:
         self._sessions = sessions
         self.idle_seconds = idle_seconds
         self._places: dict[Key, _Place] = {}
-        # Those that ended unused, and after how many seconds: by their digests, so that nothing of them is kept.
+        # Evicted sequences and after how many seconds, by digest: a digest takes little memory, whatever the key.
         self._evicted: OrderedDict[bytes, float] = OrderedDict()
 
     @asynccontextmanager
     async def lease(self, key: Key) -> AsyncIterator[SequenceLease]:
-        """Hold a sequence for one request; the others of it wait, and get their turns in the order they came."""
+        """Lease a sequence to one request; its other requests wait, in the order in which they arrived."""
         place = self._places.setdefault(key, _Place())
         place.users += 1
         if place.timer is not None:
@@ -112,7 +112,7 @@ class Sequences:
         return ServiceError(Reason.SEQUENCE_NOT_FOUND, **facts)
 
     def begin(self, key: Key, servable: Servable) -> Session:
-        """Open a session, and forget why there was none.
+        """Open a session, and forget an earlier eviction.
 
         Raises:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
@@ -137,7 +137,7 @@ class Sequences:
             place.timer = asyncio.get_running_loop().call_later(place.idle_seconds, self._evict, key, place)
 
     def _evict(self, key: Key, place: _Place) -> None:
-        """End what nobody has used for too long."""
+        """End a sequence that nobody has used for too long."""
         self.free(place, SessionEnd.IDLE)
         del self._places[key]
         self._evicted[_digest(key)] = place.idle_seconds

@@ -1,4 +1,4 @@
-"""One tensor as the protocol's clients see it: its name, its type, and where they have its axes.
+"""A tensor as the protocol's clients see it: its name, its type, and the order of its axes.
 
 Shapes: B rows of a request, T frames.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TensorPort:
-    """An input or output. `frames` is how many of them it has a request, -1 for any number; it may be `optional`."""
+    """An input or output. `frames` is its number of frames per request, -1 for any; it may be `optional`."""
 
     name: str
     dtype: np.dtype[Any]
@@ -35,25 +35,25 @@ class TensorPort:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape that clients are told: at least one axis, -1 varies."""
+        """Return the shape in the metadata: at least one axis, -1 for any size."""
         sizes = [self.frames if axis == self.axes.time else size for axis, size in enumerate(self.axes.shape)]
         return tuple(sizes) if self.axes.batch is None or len(sizes) > 1 else (*sizes, 1)
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """The shape of one row, as a configuration with batches tells it: at least one axis."""
+        """Return the shape of one row, as in a configuration with batches: at least one axis."""
         return self.shape[1:]
 
     def rows_of(self, array: NDArray[Any]) -> int:
-        """Return the rows of an input, whatever else is wrong with it."""
+        """Return the rows of an input, which may be invalid otherwise."""
         batch = self.axes.batch
         return 1 if batch is None or array.ndim <= batch else int(array.shape[batch])
 
     def read(self, array: NDArray[Any], rows: int) -> NDArray[Any]:
-        """Hold an input of so many rows against the model, and move it: [B, T, …] or [B, …].
+        """Check an input of `rows` rows, and return it as [B, T, …] or [B, …].
 
         Raises:
-            ServiceError: it is of another type or shape.
+            ServiceError: it has another type or shape.
 
         """
         if array.dtype != self.dtype:
@@ -64,7 +64,7 @@ class TensorPort:
                 expected=oip_word_of(self.dtype),
             )
         expected = self._expected(rows)
-        # One element a row is [B] to some clients and [B, 1] to others.
+        # Some clients send one element per row as [B], others as [B, 1].
         if self._is_one_element and array.size == math.prod(expected) and max(array.shape, default=1) == array.size:
             array = array.reshape(expected)
         fits = array.ndim == len(expected)
@@ -81,7 +81,7 @@ class TensorPort:
         return array if self.axes.is_plain else self.axes.outward(array)
 
     def write(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Move an output [B, T, …] or [B, …] to where clients have its axes."""
+        """Return an output [B, T, …] or [B, …] with the axes in the clients' order."""
         return array if self.axes.is_plain else self.axes.inward(array)
 
     @property
@@ -93,13 +93,13 @@ class TensorPort:
 
 
 def plain(spec: TensorSpec, *, per_frame: bool, optional: bool = False) -> TensorPort:
-    """Show a tensor as it is: batch first, then time."""
+    """Return the port of a tensor that is shown as it is: batch first, then time."""
     axes = _plain_axes(tuple(spec.shape)[1 + per_frame :], per_frame=per_frame)
     return TensorPort(name=spec.name, dtype=dtype_of(spec.data_type), axes=axes, optional=optional)
 
 
 def state(name: str, spec: StateSpec, axes: Axes | None) -> TensorPort:
-    """Show a state, one of its two tensors."""
+    """Return the port of a state, one of its two tensors."""
     return TensorPort(
         name=name,
         dtype=dtype_of(spec.data_type),
@@ -113,7 +113,7 @@ def _plain_axes(sizes: tuple[int, ...], *, per_frame: bool) -> Axes:
 
 
 def require_outputs(names: Iterable[str], given: Container[str]) -> None:
-    """Refuse outputs that a model doesn't give.
+    """Refuse outputs that a model doesn't have.
 
     Raises:
         ServiceError: OUTPUT_UNKNOWN.
@@ -127,7 +127,7 @@ def require_outputs(names: Iterable[str], given: Container[str]) -> None:
 def check_frames(
     sent: Mapping[str, NDArray[Any]], moved: Mapping[str, NDArray[Any]], frames: str, per_frame: Iterable[str]
 ) -> None:
-    """See that inputs `per_frame`, [B, T, …] as they were `moved`, have as many frames as the sequence.
+    """Check that the inputs `per_frame`, `moved` to [B, T, …], have as many frames as the sequence.
 
     Raises:
         ServiceError: INPUT_SHAPE_MISMATCH.
@@ -141,7 +141,7 @@ def check_frames(
 
 
 def lengths_of(frames_BT: NDArray[Any], port: TensorPort | None, arrays: Mapping[str, NDArray[Any]]) -> list[int]:
-    """Return the valid frames of every row; all of them where the request doesn't say.
+    """Return the number of valid frames of every row; all of them if the request has no lengths.
 
     Raises:
         ServiceError: INPUT_VALUE_OUT_OF_RANGE.
@@ -158,18 +158,18 @@ def lengths_of(frames_BT: NDArray[Any], port: TensorPort | None, arrays: Mapping
 
 
 def of_row(array: NDArray[Any], index: int, length: int | None) -> NDArray[Any]:
-    """Return a row's share of an input, its valid frames where there is a `length`; one row stands for all."""
+    """Return one row of an input, cut to its valid frames if there is a `length`; a single row serves all."""
     row: NDArray[Any] = array[index if len(array) > 1 else 0]
     return row if length is None else row[:length]
 
 
 def state_of_row(array: NDArray[Any], index: int) -> NDArray[Any]:
-    """Return the state [1, …] before a row; one stands for all."""
+    """Return the state [1, …] before a row; a single one serves all."""
     return array[index : index + 1] if len(array) > 1 else array
 
 
 def padded(outputs: Sequence[NDArray[Any]], frames: int) -> NDArray[Any]:
-    """Put the outputs [T, K] of rows together: [B, `frames`, K], zeros behind each row's own."""
+    """Join the outputs [T, K] of rows to [B, `frames`, K], with zeros after each row's own."""
     if len(outputs) == 1 and len(outputs[0]) == frames:
         return outputs[0][None]
     together = np.zeros((len(outputs), frames, *outputs[0].shape[1:]), outputs[0].dtype)

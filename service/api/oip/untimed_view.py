@@ -1,4 +1,4 @@
-"""What a model without a known time axis looks like to the protocol: tensors as they are, all in one run."""
+"""A model without a known time axis as the protocol shows it: tensors as they are, all in one run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Arrays = Mapping[str, "NDArray[Any]"]
 
 
 class UntimedView:
-    """Stands for service.api.oip.model_view.ModelView; a request is one row, however large its batch axis."""
+    """The counterpart of service.api.oip.model_view.ModelView. A request is one row, however large its batch axis."""
 
     def __init__(self, untimed: Untimed) -> None:
         self._untimed = untimed
@@ -32,10 +32,10 @@ class UntimedView:
         self._given = {each.name for each in untimed.outputs} | {each.output for each in untimed.states}
 
     def read(self, arrays: Arrays) -> tuple[Arrays, int]:
-        """Hold inputs against the model; gives them, and the rows of their batch axis, 1 where there is none.
+        """Check inputs and return them with the size of their batch axis, 1 if there is none.
 
         Raises:
-            ServiceError: one is missing, unknown, or of another type or shape than the model takes.
+            ServiceError: one is missing, unknown, or has another type or shape than the model takes.
 
         """
         for name in arrays:
@@ -52,10 +52,10 @@ class UntimedView:
         return arrays, rows
 
     def states(self, arrays: Arrays) -> States | None:
-        """Pick the states that a request brings; None when it brings none.
+        """Return the states among the inputs, None if there are none.
 
         Raises:
-            ServiceError: INPUT_MISSING, when it brings some and not all.
+            ServiceError: INPUT_MISSING, if some but not all are there.
 
         """
         if not any(name in arrays for name in self._states):
@@ -66,13 +66,13 @@ class UntimedView:
         return {name: arrays[name] for name in self._states}
 
     def rows(self, arrays: Arrays, before: States, position: Position, *, allow_non_finite: bool) -> list[Row]:
-        """Make the one row of a request. It shares its run with nobody, so NaN and infinity are its own business."""
+        """Return the one row of a request. It shares its run with no other, so NaN and infinity are allowed."""
         del allow_non_finite
         sent = {each.name: arrays[each.name] for each in self.inputs if each.name in arrays}
         return [untimed_row(sent, before, position)]
 
     def wanted(self, names: Collection[str]) -> Collection[str]:
-        """Return which outputs to give: those asked for by name, else the usual ones.
+        """Return the names of the outputs to send: the requested ones, or else all usual ones.
 
         Raises:
             ServiceError: OUTPUT_UNKNOWN.
@@ -84,7 +84,7 @@ class UntimedView:
     def results(
         self, arrays: Arrays, rows: Sequence[Row], answers: Sequence[Answer], wanted: Collection[str]
     ) -> dict[str, NDArray[Any]]:
-        """Return the outputs and states of the one answer, as the graph gave them."""
+        """Return the outputs and states of the one answer, as the graph returned them."""
         del arrays, rows
         (answer,) = answers
         first, *extra = (each.name for each in self.outputs)

@@ -1,4 +1,4 @@
-"""The methods of soloist.v1.Admin: what an operator loads and unloads, and how new sequences are spread."""
+"""The methods of soloist.v1.Admin: loading and unloading, and the rollout of versions to new sequences."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def admin(manager: RepositoryManager) -> list[UnaryMethod[Any]]:
 
 
 async def load_model(manager: RepositoryManager, _call: Call, request: pb.LoadModelRequest) -> pb.LoadModelResponse:
-    """Load a version, or what the policy wants.
+    """Load a version, or the versions of the version policy.
 
     Raises:
-        ServiceError: there is no such thing, or it can't be loaded.
+        ServiceError: there is no such model or version, or it can't be loaded.
 
     """
     await manager.load(request.model, request.version)
@@ -45,7 +45,7 @@ async def unload_model(
     """Let a version, or the model, take no new sequences.
 
     Raises:
-        ServiceError: there is no such thing.
+        ServiceError: there is no such model or version.
 
     """
     await manager.unload(request.model, request.version)
@@ -53,7 +53,7 @@ async def unload_model(
 
 
 async def get_rollout(manager: RepositoryManager, _call: Call, request: pb.GetRolloutRequest) -> pb.GetRolloutResponse:
-    """Return how new sequences are spread.
+    """Return how new sequences are distributed to versions.
 
     Raises:
         ServiceError: there is no such model.
@@ -66,10 +66,10 @@ async def get_rollout(manager: RepositoryManager, _call: Call, request: pb.GetRo
 async def update_rollout(
     manager: RepositoryManager, _call: Call, request: pb.UpdateRolloutRequest
 ) -> pb.UpdateRolloutResponse:
-    """Change how new sequences are spread.
+    """Change how new sequences are distributed to versions.
 
     Raises:
-        ServiceError: there is no such model or version, one can't be loaded, or what is asked for is impossible.
+        ServiceError: there is no such model or version, one can't be loaded, or a value is invalid.
 
     """
     _check(request)

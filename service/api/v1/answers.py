@@ -1,4 +1,4 @@
-"""What an answer is made of: the outputs asked for, and the class they stand for.
+"""The content of an answer: the selected outputs, and the class that they stand for.
 
 Shapes: T frames of a chunk, K outputs a frame.
 """
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> NDArray[Any]:
-    """Return the outputs asked for: [T, K] for every frame, else those of the last frame, [K].
+    """Return the selected outputs: [T, K] for every frame, or those of the last frame, [K].
 
-    A model that takes several frames for an output may give none yet: [0, K] in both cases.
+    A model that needs several frames for an output may have none yet: [0, K] in both cases.
     """
     if selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME or not len(outputs_TK):
         return outputs_TK
@@ -32,14 +32,14 @@ def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> ND
 
 
 def select_extra(answer: Answer, selection: OutputSelection.ValueType) -> list[NamedTensor]:
-    """Return the further outputs, selected alike."""
+    """Return the extra outputs, selected in the same way."""
     return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.extra.items()]
 
 
 def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification | None:
-    """Return which class the logits of the last frame stand for: the largest, the first of equals.
+    """Return the class of the largest logit of the last frame, the first of equals.
 
-    None without labels, where there are no outputs yet, and where they aren't one a class. The confidence is the
+    None without labels, if there are no outputs yet, and if there isn't one output per class. The confidence is the
     softmax probability, computed in binary64.
     """
     if not labels or not logits_TK.size or logits_TK.shape[1:] != (len(labels),):

@@ -1,4 +1,4 @@
-"""Compare: one sequence under several conditions, by a model and its siblings, each against itself alone."""
+"""Compare: one sequence under several conditions, for a model and its siblings, each against itself alone."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def compare(
     """Return what the answer to one sequence depends on.
 
     Raises:
-        ServiceError: there is no such model, the request asks for what can't be compared or for too much, too many
-            comparisons are under way, or the deadline has passed.
+        ServiceError: there is no such model, the request can't be compared or asks for too much, too many comparisons
+            are in progress, or the deadline has passed.
 
     """
     _count(request)
@@ -129,7 +129,7 @@ async def _compare_one(
     trial: comparison.Trial,
     conditions: Sequence[comparison.Condition],
 ) -> tuple[pb.ModelComparison, NDArray[Any]]:
-    """Run one model under every condition; returns them and its outputs alone, [T, K]."""
+    """Run one model under every condition, and return the results and its outputs alone, [T, K]."""
     graph, manifest = model.require_time_axis().graph, model.manifest
     message = pb.ModelComparison(model=model.name, version=model.version, norm=manifest.norm, control=manifest.control)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[Method]:
-    """Bind every method; without a log each refuses."""
+    """Bind every method; without a prediction log each refuses."""
     return [
         UnaryMethod(name="Report", request=pb.ReportRequest, handler=partial(report, feedback)),
         ClientStreamMethod(
@@ -32,10 +32,10 @@ def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[
 
 
 async def report(feedback: Feedback | None, _call: Call, request: pb.ReportRequest) -> pb.ReportResponse:
-    """Take some labels, all or none.
+    """Take labels, all or none.
 
     Raises:
-        ServiceError: one is malformed, or they can't be kept.
+        ServiceError: one is malformed, or they can't be stored.
 
     """
     verdicts = await _on(feedback).reports.take(read_labels(request.labels))
@@ -48,7 +48,7 @@ async def report_stream(
     """Take labels message by message.
 
     Raises:
-        ServiceError: as `report`; it tells how many labels were taken before.
+        ServiceError: as `report`, with the number of labels taken before.
 
     """
     counts: Counter[pb.LabelOutcome.ValueType] = Counter()
@@ -66,7 +66,7 @@ async def report_stream(
 async def get_accuracy(
     feedback: Feedback | None, repository: Repository, call: Call, request: pb.GetAccuracyRequest
 ) -> pb.GetAccuracyResponse:
-    """Count how right a model was.
+    """Return the accuracy of a model.
 
     Raises:
         ServiceError: there is no such model or version, or the log can't be read.

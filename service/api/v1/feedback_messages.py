@@ -1,4 +1,4 @@
-"""Labels and accuracy as messages: labels are read and checked before any is taken."""
+"""The messages of labels and accuracy: labels are read and checked before any is taken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.observers.feedback.policy import Window
 
 _MAX_LABELS = 1000
-# A name that waits for its answer is kept, whatever it says.
+# The name of a class is stored until its answer is known, so its length is bounded.
 _MAX_NAME_CHARACTERS = 256
 _ID = re.compile(r"[0-9a-f]{32}")
 OUTCOMES = {
@@ -35,7 +35,7 @@ OUTCOMES = {
 
 
 def read_labels(messages: Sequence[pb.GroundTruth], *, taken: int = 0) -> list[Label]:
-    """Read the labels of one message; `taken` came before it.
+    """Read the labels of one message; `taken` labels came before it.
 
     Raises:
         ServiceError: TOO_MANY_LABELS, or LABEL_MALFORMED.
@@ -86,7 +86,7 @@ _PLACES = [(ALL, ALL), *((each.name, each.bucket(number)) for each in SLICES for
 
 
 def version_accuracies(counts: Counts, model: str, version: int) -> list[pb.VersionAccuracy]:
-    """Return what was counted of one model, or of one version of it, by version and window."""
+    """Return the counts of one model, or of one version of it, by version and window."""
     identities = sorted({identity for versions in counts.values() for identity in versions})
     return [
         pb.VersionAccuracy(

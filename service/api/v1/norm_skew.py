@@ -1,4 +1,4 @@
-"""The methods of soloist.v1.NormSkew: what the probes have pooled, and the sequences that were kept."""
+"""The methods of soloist.v1.NormSkew: the pooled moments of the probes, and the sampled sequences."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ async def get_norm_skew(
 async def list_sampled_sequences(
     repository: Repository, skew: SkewWatch, call: Call, request: pb.ListSampledSequencesRequest
 ) -> AsyncGenerator[pb.ListSampledSequencesResponse]:
-    """Return the sequences of one version that were kept, the oldest first.
+    """Yield the sampled sequences of one version, the oldest first.
 
     Raises:
-        ServiceError: there is no such version, it can't be called, it has no probe, or none are kept.
+        ServiceError: there is no such version, it can't be called, it has no probe, or sampling is off.
 
     """
     servable = _probed(repository, call, request)

@@ -1,4 +1,4 @@
-"""The methods of soloist.v1.SequenceInference, and those of them that only look: ListModels and GetModel."""
+"""The methods of soloist.v1.SequenceInference, with the handlers of ListModels and GetModel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def list_models(serving: Serving, _call: Call, _request: pb.ListModelsRequ
 
 
 async def get_model(serving: Serving, call: Call, request: pb.GetModelRequest) -> pb.GetModelResponse:
-    """Return all that is known of one version, also of one that can't be called.
+    """Return all that is known of one version, even if it can't be called.
 
     Raises:
         ServiceError: MODEL_NOT_FOUND or MODEL_VERSION_NOT_FOUND.

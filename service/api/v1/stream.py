@@ -1,4 +1,4 @@
-"""Stream: one sequence in chunks. Open, chunk…, close; the session lives exactly as long as the stream is open."""
+"""Stream: one sequence in chunks. Open, chunk…, close; the session lives exactly as long as the stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from service.serving.inference import Serving
     from service.serving.sessions import Session
 
-# How long a closed stream may stay half open, so that a caller who sends more is told so instead of nothing.
+# How long a closed stream may stay half open, so that a caller who sends more gets an error.
 _LINGER_SECONDS = 0.2
 
 
@@ -38,7 +38,7 @@ async def stream(
     """Answer one sequence, chunk by chunk, in order.
 
     Raises:
-        ServiceError: what is wrong with a message, or with its place in the stream. The session is freed.
+        ServiceError: a message is invalid or out of place in the stream. The session is freed.
 
     """
     idle_seconds = serving.limits.idle_seconds
@@ -55,7 +55,7 @@ async def stream(
         idle_seconds = servable.idle_seconds(idle_seconds)
         selection = opening.output_selection
         del opening
-        # No name here holds a chunk or its answer: a stream that waits keeps neither.
+        # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
         while (chunks := await _next_chunk(requests, idle_seconds)) is not None:
             yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
     if session.frame_count:
@@ -84,7 +84,7 @@ async def _answer(
     if max_frames and total > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
     every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    # A stream has one chunk at a time, so those that wait are bounded by the streams.
+    # A stream has one chunk at a time, so the number of chunks that wait is bounded by the number of streams.
     answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
     prediction = Prediction.of(servable, row, answer, session=session)
     result = ChunkResult(
@@ -114,7 +114,7 @@ async def _next(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> 
 
 
 async def _next_chunk(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> list[Chunk] | None:
-    """Wait for the next chunk, alone in a list that it can be taken from; None when the caller closes the stream."""
+    """Wait for the next chunk. It comes in a list, so that it can be removed; None if the caller closes the stream."""
     message = await _next(requests, idle_seconds)
     return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
 
@@ -140,10 +140,10 @@ def _expect_chunk(message: StreamRequest) -> Chunk:
 
 
 async def _expect_nothing(requests: AsyncIterator[StreamRequest]) -> None:
-    """Wait for the caller's half to end.
+    """Wait until the caller closes its half.
 
     Raises:
-        ServiceError: STREAM_CLOSED, when another message comes instead.
+        ServiceError: STREAM_CLOSED, if another message arrives instead.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""A model without a manifest, described by its config.pbtxt and its graph: its tensors, their axes, their roles.
+"""The description of a model without a manifest by config.pbtxt and its graph: tensors, their axes, their roles.
 
 The format is that of servers of the Open Inference Protocol; docs/third-party-models.md lists what we add.
 """

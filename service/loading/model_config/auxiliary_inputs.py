@@ -1,4 +1,4 @@
-"""Auxiliary inputs: sent for every frame or for all of them, optional, or constant."""
+"""The auxiliary inputs: sent for every frame or once for all, optional, or constant."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def input_specs(roles: Roles, parameters: Parameters, graph: GraphTensors) -> list[InputSpec]:
-    """Return the auxiliary inputs as a signature has them.
+    """Return the auxiliary inputs for a signature.
 
     Raises:
-        ManifestError: an input may be left out and the graph has no value for it, or a constant doesn't fit.
+        ManifestError: an optional input has no value in the graph, or a constant doesn't fit.
 
     """
     specs = []
@@ -46,12 +46,12 @@ def is_per_frame(tensor: Tensor, roles: Roles, parameters: Parameters) -> bool:
     """Return whether an input has an entry for every frame.
 
     Raises:
-        ManifestError: it is declared so, and the graph has no way to take it.
+        ManifestError: it is declared so, but the graph can't take it.
 
     """
     if tensor.time is not None:
         if tensor.time_size not in (-1, roles.frames.time_size):
-            raise ConfigError(f"{tensor.name!r} takes {tensor.time_size} frames a run, and the sequence another number")
+            raise ConfigError(f"{tensor.name!r} takes {tensor.time_size} frames per run, the sequence another number")
         return True
     declared = parameters.is_per_frame(tensor.name)
     if declared and roles.frames_per_run != 1:
@@ -66,7 +66,7 @@ def _constant(tensor: Tensor, value: Any) -> NDArray[Any]:
 
 
 def constant_array(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return what a constant input holds for one row, or for one frame of it.
+    """Return the value of a constant input for one row, or for one frame of it.
 
     Raises:
         ManifestError: the value doesn't fit the type or the shape.
@@ -83,7 +83,7 @@ def constant_array(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int
 
 
 def check_default(declared: oip.ModelInput, parameters: Parameters, graph: GraphTensors) -> None:
-    """Check that an input that may be left out has a value then.
+    """Check that an optional input has a default value.
 
     Raises:
         ManifestError: it has none.

@@ -1,4 +1,4 @@
-"""Files that config.pbtxt names: labels beside it, a line for each class, and initial states in a folder beside it."""
+"""The files that config.pbtxt names: labels next to it, one per line, and initial states in a folder next to it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _STATES = "initial_state"
 
 
 class UndecodableError(ValueError):
-    """A line isn't UTF-8; the text says which."""
+    """A line isn't UTF-8; the text has its number."""
 
 
 def lines_of(content: bytes) -> list[str]:
-    """Split a text at LF. Lines stay byte for byte, but for one CR at the end of each and a byte order mark at first.
+    """Split a text at LF. Lines are unchanged, except for a CR at the end of each and a byte order mark at the start.
 
-    A space, and what Unicode calls a line's end, may be a class of its own: dictionaries of letters have them.
+    A space, or a line separator of Unicode, may be a class of its own: dictionaries of letters have them.
 
     Raises:
         UndecodableError: a line isn't UTF-8.
@@ -32,7 +32,7 @@ def lines_of(content: bytes) -> list[str]:
     """
     lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
     if not lines[-1]:
-        lines.pop()  # behind the last LF there is no further line
+        lines.pop()  # after the last LF there is no further line
     found = []
     for number, line in enumerate(lines, 1):
         try:
@@ -43,16 +43,16 @@ def lines_of(content: bytes) -> list[str]:
 
 
 def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
-    """Return the names of an output's classes, by index of its last axis; none where no file is named.
+    """Return the names of an output's classes, by index of its last axis; empty if no file is named.
 
     Raises:
-        ManifestError: the file isn't there, or doesn't have a line for each class.
+        ManifestError: the file is missing, or doesn't have a line for each class.
 
     """
     if not file:
         return []
     if folder is None or not is_file_name(file):
-        raise ConfigError(f"the labels of {output.name!r} are in {file!r}, which is no file beside it")
+        raise ConfigError(f"the labels of {output.name!r} are in {file!r}, which is no file next to it")
     try:
         lines = lines_of(read_regular(folder / file, most_bytes=MOST_TEXT_BYTES))
     except OSError as error:
@@ -63,7 +63,7 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if len(classes) != 1 or classes[0] == -1:
         raise ConfigError(
             f"{output.name!r} has labels, so its dims have to end with the number of classes, and have no "
-            "other axis beside time"
+            "other axis than time"
         )
     if len(lines) != classes[0]:
         raise ManifestError(f"{file} has {len(lines)} lines, and {output.name!r} {classes[0]} classes")
@@ -71,10 +71,10 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
 
 
 def read_initial_state(state: str, file: str, folder: Path | None, expected_bytes: int) -> bytes:
-    """Return the file that one state begins from; `folder` is that of config.pbtxt.
+    """Return the content of an initial state's file; `folder` is that of config.pbtxt.
 
     Raises:
-        ManifestError: it isn't there, or has another size.
+        ManifestError: it is missing, or has another size.
 
     """
     if folder is None or not is_file_name(file):

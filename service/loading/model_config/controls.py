@@ -1,4 +1,4 @@
-"""Control inputs, by which a graph learns where in its sequence it is, and other inputs of one element a row."""
+"""The control inputs, which give a graph its place in the sequence, and other inputs of one element per row."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def control_specs(
     *,
     batched: bool,
 ) -> list[pb.ControlSpec]:
-    """Return them as a signature has them.
+    """Return the control inputs for a signature.
 
     Raises:
-        ManifestError: one has no or several controls, or a type that the graph doesn't take.
+        ManifestError: one has no control or several, or a type that the graph doesn't take.
 
     """
     specs = []
     for each in declared:
         found = graph.input(each.name)
         if len(each.control) != 1:
-            raise ConfigError(f"control input {each.name!r} tells {len(each.control)} things, it has to be one")
+            raise ConfigError(f"control input {each.name!r} has {len(each.control)} controls, it must have one")
         data_type, no, yes = _values(each.name, each.control[0])
         if data_type != found.data_type:
             raise ConfigError(f"control input {each.name!r} is {type_name(data_type)}, and {found.type} in the graph")
@@ -62,7 +62,7 @@ def control_specs(
 def one_element(
     name: str, data_type: oip.DataType.ValueType, found: GraphTensor, parameters: Parameters, *, batched: bool
 ) -> TensorSpec:
-    """Return an input with one element a row, with its axes: [batch], [batch, 1], [1] or a scalar.
+    """Return an input with one element per row and its axes: [batch], [batch, 1], [1] or a scalar.
 
     Raises:
         ManifestError: it has more elements.
@@ -80,7 +80,7 @@ def one_element(
     )
     tensor = resolve(declaration, found)
     if any(size != 1 for size in tensor.others):
-        raise ManifestError(f"{name!r} is {list(found.sizes)} in the graph, it has to be one element a row")
+        raise ManifestError(f"{name!r} is {list(found.sizes)} in the graph, it must have one element per row")
     spec = TensorSpec(name=name, data_type=tensor.data_type, shape=[-1])
     if tensor.others or tensor.batch != 0:
         spec.layout.CopyFrom(tensor.layout())
@@ -92,7 +92,7 @@ def _values(name: str, control: _Control) -> _Values:
     if control.kind == _Control.CONTROL_SEQUENCE_CORRID:
         data_type = control.data_type
         if element_type(name, data_type).dtype.kind not in "iu":
-            raise ConfigError(f"control input {name!r} tells a number in {type_name(data_type)}")
+            raise ConfigError(f"control input {name!r} is a number, and can't be {type_name(data_type)}")
         return data_type, 0, 0
     given: list[_Values] = [
         (data_type, *values)

@@ -1,4 +1,4 @@
-"""A manifest made from a configuration and a graph: the signature, and what clients of other servers see of it."""
+"""The manifest made from a configuration and a graph: the signature, and the view for clients of other servers."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A manifest without accuracy and certificate; the whole configuration; and, by tensor, a client's axes.
+    """A manifest without accuracy and certificate, the whole configuration, and the clients' axes by tensor.
 
-    `untimed` are the tensors as they are where nothing says which axis is time; None where that is known.
+    `untimed` are the tensors as they are if the time axis is unknown; None if it is known.
     """
 
     model: Model
@@ -45,7 +45,7 @@ class Description:
 
 
 def describe(config: Path | None, session: ort.InferenceSession) -> Description:
-    """Describe a graph by a configuration file, or, without one, by what the graph says itself.
+    """Describe a graph by a configuration file, or by the graph alone without one.
 
     Raises:
         ManifestError: the file can't be read, asks for what isn't supported, or doesn't describe this graph.
@@ -61,14 +61,14 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
         if _may_have_time(reader.parameters):
             return _timed(declared, reader, reader.roles(), graph, session, folder)
     except TimeAxisUnknownError:
-        if reader.parameters.of_time:  # who says something of time has to say all
+        if reader.parameters.of_time:  # parameters about time must be complete
             raise
     return _as_it_is(declared, reader.parameters, graph, folder)
 
 
 def _may_have_time(parameters: Parameters) -> bool:
     if not parameters.has_time_axis and parameters.of_time:
-        raise ConfigError(f"parameter time_axis is false, and {parameters.of_time[0]} says something of time")
+        raise ConfigError(f"parameter time_axis is false, but {parameters.of_time[0]} is about time")
     return parameters.has_time_axis
 
 
@@ -115,7 +115,7 @@ def _timed(
 def _token_count(reader: Reader, roles: Roles) -> int:
     count = reader.parameters.token_count
     if count and dtype_of(roles.frames.data_type).kind not in "iu":
-        raise ConfigError(f"{roles.frames.name!r} holds no whole numbers, so it has no tokens to count")
+        raise ConfigError(f"{roles.frames.name!r} doesn't hold whole numbers, so it has no tokens to count")
     return count
 
 
@@ -125,7 +125,7 @@ def _labels(declared: oip.ModelConfig, roles: Roles, folder: Path | None) -> lis
 
 
 def _takes_batches(roles: Roles, states: States, signature: Signature, declared: oip.ModelConfig) -> bool:
-    """Return whether rows can share a run: every tensor has a batch axis, and all rows bring inputs of one shape."""
+    """Return whether rows can share a run: every tensor has a batch axis, and inputs have one shape in all rows."""
     constant = {each.tensor.name for each in signature.inputs if each.HasField("constant")}
     sent = [tensor for tensor, _ in roles.inputs if tensor.name not in constant]
     return (

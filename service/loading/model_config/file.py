@@ -1,4 +1,4 @@
-"""config.pbtxt itself: its name and the names in it, parsed and written, refused where it asks for too much."""
+"""The file config.pbtxt: parsed, written, and refused if it asks for what isn't supported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFIG_FILE = "config.pbtxt"
 MODEL_FILE = "model.onnx"
 _PLATFORMS = ("", "onnxruntime_onnx")
 _BACKENDS = ("", "onnxruntime")
-# When and where requests run, which changes no answer. ModelConfig leaves out what isn't done.
+# When and where requests run, which changes no answer. ModelConfig leaves these fields out.
 _IGNORED: Final = ("optimization", "instance_group", "model_warmup", "metric_tags", "response_cache", "model_metrics")
 _UNKNOWN_FIELD = re.compile(
     r'(?P<line>\d+):(?P<column>\d+) : Message type "[\w.]+" has no field named "(?P<name>[^"]+)"'
@@ -29,14 +29,14 @@ _UNKNOWN_FIELD = re.compile(
 
 
 class ConfigError(ManifestError):
-    """config.pbtxt isn't true of the graph, or asks for what isn't supported; the text says how."""
+    """config.pbtxt contradicts the graph, or asks for what isn't supported; the text has the cause."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{CONFIG_FILE}: {text}")
 
 
 def parse(path: Path) -> oip.ModelConfig:
-    """Parse a configuration, whatever it asks for. A byte order mark at its start is passed over.
+    """Parse a configuration, whatever it asks for. A byte order mark at its start is skipped.
 
     Raises:
         ManifestError: it can't be read or parsed.
@@ -53,7 +53,7 @@ def parse(path: Path) -> oip.ModelConfig:
 
 
 def read(path: Path) -> oip.ModelConfig:
-    """Parse a configuration of a model that is to be served.
+    """Parse the configuration of a model to be served.
 
     Raises:
         ManifestError: it can't be read, or asks for what isn't supported.
@@ -67,7 +67,7 @@ def read(path: Path) -> oip.ModelConfig:
 
 
 def text_of(config: oip.ModelConfig, comment: str = "") -> str:
-    """Return the text of a file; each line of `comment` stands above it behind a "# "."""
+    """Return the text of a file; the lines of `comment` stand above it, each after "# "."""
     head = "".join(f"# {line}\n" for line in comment.splitlines())
     return head + text_format.MessageToString(config, use_short_repeated_primitives=True)
 
@@ -76,25 +76,25 @@ def model_filename(config: oip.ModelConfig) -> str:
     """Return the name of the model's file in each version's folder.
 
     Raises:
-        ManifestError: it names no file of that folder.
+        ManifestError: it isn't the name of a file in that folder.
 
     """
     name = config.default_model_filename
     if name and not is_file_name(name):
-        raise ConfigError(f"default_model_filename is {name!r}, which is no file of a version's folder")
+        raise ConfigError(f"default_model_filename is {name!r}, which is no file in a version's folder")
     return name or MODEL_FILE
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether a name stays in the folder where it is looked up."""
+    """Return whether a name refers to a file in its own folder."""
     return bool(name) and not name.startswith(".") and not {"/", "\\", "\0"} & set(name)
 
 
 def element_type(tensor: str, config_type: oip.DataType.ValueType) -> ElementType:
-    """Return the row of the data type table for the type of one tensor.
+    """Return the entry of the data type table for the type of one tensor.
 
     Raises:
-        ManifestError: the server doesn't take such elements, for instance strings.
+        ManifestError: the server doesn't support this type, for instance strings.
 
     """
     name = type_name(config_type)
@@ -104,12 +104,12 @@ def element_type(tensor: str, config_type: oip.DataType.ValueType) -> ElementTyp
 
 
 def config_type_of(dtype: np.dtype[Any]) -> oip.DataType.ValueType:
-    """Return the number of config.pbtxt for a type of numpy. Raises KeyError for one that isn't supported."""
+    """Return the number in config.pbtxt for a numpy type. Raises KeyError for one that isn't supported."""
     return oip.DataType.Value(BY_DATA_TYPE[data_type_of(dtype)].config_type)
 
 
 def type_name(config_type: oip.DataType.ValueType) -> str:
-    """Return the word of config.pbtxt for a type, for instance TYPE_FP32; the number itself for an unknown one."""
+    """Return the name in config.pbtxt for a type, for instance TYPE_FP32; the number itself for an unknown one."""
     known = oip.DataType.DESCRIPTOR.values_by_number.get(config_type)
     return known.name if known else str(config_type)
 
@@ -120,7 +120,7 @@ def _unsupported(config: oip.ModelConfig) -> str:
         f"platform {config.platform!r} is not supported": config.platform not in _PLATFORMS,
         f"backend {config.backend!r} is not supported": config.backend not in _BACKENDS,
         f"runtime {config.runtime!r} is not supported": config.runtime not in _BACKENDS,
-        "ensemble_scheduling: an ensemble is no graph": config.HasField("ensemble_scheduling"),
+        "ensemble_scheduling: ensembles are not supported": config.HasField("ensemble_scheduling"),
         "model_transaction_policy: decoupled answers are not supported": config.model_transaction_policy.decoupled,
         "iterative_sequence: iterative sequences are not supported": sequences.iterative_sequence,
         "batch_input and batch_output are not supported": bool(config.batch_input or config.batch_output),

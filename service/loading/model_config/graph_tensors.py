@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from service.engine.onnx_runtime import ort
 
-# Rows of a run where nobody says how many: what `soloist export` writes too.
+# The default number of rows in a run, which `soloist export` writes, too.
 MAX_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphTensor:
-    """A tensor. `sizes` are those of its axes, -1 varies; empty for a scalar, and where the graph doesn't say."""
+    """A tensor. `sizes` are those of its axes, -1 varies; empty for a scalar, and if the graph doesn't say."""
 
     name: str
     type: str
@@ -29,10 +29,10 @@ class GraphTensor:
 
     @property
     def data_type(self) -> oip.DataType.ValueType:
-        """The element type as a configuration has it.
+        """Return the element type as a configuration has it.
 
         Raises:
-            ManifestError: it is none that the server takes, like a string.
+            ManifestError: the server doesn't support this type, for instance strings.
 
         """
         if not self.is_supported:
@@ -41,13 +41,13 @@ class GraphTensor:
 
     @property
     def is_supported(self) -> bool:
-        """Whether its elements are numbers."""
+        """Return whether its elements are numbers."""
         return self.type in BY_ONNX_TYPE
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphTensors:
-    """All tensors of one graph by name; `defaults` are inputs that may be left out."""
+    """All tensors of one graph by name; `defaults` are optional inputs."""
 
     inputs: dict[str, GraphTensor]
     defaults: dict[str, GraphTensor]
@@ -55,7 +55,7 @@ class GraphTensors:
 
     @classmethod
     def of(cls, session: ort.InferenceSession) -> GraphTensors:
-        """Make them from a session."""
+        """Return the tensors of a session."""
         return cls(
             inputs=_by_name(session.get_inputs()),
             defaults=_by_name(session.get_overridable_initializers()),
@@ -99,9 +99,9 @@ def _by_name(found: Iterable[ort.NodeArg]) -> dict[str, GraphTensor]:
 
 
 def infer(graph: GraphTensors) -> oip.ModelConfig:
-    """Return the configuration of a graph that has none: the first axis is the batch where it varies in every tensor.
+    """Return the configuration of a graph that has none: the first axis is the batch if it varies in every tensor.
 
-    It has no states: no graph says which output becomes which input.
+    It has no states, since a graph doesn't tell which output becomes which input.
 
     Raises:
         ManifestError: a tensor doesn't hold numbers.
@@ -115,7 +115,7 @@ def infer(graph: GraphTensors) -> oip.ModelConfig:
 
 
 def complete(config: oip.ModelConfig, graph: GraphTensors) -> None:
-    """Add what a configuration leaves out: inputs that the graph needs, all outputs where it has none, types, sizes.
+    """Complete a configuration: inputs that the graph needs, all outputs if it has none, types, sizes.
 
     Raises:
         ManifestError: a tensor isn't in the graph, or doesn't hold numbers.

@@ -1,4 +1,4 @@
-"""The parameters of config.pbtxt that are ours: what the format has no field for."""
+"""Our own parameters of config.pbtxt: what the format has no field for."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 # The input [batch] that holds the valid frames of each row.
 LENGTH_INPUT = "length_input"
-# The input that is the sequence.
+# The input that holds the sequence.
 FRAMES_INPUT = "frames_input"
-# How many tokens there are, where frames are whole numbers: valid ones are 0 to one less.
-TOKEN_COUNT = "token_count"  # noqa: S105  # no password
+# The number of tokens if frames are whole numbers: valid tokens are 0 to one less.
+TOKEN_COUNT = "token_count"  # noqa: S105  # not a password
 # "true" when no output depends on a later frame.
 CAUSAL = "causal"
-# "false" when no axis is time: the graph is run as it is.
+# "false" if no axis is time: the graph is run as it is.
 TIME_AXIS = "time_axis"
-# Of one tensor each: the words of its axes, a value in JSON, "true" when it has an entry for every frame.
+# For one tensor each: the words for its axes; a value in JSON; "true" if it has an entry for every frame.
 LAYOUT, CONSTANT, PER_FRAME = "layout.", "constant.", "per_frame."
 _MOST_TOKENS = 2**31
 
 
 class Parameters:
-    """Our parameters of one configuration."""
+    """Our parameters in one configuration."""
 
     def __init__(self, given: Mapping[str, oip.ModelParameter]) -> None:
         self._given = {name: parameter.string_value for name, parameter in given.items()}
 
     def check(self, tensors: Collection[str]) -> None:
-        """Check that every tensor that is named is there.
+        """Check that every named tensor exists.
 
         Raises:
-            ManifestError: one isn't.
+            ManifestError: one doesn't.
 
         """
         for name, value in self._given.items():
@@ -49,25 +49,25 @@ class Parameters:
 
     @property
     def length_input(self) -> str:
-        """Name of the input that holds lengths; empty for none."""
+        """Return the name of the input that holds lengths; empty for none."""
         return self._given.get(LENGTH_INPUT, "")
 
     @property
     def frames_input(self) -> str:
-        """Name of the input that is the sequence; empty when it isn't said."""
+        """Return the name of the input that holds the sequence; empty if not given."""
         return self._given.get(FRAMES_INPUT, "")
 
     @property
     def token_count(self) -> int:
-        """How many tokens there are; 0 when it isn't said.
+        """Return the number of tokens; 0 if not given.
 
         Raises:
-            ManifestError: it is no number above 0.
+            ManifestError: it isn't a number above 0.
 
         """
         text = self._given.get(TOKEN_COUNT)
         if text is not None and not (text.isascii() and text.isdecimal() and 0 < int(text) < _MOST_TOKENS):
-            raise ConfigError(f"parameter {TOKEN_COUNT} is {text!r}, it has to be a number above 0")
+            raise ConfigError(f"parameter {TOKEN_COUNT} is {text!r}, it must be a number above 0")
         return int(text or 0)
 
     def causal(self, *, default: bool) -> bool:
@@ -76,35 +76,35 @@ class Parameters:
 
     @property
     def has_time_axis(self) -> bool:
-        """Whether a time axis is to be looked for."""
+        """Return whether the model may have a time axis."""
         return self._flag(TIME_AXIS, default=True)
 
     @property
     def of_time(self) -> list[str]:
-        """Names of the parameters that say something of the sequence or its axes."""
+        """Return the names of the given parameters about the sequence or its axes."""
         named = {LENGTH_INPUT, FRAMES_INPUT, TOKEN_COUNT, CAUSAL}
         return [name for name in self._given if name in named or name.startswith((LAYOUT, PER_FRAME))]
 
     def layout(self, tensor: str) -> list[str] | None:
-        """Return one word for each axis of a tensor; None when it isn't said."""
+        """Return one word for each axis of a tensor; None if not given."""
         text = self._given.get(LAYOUT + tensor)
         return None if text is None else text.replace(",", " ").split()
 
     def is_constant(self, tensor: str) -> bool:
-        """Return whether an input always holds the same."""
+        """Return whether an input is constant."""
         return CONSTANT + tensor in self._given
 
     def constant(self, tensor: str) -> Any:
-        """Return what an input always holds, parsed from JSON.
+        """Return the value of a constant input, parsed from JSON.
 
         Raises:
-            ManifestError: it is no JSON.
+            ManifestError: it isn't JSON.
 
         """
         try:
             return json.loads(self._given[CONSTANT + tensor])
         except json.JSONDecodeError as error:
-            raise ConfigError(f"parameter {CONSTANT}{tensor} is no JSON: {error}") from error
+            raise ConfigError(f"parameter {CONSTANT}{tensor} isn't JSON: {error}") from error
 
     def is_per_frame(self, tensor: str) -> bool:
         """Return whether an input without a time axis changes from frame to frame."""
@@ -113,5 +113,5 @@ class Parameters:
     def _flag(self, name: str, *, default: bool) -> bool:
         text = self._given.get(name)
         if text not in (None, "true", "false"):
-            raise ConfigError(f"parameter {name} is {text!r}, it has to be true or false")
+            raise ConfigError(f"parameter {name} is {text!r}, it must be true or false")
         return default if text is None else text == "true"

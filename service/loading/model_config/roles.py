@@ -1,4 +1,4 @@
-"""Which tensor of a configuration is the sequence, and what the others are to it."""
+"""The roles of the tensors in a configuration: the sequence, and the others."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Roles:
 
     @property
     def frames_per_run(self) -> int:
-        """How many frames the graph takes a run; 0 for any number."""
+        """Return how many frames the graph takes per run; 0 for any number."""
         return max(0, self.frames.time_size)
 
     @property
     def steps_one_frame(self) -> bool:
-        """Whether the graph knows no time: then what else it reads has no time axis either."""
+        """Return whether the graph has no time axis; then its other inputs have none either."""
         return self.frames.time is None
 
 
 class Reader:
-    """Finds the tensors of one complete configuration."""
+    """The reader of the tensors of one complete configuration."""
 
     def __init__(self, config: oip.ModelConfig, graph: GraphTensors) -> None:
         self.parameters = Parameters(config.parameters)
@@ -67,7 +67,7 @@ class Reader:
             if each.name not in carried
         ]
         if not outputs:
-            raise ConfigError("there is no output besides the states")
+            raise ConfigError("there is no output except the states")
         return Roles(
             frames=frames,
             length=self.tensor(length, has_time=False) if length is not None else None,

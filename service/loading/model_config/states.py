@@ -1,4 +1,4 @@
-"""States: paired by name, of any layout and type, with what they are before the first frame."""
+"""The states: paired by name, of any layout and type, with their values before the first frame."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class States:
         self.tensors = [self._tensor(state) for state in self._declared]
 
     def specs(self, folder: Path | None) -> list[StateSpec]:
-        """Return them as a signature has them; `folder` is that of config.pbtxt.
+        """Return the states for a signature; `folder` is that of config.pbtxt.
 
         Raises:
-            ManifestError: two states share a tensor, or an initial state isn't there or doesn't fit.
+            ManifestError: two states share a tensor, or an initial state is missing or doesn't fit.
 
         """
         names = [name for state in self._declared for name in (state.input_name, state.output_name)]
@@ -73,7 +73,7 @@ class States:
             has_time=False,
         )
         tensor = resolve(declaration, before)
-        # What begins empty, or with an unknown size, will be longer: the cache of an attention.
+        # A state that begins empty, or with an unknown size, will grow: an attention cache.
         if -1 in tensor.others or 0 in tensor.others:
             raise TimeAxisUnknownError(
                 f"state {before.name!r} has no size: give it by dims, or by those of initial_state"
@@ -116,9 +116,9 @@ def _spec(state: oip.ModelSequenceBatching.State, tensor: Tensor, initial: bytes
 
 
 def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Path | None) -> bytes | None:
-    """Return what one row holds at first; None for zeros."""
+    """Return the initial state of one row; None for zeros."""
     if len(state.initial_state) > 1:
-        raise ConfigError(f"state {state.input_name!r} begins in {len(state.initial_state)} ways")
+        raise ConfigError(f"state {state.input_name!r} has {len(state.initial_state)} initial states")
     for initial in state.initial_state:
         if initial.dims and math.prod(initial.dims) != math.prod(tensor.outside):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""One tensor of a configuration, resolved against the graph: its axes inside, for a client, and for us."""
+"""A tensor of a configuration, resolved against the graph: its axes in the graph, for clients, and for our code."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BATCH, _TIME = "batch", "time"
 
 
 class TimeAxisUnknownError(ConfigError):
-    """Several axes vary, and nothing says which one is time; or a state grows, so that a chunk is more than a frame."""
+    """Several axes vary and none is named as time, or a state grows, so that a chunk is more than its frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """A tensor whose axes are known: `sizes` of all axes in the graph, which are `batch` and `time`, and the `others`.
+    """A tensor whose axes are known: the `sizes` of all axes in the graph; which are `batch`, `time` and the `others`.
 
     `client_…` are the axes as clients of the Open Inference Protocol see them.
     """
@@ -43,7 +43,7 @@ class Tensor:
 
     @property
     def time_size(self) -> int:
-        """Frames that the graph takes a run: -1 for any number, 1 where it has no time axis."""
+        """Return the frames that the graph takes per run: -1 for any number, 1 without a time axis."""
         return 1 if self.time is None else self.sizes[self.time]
 
     @property
@@ -52,7 +52,7 @@ class Tensor:
         return self.batch is not None and self.sizes[self.batch] != 1
 
     def spec(self, *, per_frame: bool) -> TensorSpec:
-        """Return it as a signature has it."""
+        """Return the tensor for a signature."""
         axes = self._axes(per_frame=per_frame)
         leading = [-1 if self.takes_batches or self.batch is None else 1, *([-1] if per_frame else [])]
         spec = TensorSpec(name=self.name, data_type=self.data_type, shape=[*leading, *axes.outside])
@@ -61,7 +61,7 @@ class Tensor:
         return spec
 
     def layout(self) -> Layout:
-        """Return where the graph has its axes."""
+        """Return the order of its axes in the graph."""
         return Layout(
             batch_axis=NONE if self.batch is None else self.batch,
             time_axis=NONE if self.time is None else self.time,
@@ -70,11 +70,11 @@ class Tensor:
 
     @property
     def outside(self) -> tuple[int, ...]:
-        """Sizes of the axes other than batch and time, as everything but the graph sees them."""
+        """Return the sizes of the axes other than batch and time, as all code outside the graph sees them."""
         return self.client_others if self.others else ()
 
     def client(self, *, per_frame: bool) -> Axes:
-        """Return where the axes are for a client of the Open Inference Protocol."""
+        """Return the axes for a client of the Open Inference Protocol."""
         return Axes(
             batch=self.client_batch,
             time=self.client_time,
@@ -89,10 +89,10 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What a configuration declares of one tensor. `dims` leave the batch axis out when `batched`.
+    """The declaration of one tensor. If `batched`, `dims` leave the batch axis out.
 
-    `reshape` is None where the graph has `dims` themselves. `layout` has a word for each axis of the graph's tensor,
-    None for the usual ones. `has_time` says whether an axis that varies may be time.
+    `reshape` is None if the graph has `dims` themselves. `layout` has a word for each axis of the graph's tensor, None
+    for the usual ones. `has_time` says whether an axis that varies may be time.
     """
 
     name: str
@@ -108,7 +108,7 @@ def resolve(declared: Declaration, found: GraphTensor) -> Tensor:
     """Return a tensor with its axes.
 
     Raises:
-        ManifestError: the declaration contradicts the graph or itself, or leaves open which axis is time.
+        ManifestError: the declaration contradicts the graph or itself, or doesn't name the time axis.
 
     """
     inner = declared.dims if declared.reshape is None else declared.reshape
@@ -117,7 +117,7 @@ def resolve(declared: Declaration, found: GraphTensor) -> Tensor:
         batch, time, inner = _by_words(declared, inner)
     else:
         if declared.batched and not found.sizes and not inner:
-            rank = 0  # a scalar: rows can't have one each
+            rank = 0  # a scalar, which can't differ between rows
         batch = 0 if declared.batched and rank else None
         time = _usual_time(declared, inner)
     sizes = list(inner)
@@ -125,7 +125,7 @@ def resolve(declared: Declaration, found: GraphTensor) -> Tensor:
         sizes.insert(batch, -1)
     resolved = merged_sizes(declared.name, sizes, found, batched=declared.batched)
     if batch is not None and resolved[batch] > 1:
-        raise ManifestError(f"{declared.name!r} has {resolved[batch]} rows in the graph, always")
+        raise ManifestError(f"{declared.name!r} always has {resolved[batch]} rows in the graph")
     return _tensor(declared, resolved, batch, time)
 
 
@@ -163,7 +163,7 @@ def _usual_time(declared: Declaration, inner: tuple[int, ...]) -> int | None:
 
 
 def merged_sizes(name: str, sizes: list[int], found: GraphTensor, *, batched: bool) -> tuple[int, ...]:
-    """Return the sizes of a tensor's axes, as declared and as the graph has them; -1 where neither says.
+    """Return the sizes of a tensor's axes, from the declaration and the graph; -1 if neither has it.
 
     Raises:
         ManifestError: they contradict each other.

@@ -1,4 +1,4 @@
-"""A configuration that leaves open which axis is time, resolved against the graph: its tensors as they are."""
+"""A configuration without a known time axis, resolved against the graph: its tensors as they are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def read_untimed(config: oip.ModelConfig, parameters: Parameters, graph: GraphTensors, folder: Path | None) -> Untimed:
-    """Read a complete configuration; `folder` is its own.
+    """Read a complete configuration; `folder` is that of config.pbtxt.
 
     Raises:
         ManifestError: it contradicts the graph.
@@ -45,7 +45,7 @@ def read_untimed(config: oip.ModelConfig, parameters: Parameters, graph: GraphTe
     carried = {each.output_name for each in sequences.state}
     outputs = [_tensor(o, graph.output(o.name), batched=batched) for o in config.output if o.name not in carried]
     if not outputs:
-        raise ConfigError("there is no output besides the states")
+        raise ConfigError("there is no output except the states")
     _all_named([*(each.name for each in inputs), *not_inputs], graph)
     return Untimed(
         max_batch_size=config.max_batch_size,
@@ -62,7 +62,7 @@ def read_untimed(config: oip.ModelConfig, parameters: Parameters, graph: GraphTe
 
 
 def signature_of(untimed: Untimed) -> Signature:
-    """Return it as a signature: without frames, and every tensor with all of its axes."""
+    """Return the signature: without frames, and every tensor with all of its axes."""
     signature = Signature(
         inputs=[InputSpec(tensor=_spec(each), optional=each.optional) for each in untimed.inputs],
         extra_outputs=[_spec(each) for each in untimed.outputs],
@@ -100,7 +100,7 @@ def _tensor(
         raise ConfigError(f"{declared.name!r} can't be reshaped from {list(declared.dims)} to {list(inside)}")
     dtype = _dtype(declared.name, declared.data_type, found)
     sizes = merged_sizes(declared.name, list(inside), found, batched=batched)
-    # What the graph knows of a size, callers have to keep to.
+    # A size that the graph fixes holds for callers, too.
     return WholeTensor(
         name=declared.name,
         dtype=dtype,
@@ -129,11 +129,11 @@ def _state(
             f"state {before.name!r} is {before.type} and comes back from {behind.name!r} as {behind.type}"
         )
     if len(declared.initial_state) > 1:
-        raise ConfigError(f"state {declared.input_name!r} begins in {len(declared.initial_state)} ways")
+        raise ConfigError(f"state {declared.input_name!r} has {len(declared.initial_state)} initial states")
     dtype = _dtype(before.name, declared.data_type, before)
     initial = next(iter(declared.initial_state), None)
     dims = initial.dims if initial is not None and initial.dims else declared.dims
-    # As other servers do: a size that is left open is 1 before the first request.
+    # As in other servers, an open size is 1 before the first request.
     sizes = [1 if size == -1 else size for size in dims]
     leading = [-1] if batched else []
     merged = merged_sizes(before.name, [*leading, *(declared.dims or sizes)], before, batched=batched)
@@ -162,7 +162,7 @@ def _constant(tensor: WholeTensor, value: Any, *, batched: bool) -> NDArray[Any]
 def _all_named(declared: Collection[str], graph: GraphTensors) -> None:
     missing: Iterable[str] = sorted(set(graph.inputs) - set(declared))
     if missing:
-        raise ConfigError(f"nothing is said of the inputs {', '.join(missing)}")
+        raise ConfigError(f"config.pbtxt doesn't declare the inputs {', '.join(missing)}")
 
 
 def _spec(tensor: WholeTensor) -> TensorSpec:

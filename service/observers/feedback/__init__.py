@@ -1,4 +1,4 @@
-"""What became of answers: a log of them, labels that come later, and the accuracy that follows."""
+"""The feedback on answers: a log of them, labels that come later, and the resulting accuracy."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Feedback:
 def feedback(
     policy: LogPolicy, metrics: FeedbackMetrics, failures: Failures, *, refresh_seconds: float
 ) -> Iterator[Feedback]:
-    """Open the log, and write what waits when the block ends.
+    """Open the log, and write all that waits when the block ends.
 
     Raises:
-        LogFileError: the file can't be made, or is no prediction log.
+        LogFileError: the file can't be created, or is no prediction log.
 
     """
     file, count = LogFile(policy.path), failures.guard(Worker.PREDICTION_LOG, metrics.judged)

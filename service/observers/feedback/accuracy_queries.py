@@ -1,4 +1,4 @@
-"""Counts the answers and labels of a window in the log, by version and slice. Blocks; runs on a thread of its own."""
+"""The queries for accuracy: answers and labels of a window in the log, by version and slice. They block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.observers.feedback.logged_answers import read_classes
 
 Identity = tuple[str, int, str]
 _UNKNOWN: tuple[Identity, tuple[str, ...]] = (("", 0, ""), ())
-# A stream is as long as the window has seen it; a whole sequence as long as its answer says.
+# The length of a stream is what the window has seen of it; that of a whole sequence is in its answer.
 _SEEN = """
 WITH streams AS MATERIALIZED (
     SELECT version, sequence, max(first_frame + frame_count) AS frames FROM predictions
@@ -51,16 +51,16 @@ _CONFUSION = "SELECT version, truth, predicted, count(*) FROM matches WHERE id >
 
 
 class AccuracyQueries:
-    """Reads one log. Belongs to one thread at a time."""
+    """The queries on one log. Belongs to one thread at a time."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def count(self, since_ms: int) -> dict[Identity, VersionTally]:
-        """Count what was answered since, by (model, version, normaliser).
+        """Return the tallies of answers since a time, by (model, version, normaliser).
 
-        Rows of a version that the log doesn't know are left out. A class beyond those of its version, as a release may
-        have written that didn't refuse such a model, agrees with no label, and has no place in the confusion.
+        Rows of an unknown version are left out. A class beyond those of its version, which an earlier release may have
+        written, agrees with no label, and isn't in the confusion.
 
         Raises:
             sqlite3.Error: the log can't be read.
@@ -98,7 +98,7 @@ class AccuracyQueries:
                 add(tally, *counts)
 
     def _add_sequences(self, since: dict[str, bytes], of: Callable[[int], VersionTally]) -> None:
-        # Sequences of different buckets may be the same, so that these counts don't add up.
+        # A sequence may be in several buckets, so these counts don't add up.
         for expression, slice_ in (("0", None), *((each.name, each) for each in SLICES)):
             for key, bucket, count in self._db.execute(_SEQUENCES.format(bucket=expression), since):
                 place = (slice_.name, slice_.bucket(bucket)) if slice_ else (ALL, ALL)

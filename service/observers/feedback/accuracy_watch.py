@@ -1,4 +1,4 @@
-"""Accuracy as it stands: counted anew every few seconds, and on demand, on one thread and within a share of a core."""
+"""The current accuracy: counted every few seconds and on demand, on one thread and within a share of a core."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("soloist.accuracy")
 _WORKER = Worker.ACCURACY
-# Of each window. A day of a busy server is a million rows, which take seconds to count: then it is counted less often.
+# For each window. A day of a busy server is a million rows, which take seconds to count, so it is counted less often.
 _CORE_RATIO = 0.02
 _MAX_WAITING = 4
 
@@ -39,7 +39,7 @@ class _Counted(NamedTuple):
 
 
 class AccuracyWatch:
-    """Started and stopped as a context. `follow` and `now` belong to the event loop; `latest` may be read anywhere."""
+    """The counts, started and stopped as a context. Belongs to the event loop; `latest` may be called on any thread."""
 
     def __init__(
         self,
@@ -50,7 +50,16 @@ class AccuracyWatch:
         refresh_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: `clock` gives seconds since 1970."""
+        """Create it without counts.
+
+        Args:
+            policy: the settings of the log.
+            file: the log.
+            failures: where failures are counted.
+            refresh_seconds: the shortest time between two counts of a window.
+            clock: returns seconds since 1970.
+
+        """
         self.latest: Counts = {}
         self._policy = policy
         self._file = file
@@ -72,13 +81,13 @@ class AccuracyWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End a count under way."""
+        """End a count in progress."""
         self._connection.interrupt()
         self._thread.shutdown(cancel_futures=True)
         self._connection.close()
 
     async def follow(self) -> None:
-        """Count every window for ever, each at its own pace; one that can't be counted stops no other."""
+        """Count every window for ever, each at its own pace; a window that can't be counted stops no other."""
         async with asyncio.TaskGroup() as group:
             for window in self._policy.windows:
                 group.create_task(self._failures.forever(_WORKER, partial(self._turn, window)))
@@ -102,7 +111,7 @@ class AccuracyWatch:
             self._waiting -= 1
 
     async def _turn(self, window: Window) -> float:
-        """Count one window; returns the seconds until it may be counted again."""
+        """Count one window, and return the seconds until it may be counted again."""
         busy_seconds = 0.0
         try:
             tallies, busy_seconds = await self._count(window)

@@ -1,4 +1,4 @@
-"""An answer between the event loop and the log: what is kept of it, and the rows that come of many.
+"""The record of an answer on its way from the event loop to the log, and the rows made from many.
 
 Shapes: T frames, K classes.
 """
@@ -34,13 +34,13 @@ class Record(NamedTuple):
 
     @classmethod
     def of(cls, prediction: Prediction, *, is_shadow: bool) -> Self:
-        """Take from an answer what the log wants."""
+        """Return the record of an answer."""
         return cls(
             id=prediction.id,
             servable=prediction.servable,
             is_shadow=is_shadow,
             sequence_id=prediction.sequence_id,
-            # Of the last frame alone they may be a view, which would keep those of all frames in memory.
+            # Outputs of the last frame alone may be a view, which would keep those of all frames in memory.
             outputs=prediction.outputs.copy() if len(prediction.outputs) == 1 else prediction.outputs,
             first_frame=prediction.first_frame,
             frame_count=len(prediction.row.frames),
@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is written of a record; `classes` and `confidences` are of each of its last frames, at least of one."""
+    """The row of a record; `classes` and `confidences` are those of its last frames, at least of one."""
 
     record: Record
     classes: NDArray[np.int32]
@@ -58,12 +58,12 @@ class Row(NamedTuple):
 
 
 def fits(outputs: NDArray[Any], class_count: int) -> bool:
-    """Return whether outputs are [T, K], one a class, so that the largest names one."""
+    """Return whether outputs are [T, K] with one per class, so that the largest names one."""
     return outputs.ndim == 2 and outputs.shape[1] == class_count and outputs.dtype.kind in "fiub"
 
 
 def rows(records: Sequence[Record], max_frames: int) -> Iterator[Row]:
-    """Find the classes of many answers at once, version by version."""
+    """Yield the rows of many answers, whose classes are found at once, version by version."""
     for servable, group in groupby(sorted(records, key=_version), key=lambda record: record.servable):
         of_version = list(group)
         kept = [record.outputs[-max_frames:] for record in of_version]
@@ -77,7 +77,7 @@ def judge(logits_TK: NDArray[Any], temperature: float) -> tuple[NDArray[np.int32
     """Return the class at each frame, the first of equals, and its confidence: softmax(logits / temperature).
 
     Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2. The confidence is
-    NaN where the outputs aren't finite.
+    NaN if the outputs aren't finite.
     """
     classes_T = logits_TK.argmax(axis=-1)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -88,7 +88,7 @@ def judge(logits_TK: NDArray[Any], temperature: float) -> tuple[NDArray[np.int32
 
 
 def temperature(manifest: Model) -> float:
-    """Return what a model's logits are divided by so that its confidence is right; 1 where that is unknown."""
+    """Return the temperature that a model's logits are divided by for calibrated confidence; 1 if unknown."""
     declared = manifest.calibration.temperature
     return declared if declared > 0 else 1.0
 

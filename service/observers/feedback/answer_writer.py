@@ -1,4 +1,4 @@
-"""Writes answers to the log, a batch a transaction, and lets go of what has grown old. Belongs to the log's thread."""
+"""The writer of answers to the log, one batch per transaction; it also deletes old ones. On the log's thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PREDICTION = "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _VERSION = "INSERT OR IGNORE INTO versions (model, version, norm, classes) VALUES (?, ?, ?, ?)"
 _FRAMES = "INSERT OR IGNORE INTO frames VALUES (?, ?, ?, ?)"
-# Others write too: a transaction that deletes must be short.
+# Others write too, so a transaction that deletes must be short.
 _DELETED_AT_ONCE = 5_000
 _TRIES = 3
 _BY_ID = ("matches", "labels", "frames", "predictions")
@@ -43,7 +43,7 @@ class LogWriter:
 
         Raises:
             sqlite3.Error: nothing is written.
-            LogFileError: likewise; there is no file, and it can't be made.
+            LogFileError: nothing is written; the file is missing and can't be created.
 
         """
         found = list(rows(records, self._policy.max_frames))
@@ -52,25 +52,25 @@ class LogWriter:
                 try:
                     verdicts = self._write(self._of(db), found, now_ms)
                 except BaseException:
-                    # What was learned of versions may have been undone with the rest.
+                    # What was cached about versions may have been rolled back with the rest.
                     self._known = None
                     raise
                 if self._connection.is_current():
                     return verdicts
-            # The file was lost in between, and they with it: they go into the new one.
+            # The file was lost meanwhile, and these answers with it: they are written to the new one.
         raise LogLostError("the prediction log is lost again and again")
 
     def prune(self, now_ms: int) -> list[Verdict]:
-        """Delete what is too old or too much, with its labels; labels that wait in vain go too.
+        """Delete answers that are too old or too many, with their labels, and labels whose answers never came.
 
         Raises:
-            sqlite3.Error: the rest is deleted another time.
-            LogFileError: there is no file, and it can't be made.
+            sqlite3.Error: the rest is deleted later.
+            LogFileError: the file is missing and can't be created.
 
         """
         with self._connection.using() as db:
             horizon = id_at(now_ms - round(self._policy.max_age_seconds * 1000))
-            # One look: between two of them another server may delete what the first has seen.
+            # One query: between two of them another server may delete what the first has seen.
             query = "SELECT id FROM predictions ORDER BY id DESC LIMIT 1 OFFSET ?"
             oldest = db.execute(query, (self._policy.max_rows - 1,)).fetchone()
             if oldest is not None:
@@ -104,7 +104,7 @@ class LogWriter:
 
 
 class _Known:
-    """What one connection knows of its file: labels' rules, and the numbers of versions."""
+    """The cache of one connection: the joiner of labels, and the numbers of versions."""
 
     def __init__(self, db: sqlite3.Connection, joiner: Joiner) -> None:
         self.db = db
@@ -124,7 +124,7 @@ class _Known:
 
 
 def _reported(db: sqlite3.Connection, keys: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
-    """Pick the answers that a label came for before they were written: few, so the others cost one look."""
+    """Return the answers whose labels came before they were written: few, so the others cost one query."""
     if not keys:
         return []
     first, last = min(keys)[0], max(keys)[0]

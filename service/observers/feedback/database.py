@@ -1,7 +1,7 @@
-"""The prediction log's file: SQLite in WAL mode, its tables, and transactions. Several servers may share it.
+"""The file of the prediction log: SQLite in WAL mode, its tables, and transactions. Several servers may share it.
 
-Times are milliseconds since 1970. Ids are the 16 bytes of a prediction's id, and the first six of them are its time, so
-that every table lies in order of time and a window, or what has grown old, is one range of it.
+Times are milliseconds since 1970. Ids are the 16 bytes of a prediction's id, of which the first six are its time. So
+every table is in order of time, and a window, or what is old, is one range of it.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ CREATE TABLE versions (
     classes TEXT NOT NULL,              -- JSON, in the order of the outputs
     UNIQUE (model, version, norm, classes)
 );
-CREATE TABLE predictions (              -- one row an answer and version: the one that answered, and its shadows
+CREATE TABLE predictions (              -- one row per answer and version: the one that answered, and its shadows
     id BLOB NOT NULL, version INTEGER NOT NULL, is_shadow INTEGER NOT NULL,
     sequence TEXT,                      -- NULL for a sequence of this answer alone
     first_frame INTEGER NOT NULL, frame_count INTEGER NOT NULL, is_whole INTEGER NOT NULL, batch_size INTEGER NOT NULL,
-    class INTEGER NOT NULL, confidence REAL,  -- at the last frame; NULL where the outputs aren't finite
+    class INTEGER NOT NULL, confidence REAL,  -- at the last frame; NULL if the outputs aren't finite
     PRIMARY KEY (id, version)
 ) WITHOUT ROWID;
-CREATE TABLE frames (                   -- answers that gave several outputs: those of their last frames
+CREATE TABLE frames (                   -- answers with several outputs: those of their last frames
     id BLOB NOT NULL, version INTEGER NOT NULL, classes BLOB NOT NULL, confidences BLOB NOT NULL,
     PRIMARY KEY (id, version)
 ) WITHOUT ROWID;
-CREATE TABLE labels (                   -- what is true of one frame of one answer; the first report stands
+CREATE TABLE labels (                   -- the true class of one frame of one answer; the first report counts
     id BLOB NOT NULL, step INTEGER NOT NULL, class TEXT NOT NULL, event_ms INTEGER NOT NULL,
     PRIMARY KEY (id, step)
 ) WITHOUT ROWID;
-CREATE TABLE matches (                  -- a label beside what one version said of that frame
+CREATE TABLE matches (                  -- a label, and the answer of one version at that frame
     id BLOB NOT NULL, version INTEGER NOT NULL, step INTEGER NOT NULL,
     truth INTEGER NOT NULL, predicted INTEGER NOT NULL, confidence REAL,
     PRIMARY KEY (id, version, step)
 ) WITHOUT ROWID;
-CREATE TABLE pending (                  -- labels that came before their answer was written, as they were told
+CREATE TABLE pending (                  -- labels that came before their answer was written, as reported
     number INTEGER PRIMARY KEY, id BLOB NOT NULL, step INTEGER NOT NULL, class_index INTEGER NOT NULL,
     class TEXT NOT NULL, event_ms INTEGER NOT NULL,
     UNIQUE (id, step, class_index, class)
 );
-CREATE TABLE forgotten (                -- one row: what has an id below it has been deleted
+CREATE TABLE forgotten (                -- one row: all with a lower id have been deleted
     up_to BLOB NOT NULL
 );
 INSERT INTO forgotten VALUES (x'');
@@ -55,11 +55,11 @@ INSERT INTO forgotten VALUES (x'');
 
 
 class LogFileError(OSError):
-    """The file can't be opened, or isn't a prediction log of this server; the text says which."""
+    """The file can't be opened, or isn't a prediction log of this server; the text has the cause."""
 
 
 def prepare(path: Path) -> None:
-    """Make the folder, the file and its tables where they aren't there.
+    """Create the folder, the file and its tables if they are missing.
 
     Raises:
         LogFileError: it can't be done.
@@ -83,7 +83,7 @@ def prepare(path: Path) -> None:
 
 
 def move_aside(path: Path, inode: tuple[int, int]) -> None:
-    """Rename a file that is damaged, if it is still that one (device and inode); the last such is kept.
+    """Rename a damaged file, if it is still that one (device and inode). Only the latest such file is kept.
 
     Raises:
         OSError: it can't be done.
@@ -95,14 +95,14 @@ def move_aside(path: Path, inode: tuple[int, int]) -> None:
 
 
 def remove_empty(path: Path) -> None:
-    """Remove a file that was cut to nothing, which SQLite would take for one that was never written."""
+    """Remove a file that was truncated to nothing, which SQLite would take for a new one."""
     with suppress(OSError), _alone(path.parent):
         if not path.stat().st_size:
             path.unlink()
 
 
 def remove_journals(path: Path, inodes: Sequence[tuple[int, int] | None]) -> None:
-    """Remove journals that are still those (device and inode): SQLite would take them for the new file's.
+    """Remove journals if they are still those (device and inode): SQLite would take them for the new file's.
 
     Raises:
         OSError: it can't be done.
@@ -116,12 +116,12 @@ def remove_journals(path: Path, inodes: Sequence[tuple[int, int] | None]) -> Non
 
 
 def journals(path: Path) -> list[Path]:
-    """Name what SQLite keeps beside a file: what was written and isn't in it yet, and who uses it."""
+    """Return the paths that SQLite keeps next to a file: changes that aren't in it yet, and who uses it."""
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
-    """Look at device and inode of a file; None where there is none."""
+    """Return device and inode of a file; None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -130,7 +130,7 @@ def inode_of(path: Path) -> tuple[int, int] | None:
 
 
 def _remove_stale_journals(path: Path) -> None:
-    """Remove what is left of a file that is gone: it would be taken for the journal of the new one."""
+    """Remove the journal of a file that is gone: SQLite would take it for that of the new one."""
     if not path.exists():
         for journal in journals(path):
             journal.unlink(missing_ok=True)
@@ -138,7 +138,7 @@ def _remove_stale_journals(path: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one program at a time make a file there: SQLite doesn't wait for another that turns it to WAL mode."""
+    """Let one program at a time create a file there: SQLite doesn't wait for another that turns on WAL mode."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -169,7 +169,7 @@ def connect(path: Path, *, durable: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Write all or nothing. Takes the write lock at once: one that is taken later can't be waited for."""
+    """Write all or nothing. Takes the write lock at once, since SQLite can't wait for one that is taken later."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -191,7 +191,7 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def id_at(ms: int) -> bytes:
-    """Return the smallest id of a time."""
+    """Return the smallest id of a time in milliseconds."""
     return max(0, ms).to_bytes(6) + bytes(10)
 
 

@@ -1,4 +1,4 @@
-"""A label as it is reported, and what can come of it."""
+"""A label as reported, and its possible outcomes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Label:
 
 
 class Outcome(StrEnum):
-    """What came of a label: see soloist.v1.LabelOutcome. PENDING alone is followed by another one, once it is known."""
+    """The outcome of a label: see soloist.v1.LabelOutcome. Only PENDING is followed by another one."""
 
     JOINED = "joined"
     LATE = "late"
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """An outcome, and whose answer it was, where that is known: model, version, normaliser.
+    """An outcome, and the model, version and normaliser of the answer, if known.
 
     `delay_seconds` is from the answer to the event, for a label that counts.
     """

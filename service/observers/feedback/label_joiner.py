@@ -1,4 +1,4 @@
-"""How labels find their answers, and what they are worth: every rule of it, inside the caller's transaction."""
+"""The joining of labels and answers: all of its rules, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BY_NAME = -1
 
 
 class TooManyPendingError(Exception):
-    """No more labels are kept for answers that aren't in the log; `pending` of them are."""
+    """No more labels are stored for answers that aren't in the log; `pending` of them are."""
 
     def __init__(self, pending: int) -> None:
         super().__init__(pending)
@@ -23,7 +23,7 @@ class TooManyPendingError(Exception):
 
 
 class Joiner:
-    """Judges labels against the log. Belongs to one connection."""
+    """The joiner of labels with the log. Belongs to one connection."""
 
     def __init__(self, db: sqlite3.Connection, policy: LogPolicy) -> None:
         self._db = db
@@ -31,10 +31,10 @@ class Joiner:
         self._answers = LoggedAnswers(db)
 
     def take(self, labels: Sequence[Label], now_ms: int) -> list[Verdict]:
-        """Take labels that are reported now.
+        """Take labels as they are reported.
 
         Raises:
-            TooManyPendingError: one would have to wait for its answer, and too many do.
+            TooManyPendingError: one would have to wait for its answer, and too many wait already.
 
         """
         (pending,) = self._db.execute("SELECT count(*) FROM pending").fetchone()
@@ -53,7 +53,7 @@ class Joiner:
         return verdicts
 
     def catch_up(self, keys: Sequence[tuple[bytes, int]], now_ms: int) -> list[Verdict]:
-        """Join what was reported before these answers, (id, version) of rows just written, were in the log."""
+        """Join labels that were reported before these answers, (id, version) of rows just written, were in the log."""
         verdicts = []
         for prediction_id, version in keys:
             answers = self._answers.of(prediction_id)
@@ -65,7 +65,7 @@ class Joiner:
         return verdicts
 
     def give_up(self, now_ms: int) -> list[Verdict]:
-        """Let go of labels whose answers haven't come: they were never logged."""
+        """Delete labels whose answers haven't come: they were never logged."""
         horizon = id_at(now_ms - round(self._policy.pending_seconds * 1000))
         gone = self._db.execute("DELETE FROM pending WHERE id < ?", (horizon,)).rowcount
         return [Verdict(outcome=Outcome.UNKNOWN)] * gone
@@ -90,7 +90,7 @@ class Joiner:
         return Verdict(
             outcome=Outcome.LATE if is_late else Outcome.JOINED,
             version=version.identity,
-            # By another machine's clock the truth may have been known before the answer.
+            # By the clock of another machine the truth may have been known before the answer.
             delay_seconds=max(0, label.event_ms - answered_ms) / 1000,
         )
 
@@ -109,7 +109,7 @@ class Joiner:
         return Outcome.PENDING if abs(age_ms) <= self._policy.pending_seconds * 1000 else Outcome.UNKNOWN
 
     def _wait(self, label: Label) -> int:
-        """Keep a label as it was told; how many were added: none when it waits already."""
+        """Store a label as reported, and return how many were added: 0 if it waits already."""
         step = _LAST_FRAME if label.step is None else label.step
         index = _BY_NAME if label.class_index is None else label.class_index
         query = "INSERT OR IGNORE INTO pending (id, step, class_index, class, event_ms) VALUES (?, ?, ?, ?, ?)"

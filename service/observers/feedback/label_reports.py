@@ -1,4 +1,4 @@
-"""Labels on their way to disk: one thread writes them, a bounded number of calls waits for it."""
+"""The reports of labels on their way to disk: one thread writes them, and a bounded number of calls waits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_WAITING = 64
 
 
 class Reports:
-    """Started and stopped as a context. `take` belongs to the event loop."""
+    """The reports, started and stopped as a context. `take` belongs to the event loop."""
 
     def __init__(
         self,
@@ -40,7 +40,16 @@ class Reports:
         max_waiting: int = _MAX_WAITING,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: `count` is told what came of the labels, and doesn't raise; `clock` gives seconds since 1970."""
+        """Create it without reports.
+
+        Args:
+            policy: the settings of the log.
+            file: the log.
+            count: called with the outcomes of labels; doesn't raise.
+            max_waiting: how many calls may wait.
+            clock: returns seconds since 1970.
+
+        """
         self._policy = policy
         self._file = file
         self._count = count
@@ -62,7 +71,7 @@ class Reports:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish what is being written; what waits is not taken, and nobody was told that it was."""
+        """Finish the write in progress. Labels that wait are not taken, and their callers get an error."""
         self._thread.shutdown(cancel_futures=True)
         self._connection.close()
 
@@ -94,7 +103,7 @@ class Reports:
                 verdicts = joiner.take(labels, round(self._clock() * 1000))
         if not self._connection.is_current():
             raise LogLostError("the prediction log was lost while labels were written")
-        # Here, and not by who waits for it: a caller who has gone has still changed the figures.
+        # Here and not by the caller: one who has gone has still changed the figures.
         self._count(verdicts)
         return verdicts
 

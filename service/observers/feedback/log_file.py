@@ -1,8 +1,8 @@
-"""The file of a running prediction log: its connections follow the path, and a file that was lost is made anew.
+"""The file of a running prediction log: its connections follow the path, and a lost file is created again.
 
-A file that is deleted or replaced lives on for who has it open: what is written there is written into nothing. So each
-use looks whether the path still leads to the file that is open, and its journal (-wal, -shm) too. All connections of
-this process change to a new file together: two of them on two journals would spoil it.
+A file that is deleted or replaced stays open for its users, but what they write there is lost. So each use checks
+whether the path still leads to the open file and its journals (-wal, -shm). All connections of this process change to a
+new file together: two of them on two journals would corrupt it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class LogLostError(sqlite3.OperationalError):
-    """The file was deleted, replaced or damaged; there is a new one, which doesn't hold what the old one did."""
+    """The file was deleted, replaced or damaged; there is a new one without the old content."""
 
 
 class _Identity(NamedTuple):
@@ -55,10 +55,10 @@ class LogFile:
         self.generation = 0
 
     def connection(self, *, durable: bool = False, interruptible: bool = False) -> LogConnection:
-        """Open a connection; what an `interruptible` one does may be cut short by a change of the file.
+        """Open a connection; the use of an `interruptible` one may be cut short by a change of the file.
 
         Raises:
-            LogFileError: the file can't be made or opened, or is no prediction log.
+            LogFileError: the file can't be created or opened, or is no prediction log.
             sqlite3.Error: likewise.
 
         """
@@ -72,7 +72,7 @@ class LogFile:
         return made
 
     def follow(self) -> None:
-        """See to it that the connections are those of the file at the path.
+        """Reopen the connections if the path leads to another file.
 
         Raises:
             LogFileError: there is none, and it can't be made.
@@ -86,23 +86,23 @@ class LogFile:
                 self._renew()
 
     def is_current(self) -> bool:
-        """Return whether the path leads to what is open."""
+        """Return whether the path leads to the open file."""
         return self._is_open and not self._is_damaged and _identity(self._path) == self._opened
 
     def report(self, error: sqlite3.Error) -> None:
-        """Hear of a failure; a file that is damaged is not used again."""
+        """Record a failure; a damaged file is not used again."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             self._is_damaged = True
 
     def let_go(self, connection: LogConnection) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         with self._lock:
             self._connections.remove(connection)
 
     def _renew(self) -> None:
         found, opened = _identity(self._path), self._opened
         same_file = found is not None and opened is not None and found.file == opened.file
-        # Where the journal alone is gone, what it held goes into the file before the connections do.
+        # If only the journal is gone, its content goes into the file before the connections close.
         for each in self._connections:
             each.close_for_now(checkpoint=same_file and not self._is_damaged)
         self._is_open = False
@@ -114,10 +114,10 @@ class LogFile:
         self._open()
         self.generation += 1
         self._is_damaged = False
-        _log.error("prediction log lost, and made anew", path=str(self._path))
+        _log.error("prediction log lost, and created again", path=str(self._path))
 
     def _open(self) -> None:
-        """Open all connections; whoever deletes files may not be done yet, and then it is tried again."""
+        """Open all connections; retries, since a program that deletes files may not be done yet."""
         for _ in range(_TRIES):
             prepare(self._path)
             found = self._opened_alike()
@@ -129,7 +129,7 @@ class LogFile:
         raise LogLostError("the prediction log is lost again and again")
 
     def _opened_alike(self) -> _Identity | None:
-        """Open all connections; returns what they have opened, None where that isn't one file with its journals."""
+        """Open all connections and return the file that they opened; None if it isn't one file with its journals."""
         file, opened = inode_of(self._path), None
         for each in self._connections:
             each.open(self._path)
@@ -141,7 +141,7 @@ class LogFile:
 
 
 class LogConnection:
-    """One connection, made anew with the file."""
+    """One connection, which is reopened with the file."""
 
     def __init__(self, file: LogFile, *, durable: bool, interruptible: bool) -> None:
         self._file = file
@@ -153,7 +153,7 @@ class LogConnection:
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
-        """Return the connection to the file at the path.
+        """Yield the connection to the file at the path.
 
         Raises:
             LogFileError: there is none, and it can't be made.
@@ -171,18 +171,18 @@ class LogConnection:
                 raise
 
     def require_same(self) -> None:
-        """Raise LogLostError once after each change of the file: before it nothing of the new one may be told."""
+        """Raise LogLostError once after each change of the file, before anything from the new one is returned."""
         self._file.follow()
         seen, self._generation = self._generation, self._file.generation
         if seen != self._generation:
             raise LogLostError("the prediction log was lost")
 
     def is_current(self) -> bool:
-        """Return whether what was just written is in the file at the path."""
+        """Return whether the last write is in the file at the path."""
         return self._file.is_current()
 
     def interrupt(self) -> None:
-        """End what is under way on another thread."""
+        """End the use in progress on another thread."""
         db = self._db
         if db is not None:
             with suppress(sqlite3.Error):
@@ -195,7 +195,7 @@ class LogConnection:
             self._db.execute("PRAGMA user_version").fetchone()  # the first read opens them
 
     def close_for_now(self, *, checkpoint: bool = False) -> None:
-        """Wait for the use under way, and close."""
+        """Wait for the use in progress, and close."""
         if self._interruptible:
             self.interrupt()
         with self._lock:
@@ -215,7 +215,7 @@ class LogConnection:
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Look what a path leads to; None where there is no file, or an empty one."""
+    """Return the identity of the file at a path; None if there is none, or an empty one."""
     try:
         found = path.stat()
     except OSError:

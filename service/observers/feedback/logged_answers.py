@@ -1,4 +1,4 @@
-"""What the log holds of one answer: who gave it, and the class at each of its frames."""
+"""The logged answers: which version answered, and the class at each frame."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SELECT version, is_shadow, first_frame, frame_count, class, confidence FROM pred
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A version that answers: model, version and normaliser as they are shown, and its classes by index."""
+    """A version with answers: model, version and normaliser as shown, and its classes by index."""
 
     identity: tuple[str, str, str]
     classes: tuple[str, ...]
 
     def index(self, name: str) -> int | None:
-        """Return a class's index."""
+        """Return the index of a class."""
         return self.classes.index(name) if name in self.classes else None
 
     def name(self, label: Label) -> str | None:
-        """Return the class that a label tells; None when there is no such class here."""
+        """Return the class of a label; None if the version has no such class."""
         if label.class_index is not None:
             return self.classes[label.class_index] if label.class_index < len(self.classes) else None
         return label.name if label.name in self.classes else None
@@ -35,7 +35,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoggedAnswer:
-    """What one version, by its key, said to one sequence or chunk, at its last frame."""
+    """The answer of one version, by its key, to one sequence or chunk, at its last frame."""
 
     id: bytes
     version: int
@@ -47,19 +47,19 @@ class LoggedAnswer:
 
     @property
     def last_frame(self) -> int:
-        """Index in the sequence of its last frame."""
+        """Return the index of its last frame in the sequence."""
         return self.first_frame + self.frame_count - 1
 
 
 class LoggedAnswers:
-    """Reads answers. Belongs to one connection."""
+    """The reader of answers. Belongs to one connection."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.version = lru_cache(maxsize=256)(self._version)
 
     def of(self, prediction_id: bytes) -> list[LoggedAnswer]:
-        """Return what was said under an id: the answer first, then what its shadows said."""
+        """Return the answers of an id: that of the caller first, then those of shadows."""
         return [
             LoggedAnswer(
                 id=prediction_id,
@@ -76,7 +76,7 @@ class LoggedAnswers:
         ]
 
     def at(self, answer: LoggedAnswer, step: int) -> tuple[int, float | None] | None:
-        """Return class and calibrated confidence at one frame of the sequence; None where they weren't logged."""
+        """Return class and calibrated confidence at one frame of the sequence; None if they weren't logged."""
         if step == answer.last_frame:
             return answer.predicted, answer.confidence
         if not answer.first_frame <= step < answer.last_frame:
@@ -92,14 +92,14 @@ class LoggedAnswers:
     def _version(self, key: int) -> Version:
         query = "SELECT model, version, norm, classes FROM versions WHERE key = ?"
         found = self._db.execute(query, (key,)).fetchone()
-        if found is None:  # nobody's: no class of it is known
+        if found is None:  # an unknown version, without classes
             return Version(identity=("", "", ""), classes=())
         model, version, norm, classes = found
         return Version(identity=(model, str(version), norm), classes=read_classes(classes))
 
 
 def read_classes(text: str) -> tuple[str, ...]:
-    """Read the names of a version's classes; none where the text isn't ours: one row must not cost the others."""
+    """Parse the names of a version's classes; empty if the text isn't ours: one bad row must not cost the others."""
     try:
         return tuple(str(each) for each in json.loads(text))
     except (ValueError, TypeError):

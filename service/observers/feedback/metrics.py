@@ -1,6 +1,6 @@
-"""The metrics of feedback: what came of labels and of answers to be logged, and the accuracy that follows.
+"""The metrics of feedback: outcomes of labels and of answers to be logged, and the resulting accuracy.
 
-Accuracy is made at each scrape from the latest count: what a window holds no more has no series.
+Accuracy is built at each scrape from the latest count, so what has left a window has no series.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Model
 
 _NORM = (*VERSION, "norm")
-# A series for each pair: of more classes GetAccuracy alone tells.
+# One series per pair. For more classes only GetAccuracy has the confusion.
 _MAX_CLASSES = 20
 _HOUR, _DAY = 3600.0, 86_400.0
 
 LABELS = CounterFamily(
     name="soloist_labels_total",
-    text="Labels by what came of them; a pending one counts again when that is known. Of models that name classes.",
+    text="Labels by outcome; a pending one counts again with its final one. For models that name classes.",
     labels=(*_NORM, "outcome"),
     values=tuple(Outcome),
     start=Start.VERSION,
 )
 LABEL_DELAY_SECONDS = HistogramFamily(
     name="soloist_label_delay_seconds",
-    text="Time from an answer to the event that told its label. Of models that name classes.",
+    text="Time from an answer to the event that showed its label. For models that name classes.",
     labels=("model",),
     buckets=(0.1, 1, 10, 60, 600, _HOUR, 6 * _HOUR, _DAY, 7 * _DAY, 30 * _DAY),
     start=Start.VERSION,
 )
 DROPPED = CounterFamily(
     name="soloist_prediction_log_dropped_total",
-    text="Answers that the prediction log had no room for, or failed to write. Of models that name classes.",
+    text="Answers that the prediction log had no room for, or failed to write. For models that name classes.",
     labels=VERSION,
     start=Start.VERSION,
 )
@@ -63,7 +63,7 @@ def _high(interval: Interval | None) -> float | None:
     return interval.high if interval else None
 
 
-ACCURACY = _gauge("accuracy_ratio", "Share of the labels that agree with the answer; the one figure told by slice too.")
+ACCURACY = _gauge("accuracy_ratio", "Share of the labels that agree with the answer; the only figure with slices.")
 ACCURACY_LOW = _gauge("accuracy_low_ratio", "Lower end of its 95 % interval.")
 ACCURACY_HIGH = _gauge("accuracy_high_ratio", "Upper end of its 95 % interval.")
 COVERAGE = _gauge("label_coverage_ratio", "Share of the answers that have a label.")
@@ -72,7 +72,7 @@ CALIBRATION = _gauge("calibration_error_ratio", "Expected calibration error of t
 LABELLED = _gauge("labelled_predictions", "Labels in the window.")
 CONFUSION = _gauge(
     "confusion_predictions",
-    f"Labels by true and predicted class, of models with at most {_MAX_CLASSES} of them.",
+    f"Labels by true and predicted class, for models with at most {_MAX_CLASSES} of them.",
     ("truth", "predicted"),
 )
 _FIGURES: Final[tuple[tuple[GaugeFamily, Callable[[Tally], float | None]], ...]] = (
@@ -91,7 +91,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
 
 
 class FeedbackMetrics:
-    """One set of series in one registry. May be told on any thread."""
+    """One set of series in one registry. May be called on any thread."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.labels = LABELS.on(registry)
@@ -101,7 +101,7 @@ class FeedbackMetrics:
             self.labels.labels("", "", "", outcome)
 
     def prepare(self, model: Model) -> None:
-        """Create every series of a version that is ready; of one that names no classes nothing is logged."""
+        """Create every series of a ready version that names classes; others aren't logged."""
         if not model.labels:
             return
         name, version = model.name, str(model.version)
@@ -115,7 +115,7 @@ class FeedbackMetrics:
         remove(name, version, (self.labels, self.dropped))
 
     def judged(self, verdicts: Sequence[Verdict]) -> None:
-        """Count what came of labels."""
+        """Count the outcomes of labels."""
         for verdict in verdicts:
             self.labels.labels(*verdict.version, verdict.outcome).inc()
             if verdict.delay_seconds is not None:
@@ -127,7 +127,7 @@ class FeedbackMetrics:
 
 
 class AccuracyGauges(Collector):
-    """Asked by the registry, on the thread of a scrape."""
+    """The gauges of accuracy, collected on the thread of a scrape."""
 
     def __init__(self, latest: Callable[[], Counts]) -> None:
         self._latest = latest

@@ -1,4 +1,4 @@
-"""What an operator decides about the prediction log: where it is, what it keeps, how late it may be."""
+"""The settings of the prediction log: its path, what it keeps, and how late it may be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WINDOWS = r"^[1-9][0-9]*[smhd](,[1-9][0-9]*[smhd])*$"
 
 
 class Window(NamedTuple):
-    """The last so many seconds, and what they are called: "5m"."""
+    """The last `seconds` seconds, with a name: "5m"."""
 
     name: str
     seconds: int
@@ -20,12 +20,12 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LogPolicy:
-    """Where predictions are kept, and for how long.
+    """Where predictions are stored, and for how long.
 
-    `flush_seconds` is how often answers are written: what a SIGKILL may cost. `max_queued` answers and
-    `max_queued_bytes` of outputs wait in memory at most. A label that finds no answer is kept for one that is younger
-    than `pending_seconds`; at most `max_pending` of them. Of an answer with several outputs the classes of the last
-    `max_frames` frames are kept.
+    `flush_seconds` is how often answers are written: what a SIGKILL may cost. At most `max_queued` answers and
+    `max_queued_bytes` of outputs wait in memory. A label without an answer in the log waits for one younger than
+    `pending_seconds`; at most `max_pending` wait. If an answer has several outputs, the classes of the last
+    `max_frames` frames are stored.
     """
 
     path: Path
@@ -41,12 +41,12 @@ class LogPolicy:
 
     @property
     def longest_window_seconds(self) -> int:
-        """Length of the longest window."""
+        """Return the length of the longest window."""
         return max(window.seconds for window in self.windows)
 
 
 def parse_windows(text: str) -> tuple[Window, ...]:
-    """Read "5m,1h,1d", the shortest first; what doesn't look like WINDOWS raises ValueError."""
+    """Parse "5m,1h,1d", shortest first. Raises ValueError for a text that doesn't match WINDOWS."""
     if not re.match(WINDOWS, text):
         raise ValueError(f"{text!r} names no windows such as 5m,1h,1d")
     found = {Window(part, int(part[:-1]) * _UNIT_SECONDS[part[-1]]) for part in text.split(",")}

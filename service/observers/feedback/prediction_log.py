@@ -1,4 +1,4 @@
-"""The prediction log itself: the bounded queue before the file, and the one thread that writes it."""
+"""The prediction log: the bounded queue before the file, and the one thread that writes it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 _WORKER = Worker.PREDICTION_LOG
 _PRUNE_SECONDS = 30.0
-# Rows are made under the interpreter's lock, and the event loop wants it too: it gets it between so many.
+# Rows are made under the interpreter's lock, which the event loop gets after this many.
 _WRITTEN_AT_ONCE = 32
 
 
 class PredictionLog:
-    """Started and stopped as a context. `answered` and `shadowed` may be called on any thread; nothing there waits."""
+    """The log, started and stopped as a context. `answered` and `shadowed` don't wait; they may run on any thread."""
 
     def __init__(
         self,
@@ -41,9 +41,15 @@ class PredictionLog:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make one.
+        """Create a log that isn't started.
 
-        Args: `count` is told what came of labels that had to wait, and doesn't raise; `clock` gives seconds since 1970.
+        Args:
+            policy: its settings.
+            file: the file.
+            metrics: where dropped answers are counted.
+            count: called with the outcomes of labels that had to wait; doesn't raise.
+            failures: where failures are counted.
+            clock: returns seconds since 1970.
 
         """
         self._policy = policy
@@ -74,28 +80,28 @@ class PredictionLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what waits, and end. Blocks as long as that takes."""
+        """Write all that waits, and end. Blocks until then."""
         self._stopped.set()
         self._wake.set()
         self._thread.join()
         self._writer.close()
 
     def write_soon(self) -> None:
-        """Write what waits as soon as possible, not at the next turn. May be called on any thread."""
+        """Write all that waits as soon as possible, not at the next turn. May be called on any thread."""
         self._wake.set()
 
     def answered(self, prediction: Prediction) -> None:
-        """Keep an answer that a caller gets (service.serving.prediction.Observer)."""
+        """Log an answer to a caller (service.serving.prediction.Observer)."""
         self._put(prediction, is_shadow=False)
 
     def shadowed(self, prediction: Prediction) -> None:
-        """Keep what a shadow said to the same frames (service.serving.prediction.Observer)."""
+        """Log the answer of a shadow to the same frames (service.serving.prediction.Observer)."""
         self._put(prediction, is_shadow=True)
 
     def _put(self, prediction: Prediction, *, is_shadow: bool) -> None:
         servable = prediction.servable
         if not servable.manifest.labels or not servable.aligned or not prediction.outputs.size:
-            return  # no classifier, not one output a frame, or none yet: no class that a label could agree with
+            return  # no classifier, not one output per frame, or none yet: a label could agree with no class
         if not fits(prediction.outputs, len(servable.manifest.labels)):
             self._metrics.drop(servable)
             return
@@ -150,7 +156,7 @@ class PredictionLog:
                 self._drop([record], error)
 
     def _drop(self, records: Sequence[Record], error: Exception) -> None:
-        """Go on without them, and say so: serving does."""
+        """Drop answers, and report it: serving goes on."""
         self._failures.note(_WORKER, error, "predictions not written", predictions=len(records))
         for record in records:
             self._metrics.drop(record.servable)

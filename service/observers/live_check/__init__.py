@@ -1,4 +1,4 @@
-"""The promise watched while it is kept: a share of the answers is run again alone, and the bits are compared."""
+"""The live check of the promise: a share of the answers is run again alone, and the bits are compared."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ __all__ = ["LiveCheck", "live_check"]
 def live_check(
     ratio: float, repro_bundle_dir: Path | None, piece_frames: int, metrics: LiveCheckMetrics, failures: Failures
 ) -> LiveCheck:
-    """Put a live check together, to be entered as a context.
+    """Return a live check, to be entered as a context.
 
     Args:
-        ratio: share of the answers that is checked.
-        repro_bundle_dir: where answers that differed are kept; made where it isn't there.
-        piece_frames: longest piece in which a sequence is run again: a check takes no larger runs than the server.
+        ratio: the share of the answers that are checked.
+        repro_bundle_dir: where answers that differed are stored; created if missing.
+        piece_frames: the longest piece in which a sequence is run again, so that its runs aren't larger than the
+        server's.
         metrics: where outcomes are counted.
-        failures: where what fails beside the model is counted.
+        failures: where failures other than the model's are counted.
 
     Raises:
-        OSError: the folder can't be made or written to.
+        OSError: the folder can't be created or written to.
 
     """
     folder = None if repro_bundle_dir is None else ReproBundleFolder(path=repro_bundle_dir)

@@ -1,4 +1,4 @@
-"""The live check: which answers are run again alone, what is compared, and what is counted and kept of them."""
+"""The live check: which answers are run again alone, what is compared, counted and stored."""
 
 from __future__ import annotations
 
@@ -30,28 +30,29 @@ if TYPE_CHECKING:
     from service.observers.live_check.repro_bundle import ReproBundleFolder
 
 _log = structlog.get_logger("soloist.live_check")
+_WORKER = Worker.LIVE_CHECK
 
 
 class Inspector:
-    """Blocks while it runs the model; never raises, whatever the model or the disk does."""
+    """The inspection of one answer. It blocks while the model runs, and never raises."""
 
     def __init__(self, bundles: ReproBundleFolder | None, *, piece_frames: int) -> None:
         self._bundles = bundles
         self._piece_frames = piece_frames
 
     def inspect(self, task: CheckTask) -> CheckOutcome:
-        """Check one answer: DROPPED when its version is gone, FAILED when it can't be run alone."""
+        """Check one answer: DROPPED if its version is gone, FAILED if it can't be run alone."""
         servable = task.servable()
         if servable is None:
             return CheckOutcome.DROPPED
         try:
             return self._compare(servable, task)
-        except Exception:  # ONNX Runtime's own kinds are many and share no base
+        except Exception:  # ONNX Runtime has many error classes, which share no base
             _log.exception("live check failed", model=task.model, version=task.version)
             return CheckOutcome.FAILED
 
     def _compare(self, servable: Servable, task: CheckTask) -> CheckOutcome:
-        # A model that may not be cut is run as it was: whole.
+        # A model that may not be cut is run as before: whole.
         whole = len(task.row.frames)
         piece_frames = servable.slice_frames(self._piece_frames) if servable.sliced else whole
         result = alone(servable.runner, task.row, piece_frames=piece_frames)
@@ -75,7 +76,7 @@ class Inspector:
         )
 
     def _keep(self, servable: Servable, task: CheckTask, result: RowResult, piece_frames: int) -> str:
-        """Write a repro bundle; returns where it lies, or why there is none."""
+        """Write a repro bundle, and return its path, or why there is none."""
         if self._bundles is None:
             return "none: repro_bundle_dir is not set"
         header = Header(
@@ -96,12 +97,9 @@ class Inspector:
         return str(written) if written is not None else "none: repro_bundle_dir is full"
 
 
-_WORKER = Worker.LIVE_CHECK
-
-
 @dataclass(frozen=True, kw_only=True)
 class LiveCheckPolicy:
-    """Share of the answers that is checked; answers that wait, and bytes of each; share of one core for it."""
+    """The share of answers to check; answers that wait, and bytes of each; the share of one core for it."""
 
     ratio: float
     max_queued: int = 16
@@ -110,7 +108,7 @@ class LiveCheckPolicy:
 
 
 class LiveCheck:
-    """Started and stopped as a context. `observe` is called on the event loop; nothing there ever waits."""
+    """The live check, started and stopped as a context. `observe` is called on the event loop and never waits."""
 
     def __init__(
         self,
@@ -121,7 +119,16 @@ class LiveCheck:
         *,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Args: `draw` gives a number in [0, 1) for every answer."""
+        """Create a live check that isn't started.
+
+        Args:
+            policy: its settings.
+            inspector: checks one answer.
+            metrics: where outcomes are counted.
+            failures: where failures other than the model's are counted.
+            draw: returns a random number in [0, 1) for every answer.
+
+        """
         self._policy = policy
         self._inspector = inspector
         self._metrics = metrics
@@ -142,9 +149,10 @@ class LiveCheck:
         self._worker.__exit__(kind, error, trace)
 
     def observe(self, servable: Servable, row: Row) -> RunTrace | None:
-        """Choose whether a job is followed (service.serving.batcher.job.Summon)."""
+        """Return the run trace of a job if it is to be checked (service.serving.batcher.job.ObserveRuns)."""
         signature = servable.manifest.signature
-        # A repro bundle holds frames and states, nothing else that callers send or that changes from run to run.
+        # A repro bundle holds frames and states, but no other inputs of callers and nothing that changes from run to
+        # run.
         has_auxiliary_inputs = bool(signature.controls) or not all(
             each.HasField("constant") for each in signature.inputs
         )
@@ -152,7 +160,7 @@ class LiveCheck:
         return RunTrace(servable, row, self._submit) if may_differ and self._draw() < self._policy.ratio else None
 
     def settle(self) -> None:
-        """Wait until all that was handed over is checked or dropped. Blocks."""
+        """Wait until all answers are checked or dropped. Blocks."""
         self._worker.settle()
 
     def _hand_over(self, task: CheckTask) -> None:

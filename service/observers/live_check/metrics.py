@@ -1,4 +1,4 @@
-"""The metric of the live check, and what can come of an answer that is run again alone."""
+"""The metric of the live check, and the outcomes of a check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CheckOutcome(StrEnum):
-    """What came of one answer. Dropped: there was no room or the version has gone; failed: it can't be run alone."""
+    """The outcome of one check. Dropped: no room, or the version has gone. Failed: it can't be run alone."""
 
     EQUAL = "equal"
     DIFFERENT = "different"
@@ -24,7 +24,7 @@ class CheckOutcome(StrEnum):
 
 CHECKS = CounterFamily(
     name="soloist_invariance_checks_total",
-    text="Answers that were run again alone, by what came of it.",
+    text="Answers that were run again alone, by outcome.",
     labels=(*VERSION, "outcome"),
     values=tuple(CheckOutcome),
     start=Start.VERSION,

@@ -1,7 +1,7 @@
-"""The replay of a repro bundle: its answer made again, alone and in runs of the same shape with new neighbours.
+"""The replay of a repro bundle: its answer computed again, alone and in runs of the same shape with new neighbours.
 
-Who shared the runs isn't known, only how long they were. So neighbours of several scales are tried, where ×1 is as
-large as the answer's own frames (their root mean square).
+The content of the shared runs isn't known, only the lengths of their rows. So neighbours of several scales are tried,
+where ×1 is as large as the answer's own frames (root mean square).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_RUNS_BEFORE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Neighbours of one scale, or none: how often the answer was made again and differed, and how far at most."""
+    """The repetitions with neighbours of one scale, or none: how many differed, and the largest difference."""
 
     neighbour_scale: float | None
     tries: int
@@ -43,7 +43,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """What came of it: `then`, the difference in the repro bundle; `alone`, that of the runs alone, now and then."""
+    """The result: `then`, the difference in the repro bundle; `alone`, that of the runs alone, then and now."""
 
     then: Difference | None
     alone: Difference | None
@@ -51,12 +51,12 @@ class Replay:
 
     @property
     def is_reproduced(self) -> bool:
-        """Whether any answer differed from the same frames alone."""
+        """Return whether any answer differed from the same frames alone."""
         return any(trial.differing for trial in self.trials)
 
 
 def replay(bundle: ReproBundle, servable: Servable, *, seed: int) -> Replay:
-    """Run a repro bundle on a version of its model; the same seed draws the same neighbours."""
+    """Run a repro bundle on a version of its model. The same seed draws the same neighbours."""
     name = servable.manifest.signature.outputs.name
     reference = alone(servable.runner, bundle.row, piece_frames=bundle.header.piece_frames)
     neighbours = Neighbours(
@@ -102,7 +102,7 @@ def _rows(row: Row, run: RunShape, neighbours: Neighbours, scale: float | None) 
 
 
 def _magnitude(frames: NDArray[Any]) -> float:
-    """Root mean square of what is finite; 1 where that is nothing, or zeros."""
+    """Return the root mean square of the finite values; 1 if there are none, or all are zero."""
     numbers = frames.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
     return float(np.sqrt(np.mean(np.square(finite)))) if finite.any() else 1.0

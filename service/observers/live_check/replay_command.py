@@ -1,4 +1,4 @@
-"""Owns `soloist replay`: a repro bundle and its model are loaded, and what came of the replay is told."""
+"""The command `soloist replay`: it loads a repro bundle and its model, and reports the result of the replay."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _REPRODUCED, _NOT_REPRODUCED, _UNREADABLE = 0, 1, 2
 
 
 def run(path: Path, *, repository: Path | None, model: Path | None, seed: int, as_json: bool) -> int:
-    """Replay a repro bundle; returns 0 when the difference appears again, 1 when not, 2 when something can't be read.
+    """Replay a repro bundle; returns 0 if the difference appears again, 1 if not, 2 if something can't be read.
 
-    The model is file `model`, else that of the repro bundle's name and version in `repository`.
+    The model is the file `model`, or that of the repro bundle's name and version in `repository`.
     """
     try:
         bundle = read(path)
@@ -52,7 +52,7 @@ def _in_repository(repository: Path, header: Header) -> Path:
 
 
 def _load(file: Path, header: Header) -> Servable:
-    # No proof: what is asked here is only whether one answer differs.
+    # Without a certificate check: the question here is only whether one answer differs.
     policy = LoadPolicy(batch_uncertified=True, certify_seconds=0.0)
     return load_servable(file, policy, name=header.model, version=header.version)
 
@@ -60,7 +60,7 @@ def _load(file: Path, header: Header) -> Servable:
 def _replay(bundle: ReproBundle, servable: Servable, seed: int) -> Replay:
     try:
         return replay(bundle, servable, seed=seed)
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+    except Exception as error:  # ONNX Runtime has many error classes, which share no base
         raise ReproBundleError(f"the repro bundle can't be run on this model: {error}") from error
 
 
@@ -108,8 +108,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     sizes = ", ".join(map(str, report["batch_sizes"]))
     version, frames = f"{report['model']} version {report['version']}", f"{report['frame_count']} frames"
     yield f"{version}, {frames} in runs of {sizes}, {report['time']}"
-    yield f"model file  {'the same' if report['same_model'] else 'another than then'}"
-    yield f"machine     {'the same fingerprint' if report['same_fingerprint'] else 'another fingerprint than then'}"
+    yield f"model file  {'the same' if report['same_model'] else 'a different one'}"
+    yield f"machine     {'the same fingerprint' if report['same_fingerprint'] else 'a different fingerprint'}"
     yield f"then        {_difference_text(report['then'])}"
     yield f"alone       {_difference_text(report['alone_then_and_now'])} between then and now"
     for trial in report["trials"]:

@@ -1,4 +1,4 @@
-"""The repro bundle: one answer that differed, with all it takes to make it again, in one file."""
+"""The repro bundle: one answer that differed, with everything needed to repeat it, in one file."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from soloist.files import OWNER_ONLY, write_atomically
 
 FORMAT = "soloist.repro-bundle/1"
 
+SUFFIX = ".npz"
+
 
 class ReproBundleError(Exception):
-    """The file is no repro bundle, or can't be read; the text says why."""
+    """The file is no repro bundle, or can't be read; the text has the cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a repro bundle says beside its arrays.
+    """The header of a repro bundle, without its arrays.
 
-    `time` is UTC, ISO 8601. `model_sha256` is of the model's file as it was loaded, weights included.
+    `time` is UTC, ISO 8601. `model_sha256` is that of the loaded model file, external weights included.
     `fingerprint` is a soloist.v1.Fingerprint as JSON. `piece_frames` is the longest piece in which it was run alone.
     """
 
@@ -47,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class ReproBundle:
-    """An answer as it was given, and as it is alone."""
+    """An answer as the caller got it, and as it is alone."""
 
     header: Header
     row: Row
@@ -56,7 +58,7 @@ class ReproBundle:
 
 
 def pack(bundle: ReproBundle) -> bytes:
-    """Write a repro bundle into memory."""
+    """Return a repro bundle as bytes."""
     header, names = bundle.header, bundle.header.states
     text = json.dumps({"format": FORMAT} | asdict(header))
     arrays = {"header": np.frombuffer(text.encode(), np.uint8), "frames": bundle.row.frames}
@@ -73,7 +75,7 @@ def read(path: Path) -> ReproBundle:
     """Read a repro bundle.
 
     Raises:
-        CapsuleError: it can't be read.
+        ReproBundleError: it can't be read.
 
     """
     if not zipfile.is_zipfile(path):
@@ -110,22 +112,19 @@ def _check(header: Header, frames: np.ndarray[Any, Any]) -> None:
         raise ValueError("the runs don't add up to the frames")
 
 
-SUFFIX = ".npz"
-
-
 @dataclass(frozen=True, kw_only=True)
 class ReproBundleFolder:
-    """A folder and its bounds. What is there counts, so a restart makes no room; the first repro bundles stay."""
+    """A folder and its bounds. Existing files count, so a restart makes no room; the first repro bundles stay."""
 
     path: Path
     max_files: int = 20
     max_bytes: int = 64 * 2**20
 
     def prepare(self) -> None:
-        """Make the folder where there is none.
+        """Create the folder if it is missing.
 
         Raises:
-            OSError: it can't be made or written to.
+            OSError: it can't be created or written to.
 
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -133,7 +132,7 @@ class ReproBundleFolder:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
 
     def put(self, content: bytes) -> Path | None:
-        """Write one repro bundle; returns where it lies, or None when it has no room.
+        """Write one repro bundle, and return its path, or None if there is no room for it.
 
         Raises:
             OSError: it can't be written.

@@ -1,4 +1,4 @@
-"""The same frames again, alone; and where the bits of two answers part.
+"""The rerun of an answer alone, and the comparison of the two.
 
 Shapes: T frames, K outputs a frame.
 """
@@ -27,7 +27,7 @@ def alone(runner: Runner | UntimedRunner, row: Row, *, piece_frames: int) -> Row
 
 
 def worst_difference(outputs_name: str, expected: RowResult, found: RowResult) -> Difference | None:
-    """Compare outputs and every state bit by bit, and return the farthest apart; None when all are equal."""
+    """Return the largest bitwise difference of outputs and states; None if all are equal."""
     pairs = [(outputs_name, expected.outputs, found.outputs)]
     pairs += [(name, state, found.states[name]) for name, state in expected.states.items()]
     return worst(difference(name, one, other, nan_is_equal=True) for name, one, other in pairs)

@@ -1,4 +1,4 @@
-"""What one answer was made from and what came out, gathered run by run as the batcher makes them.
+"""The run trace of one answer: its input and results, recorded run by run.
 
 Shapes: T frames, K outputs a frame; a state is [1, …].
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunShape:
-    """One run: the frames of each of its rows, and which row was the answer's. Nothing else of them is kept."""
+    """One run: the frames of each of its rows, and which row was the answer's. No data is kept."""
 
     lengths: tuple[int, ...]
     row: int
@@ -32,9 +32,9 @@ class RunShape:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckTask:
-    """One answer: the outputs [T, K] of each run in order, and the states behind the last.
+    """One answer: the outputs [T, K] of each run in order, and the states after the last.
 
-    The version is held weakly: one that is unloaded goes, whatever still waits to be checked.
+    The version is held by a weak reference: it can be unloaded while answers wait to be checked.
     """
 
     servable: weakref.ref[Servable]
@@ -47,19 +47,19 @@ class CheckTask:
 
     @property
     def given(self) -> RowResult:
-        """Outputs of every frame and the states behind the last, as the runs gave them."""
+        """Return the outputs of every frame and the states after the last, as the runs returned them."""
         outputs = self.outputs[0] if len(self.outputs) == 1 else np.concatenate(self.outputs)
         return RowResult(outputs=outputs, states=self.states)
 
     @property
     def byte_count(self) -> int:
-        """Memory that it keeps."""
+        """Return the memory that it keeps, in bytes."""
         arrays = [self.row.frames, *self.row.states.values(), *self.outputs, *self.states.values()]
         return sum(int(array.nbytes) for array in arrays)
 
 
 class RunTrace:
-    """Follows one job through its runs; hands over when it is answered, if it shared a run or was sliced."""
+    """The observer of one job's runs: it hands over the answer if it shared a run or was sliced."""
 
     def __init__(self, servable: Servable, row: Row, submit: Callable[[CheckTask], None]) -> None:
         self._servable, self._row, self._submit = servable, row, submit
@@ -67,7 +67,7 @@ class RunTrace:
         self._outputs: list[NDArray[Any]] = []
 
     def ran(self, rows: Sequence[Row], index: int, result: RowResult, *, last: bool) -> None:
-        """Take note of one run. References only: nothing that runs are made of is written to again."""
+        """Record one run. It keeps references: the arrays of runs are not changed later."""
         self._runs.append(RunShape(lengths=tuple(len(row.frames) for row in rows), row=index))
         self._outputs.append(result.outputs)
         alone_and_whole = len(self._runs) == 1 and len(rows) == 1

@@ -1,6 +1,6 @@
-"""Skew: how far what enters a BatchNorm is from the running statistics it normalises with: the definitions.
+"""The normaliser skew: how far the input of a BatchNorm is from the running statistics that it normalises with.
 
-Written once, for the server, which measures live traffic (watch.py), and for the export, which measures held-out data.
+The definitions serve the server, which measures live traffic (watch.py), and the export, which measures held-out data.
 """
 
 from service.observers.skew.moments import Moments, PooledSums, Skew, measure, thresholds_for

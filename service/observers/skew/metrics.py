@@ -1,4 +1,4 @@
-"""The metrics of normalisers under live traffic. Layer names come from manifests: a closed set for each version."""
+"""The metrics of normalisers under live traffic. Layer names come from manifests: a closed set per version."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ if TYPE_CHECKING:
     from service.observers.skew.reading import LayerReading, Reading
     from soloist.v1.model_pb2 import Model, ProbedLayer, SkewThresholds
 
-
-class ProbeOutcome(StrEnum):
-    """What came of an answer of a sampled sequence."""
-
-    PROBED = "probed"
-    DROPPED = "dropped"
-    FAILED = "failed"
-
-
 _LAYER = (*VERSION, "layer")
 _MOMENT = (*_LAYER, "moment")
 _MOMENTS = ("mean", "variance")
 _NO_FIGURE = float("nan")
+
+
+class ProbeOutcome(StrEnum):
+    """The outcome of probing an answer of a sampled sequence."""
+
+    PROBED = "probed"
+    DROPPED = "dropped"
+    FAILED = "failed"
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], values: tuple[str, ...] = ()) -> GaugeFamily:
@@ -40,12 +39,12 @@ SKEW = _gauge("skew", "TID: distance of the stored from the live moment, in live
 SKEW_THRESHOLD = _gauge("skew_threshold", "What held-out data rarely exceeds.", _MOMENT, _MOMENTS)
 DIVERGENCE = _gauge("divergence_nats", "KL(live || stored) of Gaussians, mean over features.", _LAYER)
 DIVERGENCE_THRESHOLD = _gauge("divergence_threshold_nats", "What held-out data rarely exceeds, in nats.", _LAYER)
-INPUT_MEAN = _gauge("input_mean", "Mean over features of |mean| of what enters the layer.", _LAYER)
-INPUT_DEVIATION = _gauge("input_deviation", "Mean over features of the deviation of the same.", _LAYER)
+INPUT_MEAN = _gauge("input_mean", "Mean over features of |mean| of the layer's input.", _LAYER)
+INPUT_DEVIATION = _gauge("input_deviation", "Mean over features of the deviation of the layer's input.", _LAYER)
 SEQUENCES = _gauge("skew_sequences", "Effective number of sequences in the pool.", VERSION)
 PROBES = CounterFamily(
     name="soloist_norm_probes_total",
-    text="Answers of sampled sequences, by what came of their probe.",
+    text="Answers of sampled sequences, by outcome of their probe.",
     labels=(*VERSION, "outcome"),
     values=tuple(ProbeOutcome),
     start=Start.VERSION,
@@ -56,7 +55,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
 
 
 class SkewMetrics:
-    """One set of series in one registry. A gauge without a figure is NaN, which no alert is above."""
+    """One set of series in one registry. A gauge without a figure is NaN, for which no alert fires."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.skew = SKEW.on(registry)
@@ -71,7 +70,7 @@ class SkewMetrics:
         self._lock = threading.Lock()
 
     def prepare(self, model: Model) -> None:
-        """Create every series of a version that is ready, without figures."""
+        """Create every series of a ready version, without figures."""
         if not model.HasField("probe"):
             return
         labels = (model.name, str(model.version))
@@ -89,13 +88,13 @@ class SkewMetrics:
             remove(name, version, (*self._figures, self.sequences, self.probes))
 
     def count(self, name: str, version: int, outcome: ProbeOutcome) -> None:
-        """Count an answer of a sampled sequence; one of a version that has left isn't counted."""
+        """Count an answer of a sampled sequence, unless its version has left."""
         with self._lock:
             if (name, str(version)) in self._known:
                 self.probes.labels(name, str(version), outcome).inc()
 
     def show(self, name: str, version: int, reading: Reading) -> None:
-        """Show what a pool says, where its version hasn't left in between."""
+        """Show the figures of a pool, unless its version has left meanwhile."""
         labels = (name, str(version))
         with self._lock:
             if labels not in self._known:

@@ -1,4 +1,4 @@
-"""The definitions of skew: moments of features from pooled sums, how far they are from stored ones, thresholds."""
+"""The definitions of skew: moments of features from pooled sums, their distance from stored ones, thresholds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Moments:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PooledSums:
-    """Total and total of squares [C] over a number of frames, which is no whole number where older ones count less."""
+    """Sum and sum of squares [C] over a number of frames, which is fractional if older frames count less."""
 
     frames: float
     total: NDArray[Any]
@@ -43,7 +43,7 @@ class PooledSums:
         )
 
     def weighted(self, weight: float) -> PooledSums:
-        """Let all of it count `weight` times."""
+        """Return the sums with everything counted `weight` times."""
         return PooledSums(frames=self.frames * weight, total=self.total * weight, squares=self.squares * weight)
 
     def moments(self) -> Moments:
@@ -56,7 +56,7 @@ class PooledSums:
         if self.frames <= 0:
             raise ValueError("no frame, no moments")
         mean = self.total / self.frames
-        # Where a feature is constant, the difference of two equal numbers may round to below zero.
+        # If a feature is constant, the difference of two equal numbers may round to below zero.
         return Moments(mean=mean, variance=np.maximum(self.squares / self.frames - mean**2, 0.0))
 
 
@@ -75,7 +75,7 @@ class Skew:
 
 
 def measure(live: Moments, stored: Moments, eps: float) -> Skew:
-    """Compare the moments of one layer; `eps` > 0 is the layer's own."""
+    """Return the skew of one layer; `eps` > 0 is that of the layer."""
     live_C, stored_C = live.variance + eps, stored.variance + eps
     distance_C = live.mean - stored.mean
     ratio_C = live_C / stored_C
@@ -88,10 +88,10 @@ def measure(live: Moments, stored: Moments, eps: float) -> Skew:
 
 
 def thresholds_for(layer: ProbedLayer, sequences: float) -> SkewThresholds | None:
-    """Pick those of the largest window that isn't larger than the pool; None when it is smaller than any of them.
+    """Return the thresholds of the largest window not larger than the pool; None if it is smaller than any.
 
-    A pool spreads less than a window of fewer sequences, so what is picked is too wide rather than too narrow.
-    `sequences` is no whole number where older ones count less. A layer without reference has no thresholds.
+    A pool varies less than a window of fewer sequences, so these thresholds are too wide rather than too narrow.
+    `sequences` is fractional if older ones count less. A layer without reference has no thresholds.
     """
     fitting = [each for each in layer.thresholds if each.window_sequences <= sequences]
     return max(fitting, key=lambda each: each.window_sequences, default=None)

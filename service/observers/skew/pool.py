@@ -1,4 +1,4 @@
-"""The pool of one version: sums of every layer over many sequences, in which older ones count less and less."""
+"""The pool of one version: sums of every layer over many sequences, with older ones counting less and less."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from service.engine.probe import LayerSums
     from soloist.v1.model_pb2 import Probe
 
-# Whoever says nothing while so many others begin is taken for another sequence when it goes on.
+# A sequence that sends nothing while this many others begin counts as a new one when it goes on.
 _MAX_OPEN = 10_000
 
 
 class SequenceWeights:
-    """Frames of every sequence, each fading with its age; chunks of one sequence add up to one weight."""
+    """The weights of sequences: frames that fade with age; chunks of one sequence add up to one weight."""
 
     def __init__(self, *, max_open: int = _MAX_OPEN) -> None:
-        """Args: `max_open` is the most sequences whose next chunk is still known as theirs."""
+        """Create it without sequences.
+
+        Args:
+            max_open: how many sequences are remembered, so that their next chunk counts as theirs.
+
+        """
         self.sequence_count = 0
         self._max_open = max_open
-        self._weights: OrderedDict[str, float] = OrderedDict()  # in units of `_unit`, so that fading touches none
+        self._weights: OrderedDict[str, float] = OrderedDict()  # in units of `_unit`, so that fading changes none
         self._unit = 1.0
         self._total = 0.0
         self._squares = 0.0
@@ -38,12 +43,12 @@ class SequenceWeights:
         self._total *= factor
         self._squares *= factor**2
         self._unit *= factor
-        if self._unit < 1e-100:  # far below what a sum of floats still notices
+        if self._unit < 1e-100:  # far below what changes a sum of floats
             self._weights.clear()
             self._unit = 1.0
 
     def add(self, sequence_id: str, frame_count: int) -> None:
-        """Add frames of a sequence, whose first it may be."""
+        """Add frames of a new or a known sequence."""
         known = self._weights.pop(sequence_id, None)
         self.sequence_count += known is None
         before = (known or 0.0) * self._unit
@@ -55,12 +60,12 @@ class SequenceWeights:
 
     @property
     def effective_count(self) -> float:
-        """Number of equal sequences that would tell as much: (Σw)² / Σw² (L. Kish, Survey Sampling, 1965, §11.7)."""
+        """Return how many equal sequences are as informative: (Σw)² / Σw² (L. Kish, Survey Sampling, 1965, §11.7)."""
         return self._total**2 / self._squares if self._squares else 0.0
 
 
 class Pool:
-    """Every frame counts alike, as in BatchNorm's own statistics, and half as much after each `half_life_seconds`.
+    """The sums of one version. All frames count the same, as in BatchNorm, and half after each `half_life_seconds`.
 
     Written on one thread, read on any.
     """
@@ -73,7 +78,15 @@ class Pool:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: `clock` and `wall_clock` are in seconds, the second since 1970."""
+        """Create an empty pool.
+
+        Args:
+            probe: the layers to measure, from the manifest.
+            half_life_seconds: after this time a frame counts half.
+            clock: returns seconds; frames fade by it.
+            wall_clock: returns seconds since 1970.
+
+        """
         self._layers = list(probe.layers)
         self._least_sequences = least_sequences(self._layers)
         self._half_life_seconds = half_life_seconds
@@ -90,7 +103,7 @@ class Pool:
         """Pool the sums [1, C] of a run over the next frames of one sequence.
 
         Returns:
-            False, and the pool as it was, when a sum isn't finite: it would never fade.
+            False, with the pool unchanged, if a sum isn't finite: it would never fade.
 
         """
         if not all(np.isfinite(each).all() for pair in sums.values() for each in pair):
@@ -107,7 +120,7 @@ class Pool:
         return True
 
     def read(self) -> Reading:
-        """Return what the pool holds."""
+        """Return the reading of the pool."""
         with self._lock:
             count, sums = self._weights.effective_count, dict(self._sums)
             enough = count >= self._least_sequences

@@ -1,4 +1,4 @@
-"""What a pool says of each layer: live moments beside stored ones, how far apart they are, and what is too far."""
+"""The reading of a pool: for each layer live and stored moments, their distance, and its thresholds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from soloist.v1.model_pb2 import ProbedLayer, SkewThresholds
 
-# The least pool that is told of where no threshold says it: the moments of a few sequences tell of their users.
+# The smallest pool that is shown without thresholds: moments of a few sequences would reveal their users.
 _LEAST_SEQUENCES = 8
 
 
@@ -31,17 +31,17 @@ class LayerReading:
 
     @property
     def input_mean(self) -> float:
-        """Mean over features of the size of their mean."""
+        """Return the mean over features of |mean|."""
         return float(np.abs(self.live.mean).mean())
 
     @property
     def input_deviation(self) -> float:
-        """Mean over features of their deviation."""
+        """Return the mean over features of the deviation."""
         return float(np.sqrt(self.live.variance).mean())
 
     @property
     def is_crossed(self) -> bool:
-        """Return whether a figure is beyond its threshold."""
+        """Return whether a figure exceeds its threshold."""
         skew, bounds = self.skew, self.thresholds
         if skew is None or bounds is None:
             return False
@@ -54,11 +54,11 @@ class LayerReading:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
-    """All layers of one version, none while the pool is smaller than `least_sequences`.
+    """All layers of one version, none if the pool is smaller than `least_sequences`.
 
-    `effective_sequences` is how many equal, fresh sequences would tell as much as the pool. `sequences` and `frames`
-    are all that were probed, however old; `since` and `until` are the times of the first and the last in seconds since
-    1970, NaN when there was none.
+    `effective_sequences` is how many equal, fresh sequences are as informative as the pool. `sequences` and `frames`
+    count all that were probed, however old. `since` and `until` are the times of the first and the last in seconds
+    since 1970, NaN if there was none.
     """
 
     layers: tuple[LayerReading, ...] = ()
@@ -71,13 +71,13 @@ class Reading:
 
 
 def least_sequences(layers: Iterable[ProbedLayer]) -> int:
-    """Return the size of a pool, in effective sequences, from which on its figures mean something."""
+    """Return the size of a pool, in effective sequences, from which on its figures are meaningful."""
     windows = [each.window_sequences for layer in layers for each in layer.thresholds]
     return min(windows, default=_LEAST_SEQUENCES)
 
 
 def read_layer(layer: ProbedLayer, sums: PooledSums, effective_sequences: float) -> LayerReading:
-    """Compare what was pooled for one layer with what is stored."""
+    """Return the reading of one layer: its pooled sums against the stored moments."""
     live = sums.moments()
     reference = Moments.from_message(layer.reference) if layer.HasField("reference") else None
     return LayerReading(

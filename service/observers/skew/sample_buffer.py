@@ -1,4 +1,4 @@
-"""The frames of sampled sequences, where an operator wants them kept: the last so many, in memory, bounded."""
+"""The sample buffer: frames of the latest sampled sequences, if an operator wants them, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
     from service.serving.prediction import Prediction
 
-# What a piece takes beside its frames: its array, its answer's id. A frame at a time, that is most of it.
+# The memory of a piece in addition to its frames: array and prediction id. With one frame per piece it is the larger
+# part.
 PIECE_BYTES = 256
-# One long sequence may not push out all others.
+# One long sequence must not push out all others.
 _LARGEST_SHARE = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class BufferedSequence:
-    """One sequence as far as it got: pieces of frames, seconds since 1970, the ids of its answers, in order."""
+    """One sequence so far: pieces of frames, seconds since 1970, the prediction ids, in order."""
 
     sequence_id: str
     first_seen: float
@@ -47,7 +48,7 @@ class _Growing:
 
 
 class SampleBuffer:
-    """A ring: the oldest goes first. What is drawn by its id is a fair sample already, so the last of it are one too.
+    """A ring: the oldest goes first. Sequences are sampled by id, so the latest of them are a fair sample, too.
 
     Written on one thread, read on any.
     """
@@ -60,7 +61,7 @@ class SampleBuffer:
         self._lock = threading.Lock()
 
     def add(self, answered: Prediction, *, now: float) -> None:
-        """Keep the frames of an answer; a sequence that has lost its beginning is left out, one with a gap ends there.
+        """Add the frames of an answer. A sequence without its beginning is left out; one with a gap ends there.
 
         `now` is in seconds since 1970.
         """
@@ -75,7 +76,7 @@ class SampleBuffer:
                 self._byte_count -= self._sequences.popitem(last=False)[1].byte_count
 
     def look(self) -> list[BufferedSequence]:
-        """Return what is kept, the oldest first."""
+        """Return the sequences, the oldest first."""
         with self._lock:
             return [
                 BufferedSequence(
@@ -105,5 +106,5 @@ class SampleBuffer:
 
 
 def _begins_with_state(answered: Prediction) -> bool:
-    """Return whether a caller brought the states from elsewhere: what came before isn't known."""
+    """Return whether the caller sent the states: then the frames before are unknown."""
     return any(np.any(state) for state in answered.row.states.values())

@@ -1,4 +1,4 @@
-"""The skew probe beside the answers: which sequences are measured, and what becomes of their sums."""
+"""The skew watch: which sequences are probed, and the pools of their sums."""
 
 from __future__ import annotations
 
@@ -28,24 +28,22 @@ if TYPE_CHECKING:
 
 _DIGEST_BYTES = 8
 _RANGE = float(2 ** (8 * _DIGEST_BYTES))
-
-
-def is_sampled(sequence_id: str, ratio: float) -> bool:
-    """Return whether a sequence belongs to the share `ratio` (0 to 1) that is probed; the same on every server."""
-    digest = blake2b(sequence_id.encode(), digest_size=_DIGEST_BYTES, person=b"norm skew").digest()
-    return int.from_bytes(digest) / _RANGE < ratio
-
-
 _log = structlog.get_logger("soloist.skew")
 _WORKER = Worker.SKEW
 
 
+def is_sampled(sequence_id: str, ratio: float) -> bool:
+    """Return whether a sequence belongs to the share `ratio` (0 to 1) to probe; the same on every server."""
+    digest = blake2b(sequence_id.encode(), digest_size=_DIGEST_BYTES, person=b"norm skew").digest()
+    return int.from_bytes(digest) / _RANGE < ratio
+
+
 @dataclass(frozen=True, kw_only=True)
 class SkewPolicy:
-    """What is probed, what is kept of it, and what that may cost.
+    """What is probed and stored, and at what cost.
 
-    Share of the sequences that is probed; time after which one counts half; sequences whose frames are kept for each
-    version, and bytes of them; answers that wait, and bytes of each; share of one core that probing takes.
+    The share of sequences to probe; the time after which one counts half; sequences whose frames are stored for each
+    version, and bytes of them; answers that wait, and bytes of each; the share of one core for probing.
     """
 
     ratio: float
@@ -58,7 +56,7 @@ class SkewPolicy:
 
 
 class Watched:
-    """What is known of one version: its pool, and the sequences that are kept."""
+    """The state of one version: its pool, and its sample buffer."""
 
     def __init__(self, servable: Servable, policy: SkewPolicy, clock: Callable[[], float]) -> None:
         self.pool = Pool(servable.manifest.probe, half_life_seconds=policy.half_life_seconds, clock=clock)
@@ -66,7 +64,7 @@ class Watched:
 
 
 class SkewWatch:
-    """Started and stopped as a context. `observe` may be called on any thread."""
+    """The skew watch, started and stopped as a context. `observe` may be called on any thread."""
 
     def __init__(
         self,
@@ -76,12 +74,20 @@ class SkewWatch:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: `clock` is in seconds; sequences fade by it."""
+        """Create a watch that isn't started.
+
+        Args:
+            policy: its settings.
+            metrics: where figures and outcomes are shown.
+            failures: where failures are counted.
+            clock: returns seconds; sequences fade by it.
+
+        """
         self.policy = policy
         self._metrics = metrics
         self._failures = failures
         self._clock = clock
-        # A version that is unloaded takes with it what is known of it; one that is loaded again begins anew.
+        # The state of a version goes when it is unloaded; if it is loaded again, it starts anew.
         self._watched: weakref.WeakKeyDictionary[Servable, Watched] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._worker: BackgroundWorker[Prediction] = BackgroundWorker(
@@ -99,7 +105,7 @@ class SkewWatch:
         self._worker.__exit__(kind, error, trace)
 
     def observe(self, prediction: Prediction) -> None:
-        """Take a copy of an answer where its sequence is sampled and its version has a probe (prediction.Observer)."""
+        """Copy an answer if its sequence is sampled and its version has a probe (prediction.Observer)."""
         if prediction.servable.probe is None or not is_sampled(prediction.sequence_id, self.policy.ratio):
             return
         states = sum(state.nbytes for state in prediction.row.states.values())
@@ -108,7 +114,7 @@ class SkewWatch:
             self._drop(prediction)
 
     def watched(self, servable: Servable) -> Watched:
-        """Return what is known of a version that has a probe."""
+        """Return the state of a version that has a probe."""
         with self._lock:
             found = self._watched.get(servable)
             if found is None:
@@ -116,7 +122,7 @@ class SkewWatch:
             return found
 
     def settle(self) -> None:
-        """Wait until all that was handed over is probed or dropped. Blocks."""
+        """Wait until all answers are probed or dropped. Blocks."""
         self._worker.settle()
 
     def _probe(self, given: Prediction) -> None:
@@ -127,11 +133,11 @@ class SkewWatch:
 
     def _outcome(self, given: Prediction) -> ProbeOutcome:
         servable, frames = given.servable, given.row.frames
-        assert servable.probe is not None  # noqa: S101 — observe lets no other through
+        assert servable.probe is not None  # noqa: S101 — `observe` passes no others
         watched = self.watched(servable)
         try:
             sums = servable.probe.run(frames[None], [len(frames)], given.row.states)
-        except Exception:  # ONNX Runtime's own kinds are many and share no base
+        except Exception:  # ONNX Runtime has many error classes, which share no base
             _log.exception("probe failed", model=servable.name, version=servable.version)
             return ProbeOutcome.FAILED
         try:

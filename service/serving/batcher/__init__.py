@@ -1,4 +1,4 @@
-"""What shares a run, and when it runs. Knows no transport."""
+"""The batcher: which requests share a run, and when it runs. It knows no transport."""
 
 from service.serving.batcher.batcher import Batcher
 from service.serving.batcher.job import Answer, Job

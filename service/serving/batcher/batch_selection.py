@@ -1,8 +1,8 @@
-"""Which of the waiting jobs share the next run: a pure function of their lengths.
+"""The selection of a batch from the waiting jobs: a pure function of their lengths.
 
-The oldest job always runs next, so a job that finds n others waiting runs after at most n batches, and no batch is
-larger than `max_batch_frames` padded frames or one slice. The others are those nearest to the oldest in length: what
-is padded is paid for.
+The oldest job always runs next, so a job that finds n others waiting runs after at most n batches. No batch is larger
+than `max_batch_frames` padded frames or one slice. The other jobs are those nearest to the oldest in length, since
+padding costs time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Share of a batch's frames that may be padding: beyond, a run of its own is cheaper.
+# Share of a batch's frames that may be padding. Beyond it, a separate run is cheaper.
 _MAX_PADDING_RATIO = 0.5
 
 
 class SelectBatch(Protocol):
-    """Chooses from jobs of `lengths` ≥ 1 frames, oldest first, at least one and the oldest; see `select_batch`."""
+    """A function that chooses from jobs of `lengths` ≥ 1 frames, oldest first; the oldest is always chosen."""
 
     def __call__(self, lengths: Sequence[int], /, *, max_size: int, max_frames: int) -> list[int]:
         """Return indices into `lengths`."""
@@ -30,7 +30,7 @@ def select_batch(lengths: Sequence[int], *, max_size: int, max_frames: int) -> l
         Indices into `lengths`, sorted by length; index 0 is among them.
 
     """
-    # Equals are taken from the oldest's side on, so the older of them stand nearer to it.
+    # Jobs of equal length are taken starting from the oldest's side, so the older ones stand nearer to it.
     order = sorted(
         range(len(lengths)), key=lambda index: (lengths[index], index if lengths[index] >= lengths[0] else -index)
     )

@@ -1,7 +1,7 @@
-"""Owns the turns: every lane of waiting jobs gets the workers, one after the other.
+"""The batcher: it gives the workers to the queues of the models, one after the other.
 
-Nothing waits on a timer. While every worker is busy jobs gather; a worker that becomes free takes the next batch at
-once. Jobs that arrive in one turn of the event loop are gathered too.
+Nothing waits for a timer. Jobs gather while every worker is busy, and a worker that becomes free takes the next batch
+at once. Jobs that arrive in one turn of the event loop are gathered too.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from service.serving.batcher.job import ObserveRuns
 
 _log = structlog.get_logger("soloist.batcher")
-# What is expected is an average: of what is taken in on the edge, half would come too late.
+# The expected time is an average: without headroom, half of the jobs at the limit would be late.
 _HEADROOM = 2.0
 
 
 class Batcher:
-    """Belongs to one event loop; runs happen on the executor."""
+    """The queues of all models, and the runs in progress. Belongs to one event loop; runs happen on the executor."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class Batcher:
         on_stuck: Callable[[bool], None] = lambda _: None,
         select_batch: SelectBatch = select_batch,
     ) -> None:
-        """Make an idle one.
+        """Create an idle batcher.
 
         Args:
-            executor: its workers run the graphs.
-            limits: of batches and queues.
+            executor: the workers that run the graphs.
+            limits: the bounds of batches and queues.
             observe_runs: returns the observer of a job's runs, or None.
-            on_run: called with every run, the frames of its rows and its time.
-            on_stuck: called when no worker can be had any more, and when one can again.
-            select_batch: chooses who shares a run.
+            on_run: called after every run, with the frames of its rows and its time.
+            on_stuck: called when all workers are stuck, and when one is free again.
+            select_batch: chooses the jobs that share a run.
 
         """
         self._executor = executor
@@ -79,9 +79,15 @@ class Batcher:
         caller: str = "",
         may_wait: bool = False,
     ) -> Answer:
-        """Answer one row. Cancelled, it leaves the queue at once.
+        """Answer one row. If it is cancelled, it leaves the queue at once.
 
-        Args: `deadline` is of time.monotonic(), in seconds; callers take turns; one that `may_wait` is never refused.
+        Args:
+            servable: the version that answers.
+            row: the frames and the states before them.
+            every_frame: whether every frame gets an output, or only the last.
+            deadline: in seconds of time.monotonic(), None for none.
+            caller: callers take turns.
+            may_wait: True if it is never refused because of a full queue.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG, or DEADLINE_EXCEEDED while it waited or ran.
@@ -105,7 +111,7 @@ class Batcher:
                 self._let_go(servable)
 
     def refuse(self, servable: Servable, *, caller: str, deadline: float | None) -> None:
-        """Refuse what `submit` would refuse now; nothing need be made of a request for that.
+        """Refuse what `submit` would refuse now, before the request is decoded.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
@@ -115,7 +121,7 @@ class Batcher:
             self._refuse_in(queue, caller, deadline)
 
     def forget(self, servable: Servable) -> None:
-        """Let go of a version that takes no new calls, as soon as those under way are answered."""
+        """Drop the queue of a version that takes no new calls, as soon as those in progress are answered."""
         self._forgotten.add(servable)
         self._let_go(servable)
 
@@ -151,7 +157,7 @@ class Batcher:
             try:
                 batch = queue.take(self._limits)
             except Exception as error:
-                _log.exception("no batch was made", model=queue.servable.name, version=queue.servable.version)
+                _log.exception("no batch was selected", model=queue.servable.name, version=queue.servable.version)
                 queue.fail(error)
                 batch = []
             if not queue.jobs:
@@ -170,7 +176,7 @@ class Batcher:
                 self._executor, execute, queue.servable, rows, run.scope, run.is_awaited
             )
         except Exception as error:  # a thread that can't be started, among others
-            _log.exception("a run was not begun", model=queue.servable.name, version=queue.servable.version)
+            _log.exception("a run was not started", model=queue.servable.name, version=queue.servable.version)
             self._under_way.end(run)
             run.fail(error)
         else:
@@ -185,13 +191,13 @@ class Batcher:
             if len(parts) == 1 and parts[0].error is None:
                 queue.pace.ran(parts[0].seconds, len(run.jobs), answers, more_wait=bool(queue.jobs))
             self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
-        except (Exception, asyncio.CancelledError) as error:  # nobody may wait for ever, whatever it was
-            _log.exception("answers were not taken in", model=queue.servable.name, version=queue.servable.version)
+        except (Exception, asyncio.CancelledError) as error:  # whatever it was, no caller may wait for ever
+            _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
             run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))
         self._dispatch()
 
     def _take_in(self, queue: ModelQueue, jobs: list[Job], done: Done) -> int:
-        """Give results to their jobs; returns how many of them are answered."""
+        """Give results to their jobs, and return how many jobs are answered."""
         if done.error is not None:
             for job in jobs:
                 job.fail(done.error)
@@ -204,7 +210,7 @@ class Batcher:
         for index, job in enumerate(jobs):
             try:
                 answered += self._take_in_one(queue, job, done, index, padded[index])
-            except ServiceError as error:  # the model's fault, and of this row alone
+            except ServiceError as error:  # the fault of the model, and only for this row
                 job.fail(error)
         return answered
 
@@ -220,7 +226,7 @@ class Batcher:
         if is_answered:
             job.future.set_result(job.answer())
         else:
-            # The rest queues up behind what came meanwhile: a long sequence takes turns like everyone.
+            # The rest queues behind the jobs that arrived meanwhile: a long sequence takes turns like any other.
             self._enqueue(queue, job)
         return is_answered
 

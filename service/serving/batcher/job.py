@@ -1,4 +1,4 @@
-"""One piece of work: the frames of a chunk or a whole sequence, run in one slice or in several, and who observes it."""
+"""A job: the frames of a chunk or a whole sequence, run in one slice or several, and its observer."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 
 
 class RunObserver(Protocol):
-    """Follows one job through its runs."""
+    """An observer of the runs of one job."""
 
     def ran(self, rows: Sequence[Row], index: int, result: RowResult, *, last: bool) -> None:
-        """Hear of a run: all its rows, which of them is the job's, what it gave; `last` when the job is answered."""
+        """Observe a run: all its rows, the index of the job's row, its result; `last` if the job is answered."""
 
 
-# Asked for every job, before it is queued: by whom it is followed, or None.
+# Called for every job before it is queued: returns its observer, or None.
 ObserveRuns = Callable[["Servable", "Row"], RunObserver | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """Outputs [T, K] of every frame, or [1, K] of the last; the states behind it; what it took, in seconds.
+    """Outputs [T, K] of every frame, or [1, K] of the last; the states after it; its times in seconds.
 
-    `run` is where the compute time went. `batch_size` is the largest number of sequences that shared a run with it,
-    itself included; `padded_frames` were computed for it, padding counted. `extra` are extra outputs by name, alike.
+    `run` splits the compute time. `batch_size` is the largest number of sequences that shared a run with it, itself
+    included. `padded_frames` is the number of frames computed for it, with padding. `extra` are the extra outputs by
+    name, of every frame or of the last alike.
     """
 
     outputs: NDArray[Any]
@@ -51,7 +52,7 @@ class Answer:
 
 
 class Job:
-    """Frames that wait for their turn, or for the turn of what is left of them. Belongs to the event loop."""
+    """Frames that wait for their turn, or whose remaining frames do. Belongs to the event loop."""
 
     def __init__(
         self,
@@ -63,10 +64,15 @@ class Job:
         caller: str = "",
         may_wait: bool = False,
     ) -> None:
-        """Make one that waits.
+        """Create a job that waits.
 
-        Args: `deadline` is on the clock of time.monotonic(), in seconds, None for none; `caller` takes turns with
-        others; one that `may_wait` is never refused for what else waits.
+        Args:
+            row: the frames and the states before them.
+            every_frame: whether every frame gets an output, or only the last.
+            deadline: in seconds of time.monotonic(), None for none.
+            future: gets the answer or the error.
+            caller: takes turns with other callers.
+            may_wait: True if it is never refused because of a full queue.
 
         """
         self.future = future
@@ -87,29 +93,29 @@ class Job:
 
     @property
     def remaining_frames(self) -> int:
-        """Number of frames that have not run."""
+        """Return the number of frames that have not run."""
         return len(self._row.frames) - self._done_frames
 
     def is_expired(self, now: float) -> bool:
-        """Return whether nobody waits for it any more; `now` is of time.monotonic()."""
+        """Return whether its deadline has passed; `now` is of time.monotonic()."""
         return self.deadline is not None and now >= self.deadline
 
     def fail(self, error: BaseException) -> None:
-        """Fail the future of whoever waits, unless it is done."""
+        """Fail the future, unless it is done."""
         if not self.future.done():
             self.future.set_exception(error)
 
     def begin_slice(self, frames: int, started: float) -> Row:
-        """Take the next `frames` frames to run now; `started` is of time.perf_counter()."""
+        """Return the next `frames` frames to run now; `started` is of time.perf_counter()."""
         self._queue_seconds += started - self._waiting_since
         self._running_frames = frames
         return self._row.part(self._done_frames, frames, self._states)
 
     def end_slice(self, result: RowResult, *, seconds: float, batch_size: int, padded_frames: int) -> bool:
-        """Take in the answer to a slice, of so many frames with padding; True when the whole job is answered.
+        """Store the answer to a slice that had `padded_frames` with padding, and return whether the job is answered.
 
         Raises:
-            ServiceError: GRAPH_REFUSED: its outputs don't go on where those of the slice before ended.
+            ServiceError: GRAPH_REFUSED: its outputs are not as wide as those of the slice before.
 
         """
         self._done_frames += self._running_frames
@@ -138,7 +144,7 @@ class Job:
                 raise ServiceError(Reason.GRAPH_REFUSED, shape=list(self._row.frames.shape), cause=cause)
 
     def _keep_last(self, result: RowResult) -> None:
-        # A slice may have given none: then the last is that of a slice before.
+        # A slice may have no output of its own: then the last is that of an earlier slice.
         outputs, extra = self._outputs, self._extra
         if len(result.outputs) or not outputs:
             outputs[:] = [result.outputs[-1:]]

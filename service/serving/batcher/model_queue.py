@@ -1,4 +1,4 @@
-"""The queue of one version: callers take turns, each its oldest request first, at the pace that was measured."""
+"""The queue of one version: callers take turns, each with its oldest request first, at the measured pace."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from service.serving.batcher.batch_selection import SelectBatch
     from service.serving.batcher.job import Job
 
-# Share of the newest measurement, which counts as at most so many times the average: one long run changes little.
+# The weight of the newest measurement, and the cap on it as a multiple of the average: one long run changes little.
 _WEIGHT = 0.1
 _MOST = 4.0
+# How many callers without a job are remembered before those whose clock no longer matters are forgotten.
+_REMEMBERED = 256
+# A batch is selected from the oldest jobs, this many times its size.
+_CANDIDATE_BATCHES = 8
 
 
 class Pace:
@@ -30,7 +34,7 @@ class Pace:
         self._since: float | None = None
 
     def ran(self, seconds: float, rows: int, answers: int, *, more_wait: bool) -> None:
-        """Take in a run that has ended, which gave so many answers; time in which nothing waits tells nothing."""
+        """Add a run that has ended with `answers` answers. Time in which nothing waits is not measured."""
         self.run_seconds = _averaged(self.run_seconds, seconds)
         self._rows = _averaged(self._rows, rows)
         now = time.monotonic()
@@ -42,7 +46,7 @@ class Pace:
             self._answers = 0
 
     def expected_seconds(self, ahead: int, max_rows: int) -> float:
-        """Return how long an answer takes behind so many others, if they fill runs of `max_rows`."""
+        """Return the time to an answer with `ahead` others before it, if they fill runs of `max_rows`."""
         return ahead * self._answer_seconds * min(1.0, self._rows / max_rows) + self.run_seconds
 
 
@@ -50,15 +54,9 @@ def _averaged(before: float, now: float) -> float:
     return before + _WEIGHT * (min(now, _MOST * before) - before) if before else now
 
 
-# So many callers without a job may be remembered before those that would begin like anyone are forgotten.
-_REMEMBERED = 256
-# Of the jobs that wait, the oldest so many times a batch are looked at for company.
-_CANDIDATE_BATCHES = 8
-
-
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """Bounds: `workers` runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait."""
+    """Bounds: runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait."""
 
     workers: int
     max_batch_size: int
@@ -73,7 +71,7 @@ class _Caller:
     jobs: dict[int, Job] = field(default_factory=dict)
 
     def jobs_until(self, clock: int) -> int:
-        """Return how many of its jobs have their turn up to a clock, if all are as long as the first."""
+        """Return how many of its jobs run until its clock reaches `clock`, if all are as long as the first."""
         if clock < self.clock:
             return 0
         frames = next(iter(self.jobs.values())).remaining_frames
@@ -81,9 +79,9 @@ class _Caller:
 
 
 class ModelQueue:
-    """Belongs to the event loop.
+    """The jobs of one version that wait. Belongs to the event loop.
 
-    `queued` are the jobs that wait and may be refused; `clock` is the workers' time it has had, in seconds
+    `queued` counts the jobs that wait and may be refused; `clock` is the workers' time it has had, in seconds
     (service.serving.batcher.model_turns).
     """
 
@@ -100,7 +98,7 @@ class ModelQueue:
         self._clock = 0
 
     def add(self, job: Job) -> None:
-        """Let a job wait behind the others of its caller."""
+        """Add a job behind the others of its caller."""
         self.used_at = time.monotonic()
         self.jobs[id(job)] = job
         self.queued += not job.may_wait
@@ -111,7 +109,7 @@ class ModelQueue:
         caller.jobs[id(job)] = job
 
     def drop(self, job: Job) -> None:
-        """Let a job wait no longer."""
+        """Remove a job."""
         if self.jobs.pop(id(job), None) is None:
             return
         self.queued -= not job.may_wait
@@ -122,7 +120,7 @@ class ModelQueue:
             self._remember(job.caller, caller.clock)
 
     def make_room(self, caller: str) -> bool:
-        """Refuse the youngest job of the caller with the most, if that leaves it no fewer than another has."""
+        """Refuse the youngest job of the caller with the most jobs, unless that leaves it with fewer than `caller`."""
         own = len(self._callers[caller].jobs) if caller in self._callers else 0
         most = max(self._callers.values(), key=lambda each: len(each.jobs))
         youngest = next((job for job in reversed(most.jobs.values()) if not job.may_wait), None)
@@ -133,7 +131,7 @@ class ModelQueue:
         return True
 
     def ahead_of(self, caller: str) -> int:
-        """Return how many of the jobs that wait have their turn before the next one of a caller, about."""
+        """Return about how many of the waiting jobs run before the next one of a caller."""
         own = self._callers.get(caller)
         if own is None:
             clock = self._clock_of(caller)
@@ -142,7 +140,7 @@ class ModelQueue:
         return min(len(self.jobs), turns + (len(self._callers) - 1) * (turns + 1))
 
     def take(self, limits: BatchLimits) -> list[tuple[Job, int]]:
-        """Take the next batch out: jobs, and how many of their frames run now; none when nothing waits."""
+        """Remove and return the next batch: jobs, and how many of their frames run now; empty if nothing waits."""
         servable = self.servable
         waiting = self._next(_CANDIDATE_BATCHES * limits.max_batch_size if servable.batched else 1)
         if not waiting:
@@ -161,13 +159,13 @@ class ModelQueue:
         return chosen
 
     def expire(self) -> None:
-        """Fail all whose deadline has passed."""
+        """Fail all jobs whose deadline has passed."""
         now = time.monotonic()
         for job in list(self.jobs.values()):
             self._is_too_late(job, now)
 
     def fail(self, error: Exception) -> None:
-        """Fail all that wait."""
+        """Fail all jobs that wait."""
         for job in list(self.jobs.values()):
             self.drop(job)
             job.fail(error)
@@ -184,7 +182,7 @@ class ModelQueue:
         return [0] if size == 1 else self._select_batch(lengths, max_size=size, max_frames=limits.max_batch_frames)
 
     def _next(self, most: int) -> list[Job]:
-        """Return the job whose turn it is, and behind it the oldest of all, without those that are too late."""
+        """Return the job whose turn it is and after it the oldest of all, without those that are too late."""
         now = time.monotonic()
         first = None
         while self._callers and first is None:
@@ -197,7 +195,7 @@ class ModelQueue:
         return [first, *(job for job in others if not self._is_too_late(job, now))][:most]
 
     def _is_too_late(self, job: Job, now: float) -> bool:
-        """Tell, and let it go, if its deadline has passed, or will have before it has run: others are in time."""
+        """Return whether a job's deadline has passed, or will have before it has run; if so, refuse the job."""
         if job.is_expired(now):
             self.drop(job)
             job.fail(ServiceError(Reason.DEADLINE_EXCEEDED))
@@ -208,7 +206,7 @@ class ModelQueue:
 
 
 def overloaded(expected_seconds: float, deadline: float | None, now: float) -> ServiceError:
-    """Return the error of a deadline that can't be kept."""
+    """Return the error for a deadline that can't be met."""
     remaining = 0.0 if deadline is None else deadline - now
     facts = {"expected_seconds": round(expected_seconds, 3), "remaining_seconds": round(remaining, 3)}
     return ServiceError(Reason.OVERLOADED, **facts)

@@ -1,7 +1,6 @@
-"""Whose turn it is: models share the workers' time, and runs that take long leave one worker to the others.
+"""The turns of models: they share the workers' time, and long runs leave one worker to the other models.
 
-As for callers (model_queue.py) each has a clock, here of the seconds that ran for it, and who is furthest behind is
-next.
+As for callers (model_queue.py), each has a clock, here of the seconds that ran for it. The one furthest behind is next.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from weakref import WeakSet
 if TYPE_CHECKING:
     from service.serving.batcher.model_queue import ModelQueue
 
-# A run that is expected to take longer doesn't take the last free worker, while models are in use whose runs are
-# expected to take less than this share of its time.
+# A run expected to take longer doesn't get the last free worker while other models are in use whose runs are expected
+# to take less than this share of its time.
 _LONG_RUN_SECONDS = 0.05
 _SHORT_RUN_RATIO = 0.25
-# A model that was called so recently is in use.
+# A model called within this time is in use.
 _IN_USE_SECONDS = 10.0
 
 
 class Turns:
-    """The lanes where something waits. Belongs to the event loop."""
+    """The model queues in which something waits. Belongs to the event loop."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -31,18 +30,18 @@ class Turns:
         self._clock = 0.0
 
     def add(self, queue: ModelQueue) -> None:
-        """Let a lane wait; one that didn't begins where the others are."""
+        """Add a queue; a new one starts at the clock of the others."""
         if queue not in self._waiting:
             self._waiting[queue] = None
             self._known.add(queue)
             queue.clock = max(queue.clock, self._clock)
 
     def drop(self, queue: ModelQueue) -> None:
-        """Let a lane wait no longer."""
+        """Remove a queue."""
         self._waiting.pop(queue, None)
 
     def next(self, free_workers: int) -> ModelQueue | None:
-        """Return the lane whose turn it is; None when there is none, or none that may have a worker now."""
+        """Return the queue whose turn it is; None if there is none, or none that may have a worker now."""
         queues = list(self._waiting)
         if free_workers == 1 and self._workers > 1:
             queues = [queue for queue in queues if not self._leaves_one(queue)]
@@ -53,11 +52,11 @@ class Turns:
         return queue
 
     def began(self, queue: ModelQueue, expected_seconds: float) -> None:
-        """Count a run of a lane in advance."""
+        """Count a run of a queue in advance."""
         queue.clock += expected_seconds
 
     def ran(self, queue: ModelQueue, seconds: float) -> None:
-        """Count how much longer than expected it took, or how much shorter."""
+        """Correct the clock by how much longer or shorter than expected the run took."""
         queue.clock += seconds
 
     def _leaves_one(self, queue: ModelQueue) -> bool:

@@ -1,4 +1,4 @@
-"""Runs: rows together on a worker, one by one where that fails, and which of them nobody waits for any more."""
+"""The runs on the workers: rows together, or one by one if that fails; runs that nobody waits for are ended."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from service.serving.batcher.job import Job
 
 _log = structlog.get_logger("soloist.batcher")
+_CHECK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """One run of `rows`, how long it took in seconds, and a result for each; without results there is an `error`."""
+    """One run of `rows`, its time in seconds, and a result for each row; without results there is an `error`."""
 
     rows: Sequence[Row]
     seconds: float
@@ -39,9 +40,13 @@ def execute(
     scope: CancelScope | None = None,
     is_awaited: Callable[[int], bool] = lambda _: True,
 ) -> list[Done]:
-    """Run rows; the runs that this took hold them in the order given. Blocks, and raises nothing of the model's.
+    """Run rows, and return the runs that this took, which hold the rows in order. Blocks; model errors don't raise.
 
-    Args: cancelling `scope` ends it; a row that has to run again, by its index, isn't run when nobody awaits it.
+    Args:
+        servable: the version that runs.
+        rows: the rows of the batch.
+        scope: cancelling it ends the run.
+        is_awaited: whether somebody waits for a row, by index; others aren't run a second time.
 
     """
     with scope or CancelScope():
@@ -50,7 +55,7 @@ def execute(
             return [together]
         alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
     _log.warning(
-        "a shared run failed, its rows ran alone",
+        "a shared run failed, so its rows ran alone",
         model=servable.name,
         version=servable.version,
         rows=len(rows),
@@ -64,16 +69,13 @@ def _run(servable: Servable, rows: Sequence[Row]) -> Done:
     started = time.perf_counter()
     try:
         results = servable.runner.run_rows(rows)
-    except Exception as error:  # ONNX Runtime's own kinds are many and share no base
+    except Exception as error:  # ONNX Runtime has many error classes, which share no base
         return Done(rows=rows, seconds=time.perf_counter() - started, error=error)
     return Done(rows=rows, seconds=time.perf_counter() - started, results=results)
 
 
 def _given_up(row: Row) -> Done:
     return Done(rows=[row], seconds=0.0, error=ServiceError(Reason.DEADLINE_EXCEEDED))
-
-
-_LOOK_SECONDS = 0.25
 
 
 class Run:
@@ -84,16 +86,16 @@ class Run:
         self.scope = CancelScope()
 
     def is_awaited(self, index: int) -> bool:
-        """Return whether somebody waits for one of its jobs. May be asked on any thread."""
+        """Return whether somebody waits for one of its jobs. May be called on any thread."""
         return not self.jobs[index].future.done()
 
     def fail(self, error: Exception) -> None:
-        """Fail all who wait."""
+        """Fail all its jobs."""
         for job in self.jobs:
             job.fail(error)
 
     def look(self, now: float) -> None:
-        """Fail jobs whose deadline has passed, and end the run when nobody waits."""
+        """Fail jobs whose deadline has passed, and end the run if nobody waits."""
         late = ServiceError(Reason.DEADLINE_EXCEEDED)
         for job in self.jobs:
             if job.is_expired(now):
@@ -103,58 +105,65 @@ class Run:
 
 
 class RunsUnderWay:
-    """Belongs to the event loop. Looks at its runs a few times a second, while there are any."""
+    """The runs in progress. Belongs to the event loop. Checks its runs a few times a second, while there are any."""
 
     def __init__(self, workers: int, on_look: Callable[[], None], on_stuck: Callable[[bool], None]) -> None:
-        """Args: `on_look` is called at every look; `on_stuck` when all workers get stuck, and when one is freed."""
+        """Create it without runs.
+
+        Args:
+            workers: how many runs there may be at once.
+            on_look: called at every check.
+            on_stuck: called when all workers get stuck, and when one is free again.
+
+        """
         self._workers = workers
         self._on_look = on_look
         self._on_stuck = on_stuck
         self._runs: set[Run] = set()
-        self._will_look = False
+        self._will_check = False
         self._stuck = False
 
     @property
     def free_workers(self) -> int:
-        """How many more runs may begin."""
+        """Return how many more runs may begin."""
         return self._workers - len(self._runs)
 
     def begin(self, jobs: Sequence[Job]) -> Run:
         """Take a worker."""
         run = Run(jobs)
         self._runs.add(run)
-        if not self._will_look:
-            self._look_later()
+        if not self._will_check:
+            self._check_later()
         return run
 
     def end(self, run: Run) -> None:
         """Give a worker back."""
         self._runs.discard(run)
-        self._tell()
+        self._report_stuck()
 
-    def _look_later(self) -> None:
-        self._will_look = True
-        # A timer lasts longer than most runs, and must keep nothing that they have kept.
-        asyncio.get_running_loop().call_later(_LOOK_SECONDS, _look, weakref.ref(self))
+    def _check_later(self) -> None:
+        self._will_check = True
+        # A timer lasts longer than most runs, and must not keep their memory.
+        asyncio.get_running_loop().call_later(_CHECK_SECONDS, _check, weakref.ref(self))
 
     def look(self) -> None:
-        """Look now, and again as long as something is under way."""
-        self._will_look = False
+        """Check now, and again later as long as a run is in progress."""
+        self._will_check = False
         now = time.monotonic()
         for run in self._runs:
             run.look(now)
         self._on_look()
-        self._tell()
+        self._report_stuck()
         if self._runs:
-            self._look_later()
+            self._check_later()
 
-    def _tell(self) -> None:
+    def _report_stuck(self) -> None:
         stuck = not self.free_workers and all(run.scope.is_stuck() for run in self._runs)
         if stuck != self._stuck:
             self._stuck = stuck
             self._on_stuck(stuck)
 
 
-def _look(runs: weakref.ref[RunsUnderWay]) -> None:
+def _check(runs: weakref.ref[RunsUnderWay]) -> None:
     if (found := runs()) is not None:
         found.look()

@@ -91,7 +91,7 @@ def test_draws_a_picture(fake: FakeServer, tmp_path: Path, suffix: str) -> None:
         assert content.startswith(b"\x89PNG")
         return
     text = content.decode()
-    for words in ("ordinary neighbours (×1)", "neighbours ×100", "0: same bits", "statistics", "the class is another"):
+    for words in ("ordinary neighbours (×1)", "neighbours ×100", "0: same bits", "statistics", "another class"):
         assert words in text
     assert "control (batch_current, control): same bits 1 of 3" in text
 
@@ -116,9 +116,9 @@ def test_a_picture_needs_an_extra(fake: FakeServer, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--neighbours", "1;7"], "is no list of numbers"),
-        (["--scales", ""], "is no list of numbers"),
-        (["--plot", "compare.pdf"], "has to end in .svg or .png"),
+        (["--neighbours", "1;7"], "is not a list of numbers"),
+        (["--scales", ""], "is not a list of numbers"),
+        (["--plot", "compare.pdf"], "must end in .svg or .png"),
     ],
 )
 def test_wrong_usage_exits_with_2(fake: FakeServer, arguments: list[str], words: str) -> None:

@@ -73,7 +73,7 @@ def test_these_are_the_same_two_frames(fake: FakeServer, command: str, text: str
         ('1,"2\n3,5\n', "line 1: unexpected end of data"),
         ("", "there is no frame in it"),
         ("x,y\n", "there is no frame in it"),
-        (b"\xff\xfe1\x00,\x002\x00\n\x00", "line 1: this is no UTF-8 text"),
+        (b"\xff\xfe1\x00,\x002\x00\n\x00", "line 1: this is not UTF-8 text"),
     ],
 )
 @pytest.mark.parametrize("command", ["predict", "stream", "compare"])

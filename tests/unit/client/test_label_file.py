@@ -73,7 +73,7 @@ def test_no_labels() -> None:
         ('{"prediction_id": "p", "class_index": NaN}', "no whole number"),
         ("prediction_id,label,step\np,one,first\n", "label 1 of labels"),
         ("prediction_id,label,event_time\np,one,yesterday\n", "yesterday"),
-        ('{"prediction_id": "p", "label": "one"}\n{no json\n', "label 2 is no JSON"),
+        ('{"prediction_id": "p", "label": "one"}\n{no json\n', "label 2 is not JSON"),
         ('{"prediction_id": "p", "label": 1.5}', "no whole number"),
         ('{"prediction_id": "p", "label": true}', "no whole number"),
         ('{"prediction_id": "p", "label": "one"}\n[1]', "label 2 of labels: there is no prediction_id"),

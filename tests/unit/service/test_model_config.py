@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
         NO_BATCH,
         "max_batch_size: 0",
         f'max_batch_size: 0 {parameter("token_count", "9")}',
-        ("'x'", "no whole numbers"),
+        ("'x'", "doesn't hold whole numbers"),
     ),
     "no-tokens": (
         NO_BATCH,
@@ -155,7 +155,7 @@ def test_classes_have_the_names_of_their_file(tmp_path: Path, content: str, name
         (b"one\ntwo\n\n", CLASSES, "3 lines, and 'y' 2 classes"),
         (b"one\rtwo", CLASSES, "1 lines, and 'y' 2 classes"),
         (b"one\nt\xff", CLASSES, "line 2 isn't UTF-8"),
-        (b"one\ntwo\n", CLASSES.replace("classes", "../begun/classes"), "no file beside it"),
+        (b"one\ntwo\n", CLASSES.replace("classes", "../begun/classes"), "no file next to it"),
     ],
     ids=["missing", "too-few", "one-more", "old-mac", "no-text", "elsewhere"],
 )
