@@ -165,7 +165,7 @@ def _timed(
 def _require_labels(manifest: Model, width: int) -> None:
     """Refuse labels that aren't one per output: the class of an answer could not be named."""
     if manifest.labels and width and len(manifest.labels) != width:
-        raise ManifestError(f"the model has {len(manifest.labels)} labels for {width} outputs")
+        raise ManifestError(f"it has {len(manifest.labels)} labels for {width} outputs")
 
 
 def _untimed(
