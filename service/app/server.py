@@ -89,6 +89,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         calls = ActiveCalls()
         adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
         grpc_port = await stack.enter_async_context(_serving_grpc(base, parts, adapter, open_files))
+        _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         work = {
             Worker.REPOSITORY: _load(parts.models, settings.host, grpc_port, http_port),
             Worker.EVENT_LOOP: watch_event_loop(process.lag_seconds.observe),
@@ -124,7 +125,6 @@ def _serving_grpc(base: Base, parts: Parts, adapter: GrpcAdapter, open_files: in
         adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
     )
     limits, most = connection_limits(settings), max_connections(open_files)
-    _log.info("open files", limit=open_files, max_connections=most)
     limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
     return serving_grpc(settings.host, settings.grpc_port, services, base.health, limits)
 

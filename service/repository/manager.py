@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,6 +61,8 @@ class RepositoryManager:
         self._under_way: set[asyncio.Task[None]] = set()
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._reported_faults: dict[str, str] = {}
+        # How often this server has changed a rollout: what was read before a change is read again.
+        self._changes: Counter[str] = Counter()
 
     async def look(
         self, *, is_settled: Callable[[Location], bool] = lambda _: True, patience_seconds: float | None = None
@@ -74,13 +76,16 @@ class RepositoryManager:
             RepositoryError: it can't be read.
 
         """
+        changes = self._changes.copy()
         on_disk = await self._read("", partial(read_model_folders, self._folder))
         for name in self.repository.names() - on_disk.keys():
             on_disk[name] = ModelFolder(name=name)
         for name, model_folder in on_disk.items():
             settled = {version for version, location in model_folder.versions.items() if is_settled(location)}
             if name not in self._followed:
-                task = self._followed[name] = asyncio.create_task(self._reconcile_guarded(model_folder, settled))
+                task = self._followed[name] = asyncio.create_task(
+                    self._reconcile_guarded(model_folder, settled, changes[name])
+                )
                 task.add_done_callback(lambda _, name=name: self._followed.pop(name))  # type: ignore[misc]
         if self._followed:
             await asyncio.wait(self._followed.values(), timeout=patience_seconds)
@@ -140,6 +145,7 @@ class RepositoryManager:
             new = await self._read(name, partial(rollouts.change, self._folder / name, how))
         except (RolloutError, RepositoryError) as error:
             raise ServiceError(Reason.LABELS_NOT_WRITTEN, model=name, cause=str(error)) from error
+        self._changes[name] += 1
         self._desired[name].loaded_versions -= new.versions  # from now on the rollout keeps them
         await self._finish(self._follow(await self._model_folder(name)))
         return self.repository.rollout(name)
@@ -172,10 +178,12 @@ class RepositoryManager:
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
 
-    async def _reconcile_guarded(self, model_folder: ModelFolder, settled: AbstractSet[int]) -> None:
+    async def _reconcile_guarded(self, model_folder: ModelFolder, settled: AbstractSet[int], changes: int) -> None:
         """Reconcile one model. An unexpected error concerns only this model, and is logged once."""
         error = model_folder.error
         try:
+            if self._changes[model_folder.name] != changes:
+                model_folder = await self._model_folder(model_folder.name)
             await self._follow(model_folder, settled=settled)
         except Exception as raised:
             error = raised
@@ -221,6 +229,7 @@ class RepositoryManager:
         self._desired[model_folder.name].forget_all_but(listed | model_folder.versions.keys())
         if not listed and not model_folder.versions:
             del self._desired[model_folder.name]
+            del self._changes[model_folder.name]
             self.repository.forget(model_folder.name)
 
     async def _read(self, key: str, work: Callable[[], T]) -> T:

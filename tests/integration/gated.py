@@ -68,7 +68,7 @@ class _WatchedServing(Serving):
 
     arrivals: threading.Semaphore
 
-    async def run(self, *args: Any, **named: Any) -> Answer:
+    async def infer_row(self, *args: Any, **named: Any) -> Answer:
         self.arrivals.release()
         return await super().infer_row(*args, **named)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import threading
 import weakref
 from pathlib import Path
 
 import pytest
 
 from service.core.errors import Reason, ServiceError
+from service.repository.model_folder import ModelFolder, read_model_folders
 from service.repository.rollout import Rollout
 from tests.unit.service.repository.shop import BAD, Shop
 
@@ -363,3 +365,25 @@ async def test_a_model_that_hangs_keeps_nobody_from_another(shop: Shop) -> None:
     shop.gate.set()
     await asyncio.gather(hanging, shop.manager.load("other"))
     assert shop.states("other") == {1: "ready"}
+
+
+async def test_a_poll_that_read_the_disk_before_a_change_does_not_undo_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.write(1)
+    await shop.manager.look()
+    has_read, may_go_on = threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> dict[str, ModelFolder]:
+        found = read_model_folders(folder)
+        has_read.set()
+        assert may_go_on.wait(30)
+        return found
+
+    monkeypatch.setattr("service.repository.manager.read_model_folders", slow)
+    looking = asyncio.create_task(shop.manager.look())
+    assert await asyncio.to_thread(has_read.wait, 30)
+    await shop.manager.spread("m", [], lambda _: Rollout(labels={"blue": 1}))
+    may_go_on.set()
+    await looking
+    assert dict(shop.repository.rollout("m").labels) == {"blue": 1}
