@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-# Each page is returned by `page()` of the module with its name.
-PAGES = ("settings", "metrics", "errors")
+from service.reference import errors, metrics, settings
+
+PAGES = {"settings": settings.page, "metrics": metrics.page, "errors": errors.page}
 _STALE = 1
 
 
@@ -31,12 +30,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _pages(folder: Path) -> list[tuple[Path, str]]:
-    modules = {name: f"service.reference.{name}" for name in PAGES}
-    return [
-        (folder / f"{name}.md", importlib.import_module(module).page())
-        for name, module in modules.items()
-        if find_spec(module) is not None
-    ]
+    return [(folder / f"{name}.md", page()) for name, page in PAGES.items()]
 
 
 def _read(path: Path) -> str | None:
