@@ -11,7 +11,7 @@ _MODULE = "torch.onnx._internal.exporter._registration"
 
 
 def read_operators_once() -> None:
-    """Hand copies of one table to all exports of this process: reading it is a seventh of a small export's time.
+    """Hand copies of one table to all exports of this process: reading it anew takes a good part of a small export.
 
     Imports nothing into a process that does not export.
     """

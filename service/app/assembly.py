@@ -96,7 +96,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
         )
         log = stack.enter_context(_feedback(base))
         skew = stack.enter_context(_skew(base))
-        # The shadow hears first: of its own answers the others hear later, on its thread.
+        # Observers of the shadow's own answers are called on its thread.
         shadowed = [log.log.shadowed, skew.observe] if log else [skew.observe]
         shadows = stack.enter_context(_shadows(base, models, shadowed))
         observers: list[Observer] = [failures.guard(Worker.SHADOW, shadows.observe)]
