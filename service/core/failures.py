@@ -90,21 +90,22 @@ class Failures:
             self._counter.labels(worker)
         self._give_up = give_up
         self._lock = threading.Lock()
-        # By worker, kind and place, so bounded by the number of places in the program.
-        self._last_noted: dict[tuple[str, str, str], float] = {}
+        # By worker, event, kind and place, so bounded by the number of places in the program.
+        self._last_noted: dict[tuple[str, str, str, str], float] = {}
 
     def note(self, worker: str, error: BaseException, event: str = "background work failed", **facts: object) -> None:
-        """Count a failure; the first of its kind and place is logged, with `facts`."""
+        """Count a failure; the first of an event, kind and place is logged, with `facts`."""
         self._counter.labels(worker).inc()
-        kind, now = (worker, type(error).__name__, _place(error)), time.monotonic()
+        kind, place, now = type(error).__name__, _place(error), time.monotonic()
+        noted = (worker, event, kind, place)
         with self._lock:
-            before = self._last_noted.get(kind)
+            before = self._last_noted.get(noted)
             is_news = before is None or now > before + _NOTED_AGAIN_SECONDS
             if is_news:
-                self._last_noted[kind] = now
+                self._last_noted[noted] = now
         if is_news:
             with suppress(Exception):  # a log that can't be written must not stop the work
-                _log.error(event, worker=worker, error=kind[1], place=kind[2], exc_info=error, **facts)
+                _log.error(event, worker=worker, error=kind, place=place, exc_info=error, **facts)
 
     def ended(self, worker: str, error: BaseException) -> None:
         """Report that a worker can't go on."""

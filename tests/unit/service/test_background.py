@@ -40,6 +40,21 @@ def test_a_failure_of_a_kind_and_place_is_told_once_and_counted_each_time(meter:
     assert (counted(meter), counted(meter, "shadow"), counted(meter, "accuracy")) == (1000, 1, 0)
 
 
+def test_what_is_lost_is_told_though_other_work_failed_at_the_same_place(meter: Meter) -> None:
+    """A full disk: the log's pruning failed first, and what it cost in predictions went unsaid."""
+
+    def note(event: str) -> None:
+        try:
+            fail()
+        except KeyError as error:
+            meter.failures.note("prediction-log", error, event)
+
+    with capture_logs() as lines:
+        for event in ("background work failed", "predictions not written") * 2:
+            note(event)
+    assert [line["event"] for line in lines] == ["background work failed", "predictions not written"]
+
+
 def test_what_a_guard_lets_through(meter: Meter) -> None:
     assert meter.failures.guard("skew", lambda value: value + 1)(1) == 2
 
