@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Tests start some three hundred Python programs: none has to compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # protoc finds its plug-ins on the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

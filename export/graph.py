@@ -5,6 +5,7 @@ Inputs `frames`, `length`, `state.<name>`â€¦; outputs `outputs`, `next.<name>`â€
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -106,15 +107,19 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep one export from changing the next, and the exporter from talking."""
+    """Keep one export from changing the next, and the exporter from talking and from what only takes time."""
     for operator in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
         # A second export in one process would find the first one's kernel here, and with it a fixed time axis.
         operator._dispatch_cache.clear()
-    disabled = logging.root.manager.disable
+    disabled, collecting = logging.root.manager.disable, gc.isenabled()
     logging.disable(logging.WARNING)
+    gc.disable()  # a trace makes a million objects, and hardly any garbage
     try:
-        with warnings.catch_warnings():
+        # The cache of shapes takes longer than it saves: an operator rarely meets the same ones again.
+        with warnings.catch_warnings(), torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(disabled)
+        if collecting:
+            gc.enable()

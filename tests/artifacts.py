@@ -32,10 +32,9 @@ def copied(name: str, make: Callable[[Path], None], to: Path, *, store: Path = S
     by its arguments: they belong into `name`.
     """
     folder = store / name / _key(make)
-    with _locked(store / f"{name}.lock"):
+    with locked(store / f"{name}.lock"):
         if not folder.exists():
-            shutil.rmtree(folder.parent, ignore_errors=True)  # those of older code
-            folder.parent.mkdir()
+            prune(folder)
             with tempfile.TemporaryDirectory(dir=store, prefix=".") as aside:
                 made = Path(aside) / "made"
                 made.mkdir()
@@ -45,8 +44,16 @@ def copied(name: str, make: Callable[[Path], None], to: Path, *, store: Path = S
         return Path(shutil.copytree(folder, to, dirs_exist_ok=True))
 
 
+def prune(folder: Path) -> None:
+    """Remove the folders beside `folder`, those of older code, and create the one that they are in."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
+
+
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock that ends with the process that holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -62,13 +69,23 @@ def _key(make: Callable[[Path], None]) -> str:
 @functools.cache
 def _code() -> str:
     """Hash what all artifacts depend on."""
+    return hash_of_sources(_PACKAGES) + hash_of_libraries()
+
+
+def hash_of_sources(packages: tuple[str, ...]) -> str:
+    """Hash every file of some packages."""
     found = hashlib.sha256()
-    for package in _PACKAGES:
+    for package in packages:
         for path in sorted((ROOT / package).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 found.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    found.update("\n".join([sys.version, *map(version, _LIBRARIES), *_machine()]).encode())
     return found.hexdigest()
+
+
+def hash_of_libraries() -> str:
+    """Hash the versions of Python and the libraries, and the processor."""
+    found = "\n".join([sys.version, *map(version, _LIBRARIES), *_machine()])
+    return hashlib.sha256(found.encode()).hexdigest()
 
 
 def _machine() -> Iterator[str]:

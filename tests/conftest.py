@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("TORCH_FAKE_TENSOR_DISPATCH_CACHE", "0")  # of small models it takes longer than it saves
-
 import service.engine.onnx_runtime  # noqa: F401  # before any test imports it: telemetry is off
 from tests.artifacts import copied
-from tests.exporter import read_operators_once
+from tests.exporter import share_work_of_exports
 from tests.servers import RunningServer, running_server
 
 __all__ = ["RunningServer"]
@@ -25,10 +23,12 @@ TESTS = Path(__file__).parent
 # `make test-fast` leaves it out.
 SLOW = (
     "contract/test_onnx_bits.py",
+    "contract/test_quantised_bits.py",
     "e2e/test_demo.py",
     "e2e/test_demo_monitoring.py",
     "e2e/test_prometheus.py",
     "e2e/test_quickstart.py",
+    "contract/test_onnx_bits_without_states.py",
     "contract/test_onnx_export.py",
     "unit/export/test_cost.py",
     "contract/test_controls.py",
@@ -72,7 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare this process what does not depend on a test: the modules' objects are no garbage."""
-    read_operators_once()
+    share_work_of_exports()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)  # an export makes a million objects

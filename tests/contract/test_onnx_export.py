@@ -20,6 +20,7 @@ from service.engine.session import open_session
 from service.loading.manifest import read_manifest
 from soloist.v1 import certificate_pb2
 from soloist.v1.model_pb2 import Model
+from tests.exporter import traced_anew
 
 SPEC = TaskSpec(name="slopes", frames="features", feature_count=3, labels=("down", "up"))
 CONFIGS: dict[str, ModelConfig] = {
@@ -148,7 +149,8 @@ def test_a_split_too_small_to_be_divided_is_told(exported: tuple[Model, Path], d
 def test_the_same_checkpoint_gives_the_same_bytes(
     exported: tuple[Model, Path], checkpoint: Checkpoint, dataset: Dataset, tmp_path: Path
 ) -> None:
-    export_checkpoint(checkpoint, tmp_path, name="slopes", version=3, dataset=dataset)
+    with traced_anew():
+        export_checkpoint(checkpoint, tmp_path, name="slopes", version=3, dataset=dataset)
     for file in ("3/model.onnx", "3/probe.onnx", "config.pbtxt"):
         assert (tmp_path / "slopes" / file).read_bytes() == (exported[1] / file).read_bytes()
 

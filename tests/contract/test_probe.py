@@ -23,7 +23,7 @@ from service.engine.session import open_session
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.observers.skew import Moments, PooledSums, measure, thresholds_for
 from soloist.v1.model_pb2 import Model, ProbedLayer
-from tests.contract.test_onnx_bits import NUMBERS, untrained
+from tests.contract.zoo_graphs import NUMBERS, untrained
 
 CASES: list[ModelConfig] = [
     TCNConfig(channels=8, blocks=2, norm="batch"),

@@ -23,7 +23,7 @@ from models.data import Split
 from service.certificate import Budget, is_bitwise
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
-from tests.contract.test_onnx_bits import CAUSAL, NUMBERS, TOKENS, WHOLE_ONLY, untrained
+from tests.contract.zoo_graphs import CAUSAL, NUMBERS, TOKENS, WHOLE_ONLY, untrained
 
 FORMS = {"static": static, "weights": weights, "dynamic": dynamic}
 CONFIGS = {**CAUSAL, **WHOLE_ONLY}
