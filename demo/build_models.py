@@ -17,16 +17,15 @@ def build_all(plan: Plan, repository: Path, show: Show) -> dict[str, float]:
     """Train every model and export it as version 1; returns the seconds each took. Raises what a worker raises."""
     # Those that others are made of first: they take longest.
     names = sorted(plan.names, key=lambda name: not name.endswith("-batch"))
-    jobs = dict.fromkeys(names, (repository, plan.seed, plan.epochs))
+    jobs = dict.fromkeys(names, (repository, plan))
     return run_all(_make, jobs, processes=plan.processes, show=show)
 
 
-def _make(name: str, repository: Path, seed: int, epochs: int | None) -> float:
+def _make(name: str, repository: Path, plan: Plan) -> float:
     """Run in a worker: imports of torch stay out of the parent, which measures."""
     from demo.normalisers.variants import export_derived
     from export import export_checkpoint
     from models import zoo
-    from models.data import load
     from models.training import train
 
     def progress(epoch: Epoch) -> None:
@@ -34,15 +33,15 @@ def _make(name: str, repository: Path, seed: int, epochs: int | None) -> float:
         tell(Step(name=name, done=epoch.epoch, total=epoch.epochs, text=text))
 
     started = time.perf_counter()
-    task, architecture, config = zoo.configuration(name)
-    dataset = load(task)
-    checkpoint = train(dataset, architecture, config, seed=seed, epochs=epochs, progress=progress)
+    _task, architecture, config = zoo.configuration(name)
+    dataset = plan.data()
+    checkpoint = train(dataset, architecture, config, seed=plan.seed, epochs=plan.epochs, progress=progress)
     tell(Step(name=name, done=checkpoint.epochs, total=checkpoint.epochs, text="exporting"))
     export_checkpoint(checkpoint, repository, name=name, version=1, dataset=dataset)
     seconds = time.perf_counter() - started
     if config.norm == "batch":
         tell(Step(name=name, done=checkpoint.epochs, total=checkpoint.epochs, text="other statistics"))
-        export_derived(checkpoint, repository, dataset, seed=seed)
+        export_derived(checkpoint, repository, dataset, seed=plan.seed)
     text = f"trained and exported in {seconds:.0f} s"
     tell(Step(name=name, done=checkpoint.epochs, total=checkpoint.epochs, text=text, finished=True))
     return seconds

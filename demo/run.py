@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -23,22 +24,26 @@ from demo.normalisers.measurement import measure_normaliser, write_settings
 from demo.normalisers.plot import company
 from demo.normalisers.result import NormaliserResult
 from demo.normalisers.variants import KINDS, derived_names
-from demo.plan import ARCHITECTURES, SERVER_SETTINGS, TASK, DemoError, Plan
+from demo.plan import ARCHITECTURES, SERVER_SETTINGS, DemoError, Plan
 from demo.rendering import standalone
 from demo.report_page import page
 from demo.result import Report
 from demo.table import legend, table
 from export import ExportError
-from models.data import DataError, Dataset, Split, load
+from models.data import DataError, Dataset, Split
 from soloist.json_text import json_text
 
 
-def main(out: Path, *, epochs: int | None = None, load_seconds: float | None = None) -> int:
+def main(
+    out: Path, *, epochs: int | None = None, sequences: int | None = None, load_seconds: float | None = None
+) -> int:
     """Run the demonstration and write its report under `out`; returns the exit code, 0 when it passed.
 
-    `epochs` bounds training and `load_seconds` each latency measurement, for a quick look.
+    For a quick look `epochs` bounds training, `sequences` what is asked, and `load_seconds` each latency measurement.
     """
-    plan = Plan(epochs=epochs) if load_seconds is None else Plan(epochs=epochs, load_seconds=load_seconds)
+    plan = Plan(epochs=epochs, sequences=sequences)
+    if load_seconds is not None:
+        plan = dataclasses.replace(plan, load_seconds=load_seconds)
     progress, console = Console(stderr=True, highlight=False), display.output()
     folder = Folder(root=out)
     try:
@@ -66,7 +71,7 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
     """
     started = time.perf_counter()
     folder.clear([*plan.names, *derived_names()])
-    data = load(TASK)
+    data = plan.data()
     held_out = data.test
     np.save(folder.frames, held_out.sequences[0])
     with display.training(progress, plan.names) as show:

@@ -1,4 +1,4 @@
-"""`soloist demo` from beginning to end, with one epoch and a second of load: the same program, worse models."""
+"""`soloist demo` from beginning to end, with one epoch, some sequences and a second of load: the same program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPARED = [name_of(architecture, kind) for architecture in ARCHITECTURES for ki
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "soloist.cli.main", "demo", "--out", str(out)]
-    command += ["--epochs", "1", "--load-seconds", "0.5"]
+    command += ["--epochs", "1", "--sequences", "96", "--load-seconds", "0.5"]
     return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
