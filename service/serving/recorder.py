@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from service.serving.batcher import Place
 from service.serving.call_metrics import ApiSeries, CallMetrics
 from service.serving.statistics import StatisticsView, VersionStatistics
 
@@ -58,7 +59,8 @@ class Recorder:
         self._metrics = CallMetrics(registry)
         self._versions: dict[tuple[str, str], _Version] = {}
         self._no_model = _Version(self._metrics, "", "")
-        registry.register(StatisticsView(self._statistics))
+        self._places = dict.fromkeys(Place, 0)
+        registry.register(StatisticsView(self._statistics, self._places))
 
     def prepare(self, model: Model) -> None:
         """Create the series of a version that is ready."""
@@ -77,8 +79,9 @@ class Recorder:
         version = self._of(servable.name, str(servable.version))
         return version.statistics if version is not None else VersionStatistics()
 
-    def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds) -> None:
+    def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds, place: Place = Place.WORKER) -> None:
         """Record one run of the graph; `lengths` are the frames of each row."""
+        self._places[place] += 1
         self.statistics(servable).ran(len(lengths), seconds, servable.padding_ratio(lengths))
 
     def succeeded(
