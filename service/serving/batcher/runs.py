@@ -24,7 +24,7 @@ _log = structlog.get_logger("soloist.batcher")
 _CHECK_SECONDS = 0.25
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class Done:
     """One run of `rows`, its time in seconds, and a result for each row; without results there is an `error`.
 
