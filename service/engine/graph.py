@@ -50,13 +50,17 @@ class Graph:
         self.extra_outputs = [spec.name for spec in signature.extra_outputs]
         self._session = session
         self._one_step = one_step or session
-        self.takes_length = bool(signature.HasField("length"))
         self._frames_name, self._length_name = signature.frames.name, signature.length.name
         self._length_dtype = dtype_of(signature.length.data_type) if self.takes_length else None
         self._states = [(state.name, state.input, state.output) for state in signature.states]
         named = [signature.outputs.name, *(output for _, _, output in self._states), *self.extra_outputs]
         self._wanted = named + [name for name in results if name not in named]
         self._layouts = Layouts(axes_of(signature))
+
+    @property
+    def takes_length(self) -> bool:
+        """Return whether rows of different length can share a run."""
+        return bool(self.signature.HasField("length"))
 
     @property
     def takes_batches(self) -> bool:

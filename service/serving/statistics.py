@@ -87,7 +87,9 @@ class VersionStatistics:
 
     def ran(self, rows: int, seconds: RunSeconds, padding_ratio: float) -> None:
         """Add one run of the graph."""
-        run = self.runs.setdefault(rows, RunStatistics())
+        run = self.runs.get(rows)
+        if run is None:
+            run = self.runs[rows] = RunStatistics()
         run.gather.add(seconds.gather)
         run.graph.add(seconds.graph)
         run.scatter.add(seconds.scatter)
@@ -100,7 +102,9 @@ class VersionStatistics:
 
         Rows of one request run side by side; its time is that of the row that took longest.
         """
-        slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
+        slowest = answers[0]
+        if len(answers) > 1:
+            slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
         self.success.add(seconds)
         self.queue.add(slowest.queue_seconds)
         self.input.add(decode_seconds + slowest.run.gather)
