@@ -72,7 +72,7 @@ async def _answer(
         return known
     row = decode_row(
         chunk,
-        servable.manifest.signature,
+        servable.frames_form,
         session.states,
         allow_non_finite=limits.allow_non_finite,
         position=session.position(),
