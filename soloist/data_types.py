@@ -85,7 +85,9 @@ def data_type_of(dtype: np.dtype[Any]) -> DataType.ValueType:
         KeyError: Such elements don't travel.
 
     """
-    return BY_DTYPE[dtype.newbyteorder("<")].data_type
+    # Most are little-endian as they are, and making a type takes longer than looking one up.
+    found = BY_DTYPE.get(dtype)
+    return (found or BY_DTYPE[dtype.newbyteorder("<")]).data_type
 
 
 def oip_word_of(dtype: np.dtype[Any]) -> str:

@@ -80,6 +80,13 @@ class BatchingSettings(BaseModel):
     max_run_seconds: float = Field(
         60.0, gt=0, allow_inf_nan=False, description="A run that takes longer is ended: RUN_TOO_LONG."
     )
+    max_inline_seconds: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Longest that short runs hold the event loop in one turn of it; 0: every run is on a thread.",
+    )
     max_queued_requests: int = Field(
         1024, ge=1, description="Most requests that wait for a model; more are refused: QUEUE_FULL."
     )

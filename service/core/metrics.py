@@ -7,13 +7,16 @@ invents becomes a series.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
+from prometheus_client.utils import floatToGoString
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -100,6 +103,34 @@ class HistogramFamily(Family):
     def on(self, registry: CollectorRegistry) -> Histogram:
         """Return the histogram, registered."""
         return Histogram(self.name, self.text, self.labels, buckets=self.buckets, registry=registry)
+
+    def collected(self) -> HistogramMetricFamily:
+        """Return an empty family, for a collector to fill from distributions."""
+        return HistogramMetricFamily(self.name, self.text, labels=self.labels)
+
+
+class Distribution:
+    """The values of one set of labels of a histogram. Written on one thread, without a lock; read on any."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, family: HistogramFamily) -> None:
+        self._bounds = family.buckets
+        self._counts = [0] * (len(family.buckets) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Add a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
+        """Add its series to a family, unless it is empty."""
+        total, counts = self._sum, accumulate(self._counts.copy())
+        bounds: list[str] = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = list(zip(bounds, map(float, counts), strict=True))
+        if buckets[-1][1]:
+            family.add_metric(labels, buckets, total)
 
 
 class VersionSeries(Protocol):

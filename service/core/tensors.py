@@ -21,6 +21,38 @@ if TYPE_CHECKING:
     from soloist.v1.model_pb2 import Signature
 
 
+class FramesForm:
+    """What the frames of a model look like: what `decode_frames` needs of a signature, read from it once."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        spec = signature.frames
+        self._data_type, self._dtype = spec.data_type, dtype_of(spec.data_type)
+        self._frame_shape = tuple(spec.shape)[2:]
+        self._frame_bytes = math.prod(self._frame_shape) * self._dtype.itemsize
+        # Sizes that vary, windows and tokens take the longer way.
+        self._is_plain = min(self._frame_shape, default=1) > 0 and not (
+            signature.frames_per_run > 1 or signature.token_count
+        )
+
+    def decode(self, tensor: Tensor, *, allow_non_finite: bool) -> NDArray[Any]:
+        """Return what `decode_frames` returns.
+
+        Raises:
+            ServiceError: the frames are not what the model takes.
+
+        """
+        sizes, data = tensor.shape, tensor.data
+        if self._is_plain and len(sizes) == len(self._frame_shape) + 1 and tensor.data_type == self._data_type:
+            shape = tuple(sizes)
+            if shape[1:] == self._frame_shape and 0 < len(data) == shape[0] * self._frame_bytes:
+                frames: NDArray[Any] = np.frombuffer(data, self._dtype).reshape(shape)
+                if allow_non_finite or self._dtype.kind != "f" or np.logical_and.reduce(np.isfinite(frames), axis=None):
+                    return frames
+        # All refusals come from there.
+        return decode_frames(tensor, self.signature, allow_non_finite=allow_non_finite)
+
+
 def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: bool) -> NDArray[Any]:
     """Return the frames of one sequence or chunk: [T, C] numbers or [T] tokens, read-only, T ≥ 1.
 
@@ -78,7 +110,16 @@ def decode(tensor: Tensor) -> NDArray[Any]:
 
 def encode(array: NDArray[Any]) -> Tensor:
     """Return the tensor of an array whose type the wire knows."""
-    return Tensor(data_type=data_type_of(array.dtype), shape=array.shape, data=array.tobytes())
+    tensor = Tensor()
+    encode_into(tensor, array)
+    return tensor
+
+
+def encode_into(tensor: Tensor, array: NDArray[Any]) -> None:
+    """Write an array whose type the wire knows into a tensor that is empty."""
+    tensor.data_type = data_type_of(array.dtype)
+    tensor.shape.extend(array.shape)
+    tensor.data = array.tobytes()
 
 
 def _checked_shape(tensor: Tensor, expected: list[int]) -> tuple[int, ...]:

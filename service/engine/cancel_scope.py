@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from service.core.errors import Reason, ServiceError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.core.failures import Failures
     from service.engine.onnx_runtime import ort
 
+Result = TypeVar("Result")
 _WATCH_SECONDS = 0.1
 # A run that goes on for this long after its cancellation is inside one operator.
 _STUCK_SECONDS = 1.0
@@ -88,9 +89,8 @@ class CancelScope:
         self._run = None
 
 
-@contextmanager
-def endable(options: ort.RunOptions) -> Iterator[None]:
-    """Surround one run with `options`, so that it can be ended.
+def run_endable(options: ort.RunOptions, work: Callable[[], Result]) -> Result:
+    """Call `work`, which runs a graph with `options`, so that it can be ended, and return what it returns.
 
     Raises:
         ServiceError: it was ended, or must not begin: RUN_TOO_LONG, or the error of its scope.
@@ -101,7 +101,7 @@ def endable(options: ort.RunOptions) -> Iterator[None]:
         scope._begin(run)
     _under_way.add(run)
     try:
-        yield
+        return work()
     except Exception as error:
         if run.error is not None:
             raise run.error from error

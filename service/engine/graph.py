@@ -50,6 +50,8 @@ class Graph:
         self.extra_outputs = [spec.name for spec in signature.extra_outputs]
         self._session = session
         self._one_step = one_step or session
+        self._frames_name, self._length_name = signature.frames.name, signature.length.name
+        self._length_dtype = dtype_of(signature.length.data_type) if self.takes_length else None
         self._states = [(state.name, state.input, state.output) for state in signature.states]
         named = [signature.outputs.name, *(output for _, _, output in self._states), *self.extra_outputs]
         self._wanted = named + [name for name in results if name not in named]
@@ -95,10 +97,9 @@ class Graph:
 
         `auxiliary` are the graph's other inputs [B, T, …] or [B, …]; by default only the constants.
         """
-        signature = self.signature
-        feed = {signature.frames.name: frames}
+        feed = {self._frames_name: frames}
         if self.takes_length:
-            feed[signature.length.name] = np.array(lengths, dtype_of(signature.length.data_type))
+            feed[self._length_name] = np.array(lengths, self._length_dtype)
         for name, tensor, _ in self._states:
             feed[tensor] = states[name]
         if self.auxiliary_feed:

@@ -63,7 +63,7 @@ class AuxiliaryInputs:
 NO_AUXILIARY_INPUTS = AuxiliaryInputs()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class Row:
     """Frames [T, C] or [T] of one sequence, T ≥ 1, the states before them, and their auxiliary inputs."""
 
@@ -94,7 +94,7 @@ class RunSeconds:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class RowResult:
     """Outputs [T, K] for every frame of a row, the states after its last frame, and the time of the whole run.
 

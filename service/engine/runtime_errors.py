@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from service.core.errors import Reason, ServiceError
 
@@ -15,9 +14,8 @@ _NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S*/onnxruntime/\S+ (?
 _INVALID_INPUT = "InvalidArgument"
 
 
-@contextmanager
-def translated(shape: Sequence[int], *, third_party: bool = True) -> Iterator[None]:
-    """Turn ONNX Runtime's errors into a reason; `shape` is that of the frames.
+class translated:  # noqa: N801  # a block; a generator would take longer, and every run is in one
+    """A block that turns ONNX Runtime's errors into a reason; `shape` is that of the frames.
 
     Our own graphs take all frames that have passed the checks. If such a graph names its input as the cause, it is one
     of the states, which callers may send; any other failure is our fault.
@@ -26,12 +24,19 @@ def translated(shape: Sequence[int], *, third_party: bool = True) -> Iterator[No
         ServiceError: GRAPH_REFUSED.
 
     """
-    try:
-        yield
-    except Exception as error:  # ONNX Runtime has many error classes, which share no base
-        if _is_refusal(error, third_party=third_party):
-            raise ServiceError(Reason.GRAPH_REFUSED, shape=list(shape), cause=message_of(error)) from error
-        raise
+
+    __slots__ = ("_shape", "_third_party")
+
+    def __init__(self, shape: Sequence[int], *, third_party: bool = True) -> None:
+        self._shape, self._third_party = shape, third_party
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # ONNX Runtime has many error classes, which share no base.
+        if isinstance(error, Exception) and _is_refusal(error, third_party=self._third_party):
+            raise ServiceError(Reason.GRAPH_REFUSED, shape=list(self._shape), cause=message_of(error)) from error
 
 
 def is_from_runtime(error: Exception) -> bool:

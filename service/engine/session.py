@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.engine.cancel_scope import endable
+from service.engine.cancel_scope import run_endable
 from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
 from service.engine.onnx_runtime import ort
 
@@ -113,9 +113,8 @@ def run_graph(
     options = ort.RunOptions()
     if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    with endable(options):
-        results: list[NDArray[Any]] = session.run(wanted, feed, options)
-        return results
+    results: list[NDArray[Any]] = run_endable(options, lambda: session.run(wanted, feed, options))
+    return results
 
 
 def _first_line(error: Exception) -> str:

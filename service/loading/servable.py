@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from service.core.errors import Reason, ServiceError
+from service.core.tensors import FramesForm
 from service.engine.model_file import ModelFileError, read_model_file
 from service.engine.one_step import open_graph
 from service.engine.probe import Probe, open_probe
@@ -67,6 +69,11 @@ class Servable:
     certificate_fault: str = ""
     warm_up_fault: str = ""
     states_grow: bool = False
+
+    @cached_property
+    def frames_form(self) -> FramesForm:
+        """Return what its frames look like."""
+        return FramesForm(self.manifest.signature)
 
     def idle_seconds(self, usual: float) -> float:
         """Return the idle time after which a sequence ends: that of its configuration, or else the server's."""

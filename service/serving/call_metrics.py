@@ -1,15 +1,28 @@
-"""The metrics of calls and requests: how they ended, how long they took, and how long they waited."""
+"""The metrics of calls and requests: how they ended, how long they took, and how long they waited.
+
+They are numbers of our own, which a scrape reads: a counter of the metrics library has a lock, and takes several times
+as long as a number.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
 
 from service.core.errors import Reason
-from service.core.metrics import CALL, VERSION, CounterFamily, Family, HistogramFamily, Start, one_two_five, remove
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+from service.core.metrics import (
+    CALL,
+    VERSION,
+    CounterFamily,
+    Distribution,
+    Family,
+    HistogramFamily,
+    Start,
+    one_two_five,
+)
 
 # First the methods that run a model, then those about one model, last those that are counted without a model.
 INFERENCE_APIS = ("Predict", "Stream", "ModelInfer", "ModelStreamInfer")
@@ -77,63 +90,66 @@ FAMILIES: Final[tuple[Family, ...]] = (
 )
 
 
-class CallMetrics:
-    """One set of series in one registry."""
+class ApiCalls:
+    """The calls of one API of one version, or those without a model. Written on the event loop only."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = REQUESTS.on(registry)
-        self.request_seconds = REQUEST_SECONDS.on(registry)
-        self.first_output_seconds = FIRST_OUTPUT_SECONDS.on(registry)
-        self.queue_seconds = QUEUE_SECONDS.on(registry)
-        self.compute_seconds = COMPUTE_SECONDS.on(registry)
-        self.sequence_frames = SEQUENCE_FRAMES.on(registry)
-        self.prepare("", "", (*VERSION_APIS, *SERVER_APIS))
+    __slots__ = ("compute_seconds", "first_output_seconds", "queue_seconds", "request_seconds", "requests")
 
-    def prepare(self, name: str, version: str, apis: tuple[str, ...] = VERSION_APIS) -> None:
+    def __init__(self) -> None:
+        self.requests: dict[str, int] = {}
+        self.request_seconds = Distribution(REQUEST_SECONDS)
+        self.first_output_seconds = Distribution(FIRST_OUTPUT_SECONDS)
+        self.queue_seconds = Distribution(QUEUE_SECONDS)
+        self.compute_seconds = Distribution(COMPUTE_SECONDS)
+
+    def ended(self, code: str) -> None:
+        """Count a call."""
+        self.requests[code] = self.requests.get(code, 0) + 1
+
+
+class VersionCalls:
+    """The calls of one version by API, and its sequences."""
+
+    def __init__(self) -> None:
+        self.apis: dict[str, ApiCalls] = {}
+        self.sequence_frames = Distribution(SEQUENCE_FRAMES)
+
+    def prepare(self, apis: Iterable[str] = VERSION_APIS) -> None:
         """Create the counters that alerts read."""
         for api in apis:
+            requests = self.of(api).requests
             for code in ALERTED_CODES:
-                self.requests.labels(name, version, api, code)
+                requests.setdefault(code, 0)
 
-    def forget(self, name: str, version: str) -> None:
-        """Remove every series of a version."""
-        remove(name, version, tuple(vars(self).values()))
-
-
-class ApiSeries:
-    """The series of one API of one version. Each is looked up once, since a look-up takes longer than a count.
-
-    What is counted after the version was forgotten is lost.
-    """
-
-    def __init__(self, metrics: CallMetrics, name: str, version: str, api: str) -> None:
-        self._metrics = metrics
-        self._labels = (name, version, api)
-        self._requests: dict[str, Counter] = {}
-
-    def requests(self, code: str) -> Counter:
-        """Return the counter of the calls that ended with a code."""
-        found = self._requests.get(code)
+    def of(self, api: str) -> ApiCalls:
+        """Return the calls of an API."""
+        found = self.apis.get(api)
         if found is None:
-            found = self._requests[code] = self._metrics.requests.labels(*self._labels, code)
+            found = self.apis[api] = ApiCalls()
         return found
 
-    @cached_property
-    def request_seconds(self) -> Histogram:
-        """Return the histogram of the time of calls."""
-        return self._metrics.request_seconds.labels(*self._labels)
 
-    @cached_property
-    def first_output_seconds(self) -> Histogram:
-        """Return the histogram of the time to the first output."""
-        return self._metrics.first_output_seconds.labels(*self._labels)
+class CallView(Collector):
+    """The metrics that are read off the calls, on the thread of a scrape."""
 
-    @cached_property
-    def queue_seconds(self) -> Histogram:
-        """Return the histogram of the time in the queue."""
-        return self._metrics.queue_seconds.labels(*self._labels)
+    def __init__(self, read: Callable[[], Mapping[tuple[str, str], VersionCalls]]) -> None:
+        """Create the view; `read` returns the calls by model and version."""
+        self._read = read
 
-    @cached_property
-    def compute_seconds(self) -> Histogram:
-        """Return the histogram of the time of runs."""
-        return self._metrics.compute_seconds.labels(*self._labels)
+    def collect(self) -> Iterator[Metric]:
+        """Return every family."""
+        requests, frames = REQUESTS.collected(), SEQUENCE_FRAMES.collected()
+        seconds = {
+            "request_seconds": REQUEST_SECONDS.collected(),
+            "first_output_seconds": FIRST_OUTPUT_SECONDS.collected(),
+            "queue_seconds": QUEUE_SECONDS.collected(),
+            "compute_seconds": COMPUTE_SECONDS.collected(),
+        }
+        for version, calls in self._read().items():
+            calls.sequence_frames.add_to(frames, version)
+            for api, each in list(calls.apis.items()):
+                for code, count in list(each.requests.items()):
+                    requests.add_metric((*version, api, code), count)
+                for name, family in seconds.items():
+                    getattr(each, name).add_to(family, (*version, api))
+        yield from (requests, *seconds.values(), frames)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from service.core.errors import ServiceError
+from service.core.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ class Serving:
     limits: InputLimits
     observers: Sequence[Observer] = ()
     decoder: Executor | None = None
+    time_limits: TimeLimits = field(default_factory=TimeLimits)
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
         """Convert a large message on a thread of its own. It works in pieces, since it holds up the loop as well."""

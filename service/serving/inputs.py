@@ -12,7 +12,7 @@ import numpy as np
 
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_AXES, MAX_TENSORS, at_most, is_hollow
-from service.core.tensors import decode, decode_frames
+from service.core.tensors import decode
 from service.engine.row import NO_AUXILIARY_INPUTS, WHOLE, AuxiliaryInputs, Position, Row
 from soloist.data_types import dtype_of, name_of
 
@@ -21,36 +21,39 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from service.core.tensors import FramesForm
     from service.engine.row import Arrays, States
-    from soloist.v1.model_pb2 import InputSpec, Signature
+    from soloist.v1.model_pb2 import InputSpec
     from soloist.v1.sequence_inference_pb2 import Chunk, PredictRequest
     from soloist.v1.tensor_pb2 import NamedTensor, Tensor
 
 
 def decode_row(
     sent: PredictRequest | Chunk,
-    signature: Signature,
+    form: FramesForm,
     states: States,
     *,
     allow_non_finite: bool,
     position: Position = WHOLE,
 ) -> Row:
-    """Decode frames and their auxiliary inputs; `states` are those before the frames.
+    """Decode frames of a form and their auxiliary inputs; `states` are those before the frames.
 
     Raises:
         ServiceError: the frames or an input are not what the model takes.
 
     """
-    at_most(MAX_TENSORS, sent.inputs, "inputs")
-    frames = decode_frames(sent.frames, signature, allow_non_finite=allow_non_finite)
-    if not signature.inputs and not sent.inputs:
+    sent_inputs, signature = sent.inputs, form.signature
+    if sent_inputs:
+        at_most(MAX_TENSORS, sent_inputs, "inputs")
+    frames = form.decode(sent.frames, allow_non_finite=allow_non_finite)
+    if not sent_inputs and not signature.inputs:
         return Row(
             frames=frames,
             states=states,
             auxiliary=NO_AUXILIARY_INPUTS if position is WHOLE else AuxiliaryInputs(position=position),
         )
     specs = {each.tensor.name: each for each in signature.inputs}
-    arrays = _decode_all(sent.inputs, specs, len(frames))
+    arrays = _decode_all(sent_inputs, specs, len(frames))
     auxiliary = sort(arrays, specs, position, allow_non_finite=allow_non_finite)
     return Row(frames=frames, states=states, auxiliary=auxiliary)
 

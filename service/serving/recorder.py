@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from service.serving.call_metrics import ApiSeries, CallMetrics
+from service.serving.batcher import Place
+from service.serving.call_metrics import SERVER_APIS, VERSION_APIS, CallView, VersionCalls
 from service.serving.statistics import StatisticsView, VersionStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from prometheus_client import CollectorRegistry, Histogram
+    from prometheus_client import CollectorRegistry
 
     from service.engine.runner import RunSeconds
     from service.loading.servable import Servable
@@ -25,28 +26,11 @@ if TYPE_CHECKING:
 
 
 class _Version:
-    """What is kept of one version: exact sums, and its series by API."""
+    """What is kept of one version: exact sums, and its calls by API."""
 
-    def __init__(self, metrics: CallMetrics, name: str, version: str) -> None:
+    def __init__(self) -> None:
         self.statistics = VersionStatistics()
-        self._metrics = metrics
-        self._labels = (name, version)
-        self._apis: dict[str, ApiSeries] = {}
-        self._sequence_frames: Histogram | None = None
-
-    def of(self, api: str) -> ApiSeries:
-        """Return the series of an API."""
-        found = self._apis.get(api)
-        if found is None:
-            found = self._apis[api] = ApiSeries(self._metrics, *self._labels, api)
-        return found
-
-    @property
-    def sequence_frames(self) -> Histogram:
-        """Return the histogram of the lengths of sequences."""
-        if self._sequence_frames is None:
-            self._sequence_frames = self._metrics.sequence_frames.labels(*self._labels)
-        return self._sequence_frames
+        self.calls = VersionCalls()
 
 
 class Recorder:
@@ -55,30 +39,34 @@ class Recorder:
     def __init__(self, registry: CollectorRegistry) -> None:
         # Whether a version is in the repository. Nothing is kept of others, because nobody would forget it.
         self.is_listed: Callable[[str, int], bool] = lambda _name, _version: True
-        self._metrics = CallMetrics(registry)
         self._versions: dict[tuple[str, str], _Version] = {}
-        self._no_model = _Version(self._metrics, "", "")
-        registry.register(StatisticsView(self._statistics))
+        self._no_model = VersionCalls()
+        self._no_model.prepare((*VERSION_APIS, *SERVER_APIS))
+        self._places = dict.fromkeys(Place, 0)
+        registry.register(StatisticsView(self._statistics, self._places))
+        registry.register(CallView(self._calls))
 
     def prepare(self, model: Model) -> None:
         """Create the series of a version that is ready."""
-        name, version = model.name, str(model.version)
-        self._metrics.prepare(name, version)
-        self._versions.setdefault((name, version), _Version(self._metrics, name, version))
-        self._versions[name, version].statistics.rows.setdefault(model.norm, 0)
+        key = model.name, str(model.version)
+        version = self._versions.get(key)
+        if version is None:
+            version = self._versions[key] = _Version()
+        version.calls.prepare()
+        version.statistics.rows.setdefault(model.norm, 0)
 
     def forget(self, name: str, version: str) -> None:
         """Forget a version that has left the repository."""
         self._versions.pop((name, version), None)
-        self._metrics.forget(name, version)
 
     def statistics(self, servable: Servable) -> VersionStatistics:
         """Return the sums of one version, all zero at first."""
         version = self._of(servable.name, str(servable.version))
         return version.statistics if version is not None else VersionStatistics()
 
-    def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds) -> None:
+    def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds, place: Place = Place.WORKER) -> None:
         """Record one run of the graph; `lengths` are the frames of each row."""
+        self._places[place] += 1
         self.statistics(servable).ran(len(lengths), seconds, servable.padding_ratio(lengths))
 
     def succeeded(
@@ -102,7 +90,7 @@ class Recorder:
             decode_seconds=decode_seconds,
             encode_seconds=encode_seconds,
         )
-        series = version.of(call.api)
+        series = version.calls.of(call.api)
         for answer in answers:
             series.queue_seconds.observe(answer.queue_seconds)
             series.compute_seconds.observe(answer.compute_seconds)
@@ -115,7 +103,7 @@ class Recorder:
         """Record a sequence that was answered to its end."""
         version = self._of(servable.name, str(servable.version))
         if version is not None:
-            version.sequence_frames.observe(frame_count)
+            version.calls.sequence_frames.observe(frame_count)
 
     def call_ended(self, call: Call, code: str, began: float) -> float:
         """Record how a call ended that began at `began` of time.perf_counter(), and return its time in seconds.
@@ -125,10 +113,10 @@ class Recorder:
         seconds = time.perf_counter() - began
         version = self._of(call.model, call.version) if call.model else None
         if version is None:
-            self._no_model.of(call.api).requests(code).inc()
+            self._no_model.of(call.api).ended(code)
             return seconds
-        series = version.of(call.api)
-        series.requests(code).inc()
+        series = version.calls.of(call.api)
+        series.ended(code)
         series.request_seconds.observe(seconds)
         if call.first_output_at is not None:
             series.first_output_seconds.observe(call.first_output_at - (call.first_frames_at or began))
@@ -137,8 +125,12 @@ class Recorder:
     def _of(self, name: str, version: str) -> _Version | None:
         found = self._versions.get((name, version))
         if found is None and self.is_listed(name, int(version)):
-            found = self._versions[name, version] = _Version(self._metrics, name, version)
+            found = self._versions[name, version] = _Version()
         return found
 
     def _statistics(self) -> Mapping[tuple[str, str], VersionStatistics]:
         return {version: each.statistics for version, each in list(self._versions.items())}
+
+    def _calls(self) -> Mapping[tuple[str, str], VersionCalls]:
+        found = {version: each.calls for version, each in list(self._versions.items())}
+        return {("", ""): self._no_model, **found}

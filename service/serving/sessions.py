@@ -33,7 +33,7 @@ _ENDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every chunk
 class _Answered:
     """The last chunk that was answered, and its answer as bytes, in case the caller repeats it."""
 

@@ -14,6 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from service.core.metrics import VERSION, CounterFamily, Family, Start, SummaryFamily
+from service.serving.batcher import Place
 
 if TYPE_CHECKING:
     from service.engine.runner import RunSeconds
@@ -34,7 +35,14 @@ PADDING_RATIO = SummaryFamily(
     labels=VERSION,
     start=Start.FIRST,
 )
-FAMILIES: Final[tuple[Family, ...]] = (PREDICTIONS, BATCH_SIZE, PADDING_RATIO)
+RUNS = CounterFamily(
+    name="soloist_runs_total",
+    text="Runs by where they happened: on a worker's thread, or on the event loop.",
+    labels=("place",),
+    values=tuple(Place),
+    start=Start.SERVER,
+)
+FAMILIES: Final[tuple[Family, ...]] = (PREDICTIONS, BATCH_SIZE, PADDING_RATIO, RUNS)
 
 
 @dataclass(slots=True)
@@ -79,7 +87,9 @@ class VersionStatistics:
 
     def ran(self, rows: int, seconds: RunSeconds, padding_ratio: float) -> None:
         """Add one run of the graph."""
-        run = self.runs.setdefault(rows, RunStatistics())
+        run = self.runs.get(rows)
+        if run is None:
+            run = self.runs[rows] = RunStatistics()
         run.gather.add(seconds.gather)
         run.graph.add(seconds.graph)
         run.scatter.add(seconds.scatter)
@@ -92,7 +102,9 @@ class VersionStatistics:
 
         Rows of one request run side by side; its time is that of the row that took longest.
         """
-        slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
+        slowest = answers[0]
+        if len(answers) > 1:
+            slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
         self.success.add(seconds)
         self.queue.add(slowest.queue_seconds)
         self.input.add(decode_seconds + slowest.run.gather)
@@ -110,14 +122,18 @@ class VersionStatistics:
 class StatisticsView(Collector):
     """The metrics that are read off the statistics, on the thread of a scrape."""
 
-    def __init__(self, read: Callable[[], Mapping[tuple[str, str], VersionStatistics]]) -> None:
+    def __init__(
+        self, read: Callable[[], Mapping[tuple[str, str], VersionStatistics]], places: Mapping[Place, int]
+    ) -> None:
         """Create the view.
 
         Args:
             read: returns the statistics by model and version. Their sums may grow meanwhile, the keys don't change.
+            places: runs by place, of all versions.
 
         """
         self._read = read
+        self._places = places
 
     def collect(self) -> Iterator[Metric]:
         """Return every family."""
@@ -129,4 +145,7 @@ class StatisticsView(Collector):
             if count := sum(runs_of_size for _, runs_of_size in runs):
                 sizes.add_metric(version, count, sum(size * runs_of_size for size, runs_of_size in runs))
                 padding.add_metric(version, count, counts.padding)
-        yield from (predictions, sizes, padding)
+        runs_by_place = RUNS.collected()
+        for place, count in self._places.items():
+            runs_by_place.add_metric((place,), count)
+        yield from (predictions, sizes, padding, runs_by_place)

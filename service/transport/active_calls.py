@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from service.core.errors import Reason, ServiceError
+from service.core.time_limits import TimeLimit
 
 # How often a call that was sending a message when it should have been cut is checked again.
 _CUT_AGAIN_SECONDS = 0.005
@@ -28,8 +29,8 @@ class ActiveCalls:
     def __init__(self) -> None:
         self.is_cutting = False
         self.sending: set[asyncio.Task[Any] | None] = set()
-        # One timeout for each call that is being answered. It never expires by itself; `cut` makes it expire.
-        self._scopes: dict[asyncio.Timeout, asyncio.Task[Any] | None] = {}
+        # One limit for each call that is being answered. It never expires by itself; `cut` makes it expire.
+        self._scopes: dict[TimeLimit, asyncio.Task[Any] | None] = {}
         # Includes calls whose answer or status is still being sent.
         self._under_way = 0
         self._draining = False
@@ -39,34 +40,28 @@ class ActiveCalls:
     def __len__(self) -> int:
         return self._under_way
 
-    @asynccontextmanager
-    async def admit(self) -> AsyncIterator[None]:
-        """Admit one call: it may be cut while it runs, and counts until its caller has the answer or status.
+    def begin(self, scope: TimeLimit) -> None:
+        """Admit one call: `scope` is cut if it has to be, and the call counts until its caller has the answer or status.
 
         That is when the task that answers the call ends.
 
         Raises:
-            ServiceError: SERVER_DRAINING, when the call comes too late or has been cut.
+            ServiceError: SERVER_DRAINING, when the call comes too late.
 
         """
         if self._draining:
             raise ServiceError(Reason.SERVER_DRAINING)
-        scope, task = asyncio.timeout(None), asyncio.current_task()
+        task = asyncio.current_task()
         self._scopes[scope] = task
         self._under_way += 1
         self._idle.clear()
         if task is not None:
             # A callback of the call itself would make grpc.aio keep it in memory until the next garbage collection.
             task.add_done_callback(self._ended)
-        try:
-            async with scope:
-                yield
-        except TimeoutError:
-            if scope.expired():
-                raise ServiceError(Reason.SERVER_DRAINING) from None
-            raise
-        finally:
-            del self._scopes[scope]
+
+    def end(self, scope: TimeLimit) -> None:
+        """Cut a call no more."""
+        self._scopes.pop(scope, None)
 
     def _ended(self, _call: object) -> None:
         self._under_way -= 1
@@ -89,12 +84,11 @@ class ActiveCalls:
     def cut(self) -> None:
         """End every call in progress with SERVER_DRAINING."""
         self.is_cutting = True
-        loop = asyncio.get_running_loop()
         for scope, task in self._scopes.items():
-            if task not in self.sending and not scope.expired():
-                scope.reschedule(loop.time())
+            if task not in self.sending:
+                scope.expire()
         if self.sending:
-            loop.call_later(_CUT_AGAIN_SECONDS, self.cut)
+            asyncio.get_running_loop().call_later(_CUT_AGAIN_SECONDS, self.cut)
 
 
 @contextmanager

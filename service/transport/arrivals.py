@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import structlog
 
 from service.core.errors import ServiceError
+from service.core.time_limits import TimeLimit
 from service.transport.admission import Admission
 
 _log = structlog.get_logger("soloist.calls")
@@ -41,7 +42,7 @@ class _Connection:
 
     turns: asyncio.Semaphore
     users: int = 0
-    reads: dict[asyncio.Timeout, None] = field(default_factory=dict)
+    reads: dict[TimeLimit, None] = field(default_factory=dict)
     handed_over: int = 0
     # The smallest difference so far between bytes received and handed over: those that belong to no message.
     least: int | None = None
@@ -67,7 +68,7 @@ class Arrivals:
         self._admission = admission
         self._reads_at_once = reads_at_once
         self._connections: dict[str, _Connection] = {}
-        self._cut: dict[asyncio.Timeout, ServiceError] = {}
+        self._cut: dict[TimeLimit, ServiceError] = {}
 
     @asynccontextmanager
     async def turn(self, peer: str) -> AsyncIterator[None]:
@@ -95,7 +96,7 @@ class Arrivals:
         connection = self._connections.get(peer)
         return connection is not None and connection.users >= self._reads_at_once
 
-    def begin(self, peer: str, scope: asyncio.Timeout) -> None:
+    def begin(self, peer: str, scope: TimeLimit) -> None:
         """Add a read, which `scope` can end."""
         connection = self._connections.get(peer)
         if connection is None:
@@ -103,7 +104,7 @@ class Arrivals:
         connection.users += 1
         connection.reads[scope] = None
 
-    def end(self, peer: str, scope: asyncio.Timeout, size: int) -> ServiceError | None:
+    def end(self, peer: str, scope: TimeLimit, size: int) -> ServiceError | None:
         """Remove a read that has ended with `size` bytes, and return the reason if it was ended from here."""
         connection = self._connections[peer]
         connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
@@ -149,12 +150,11 @@ class Arrivals:
 
     def _end(self, peer: str, error: ServiceError) -> None:
         """End the younger half of a connection's reads: the cause is unknown among them, and old ones come first."""
-        now = asyncio.get_running_loop().time()
         reads = list(self._connections[peer].reads)
         for scope in reads[len(reads) // 2 :]:
-            if not scope.expired():
+            if not scope.expired:
                 self._cut[scope] = error
-                scope.reschedule(now)
+                scope.expire()
 
 
 def _memory_bytes() -> int:

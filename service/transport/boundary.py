@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from service.core.errors import Reason, ServiceError
+from service.core.time_limits import TimeLimit
 from service.serving.call import Call
 from service.serving.recorder import Recorder
 from service.transport.active_calls import ActiveCalls, drop
@@ -56,12 +57,14 @@ class Boundary:
         With `in_drain` it is answered while the server drains, which doesn't wait for its end.
         """
         call = _describe(api, context)
-        started = time.perf_counter()
+        started, scope = time.perf_counter(), TimeLimit()
         failure: ServiceError | None = None
         # For any exit that isn't listed below.
         code = Reason.STREAM_CUT.code
         try:
-            async with nullcontext() if in_drain else self.calls.admit():
+            if not in_drain:
+                self.calls.begin(scope)
+            with scope:
                 yield call
             code = "OK"
         except ServiceError as error:
@@ -72,10 +75,12 @@ class Boundary:
                 code = Reason.DEADLINE_EXCEEDED.code
             raise
         except Exception as error:
-            failure = ServiceError(Reason.INTERNAL)
+            is_cut = scope.expired and isinstance(error, TimeoutError)
+            failure = ServiceError(Reason.SERVER_DRAINING if is_cut else Reason.INTERNAL)
             failure.__cause__ = error
             code = failure.reason.code
         finally:
+            self.calls.end(scope)
             call.cancelled = code != "OK"
             self._record(call, code, failure, started)
         if failure is not None:

@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from service.core.errors import Reason, ServiceError
+from service.core.time_limits import TimeLimits
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
@@ -33,6 +34,7 @@ class Messages:
     def __init__(self, calls: ActiveCalls, limits: CallLimits) -> None:
         self._calls = calls
         self._limits = limits
+        self._time_limits = TimeLimits()
         self.admission = Admission(limits)
         share = limits.max_connection_bytes // _STREAM_SHARE // limits.max_message_bytes
         self.arrivals = Arrivals(self.admission, reads_at_once=max(1, min(_READS_AT_ONCE, share)))
@@ -104,7 +106,7 @@ class Messages:
         task, sending = asyncio.current_task(), calls.sending
         sending.add(task)
         try:
-            async with asyncio.timeout(self._limits.idle_seconds):
+            with self._time_limits.within(self._limits.idle_seconds):
                 await context.write(raw)
         except TimeoutError:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._limits.idle_seconds) from None
@@ -132,10 +134,10 @@ class Messages:
             task.add_done_callback(gone)
 
     async def _read(self, context: Context, peer: str, idle_seconds: float | None) -> bytes | None:
-        scope, raw, cut = asyncio.timeout(idle_seconds), None, None
+        scope, raw, cut = self._time_limits.within(idle_seconds), None, None
         self.arrivals.begin(peer, scope)
         try:
-            async with scope:
+            with scope:
                 message: Any = await context.read()
                 raw = None if message is grpc.aio.EOF else bytes(message)
         except TimeoutError:

@@ -5,6 +5,7 @@ Shapes: T frames of a chunk, K outputs a frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from service.serving.batcher import Answer
 
 
+# So many numbers are worked through sooner one by one than as an array.
+_FEW = 32
+
+
 def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> NDArray[Any]:
     """Return the selected outputs: [T, K] for every frame, or those of the last frame, [K].
 
@@ -31,8 +36,10 @@ def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> ND
     return last_K
 
 
-def select_extra(answer: Answer, selection: OutputSelection.ValueType) -> list[NamedTensor]:
+def select_extra(answer: Answer, selection: OutputSelection.ValueType) -> Sequence[NamedTensor]:
     """Return the extra outputs, selected in the same way."""
+    if not answer.extra:
+        return ()
     return [NamedTensor(name=name, tensor=encode(select(outputs, selection))) for name, outputs in answer.extra.items()]
 
 
@@ -44,6 +51,12 @@ def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification |
     """
     if not labels or not logits_TK.size or logits_TK.shape[1:] != (len(labels),):
         return None
+    if len(labels) <= _FEW:
+        logits = logits_TK[-1].tolist()
+        if math.isfinite(sum(logits)):
+            largest = max(logits)
+            index, confidence = logits.index(largest), 1.0 / sum(math.exp(x - largest) for x in logits)
+            return Classification(index=index, label=labels[index], confidence=confidence)
     x_K = logits_TK[-1].astype(np.float64)
     index = int(x_K.argmax())
     confidence = 1.0 / float(np.exp(x_K - x_K[index]).sum())

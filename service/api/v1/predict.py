@@ -31,7 +31,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     limits, manifest = serving.limits, servable.manifest
     row = decode_row(
         request,
-        manifest.signature,
+        servable.frames_form,
         runner.initial_states(),
         allow_non_finite=limits.allow_non_finite,
     )

@@ -42,7 +42,7 @@ async def stream(
 
     """
     idle_seconds = serving.limits.idle_seconds
-    opening = _expect_open(await _next(requests, idle_seconds))
+    opening = _expect_open(await _next(serving, requests, idle_seconds))
     servable = serving.repository.route(opening.model, opening.version, opening.version_label)
     call.model, call.version = servable.name, str(servable.version)
     servable.require_time_axis()
@@ -56,7 +56,7 @@ async def stream(
         selection = opening.output_selection
         del opening
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
-        while (chunks := await _next_chunk(requests, idle_seconds)) is not None:
+        while (chunks := await _next_chunk(serving, requests, idle_seconds)) is not None:
             yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
     if session.frame_count:
         serving.recorder.sequence_ended(servable, session.frame_count)
@@ -72,7 +72,7 @@ async def _answer(
         return known
     row = decode_row(
         chunk,
-        servable.manifest.signature,
+        servable.frames_form,
         session.states,
         allow_non_finite=limits.allow_non_finite,
         position=session.position(),
@@ -103,9 +103,9 @@ async def _answer(
     return result
 
 
-async def _next(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> StreamRequest:
+async def _next(serving: Serving, requests: AsyncIterator[StreamRequest], idle_seconds: float) -> StreamRequest:
     try:
-        async with asyncio.timeout(idle_seconds):
+        with serving.time_limits.within(idle_seconds):
             return await anext(requests)
     except StopAsyncIteration:
         raise ServiceError(Reason.STREAM_CUT) from None
@@ -113,9 +113,11 @@ async def _next(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> 
         raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
 
 
-async def _next_chunk(requests: AsyncIterator[StreamRequest], idle_seconds: float) -> list[Chunk] | None:
+async def _next_chunk(
+    serving: Serving, requests: AsyncIterator[StreamRequest], idle_seconds: float
+) -> list[Chunk] | None:
     """Wait for the next chunk. It comes in a list, so that it can be removed; None if the caller closes the stream."""
-    message = await _next(requests, idle_seconds)
+    message = await _next(serving, requests, idle_seconds)
     return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
 
 

@@ -3,5 +3,6 @@
 from service.serving.batcher.batcher import Batcher
 from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits
+from service.serving.batcher.run_place import Place
 
-__all__ = ["Answer", "BatchLimits", "Batcher", "Job"]
+__all__ = ["Answer", "BatchLimits", "Batcher", "Job", "Place"]

@@ -14,11 +14,12 @@ from weakref import WeakSet
 
 import structlog
 
-from service.core.errors import Reason, ServiceError
+from service.core.errors import ServiceError
 from service.serving.batcher.batch_selection import SelectBatch, select_batch
 from service.serving.batcher.job import Answer, Job
-from service.serving.batcher.model_queue import BatchLimits, ModelQueue, overloaded
+from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
+from service.serving.batcher.run_place import Place
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from service.serving.batcher.job import ObserveRuns
 
 _log = structlog.get_logger("soloist.batcher")
-# The expected time is an average: without headroom, half of the jobs at the limit would be late.
-_HEADROOM = 2.0
 
 
 class Batcher:
@@ -43,7 +42,7 @@ class Batcher:
         limits: BatchLimits,
         *,
         observe_runs: ObserveRuns | None = None,
-        on_run: Callable[[Servable, Sequence[int], RunSeconds], None] | None = None,
+        on_run: Callable[[Servable, Sequence[int], RunSeconds, Place], None] | None = None,
         on_stuck: Callable[[bool], None] = lambda _: None,
         select_batch: SelectBatch = select_batch,
     ) -> None:
@@ -53,7 +52,7 @@ class Batcher:
             executor: the workers that run the graphs.
             limits: the bounds of batches and queues.
             observe_runs: returns the observer of a job's runs, or None.
-            on_run: called after every run, with the frames of its rows and its time.
+            on_run: called after every run, with the frames of its rows, its time and its place.
             on_stuck: called when all workers are stuck, and when one is free again.
             select_batch: chooses the jobs that share a run.
 
@@ -95,9 +94,9 @@ class Batcher:
         """
         queue = self._queues.get(servable)
         if queue is None:
-            queue = self._queues[servable] = ModelQueue(servable, self._select_batch)
+            queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
         if not may_wait:
-            self._refuse_in(queue, caller, deadline)
+            queue.refuse(self._limits, caller, deadline)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -118,7 +117,7 @@ class Batcher:
 
         """
         if (queue := self._queues.get(servable)) is not None:
-            self._refuse_in(queue, caller, deadline)
+            queue.refuse(self._limits, caller, deadline)
 
     def forget(self, servable: Servable) -> None:
         """Drop the queue of a version that takes no new calls, as soon as those in progress are answered."""
@@ -131,29 +130,24 @@ class Batcher:
             del self._queues[servable]
             self._turns.drop(queue)
 
-    def _refuse_in(self, queue: ModelQueue, caller: str, deadline: float | None) -> None:
-        if queue.queued >= self._limits.max_queued and not queue.make_room(caller):
-            raise ServiceError(Reason.QUEUE_FULL, queued=queue.queued)
-        if deadline is None:
-            return
-        now = time.monotonic()
-        max_rows = self._limits.max_batch_size if queue.servable.batched else 1
-        expected_seconds = queue.pace.expected_seconds(queue.ahead_of(caller), max_rows) if queue.jobs else 0.0
-        if now >= deadline:
-            raise ServiceError(Reason.DEADLINE_EXCEEDED)
-        if now + _HEADROOM * expected_seconds > deadline:
-            raise overloaded(expected_seconds, deadline, now)
-
     def _enqueue(self, queue: ModelQueue, job: Job) -> None:
         queue.add(job)
         self._turns.add(queue)
-        if self._under_way.free_workers and not self._scheduled:
+        if self._under_way.free_workers:
+            self._dispatch_soon()
+
+    def _dispatch_soon(self) -> None:
+        if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         self._scheduled = False
+        held_seconds, most = 0.0, self._limits.max_inline_seconds
         while (free := self._under_way.free_workers) and (queue := self._turns.next(free)) is not None:
+            if held_seconds and held_seconds >= most:
+                self._dispatch_soon()  # whatever else waits for the event loop comes first
+                return
             try:
                 batch = queue.take(self._limits)
             except Exception as error:
@@ -162,8 +156,25 @@ class Batcher:
                 batch = []
             if not queue.jobs:
                 self._turns.drop(queue)
-            if batch:
+            if not batch:
+                continue
+            if queue.places.of([frames for _, frames in batch]) is Place.WORKER:
                 self._start(queue, batch)
+            else:
+                held_seconds += self._run_here(queue, batch)
+
+    def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> float:
+        """Run a batch on the event loop, and return the time in seconds."""
+        started = time.perf_counter()
+        run = Run([job for job, _ in batch])
+        try:
+            rows = [job.begin_slice(frames, started) for job, frames in batch]
+            parts = execute(queue.servable, rows, run.scope, run.is_awaited)
+            self._hand_out(queue, run, 0.0, parts, Place.EVENT_LOOP)
+        except Exception as error:  # as in _finish
+            _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
+            run.fail(error)
+        return time.perf_counter() - started
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]
@@ -186,25 +197,31 @@ class Batcher:
     def _finish(self, queue: ModelQueue, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
         self._under_way.end(run)
         try:
-            jobs, parts = iter(run.jobs), done.result()
-            answers = sum(self._take_in(queue, list(islice(jobs, len(part.rows))), part) for part in parts)
-            if len(parts) == 1 and parts[0].error is None:
-                queue.pace.ran(parts[0].seconds, len(run.jobs), answers, more_wait=bool(queue.jobs))
-            self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
+            self._hand_out(queue, run, expected_seconds, done.result(), Place.WORKER)
         except (Exception, asyncio.CancelledError) as error:  # whatever it was, no caller may wait for ever
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
             run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))
         self._dispatch()
 
-    def _take_in(self, queue: ModelQueue, jobs: list[Job], done: Done) -> int:
+    def _hand_out(
+        self, queue: ModelQueue, run: Run, expected_seconds: float, parts: Sequence[Done], place: Place
+    ) -> None:
+        jobs = iter(run.jobs)
+        answers = sum(self._take_in(queue, list(islice(jobs, len(part.rows))), part, place) for part in parts)
+        if len(parts) == 1 and parts[0].error is None:
+            queue.pace.ran(parts[0].seconds, len(run.jobs), answers, more_wait=bool(queue.jobs))
+        self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
+
+    def _take_in(self, queue: ModelQueue, jobs: list[Job], done: Done, place: Place) -> int:
         """Give results to their jobs, and return how many jobs are answered."""
         if done.error is not None:
             for job in jobs:
                 job.fail(done.error)
             return 0
         lengths = [len(row.frames) for row in done.rows]
+        queue.places.ran(lengths, done.processor_seconds, place)
         if self._on_run:
-            self._on_run(queue.servable, lengths, done.results[0].run)
+            self._on_run(queue.servable, lengths, done.results[0].run, place)
         padded = queue.servable.padded_frames(lengths)
         answered = 0
         for index, job in enumerate(jobs):

@@ -32,7 +32,7 @@ class RunObserver(Protocol):
 ObserveRuns = Callable[["Servable", "Row"], RunObserver | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class Answer:
     """Outputs [T, K] of every frame, or [1, K] of the last; the states after it; its times in seconds.
 

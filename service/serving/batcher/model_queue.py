@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from service.core.errors import Reason, ServiceError
+from service.serving.batcher.run_place import RunPlaces
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # The weight of the newest measurement, and the cap on it as a multiple of the average: one long run changes little.
 _WEIGHT = 0.1
 _MOST = 4.0
+# The expected time is an average: without headroom, half of the jobs at the limit would be late.
+_HEADROOM = 2.0
 # How many callers without a job are remembered before those whose clock no longer matters are forgotten.
 _REMEMBERED = 256
 # A batch is selected from the oldest jobs, this many times its size.
@@ -56,13 +59,17 @@ def _averaged(before: float, now: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """Bounds: runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait."""
+    """Bounds: runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait.
+
+    `max_inline_seconds` is how long runs may hold the event loop in one turn of it; with 0 all happen on workers.
+    """
 
     workers: int
     max_batch_size: int
     max_batch_frames: int
     max_slice_frames: int
     max_queued: int
+    max_inline_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -85,9 +92,10 @@ class ModelQueue:
     (service.serving.batcher.model_turns).
     """
 
-    def __init__(self, servable: Servable, select_batch: SelectBatch) -> None:
+    def __init__(self, servable: Servable, select_batch: SelectBatch, max_inline_seconds: float = 0.0) -> None:
         self.servable = servable
         self.pace = Pace()
+        self.places = RunPlaces(max_inline_seconds)
         self.clock = 0.0
         self.used_at = time.monotonic()
         self.jobs: dict[int, Job] = {}
@@ -118,6 +126,25 @@ class ModelQueue:
         if not caller.jobs:
             del self._callers[job.caller]
             self._remember(job.caller, caller.clock)
+
+    def refuse(self, limits: BatchLimits, caller: str, deadline: float | None) -> None:
+        """Refuse one more job of a caller, if there is no room or no time for it.
+
+        Raises:
+            ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
+
+        """
+        if self.queued >= limits.max_queued and not self.make_room(caller):
+            raise ServiceError(Reason.QUEUE_FULL, queued=self.queued)
+        if deadline is None:
+            return
+        now = time.monotonic()
+        max_rows = limits.max_batch_size if self.servable.batched else 1
+        expected_seconds = self.pace.expected_seconds(self.ahead_of(caller), max_rows) if self.jobs else 0.0
+        if now >= deadline:
+            raise ServiceError(Reason.DEADLINE_EXCEEDED)
+        if now + _HEADROOM * expected_seconds > deadline:
+            raise overloaded(expected_seconds, deadline, now)
 
     def make_room(self, caller: str) -> bool:
         """Refuse the youngest job of the caller with the most jobs, unless that leaves it with fewer than `caller`."""

@@ -24,12 +24,17 @@ _log = structlog.get_logger("soloist.batcher")
 _CHECK_SECONDS = 0.25
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class Done:
-    """One run of `rows`, its time in seconds, and a result for each row; without results there is an `error`."""
+    """One run of `rows`, its time in seconds, and a result for each row; without results there is an `error`.
+
+    `processor_seconds` doesn't grow when other threads and programs are busy, so it tells what a run is expected to
+    take next time.
+    """
 
     rows: Sequence[Row]
     seconds: float
+    processor_seconds: float = 0.0
     results: Sequence[RowResult] = ()
     error: Exception | None = None
 
@@ -66,12 +71,13 @@ def execute(
 
 
 def _run(servable: Servable, rows: Sequence[Row]) -> Done:
-    started = time.perf_counter()
+    started, processor_started = time.perf_counter(), time.thread_time()
     try:
         results = servable.runner.run_rows(rows)
     except Exception as error:  # ONNX Runtime has many error classes, which share no base
         return Done(rows=rows, seconds=time.perf_counter() - started, error=error)
-    return Done(rows=rows, seconds=time.perf_counter() - started, results=results)
+    processor_seconds = time.thread_time() - processor_started
+    return Done(rows=rows, seconds=time.perf_counter() - started, processor_seconds=processor_seconds, results=results)
 
 
 def _given_up(row: Row) -> Done:

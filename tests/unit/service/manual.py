@@ -77,9 +77,9 @@ class Bench:
         *,
         executor: ManualExecutor | None = None,
         hooks: dict[str, Any] | None = None,
-        **limits: int,
+        **limits: Any,
     ) -> None:
-        bounds = {
+        bounds: dict[str, Any] = {
             "workers": 1,
             "max_batch_size": 8,
             "max_batch_frames": 1000,

@@ -6,11 +6,13 @@ import time
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service.engine.runner import RunSeconds
 from service.loading.servable import Servable
 from service.serving.batcher import Answer
 from service.serving.call import Call
+from service.serving.call_metrics import FIRST_OUTPUT_SECONDS
 from service.serving.recorder import Recorder
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
@@ -85,6 +87,25 @@ def test_what_comes_after_a_version_has_left_makes_no_series(
     assert [sample.name for sample in samples if sample.labels.get("version") == "1"] == []
     # The call itself is still counted.
     assert meter.value("soloist_requests_total", api="Predict", code="OK", model="", version="") == 1
+
+
+def test_a_distribution_is_shown_as_the_metrics_library_shows_its_own(meter: Meter, recorder: Recorder) -> None:
+    call = Call(api="Predict", model="gated", version="1", first_frames_at=1.0, first_output_at=1.5)
+    recorder.call_ended(call, "OK", time.perf_counter())
+    call.first_output_at = 1.125
+    recorder.call_ended(call, "OK", time.perf_counter())
+    own = CollectorRegistry()
+    theirs = FIRST_OUTPUT_SECONDS.on(own).labels("gated", "1", "Predict")
+    theirs.observe(0.5)
+    theirs.observe(0.125)
+    shown = {
+        line
+        for line in generate_latest(meter.registry).decode().splitlines()
+        if line.startswith(FIRST_OUTPUT_SECONDS.name)
+    }
+    assert shown == {
+        line for line in generate_latest(own).decode().splitlines() if "#" not in line and "_created" not in line
+    }
 
 
 def test_a_version_that_comes_back_begins_anew(meter: Meter, recorder: Recorder, target: Servable) -> None:

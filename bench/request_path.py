@@ -1,0 +1,134 @@
+"""`python -m bench.request_path`: where the processor time of a request goes, stage by stage.
+
+Whole sequences and streams of one-frame chunks go through the handlers of a server without a network, with so many in
+flight. A stage is timed by functions that this program puts in the place of the server's own, or by difference with a
+server that lacks the part. The transport is what a real server takes more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.request_stages.in_memory import memory_server
+from bench.request_stages.load import streams, whole_sequences
+from bench.request_stages.measure import COLUMNS, Bench, Sample, Stages, medians
+from bench.server_process import ServerError, serving
+from bench.workload import WorkloadError, synthetic_sequences
+from soloist.json_text import json_text
+
+_STREAM_CHUNKS = 50
+_COMMAND = (sys.executable, "-m", "soloist.cli.main")
+MODEL = "vowels-lstm-layer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is measured: `count` requests for each stage, kind of traffic and number in flight, again and again."""
+
+    model: str
+    in_flight: Sequence[int]
+    count: int
+    repetitions: int
+    alone: bool = False
+    transport: bool = True
+
+
+async def measure(repository: Path, plan: Plan) -> list[Stages]:
+    """Measure all stages. Raises ServerError, WorkloadError, and ServiceError if there is no such model."""
+    settings = {"workers": 1, "skew_probe_ratio": 0, "metrics_cache_seconds": 0}
+    if plan.alone:
+        settings["max_batch_size"] = 1
+    with serving(repository, settings) if plan.transport else nullcontext() as real:
+        async with memory_server(repository, **settings) as memory:
+            servable = memory.parts.models.repository.route(plan.model, 0)
+            sequences = synthetic_sequences(servable.manifest, seed=0)
+            traffics = [whole_sequences(plan.model, sequences)]
+            if servable.manifest.causal:
+                traffics.append(streams(plan.model, sequences, chunks=_STREAM_CHUNKS))
+            bench = Bench(memory, servable, real)
+            found: dict[tuple[int, int], list[Sample]] = {}
+            for _ in range(plan.repetitions + 1):
+                for index, traffic in enumerate(traffics):
+                    for at_once in plan.in_flight:
+                        sample = await bench.sample(traffic, at_once, plan.count)
+                        found.setdefault((index, at_once), []).append(sample)
+    return [medians(traffics[index], at_once, samples) for (index, at_once), samples in sorted(found.items())]
+
+
+@contextmanager
+def small_model() -> Iterator[Path]:
+    """Train a small model for one epoch, and export it: the time of a run doesn't depend on what was learnt."""
+    with tempfile.TemporaryDirectory() as folder:
+        task, architecture, norm = MODEL.split("-")
+        checkpoint, repository = Path(folder) / "checkpoint.pt", Path(folder) / "models"
+        train = ["train", "--task", task, "--architecture", architecture, "--norm", norm, "--epochs", "1"]
+        for arguments in (
+            [*train, "--out", str(checkpoint)],
+            ["export", str(checkpoint), "--repository", str(repository), "--name", MODEL],
+        ):
+            subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own
+        yield repository
+
+
+def table(found: Sequence[Stages], plan: Plan) -> Table:
+    """Lay the stages out, one column a kind of traffic and number in flight."""
+    title = f"{plan.model}{', not sharing runs' if plan.alone else ''}: processor time of a request, µs"
+    shown = Table("in flight", title=title, title_justify="left")
+    for each in found:
+        shown.add_column(f"{each.traffic} {each.in_flight}", justify="right")
+    for stage in COLUMNS:
+        shown.add_row(stage, *(f"{each.us[stage]:.1f}" for each in found))
+    shown.add_section()
+    shown.add_row("all but transport, run", *(f"{each.own_us:.1f}" for each in found))
+    shown.add_row("bare run", *(f"{each.bare_us:.1f}" for each in found))
+    shown.add_row("ratio of the two", *(f"{each.ratio:.2f}" for each in found))
+    shown.add_row("rows a run", *(f"{each.rows_a_run:.1f}" for each in found))
+    return shown
+
+
+@click.command()
+@click.option(
+    "--repository",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Models to serve. Default: one small model, trained for an epoch.",
+)
+@click.option("--model", default=MODEL, show_default=True, help="Model to ask.")
+@click.option("--in-flight", multiple=True, type=click.IntRange(min=1), default=(1, 8, 32), show_default=True)
+@click.option("--count", type=click.IntRange(min=1), default=500, show_default=True, help="Requests a measurement.")
+@click.option("--repetitions", type=click.IntRange(min=1), default=7, show_default=True, help="After one to warm up.")
+@click.option("--alone", is_flag=True, help="Let no requests share a run, as without a certificate.")
+@click.option("--transport/--no-transport", default=True, show_default=True, help="Call a real server, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
+def main(repository: Path | None, as_json: bool, **options: object) -> None:
+    """Print where the processor time of a request goes.
+
+    Exit codes: 0 measured, 1 failed, 2 wrong usage.
+    """
+    plan = Plan(**options)  # type: ignore[arg-type]
+    if repository is None and plan.model != MODEL:
+        raise click.UsageError("--model needs --repository")
+    with small_model() if repository is None else nullcontext(repository) as models:
+        try:
+            found = asyncio.run(measure(models, plan))
+        except (ServerError, WorkloadError) as error:
+            raise click.ClickException(str(error)) from error
+    if as_json:
+        for each in found:
+            click.echo(json_text({**asdict(each), "own_us": each.own_us, "own_ratio": each.ratio}))
+    else:
+        Console().print(table(found, plan))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.request_path")

@@ -1,0 +1,89 @@
+"""Limits on the time of blocks, where most blocks end long before: one timer serves all limits of one length.
+
+`asyncio.timeout` makes a timer for every block, and a request is in several of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Self
+
+
+class TimeLimit:
+    """A block of one task, ended with TimeoutError when its time is over or when somebody says so."""
+
+    __slots__ = ("_cancelling", "_queue", "_task", "expired")
+
+    def __init__(self, queue: _Queue | None = None) -> None:
+        self.expired = False
+        self._queue = queue
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        if self._task is None:
+            raise RuntimeError("a time limit needs a task")
+        self._cancelling = self._task.cancelling()
+        if self._queue is not None:
+            self._queue.add(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if self._queue is not None:
+            self._queue.limits.pop(self, None)
+        task, self._task = self._task, None
+        if self.expired and task is not None:
+            # As asyncio.timeout does: whoever else cancelled the task meanwhile is heard.
+            is_ours = task.uncancel() <= self._cancelling
+            if is_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
+                raise TimeoutError from error
+
+    def expire(self) -> None:
+        """End the block now."""
+        if not self.expired and self._task is not None:
+            self.expired = True
+            self._task.cancel()
+
+
+class TimeLimits:
+    """The limits of one event loop."""
+
+    def __init__(self) -> None:
+        self._queues: dict[float, _Queue] = {}
+
+    def within(self, seconds: float | None) -> TimeLimit:
+        """Return a block that may last `seconds`; with None it lasts until somebody ends it."""
+        if seconds is None:
+            return TimeLimit()
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = _Queue(seconds)
+        return TimeLimit(queue)
+
+
+class _Queue:
+    """The limits of one length that have begun, oldest first, which is also the order in which they end."""
+
+    def __init__(self, seconds: float) -> None:
+        self.limits: dict[TimeLimit, float] = {}
+        self._seconds = seconds
+        self._has_timer = False
+
+    def add(self, limit: TimeLimit) -> None:
+        loop = asyncio.get_running_loop()
+        ends_at = self.limits[limit] = loop.time() + self._seconds
+        if not self._has_timer:
+            self._has_timer = True
+            loop.call_at(ends_at, self._end_due, loop)
+
+    def _end_due(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._has_timer = False
+        while self.limits:
+            limit, ends_at = next(iter(self.limits.items()))
+            if ends_at > loop.time():
+                self._has_timer = True
+                loop.call_at(ends_at, self._end_due, loop)
+                return
+            del self.limits[limit]
+            limit.expire()

@@ -1,0 +1,67 @@
+"""Where a run happens: on a worker, or on the event loop if the way to a worker and back would take longer than it.
+
+A run on the event loop can't be cancelled and delays everything else, so only those are let onto it that are known to
+be short: of a shape that has run often enough, in less time than the way to a worker takes. A model that was once much
+slower than expected runs on the workers for a while.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# About what the way to a worker and back takes while the event loop is busy (`python -m bench.request_path`).
+HOP_SECONDS = 0.0002
+# How often a shape must have run before its time is known, and the weight of the newest run in it.
+_KNOWN_RUNS = 8
+_WEIGHT = 0.1
+# A model whose run took longer than the bound on the event loop is on the workers for this many runs.
+_BARRED_RUNS = 1000
+
+
+class Place(StrEnum):
+    """Where a run happens."""
+
+    WORKER = "worker"
+    EVENT_LOOP = "event-loop"
+
+
+class RunPlaces:
+    """The times of one model's runs by shape, and where the next one happens. Belongs to the event loop."""
+
+    def __init__(self, max_seconds: float) -> None:
+        """Create it without runs.
+
+        Args:
+            max_seconds: how long runs may hold the event loop in one turn of it; 0: no run happens there.
+
+        """
+        self._max_seconds = max_seconds
+        self._short_seconds = min(HOP_SECONDS, max_seconds)
+        self._seconds: dict[tuple[int, int], tuple[int, float]] = {}
+        self._barred_runs = 0
+
+    def of(self, lengths: Sequence[int]) -> Place:
+        """Return where rows of these lengths run."""
+        if not self._max_seconds or self._barred_runs:
+            return Place.WORKER
+        runs, seconds = self._seconds.get(_shape(lengths), (0, 0.0))
+        return Place.EVENT_LOOP if runs >= _KNOWN_RUNS and seconds <= self._short_seconds else Place.WORKER
+
+    def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
+        """Add a run that has ended, with its processor time."""
+        shape = _shape(lengths)
+        runs, before = self._seconds.get(shape, (0, seconds))
+        self._seconds[shape] = (runs + 1, before + _WEIGHT * (seconds - before))
+        if place is Place.EVENT_LOOP and seconds > self._max_seconds:
+            self._barred_runs = _BARRED_RUNS
+        elif self._barred_runs:
+            self._barred_runs -= 1
+
+
+def _shape(lengths: Sequence[int]) -> tuple[int, int]:
+    """Return the number of rows and the longest, each rounded up to the next power of two."""
+    return (len(lengths) - 1).bit_length(), (max(lengths) - 1).bit_length()

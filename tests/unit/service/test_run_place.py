@@ -1,0 +1,138 @@
+"""Where runs happen: short ones on the event loop, once their time is known, and all others on the workers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.loading.servable import Servable
+from service.serving.batcher import Place
+from service.serving.batcher.run_place import HOP_SECONDS, RunPlaces
+from tests.servables import POISON, servable
+from tests.unit.service.conftest import Meter
+from tests.unit.service.manual import Bench, turns
+
+KNOWN = 8
+MAX_SECONDS = 0.001
+SHORT, LONG = HOP_SECONDS / 2, HOP_SECONDS * 2
+
+
+def ran(places: RunPlaces, lengths: list[int], seconds: float, place: Place = Place.WORKER) -> None:
+    for _ in range(KNOWN):
+        places.ran(lengths, seconds, place)
+
+
+def test_a_shape_is_on_the_event_loop_once_its_runs_are_known_to_be_short() -> None:
+    places = RunPlaces(MAX_SECONDS)
+    assert places.of([3]) is Place.WORKER
+    ran(places, [3], SHORT)
+    assert places.of([3]) is places.of([4]) is Place.EVENT_LOOP
+    # Nothing is known of longer ones, and of more rows.
+    assert places.of([5]) is places.of([3, 3]) is Place.WORKER
+
+
+def test_what_takes_longer_than_the_way_to_a_worker_stays_there() -> None:
+    places = RunPlaces(MAX_SECONDS)
+    ran(places, [3], LONG)
+    assert places.of([3]) is Place.WORKER
+
+
+def test_a_shape_that_gets_slower_goes_back_to_the_workers() -> None:
+    places = RunPlaces(MAX_SECONDS)
+    ran(places, [3], SHORT)
+    for _ in range(50):
+        places.ran([3], LONG, Place.EVENT_LOOP)
+    assert places.of([3]) is Place.WORKER
+
+
+def test_one_run_above_the_bound_bars_the_model_for_a_while() -> None:
+    places = RunPlaces(MAX_SECONDS)
+    ran(places, [3], SHORT)
+    ran(places, [1], SHORT)
+    places.ran([3], 1.1 * MAX_SECONDS, Place.EVENT_LOOP)
+    for _ in range(1000):
+        assert places.of([1]) is Place.WORKER
+        places.ran([1], SHORT, Place.WORKER)
+    assert places.of([1]) is Place.EVENT_LOOP
+
+
+def test_nothing_is_on_the_event_loop_without_a_bound() -> None:
+    places = RunPlaces(0.0)
+    ran(places, [3], SHORT)
+    assert places.of([3]) is Place.WORKER
+
+
+async def test_short_runs_need_no_worker_and_are_counted(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(bench.runner, batched=True)
+    await _make_known(bench, target)
+    answers = [await task for task in await bench.asked(target, 2, 2, 2)]
+    assert [answer.outputs.tolist() for answer in answers] == [[[2.0]]] * 3
+    assert {answer.batch_size for answer in answers} == {3}
+    assert len(bench.executor) == 0
+    assert meter.value("soloist_runs_total", place="event-loop") == 1
+    assert meter.value("soloist_runs_total", place="worker") == 2 * KNOWN
+
+
+async def test_a_poisoned_row_fails_alone_there_as_well(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(bench.runner, batched=True)
+    await _make_known(bench, target)
+    tasks = [bench.ask(target, 2), bench.ask(target, 2, value=POISON), bench.ask(target, 2)]
+    await turns()
+    assert len(bench.executor) == 0
+    assert [task.exception() is None for task in tasks] == [True, False, True]
+    # The next ones are answered as if nothing had been.
+    assert (await bench.ask(target, 2)).outputs.tolist() == [[2.0]]
+
+
+async def test_long_sequences_run_in_slices_that_share_the_turn(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(bench.runner, batched=True, sliced=True)
+    for _ in range(KNOWN):
+        tasks = await bench.asked(target, 4)
+        await bench.executor.finish_all()
+        await asyncio.gather(*tasks)
+    assert (await bench.ask(target, 12)).outputs.tolist() == [[12.0]]
+    assert len(bench.executor) == 0
+
+
+async def test_runs_hold_the_event_loop_for_no_longer_than_the_bound_in_a_turn(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=HOP_SECONDS, max_queued=500)
+    target = servable(bench.runner)
+    for _ in range(KNOWN):
+        tasks = await bench.asked(target, 2)
+        await bench.executor.finish_all()
+        await asyncio.gather(*tasks)
+    runs_by_turn = []
+    tasks = [bench.ask(target, 2) for _ in range(300)]
+    while not all(task.done() for task in tasks):
+        before = len(bench.runner.runs)
+        await asyncio.sleep(0)
+        runs_by_turn.append(len(bench.runner.runs) - before)
+        await bench.executor.finish_all() if len(bench.executor) else None
+    assert sum(runs_by_turn) <= 300
+    assert max(runs_by_turn) < 300
+
+
+@pytest.mark.parametrize("batched", [False, True])
+async def test_a_cancelled_job_leaves_before_it_runs(meter: Meter, batched: bool) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(bench.runner, batched=batched)
+    await _make_known(bench, target)
+    before = len(bench.runner.runs)
+    task = bench.ask(target, 2)
+    task.cancel()
+    await turns()
+    assert task.cancelled()
+    assert len(bench.runner.runs) == before
+
+
+async def _make_known(bench: Bench, target: Servable) -> None:
+    """Let runs of one and, if they may share one, of three sequences become known, on the workers."""
+    for lengths in ((2,), (2, 2, 2)) if target.batched else ((2,),):
+        for _ in range(KNOWN):
+            tasks = await bench.asked(target, *lengths)
+            await bench.executor.finish_all()
+            await asyncio.gather(*tasks)
