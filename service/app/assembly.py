@@ -23,7 +23,7 @@ from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
 from service.transport.admission import CallLimits
-from service.transport.grpc_server import ConnectionLimits
+from service.transport.connection_limits import ConnectionLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

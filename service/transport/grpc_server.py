@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import grpc
 
 from service.core.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
 from service.core.health import Health
 from service.transport.active_calls import remembered
+from service.transport.connection_limits import ConnectionLimits
 
 _STOP_SECONDS = 1.0
 # gRPC refuses messages over its own limit without our reason, so our limit must be lower.
@@ -18,20 +18,6 @@ _MESSAGE_HEADROOM = 2
 # The limit of a caller's headers. gRPC's default is 16 KiB, and between 8 and 16 it refuses at random.
 _MAX_METADATA_BYTES = 2**14
 _COMPRESSION_OFF = 1  # a bit set; the first bit stands for no compression
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConnectionLimits:
-    """The bounds of a connection, and how long it may be idle."""
-
-    max_message_bytes: int
-    min_ping_interval_seconds: float = 0.1
-    keepalive_seconds: float = 60.0
-    keepalive_timeout_seconds: float = 20.0
-    connection_idle_seconds: float = 3600.0
-    handshake_timeout_seconds: float = 20.0
-    max_connections: int = 10_000
-    max_calls_per_connection: int = 1_000
 
 
 def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
