@@ -17,3 +17,7 @@ class ConnectionLimits:
     handshake_timeout_seconds: float = 20.0
     max_connections: int = 10_000
     max_calls_per_connection: int = 1_000
+    # 0 for no limit.
+    max_connection_age_seconds: float = 0.0
+    # How long a caller may take nothing of what is sent to it.
+    write_stall_seconds: float = 300.0

@@ -21,7 +21,9 @@ _COMPRESSION_OFF = 1  # a bit set; the first bit stands for no compression
 
 
 def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
+    age = limits.max_connection_age_seconds
     return [
+        *([("grpc.max_connection_age_ms", _milliseconds(age))] if age else []),
         ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         # gRPC decompresses before it checks sizes: a message of 1 MiB may become 1 GiB.

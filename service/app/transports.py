@@ -1,0 +1,77 @@
+"""The choice of a transport: its event loop, and how it serves. Only the chosen one is imported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from service.app.settings import Settings, SettingsError
+from service.transport.grpc_server import serving_grpc
+
+if TYPE_CHECKING:
+    from service.api.methods import Method
+    from service.core.health import Health
+    from service.transport.connection_limits import ConnectionLimits
+    from service.transport.grpc_adapter import GrpcAdapter
+
+HTTPUNK = "httpunk"
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A server that listens: its port, and what tells its callers that it drains."""
+
+    port: int
+    go_away: Callable[[], None] = lambda: None
+
+
+def runner(transport: str) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Return what runs a server on the event loop of its transport.
+
+    Raises:
+        SettingsError: the transport isn't installed.
+
+    """
+    if transport != HTTPUNK:
+        return asyncio.run
+    for needed in (HTTPUNK, "uvloop"):
+        if find_spec(needed) is None:
+            raise SettingsError(f"transport: {needed} is not installed: pip install 'soloist[fast]'")
+    import uvloop
+
+    return uvloop.run
+
+
+@asynccontextmanager
+async def serving_calls(
+    settings: Settings,
+    adapter: GrpcAdapter,
+    services: Mapping[str, Iterable[Method]],
+    health: Health,
+    limits: ConnectionLimits,
+) -> AsyncIterator[Listening]:
+    """Serve the methods of services, by their full names, on the transport of the settings until the block ends.
+
+    Raises:
+        OSError: the address can't be bound.
+
+    """
+    hosts, port = settings.host, settings.grpc_port
+    if settings.transport == HTTPUNK:
+        from service.transport.httpunk.listener import serving_httpunk
+
+        answers = {
+            path: answer
+            for name, methods in services.items()
+            for path, answer in adapter.answers(name, methods).items()
+        }
+        async with serving_httpunk(hosts, port, answers, health, limits) as listener:
+            yield Listening(listener.port, listener.go_away)
+    else:
+        handlers = [adapter.service(name, methods) for name, methods in services.items()]
+        async with serving_grpc(hosts, port, handlers, health, limits) as grpc_port:
+            yield Listening(grpc_port)
