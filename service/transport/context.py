@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import grpc
 
@@ -26,5 +26,10 @@ class Context(Protocol):
     async def write(self, message: bytes, /) -> None:
         """Send a message. Waits while the caller doesn't read."""
 
-    async def abort_with_status(self, status: grpc.Status, /) -> Any:
-        """End the call with a status. May raise grpc.aio.AbortError, which ends the handler."""
+    async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
+        """End the call with a status.
+
+        Raises:
+            grpc.aio.AbortError: always; it ends the handler.
+
+        """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from httpunk.exceptions import H2Reason, HTTPunkError
@@ -139,9 +139,10 @@ class HttpunkCall:
         await self._response.send_data(framed(message))
         self._is_partial = False
 
-    async def abort_with_status(self, status: grpc.Status, /) -> None:
-        """Take the status that the call ends with."""
+    async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
+        """Take the status that the call ends with, and end its handler."""
         self._status = status
+        raise grpc.aio.AbortError
 
     # --- the end ---
 
