@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -17,6 +17,7 @@ _INITIAL_WINDOW, _FRAME_BYTES = 65_535, 16_384
 _INITIAL_WINDOW_SETTING = 4
 _HEADER_BYTES = 9
 _TIMEOUT_SECONDS = 30.0
+_NOTHING: Mapping[str, str | None] = {}
 
 
 class SentAwayError(Exception):
@@ -36,11 +37,17 @@ class Http2Connection:
         sock.sendall(_PREFACE)
         self._send(_SETTINGS, 0, 0, settings)
 
-    def open_call(self, path: str, stream: int = 1, **more: str) -> None:
-        """Send the headers of a call, and nothing else."""
+    def open_call(
+        self, path: str, stream: int = 1, *, replaced: Mapping[str, str | None] = _NOTHING, **more: str
+    ) -> None:
+        """Send the headers of a call, and nothing else; `replaced` ones have other values, or are left out."""
         fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "test", "te": "trailers"}
         fields["content-type"] = "application/grpc"
         fields |= {name.replace("_", "-"): value for name, value in more.items()}
+        for name, value in replaced.items():
+            fields.pop(name)
+            fields |= {} if value is None else {name: value}
+        fields = dict(sorted(fields.items(), key=lambda field: not field[0].startswith(":")))
         # Literal fields without indexing (RFC 7541, section 6.2.2).
         block = b"".join(b"\x00" + _text(name) + _text(value) for name, value in fields.items())
         self._windows[stream] = self._initial_window

@@ -156,10 +156,16 @@ class Connection(H2ServerProtocol):
             await self._is_writable.wait()
         return await super().receive_some(max_bytes)
 
+    def send_all(self, data: Any) -> Any:
+        """Send what httpunk has gathered."""
+        if self._lifetime is not None:
+            self._lifetime.sent(len(data))
+        return super().send_all(data)
+
     async def handle(self, request: ServerRequest) -> None:
         """Answer one call."""
         answer = self._shared.answers.get(request.path or "")
-        if answer is None or request.method != "POST" or not is_grpc(request.headers):
+        if answer is None or request.method != "POST" or request.scheme is None or not is_grpc(request.headers):
             await _turn_down(request)
             return
         task = asyncio.current_task()
@@ -185,8 +191,6 @@ class Connection(H2ServerProtocol):
         self._calls.add(call)
         self._unwatched.add(call)
         call.tick = self._tick
-        if self._lifetime is not None:
-            self._lifetime.call_began()
         if self._ticking is None:
             self._ticking = self._loop.call_later(_WATCH_SECONDS, self._watch_calls)
 

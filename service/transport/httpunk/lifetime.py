@@ -20,7 +20,7 @@ _FRAME = struct.Struct(">I")
 _PING_FRAME = b"\0\0\x08\x06\0\0\0\0\0"
 _PING = _PING_FRAME + b"soloist!"
 _PING_BYTES = len(_PING)
-# As in gRPC: so many pings that come too early are forgiven, until a call or an answer to one.
+# As in gRPC: so many pings that come too early are forgiven.
 _FORGIVEN_PINGS = 2
 # How long a connection that was told to go may stay without a call.
 _GOING_SECONDS = 1.0
@@ -96,9 +96,10 @@ class Lifetime:
         elif len(data) % _PING_BYTES == 0 and data.startswith(_PING_FRAME):
             self._count_pings(len(data) // _PING_BYTES)
 
-    def call_began(self) -> None:
-        """Forgive early pings."""
-        self._early_pings = 0
+    def sent(self, size: int) -> None:
+        """Forgive early pings when something else than their acknowledgements is sent: gRPC measures windows by pings."""
+        if size % _PING_BYTES:
+            self._early_pings = 0
 
     def calls_ended(self) -> None:
         """Take note that the last call in progress is over."""
