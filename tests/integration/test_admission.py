@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bench.gates.http2 import http2_connection
 from soloist import Client, SoloistError
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, asking, chunk, ones, opening, tensor
-from tests.integration.http2 import http2_connection
 from tests.integration.infer_requests import converse, request
 from tests.servers import RunningServer, eventually, running_server
 

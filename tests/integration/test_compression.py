@@ -12,9 +12,9 @@ import grpc
 import numpy as np
 import pytest
 
+from bench.gates.http2 import http2_connection
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.integration.asking import CLOSE, Asker, chunk, ones, opening, tensor
-from tests.integration.http2 import http2_connection
 from tests.integration.infer_requests import ONES, request, stub_of
 from tests.integration.strict import ON_BOTH
 from tests.servers import RunningServer

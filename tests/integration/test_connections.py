@@ -15,11 +15,11 @@ from typing import Any
 import grpc
 import pytest
 
+from bench.gates.http2 import SentAwayError, http2_connection
 from soloist import Client
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import asking, ones
-from tests.integration.http2 import SentAwayError, http2_connection
 from tests.integration.test_compression import peak_bytes
 from tests.servers import RunningServer, eventually, running_server
 

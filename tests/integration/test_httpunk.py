@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 import pytest
 
+from bench.gates.http2 import SentAwayError, http2_connection
 from soloist.v1 import feedback_pb2, feedback_pb2_grpc
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import Asker, asking, ones, opening
-from tests.integration.http2 import SentAwayError, http2_connection
 from tests.integration.test_connections import _CALLER
 from tests.servers import RunningServer, eventually, running_server
 

@@ -12,12 +12,12 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
+from bench.gates.http2 import Http2Connection, SentAwayError, http2_connection
 from soloist.cli.main import main
 from soloist.v1.sequence_inference_pb2 import StreamRequest
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, opening
-from tests.integration.http2 import Http2Connection, SentAwayError, http2_connection
 from tests.servers import RunningServer, running_server
 
 STREAM = "/soloist.v1.SequenceInference/Stream"

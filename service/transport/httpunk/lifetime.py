@@ -97,7 +97,7 @@ class Lifetime:
             self._count_pings(len(data) // _PING_BYTES)
 
     def sent(self, size: int) -> None:
-        """Forgive early pings when something else than their acknowledgements is sent: gRPC measures windows by pings."""
+        """Forgive early pings when more than acknowledgements is sent: gRPC measures its windows by pings."""
         if size % _PING_BYTES:
             self._early_pings = 0
 
