@@ -81,7 +81,7 @@ def test_a_deadline_ends_a_call_whose_client_does_not(server: RunningServer) -> 
     assert server.total("soloist_sessions_open") == 0
 
 
-@pytest.mark.parametrize("size", [70_000, 500_000])
+@pytest.mark.parametrize("size", [70_000, 500_000, 1_050_000])
 def test_large_metadata_is_refused_and_never_cut(asker: Asker, size: int) -> None:
     asked = pb.PredictRequest(model="sums", frames=ones(3))
     with pytest.raises(grpc.RpcError) as caught:

@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from httpunk.asyncio import H2ServerProtocol
 from httpunk.exceptions import H2Reason, HTTPunkError
-from httpunk.h2.server import H2Server
 
 from service.core.errors import Reason, ServiceError
 from service.transport.httpunk.call import HttpunkCall
-from service.transport.httpunk.headers import HTTP_HEADER_BYTES, is_grpc
+from service.transport.httpunk.headers import is_grpc
 from service.transport.httpunk.lifetime import Lifetime
+from service.transport.httpunk.requests import Server
 
 if TYPE_CHECKING:
     from httpunk.h2.server import ServerRequest
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 # A call that lasts longer than one to two of these is watched for its caller's cancelling.
 _WATCH_SECONDS = 0.01
-# What a stream and a connection may send before it is read. With httpunk's own, 1 MiB each, one handler that doesn't
-# read would stop every other call of its connection.
-_STREAM_WINDOW_BYTES, _CONNECTION_WINDOW_BYTES = 2**19, 2**25
-# Calls that were reset before they were seen. httpunk's own 20 would end connections of honest callers.
-_MAX_PENDING_RESETS = 2_000
 # How long an ended connection may take to send what is left.
 _LINGER_SECONDS = 2.0
 _BAD_METHOD, _BAD_CONTENT_TYPE = 405, 415
@@ -138,17 +133,8 @@ class Connection(H2ServerProtocol):
 
     # --- as httpunk's connection ---
 
-    async def _make_server(self) -> H2Server:
-        return H2Server(
-            self,
-            backend=self._backend,
-            max_concurrent_streams=self._limits.max_calls_per_connection,
-            initial_window_size=_STREAM_WINDOW_BYTES,
-            initial_connection_window_size=_CONNECTION_WINDOW_BYTES,
-            max_header_list_size=HTTP_HEADER_BYTES,
-            max_pending_accept_reset_streams=_MAX_PENDING_RESETS,
-            auto_date_header=False,
-        )
+    async def _make_server(self) -> Server:
+        return Server(self, backend=self._backend, max_concurrent_streams=self._limits.max_calls_per_connection)
 
     async def receive_some(self, max_bytes: int = 65536) -> Any:
         """Return the next bytes for httpunk's reader."""

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     import grpc
 
-# Larger metadata is refused. httpunk drops what exceeds its own limit and serves the call, so that has to be far away.
+# Larger metadata is refused.
 MAX_METADATA_BYTES = 2**16
-HTTP_HEADER_BYTES = 2**20
 # What a field counts beside its name and value (RFC 9113, section 6.5.2).
 _FIELD_BYTES = 32
 _CONTENT_TYPE = b"application/grpc"
