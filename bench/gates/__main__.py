@@ -32,8 +32,8 @@ class Gate:
 
 
 GATES = (
-    Gate("calls over one connection", traffic.many_calls, 1_000_000, 3_000),
-    Gate("messages of one stream", traffic.many_messages, 1_000_000, 2_000),
+    Gate("calls over one connection", traffic.many_calls, 1_000_000, 1_000),
+    Gate("messages of one stream", traffic.many_messages, 1_000_000, 500),
     Gate("messages of 16 MiB", traffic.large_messages, 20, 1),
     Gate("compressed messages", traffic.compressed),
     Gate("metadata", traffic.metadata),
@@ -43,12 +43,12 @@ GATES = (
     Gate("a drain", endings.drain),
     Gate("callers that never read", readers.callers, 400, 20),
     Gate("handlers that never read", readers.handlers, 40, 5),
-    Gate("flood of PING", readers.pings, 5_000_000, 200_000),
-    Gate("flood of SETTINGS", readers.settings, 5_000_000, 200_000),
+    Gate("flood of PING", readers.pings, 5_000_000, 100_000),
+    Gate("flood of SETTINGS", readers.settings, 5_000_000, 100_000),
     Gate("flood of empty DATA", readers.empty_data, 1_000_000, 50_000),
-    Gate("flood of resets", floods.resets, 100_000, 1_000),
+    Gate("flood of resets", floods.resets, 100_000, 500),
     Gate("flood of CONTINUATION", floods.header_blocks, 50, 2),
-    Gate("mutated connections", floods.mutated, 100_000, 300),
+    Gate("mutated connections", floods.mutated, 100_000, 100),
     Gate("requests without what they need", floods.odd_requests),
 )
 

@@ -19,7 +19,7 @@ Tick = Callable[[int], None]
 
 _CONCURRENCY = 32
 _GROWN_MEBIBYTES = 20
-_WARM = 2_000
+_WARM = 500
 _MESSAGE_BYTES = 16 * 2**20
 _METADATA_BYTES = {"grpc": 2**14, "httpunk": 2**16}
 _OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]

@@ -52,7 +52,7 @@ def main(flags: Mapping[str, object]) -> int:
     """Serve until a signal ends it; returns the exit code: 0 drained, 1 failed or cut short, 2 wrong settings."""
     try:
         settings = load_settings(flags)
-        run = runner(settings.transport)
+        run = runner(settings)
     except SettingsError as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _WRONG_USAGE

@@ -53,6 +53,13 @@ class ListeningSettings(BaseModel):
         "grpc", description="Library that carries gRPC: grpc.aio, or the faster httpunk with uvloop (extra [fast])."
     )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the gRPC APIs; 0 takes a free one.")
+    tls_certificate: Path | None = Field(
+        None, description="Certificate chain of the gRPC port, PEM; without it the port takes plain connections."
+    )
+    tls_key: Path | None = Field(None, description="Private key of that certificate, PEM.")
+    tls_client_ca: Path | None = Field(
+        None, description="Certificates, PEM, one of which must have signed that of every caller (mutual TLS)."
+    )
     http_port: int = Field(
         8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 takes a free one."
     )

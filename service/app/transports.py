@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.app.settings import Settings, SettingsError
 from service.transport.grpc_server import serving_grpc
+from service.transport.tls import Tls
 
 if TYPE_CHECKING:
     from service.api.methods import Method
@@ -29,14 +30,15 @@ class Listening:
     go_away: Callable[[], None] = lambda: None
 
 
-def runner(transport: str) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+def runner(settings: Settings) -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Return what runs a server on the event loop of its transport.
 
     Raises:
-        SettingsError: the transport isn't installed.
+        SettingsError: the transport isn't installed, or the settings of TLS don't fit together.
 
     """
-    if transport != HTTPUNK:
+    _tls(settings)
+    if settings.transport != HTTPUNK:
         return asyncio.run
     for needed in (HTTPUNK, "uvloop"):
         if find_spec(needed) is None:
@@ -44,6 +46,15 @@ def runner(transport: str) -> Callable[[Coroutine[Any, Any, Any]], Any]:
     import uvloop
 
     return uvloop.run
+
+
+def _tls(settings: Settings) -> Tls | None:
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is not None and key is not None:
+        return Tls(certificate=certificate, key=key, client_ca=settings.tls_client_ca)
+    if (certificate, key, settings.tls_client_ca) != (None, None, None):
+        raise SettingsError("tls_certificate and tls_key have to be set both, and tls_client_ca only with them")
+    return None
 
 
 @asynccontextmanager
@@ -57,7 +68,7 @@ async def serving_calls(
     """Serve the methods of services, by their full names, on the transport of the settings until the block ends.
 
     Raises:
-        OSError: the address can't be bound.
+        OSError: the address can't be bound, or a certificate can't be used.
 
     """
     hosts, port = settings.host, settings.grpc_port
@@ -69,9 +80,9 @@ async def serving_calls(
             for name, methods in services.items()
             for path, answer in adapter.answers(name, methods).items()
         }
-        async with serving_httpunk(hosts, port, answers, health, limits) as listener:
+        async with serving_httpunk(hosts, port, answers, health, limits, _tls(settings)) as listener:
             yield Listening(listener.port, listener.go_away)
     else:
         handlers = [adapter.service(name, methods) for name, methods in services.items()]
-        async with serving_grpc(hosts, port, handlers, health, limits) as grpc_port:
+        async with serving_grpc(hosts, port, handlers, health, limits, _tls(settings)) as grpc_port:
             yield Listening(grpc_port)

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.core.addresses import UNIX, bind, cannot_listen, free_port, is_unix, refuse_taken, resolve
 from service.transport.httpunk.connection import Connection, Shared
+from service.transport.tls import Tls, ssl_context
 
 if TYPE_CHECKING:
     from service.core.health import Health
@@ -41,22 +42,28 @@ class Listener:
 
 @asynccontextmanager
 async def serving_httpunk(
-    hosts: Sequence[str], port: int, answers: Mapping[str, Answer], health: Health, limits: ConnectionLimits
+    hosts: Sequence[str],
+    port: int,
+    answers: Mapping[str, Answer],
+    health: Health,
+    limits: ConnectionLimits,
+    tls: Tls | None = None,
 ) -> AsyncIterator[Listener]:
     """Serve until the block ends, then end all watches of `health`; yields the listener with its port.
 
     It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets.
 
     Raises:
-        OSError: the address can't be bound.
+        OSError: the address can't be bound, or a certificate can't be used.
 
     """
     shared = Shared(answers=answers, limits=limits)
+    security = _security(limits, tls)
     listener = Listener(_shared=shared)
     port = free_port(hosts, port)
     try:
         for host in hosts:
-            server, bound = await _listen(host, port, shared)
+            server, bound = await _listen(host, port, shared, security)
             listener._servers.append(server)
             if not is_unix(host):
                 listener.port = port = bound
@@ -68,17 +75,25 @@ async def serving_httpunk(
         await _end(listener)
 
 
-async def _listen(host: str, port: int, shared: Shared) -> tuple[asyncio.AbstractServer, int]:
+def _security(limits: ConnectionLimits, tls: Tls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {"ssl": ssl_context(tls), "ssl_handshake_timeout": limits.handshake_timeout_seconds}
+
+
+async def _listen(
+    host: str, port: int, shared: Shared, security: Mapping[str, Any]
+) -> tuple[asyncio.AbstractServer, int]:
     loop, connect = asyncio.get_running_loop(), partial(Connection, shared)
     try:
         if is_unix(host):
             refuse_taken(host)
-            return await loop.create_unix_server(connect, host.removeprefix(UNIX), backlog=_BACKLOG), 0
+            return await loop.create_unix_server(connect, host.removeprefix(UNIX), backlog=_BACKLOG, **security), 0
         family, address = resolve(host, port)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             bind(sock, address)
-            return await loop.create_server(connect, sock=sock, backlog=_BACKLOG), sock.getsockname()[1]
+            return await loop.create_server(connect, sock=sock, backlog=_BACKLOG, **security), sock.getsockname()[1]
         except BaseException:
             sock.close()
             raise
