@@ -16,7 +16,7 @@ from soloist import Client
 from soloist.v1 import sequence_inference_pb2 as pb
 
 _STREAM, _REPORT = "/soloist.v1.SequenceInference/Stream", "/soloist.v1.Feedback/ReportStream"
-_BATCH = 50
+_BATCH = 20  # more reports at once would be refused
 _FREED_SECONDS = 1.0
 _CALLER = """
 import sys

@@ -144,7 +144,7 @@ class Http2Connection:
         sent = 0
         while sent < most_bytes and select.select([], [self._socket], [], patience_seconds)[1]:
             try:
-                sent += self._socket.send(data, socket.MSG_DONTWAIT)
+                sent += self._socket.send(memoryview(data)[sent % len(data) :], socket.MSG_DONTWAIT)
             except BlockingIOError:
                 continue
             except OSError:

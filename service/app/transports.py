@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from service.transport.connection_limits import ConnectionLimits
     from service.transport.grpc_adapter import GrpcAdapter
 
-HTTPUNK = "httpunk"
+HTTPUNK, _UVLOOP = "httpunk", "uvloop"
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Listening:
 
 
 def runner(settings: Settings) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Return what runs a server on the event loop of its transport.
+    """Return what runs a server: uvloop where it is installed, which both transports gain by, or asyncio.
 
     Raises:
         SettingsError: the transport isn't installed, or the settings of TLS don't fit together.
 
     """
     _tls(settings)
-    if settings.transport != HTTPUNK:
+    missing = [name for name in (HTTPUNK, _UVLOOP) if find_spec(name) is None]
+    if settings.transport == HTTPUNK and missing:
+        raise SettingsError(f"transport: {missing[0]} is not installed: pip install 'soloist[fast]'")
+    if _UVLOOP in missing:
         return asyncio.run
-    for needed in (HTTPUNK, "uvloop"):
-        if find_spec(needed) is None:
-            raise SettingsError(f"transport: {needed} is not installed: pip install 'soloist[fast]'")
     import uvloop
 
     return uvloop.run

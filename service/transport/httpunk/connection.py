@@ -58,6 +58,8 @@ class Connection(H2ServerProtocol):
         self._is_writable = asyncio.Event()
         self._is_writable.set()
         self._going: asyncio.Task[None] | None = None
+        self._linger: asyncio.TimerHandle | None = None
+        self._is_lost = self._is_served = False
 
     # --- what ends it ---
 
@@ -113,6 +115,8 @@ class Connection(H2ServerProtocol):
         self._resume()
         for call in list(self._calls):
             call.abandon()
+        self._is_lost = True
+        self._free()
 
     def pause_writing(self) -> None:
         """Read no more from a peer that doesn't read: httpunk would keep every acknowledgement it owes."""
@@ -195,8 +199,19 @@ class Connection(H2ServerProtocol):
         self._ticking = self._loop.call_later(_WATCH_SECONDS, self._watch_calls) if self._unwatched else None
 
     def _served(self, _: object) -> None:
-        # close() waits for what is unsent: a peer that doesn't read must not keep the connection.
-        self._loop.call_later(_LINGER_SECONDS, self._wire.abort)
+        self._is_served = True
+        if self._is_lost:
+            self._free()
+        else:  # close() waits for what is unsent: a peer that doesn't read must not keep the connection
+            self._linger = self._loop.call_later(_LINGER_SECONDS, self._wire.abort)
+
+    def _free(self) -> None:
+        """Free what the connection holds, now and not at some garbage collection: a flood would be faster."""
+        if self._linger is not None:
+            self._linger.cancel()
+        if self._is_lost and self._is_served:
+            self._server = self._serve_task = self._lifetime = self._going = self._linger = None
+            self._chunks.clear()
 
 
 async def _turn_down(request: ServerRequest) -> None:

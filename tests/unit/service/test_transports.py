@@ -16,8 +16,8 @@ def settings(transport: str) -> Settings:
     return load_settings({"repository": Path("models"), "transport": transport})
 
 
-def test_each_transport_has_its_event_loop() -> None:
-    assert transports.runner(settings("grpc")) is asyncio.run
+def test_both_run_on_uvloop_where_it_is_installed() -> None:
+    assert transports.runner(settings("grpc")) is uvloop.run
     assert transports.runner(settings("httpunk")) is uvloop.run
 
 
@@ -27,6 +27,6 @@ def test_a_transport_that_is_not_installed_names_the_extra(missing: str, monkeyp
         return None if name == missing else find_spec(name)
 
     monkeypatch.setattr(transports, "find_spec", find)
-    assert transports.runner(settings("grpc")) is asyncio.run
+    assert transports.runner(settings("grpc")) is (asyncio.run if missing == "uvloop" else uvloop.run)
     with pytest.raises(SettingsError, match=rf"{missing} is not installed: pip install 'soloist\[fast\]'"):
         transports.runner(settings("httpunk"))
