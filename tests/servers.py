@@ -16,7 +16,9 @@ from bench.metrics_page import MetricsPage, Samples, read_page
 from bench.server_process import SERVE, ServerError, launched
 from bench.server_process import server_environment as environment
 
-__all__ = ["SERVE", "Observed", "RunningServer", "Samples", "environment", "eventually", "running_server"]
+# `soloist serve --transport`; tests that speak about it run on both.
+TRANSPORTS = ("grpc", "httpunk")
+__all__ = ["SERVE", "TRANSPORTS", "Observed", "RunningServer", "Samples", "environment", "eventually", "running_server"]
 
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.01

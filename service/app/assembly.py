@@ -23,7 +23,7 @@ from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
 from service.transport.admission import CallLimits
-from service.transport.grpc_server import ConnectionLimits
+from service.transport.connection_limits import ConnectionLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,6 +150,8 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         handshake_timeout_seconds=settings.handshake_timeout_seconds,
         max_connections=settings.max_connections,
         max_calls_per_connection=settings.max_calls_per_connection,
+        max_connection_age_seconds=settings.max_connection_age_seconds,
+        write_stall_seconds=settings.session_idle_seconds,
     )
 
 

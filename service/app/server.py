@@ -13,6 +13,7 @@ from typing import NoReturn
 import structlog
 
 from service.api.health import HEALTH, health_methods
+from service.api.methods import Method
 from service.api.oip.api import open_inference
 from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
@@ -27,6 +28,7 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
 from service.app.settings import Settings, SettingsError, load_settings
+from service.app.transports import Listening, runner, serving_calls
 from service.core.addresses import at, is_unix, remove_socket
 from service.core.failures import Failures, Worker, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
@@ -36,11 +38,9 @@ from service.repository.layout import RepositoryError, model_folders
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
-from service.transport.grpc_server import serving_grpc
 from service.transport.reflection import REFLECTION, reflection_methods
 
 _log = structlog.get_logger("soloist.server")
-_PUBLISHED = (API, OPEN_INFERENCE, FEEDBACK, ADMIN, NORM_SKEW, HEALTH, REFLECTION)
 _FAILED = 1
 _WRONG_USAGE = 2
 # A worker needs the interpreter before and after each run. While the event loop is busy it gets it after so long, and
@@ -52,13 +52,14 @@ def main(flags: Mapping[str, object]) -> int:
     """Serve until a signal ends it; returns the exit code: 0 drained, 1 failed or cut short, 2 wrong settings."""
     try:
         settings = load_settings(flags)
+        run = runner(settings)
     except SettingsError as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _WRONG_USAGE
     sys.setswitchinterval(_SWITCH_SECONDS)
     logs = configure_logging(level=settings.log_level, form=settings.log_format)
     try:
-        asyncio.run(_serve(settings, logs))
+        run(_serve(settings, logs))
     except (OSError, RepositoryError) as error:
         sys.stderr.write(f"soloist: {error}\n")
     return _FAILED
@@ -88,10 +89,10 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
         calls = ActiveCalls()
         adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
-        grpc_port = await stack.enter_async_context(_serving_grpc(base, parts, adapter, open_files))
+        listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         work = {
-            Worker.REPOSITORY: _load(parts.models, settings.host, grpc_port, http_port),
+            Worker.REPOSITORY: _load(parts.models, settings.host, listening.port, http_port),
             Worker.EVENT_LOOP: watch_event_loop(process.lag_seconds.observe),
             Worker.ARRIVALS: adapter.arrivals.watch(),
         }
@@ -102,6 +103,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         for task in tasks:
             task.cancel()
         parts.models.stop()
+        listening.go_away()
         in_time = await drain(stop, health, calls, parts.serving.sessions, settings.drain_seconds)
         health.close()
         if parts.feedback is not None:
@@ -113,20 +115,23 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         leave(0 if in_time else _FAILED, logs)
 
 
-def _serving_grpc(base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int) -> AbstractAsyncContextManager[int]:
+def _serving_calls(
+    base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int
+) -> AbstractAsyncContextManager[Listening]:
     settings, repository = base.settings, parts.models.repository
-    services = (
-        adapter.service(API, sequence_inference(parts.serving, parts.comparisons)),
-        adapter.service(OPEN_INFERENCE, open_inference(parts.oip)),
-        adapter.service(FEEDBACK, feedback_methods(parts.feedback, repository)),
-        adapter.service(ADMIN, admin(parts.models.manager)),
-        adapter.service(NORM_SKEW, norm_skew(repository, parts.skew)),
-        adapter.service(HEALTH, health_methods(base.health)),
-        adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
-    )
+    services: dict[str, Sequence[Method]] = {
+        API: sequence_inference(parts.serving, parts.comparisons),
+        OPEN_INFERENCE: open_inference(parts.oip),
+        FEEDBACK: feedback_methods(parts.feedback, repository),
+        ADMIN: admin(parts.models.manager),
+        NORM_SKEW: norm_skew(repository, parts.skew),
+        HEALTH: health_methods(base.health),
+    }
+    reflection = reflection_methods([*services, *REFLECTION])
+    services |= dict.fromkeys(REFLECTION, reflection)
     limits, most = connection_limits(settings), max_connections(open_files)
     limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
-    return serving_grpc(settings.host, settings.grpc_port, services, base.health, limits)
+    return serving_calls(settings, adapter, services, base.health, limits)
 
 
 async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:

@@ -49,7 +49,17 @@ class ListeningSettings(BaseModel):
         ("127.0.0.1",),
         description="Address to listen on: a name, an IP address (0.0.0.0 and :: for all), or unix:PATH.",
     )
+    transport: Literal["grpc", "httpunk"] = Field(
+        "grpc", description="Library that carries gRPC: grpc.aio, or the faster httpunk with uvloop (extra [fast])."
+    )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the gRPC APIs; 0 takes a free one.")
+    tls_certificate: Path | None = Field(
+        None, description="Certificate chain of the gRPC port, PEM; without it the port takes plain connections."
+    )
+    tls_key: Path | None = Field(None, description="Private key of that certificate, PEM.")
+    tls_client_ca: Path | None = Field(
+        None, description="Certificates, PEM, one of which must have signed that of every caller (mutual TLS)."
+    )
     http_port: int = Field(
         8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 takes a free one."
     )
@@ -140,6 +150,12 @@ class ConnectionSettings(BaseModel):
     )
     connection_idle_seconds: float = Field(
         3600.0, ge=0.1, le=2_000_000, description="A connection without a call for this long is closed."
+    )
+    max_connection_age_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=2_000_000,
+        description="Older connections take no more calls and end with their last; 0: never.",
     )
     keepalive_seconds: float = Field(
         60.0, ge=0.01, le=86_400, description="The server pings a connection that was quiet for this long."

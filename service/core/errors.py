@@ -147,6 +147,21 @@ class Reason(Enum):
         "{calls} calls are in progress, the limit is {max_calls}",
         "try again with backoff, or ask the operator to raise the limit",
     )
+    METADATA_TOO_LARGE = (
+        "RESOURCE_EXHAUSTED",
+        "the metadata has {metadata_bytes} bytes, the limit is {max_metadata_bytes}",
+        "send less metadata",
+    )
+    METADATA_INVALID = (
+        "INVALID_ARGUMENT",
+        "the header {field} can't be read",
+        "send binary metadata in base64, and timeouts as gRPC writes them",
+    )
+    COMPRESSION_UNSUPPORTED = (
+        "UNIMPLEMENTED",
+        "messages compressed with {encoding!r} can't be read",
+        "use gzip or deflate, or no compression",
+    )
     MEMORY_FULL = (
         "RESOURCE_EXHAUSTED",
         "the messages in progress of {scope} would take {bytes} bytes, the limit is {max_bytes}",

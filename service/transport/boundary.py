@@ -19,6 +19,7 @@ from service.core.time_limits import TimeLimit
 from service.serving.call import Call
 from service.serving.recorder import Recorder
 from service.transport.active_calls import ActiveCalls, drop
+from service.transport.context import Context
 
 DOMAIN = "soloist"
 
@@ -49,9 +50,7 @@ class Boundary:
         self._recorder = recorder
 
     @asynccontextmanager
-    async def around(
-        self, api: str, context: grpc.aio.ServicerContext[Any, Any], *, in_drain: bool = False
-    ) -> AsyncIterator[Call]:
+    async def around(self, api: str, context: Context, *, in_drain: bool = False) -> AsyncIterator[Call]:
         """Surround one call of the method `api`: an error inside is answered, counted once and logged.
 
         With `in_drain` it is answered while the server drains, which doesn't wait for its end.
@@ -94,7 +93,7 @@ class Boundary:
             _log_failure(call, code, failure, seconds)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Status) -> None:
+async def _abort(context: Context, status: grpc.Status) -> None:
     try:
         async with asyncio.timeout(_STATUS_SECONDS):
             await context.abort_with_status(status)
@@ -106,7 +105,7 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: grpc.Statu
             drop(asyncio.current_task())
 
 
-def _describe(api: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+def _describe(api: str, context: Context) -> Call:
     remaining = context.time_remaining()
     return Call(
         api=api,

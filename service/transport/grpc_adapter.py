@@ -1,8 +1,8 @@
-"""The handlers on grpc.aio: a method handler for every kind of call."""
+"""The handlers as transports call them: raw bytes in, raw bytes out, one coroutine for every kind of call."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
@@ -12,11 +12,16 @@ from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, 
 from service.serving.call import Call
 from service.transport.admission import CallLimits, Held
 from service.transport.boundary import Boundary
-from service.transport.messages import Context, Messages, pause
+from service.transport.context import Context
+from service.transport.messages import Messages, pause
+
+# Answers one call, and returns the only message of its answer, or None if it has written its answers itself. The first
+# argument is there for grpc.aio, and isn't used.
+Answer = Callable[[Any, Context], Awaitable[bytes | None]]
 
 
 class GrpcAdapter:
-    """A builder of grpc.aio method handlers.
+    """A builder of answers to calls, and of grpc.aio's method handlers with them.
 
     They take raw bytes: a message that is too large is refused before it is parsed, and one that can't be parsed gets
     our error instead of grpc.aio's. They all read their messages themselves, even a single one: grpc.aio would wait for
@@ -30,10 +35,20 @@ class GrpcAdapter:
         self.arrivals = self._messages.arrivals
 
     def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
-        """Bind the methods of one service, by its full name."""
+        """Bind the methods of one service, by its full name, for grpc.aio."""
         return grpc.method_handlers_generic_handler(name, {method.name: self._bind(method) for method in methods})
 
+    def answers(self, name: str, methods: Iterable[Method]) -> dict[str, Answer]:
+        """Return the answers of one service, by the paths of its methods."""
+        return {f"/{name}/{method.name}": self._answer(method) for method in methods}
+
     def _bind(self, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
+        answer: Any = self._answer(method)
+        if isinstance(method, UnaryMethod | ClientStreamMethod):
+            return grpc.stream_unary_rpc_method_handler(answer)
+        return grpc.stream_stream_rpc_method_handler(answer)
+
+    def _answer(self, method: Method) -> Answer:
         match method:
             case UnaryMethod():
                 return self._unary(method)
@@ -44,8 +59,8 @@ class GrpcAdapter:
             case StreamMethod():
                 return self._stream(method)
 
-    def _unary(self, method: UnaryMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
+    def _unary(self, method: UnaryMethod[Any]) -> Answer:
+        async def answer(_: object, context: Context) -> bytes:
             payload = b""
             with _ABORTED:
                 async with self._around(method, context) as call:
@@ -59,10 +74,10 @@ class GrpcAdapter:
                         self._messages.bound_delivery(context, payload)
             return payload  # never sent if the boundary has aborted the call
 
-        return grpc.stream_unary_rpc_method_handler(answer)
+        return answer
 
-    def _client_stream(self, method: ClientStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def answer(_: AsyncIterator[bytes], context: Context) -> bytes:
+    def _client_stream(self, method: ClientStreamMethod[Any]) -> Answer:
+        async def answer(_: object, context: Context) -> bytes:
             payload = b""
             with _ABORTED:
                 async with self._around(method, context) as call:
@@ -73,13 +88,13 @@ class GrpcAdapter:
                             payload = (await method.handler(call, requests)).SerializeToString()
             return payload
 
-        return grpc.stream_unary_rpc_method_handler(answer)
+        return answer
 
-    def _stream(self, method: StreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def _stream(self, method: StreamMethod[Any]) -> Answer:
         idle_seconds = None if method.bounds_silence else self._limits.idle_seconds
         read, side_by_side = self._messages.requests, method.side_by_side
 
-        async def answer(_: AsyncIterator[bytes], context: Context) -> None:
+        async def answer(_: object, context: Context) -> None:
             with _ABORTED:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
@@ -91,10 +106,10 @@ class GrpcAdapter:
                         ):
                             await self._messages.write_all(context, responses, held)
 
-        return grpc.stream_stream_rpc_method_handler(answer)
+        return answer
 
-    def _server_stream(self, method: ServerStreamMethod[Any]) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def answer(_: AsyncIterator[bytes], context: Context) -> None:
+    def _server_stream(self, method: ServerStreamMethod[Any]) -> Answer:
+        async def answer(_: object, context: Context) -> None:
             with _ABORTED:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
@@ -102,7 +117,7 @@ class GrpcAdapter:
                         async with aclosing(method.handler(call, request)) as responses:
                             await self._messages.write_all(context, responses, held)
 
-        return grpc.stream_stream_rpc_method_handler(answer)
+        return answer
 
     def _around(self, method: Method, context: Context) -> AbstractAsyncContextManager[Call]:
         return self._boundary.around(method.name, context, in_drain=method.in_drain)

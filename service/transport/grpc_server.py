@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import grpc
 
 from service.core.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
 from service.core.health import Health
 from service.transport.active_calls import remembered
+from service.transport.connection_limits import ConnectionLimits
+from service.transport.tls import Tls, server_credentials
 
 _STOP_SECONDS = 1.0
 # gRPC refuses messages over its own limit without our reason, so our limit must be lower.
@@ -20,22 +21,10 @@ _MAX_METADATA_BYTES = 2**14
 _COMPRESSION_OFF = 1  # a bit set; the first bit stands for no compression
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConnectionLimits:
-    """The bounds of a connection, and how long it may be idle."""
-
-    max_message_bytes: int
-    min_ping_interval_seconds: float = 0.1
-    keepalive_seconds: float = 60.0
-    keepalive_timeout_seconds: float = 20.0
-    connection_idle_seconds: float = 3600.0
-    handshake_timeout_seconds: float = 20.0
-    max_connections: int = 10_000
-    max_calls_per_connection: int = 1_000
-
-
 def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
+    age = limits.max_connection_age_seconds
     return [
+        *([("grpc.max_connection_age_ms", _milliseconds(age))] if age else []),
         ("grpc.max_receive_message_length", _MESSAGE_HEADROOM * limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         # gRPC decompresses before it checks sizes: a message of 1 MiB may become 1 GiB.
@@ -73,20 +62,22 @@ async def serving_grpc(
     services: Sequence[grpc.GenericRpcHandler],
     health: Health,
     limits: ConnectionLimits,
+    tls: Tls | None = None,
 ) -> AsyncIterator[int]:
     """Serve until the block ends, then end all watches of `health`; yields the port, which the system chooses for 0.
 
     It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets.
 
     Raises:
-        OSError: the address can't be bound.
+        OSError: the address can't be bound, or a certificate can't be used.
 
     """
     server = grpc.aio.server(options=_options(limits))
     server.add_generic_rpc_handlers(tuple(services))
     port = free_port(hosts, port)
+    credentials = None if tls is None else server_credentials(tls)
     for host in hosts:
-        bound_port = _bind(server, host, port)
+        bound_port = _bind(server, host, port, credentials)
         port = port if is_unix(host) else bound_port
     with remembered():
         await server.start()
@@ -97,10 +88,12 @@ async def serving_grpc(
             await server.stop(_STOP_SECONDS)
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
     if is_unix(host):
         refuse_taken(host)
     try:
+        if credentials is not None:
+            return server.add_secure_port(at(host, port), credentials)
         return server.add_insecure_port(at(host, port))
     except RuntimeError as error:
         raise cannot_listen(host, port, error) from error

@@ -1,4 +1,4 @@
-"""The messages of calls on grpc.aio: read, parsed and written, with bounds on time, and on size before parsing."""
+"""The messages of calls: read, parsed and written, with bounds on time, and on size before parsing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
 from service.transport.arrivals import Arrivals
+from service.transport.context import Context
 
 Request = TypeVar("Request", bound=Message)
-Context = grpc.aio.ServicerContext[Any, Any]
 
 # An answer up to this size is sent at once, whether or not its caller reads.
 _AT_ONCE_BYTES = 2**16

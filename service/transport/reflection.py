@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc_reflection.v1alpha.reflection_pb2 as reflection_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection
 
 from service.api.methods import StreamMethod
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from service.api.methods import Method
     from service.serving.call import Call
 
-REFLECTION = reflection.SERVICE_NAME
+_V1ALPHA, _V1 = "grpc.reflection.v1alpha", "grpc.reflection.v1"
+# Both versions have the same messages; programs ask for the newer first.
+REFLECTION = (reflection.SERVICE_NAME, reflection.SERVICE_NAME.replace(_V1ALPHA, _V1))
 
 
 def reflection_methods(services: Sequence[str]) -> list[Method]:
     """Return reflection of these services."""
+    _describe_v1()
     servicer = reflection.aio.ReflectionServicer(services)
 
     async def reflect(_call: Call, requests: AsyncIterator[Any]) -> AsyncGenerator[Any]:
@@ -30,3 +34,18 @@ def reflection_methods(services: Sequence[str]) -> list[Method]:
             name="ServerReflectionInfo", request=reflection_pb2.ServerReflectionRequest, handler=reflect, in_drain=True
         )
     ]
+
+
+def _describe_v1() -> None:
+    """Add the newer version to the descriptors: the Python package has the older only."""
+    file = descriptor_pb2.FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(file)
+    file.name, file.package = file.name.replace("v1alpha", "v1"), _V1
+    for message in file.message_type:
+        for field in message.field:
+            if field.type_name:
+                field.type_name = field.type_name.replace(_V1ALPHA, _V1)
+    for method in file.service[0].method:
+        method.input_type = method.input_type.replace(_V1ALPHA, _V1)
+        method.output_type = method.output_type.replace(_V1ALPHA, _V1)
+    descriptor_pool.Default().Add(file)

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
 from tests.integration.asking import Asker, asking
 from tests.integration.gated import GatedServer, gated_server
 from tests.integration.strict import strict_server
-from tests.servers import RunningServer
+from tests.servers import TRANSPORTS, RunningServer
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with strict_server(tmp_path_factory.mktemp("strict")) as server:
-        yield server
+def strict_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RunningServer]]:
+    """One server a transport, started when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda chosen: stack.enter_context(strict_server(tmp_path_factory.mktemp("strict"), chosen)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def strict(request: pytest.FixtureRequest, strict_servers: Callable[[str], RunningServer]) -> RunningServer:
+    """The server on grpc.aio, or on both transports for modules that are marked with ON_BOTH."""
+    return strict_servers(getattr(request, "param", TRANSPORTS[0]))
+
+
+@pytest.fixture(scope="module")
 def asker(strict: RunningServer) -> Iterator[Asker]:
     with asking(strict.grpc) as asker:
         yield asker

@@ -37,8 +37,9 @@ from service.serving.sessions import Sessions
 from service.transport.active_calls import ActiveCalls
 from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
+from service.transport.connection_limits import ConnectionLimits
 from service.transport.grpc_adapter import GrpcAdapter
-from service.transport.grpc_server import ConnectionLimits, serving_grpc
+from service.transport.grpc_server import serving_grpc
 from tests.servables import GatedRunner, servable
 from tests.servers import Observed
 

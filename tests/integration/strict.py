@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import pytest
 
 from soloist.v1 import tensor_pb2
 from tests.graphs import METADATA_KEY, Sums
-from tests.servers import RunningServer, running_server
+from tests.servers import TRANSPORTS, RunningServer, running_server
 
+# The mark of modules whose tests run against this server on both transports.
+ON_BOTH = pytest.mark.parametrize("strict", TRANSPORTS, indirect=True)
 MAX_FRAMES, MAX_CHUNK_FRAMES, SHORT_FRAMES = 1000, 200, 8
 MAX_MESSAGE_BYTES = 20_000
 MAX_SESSIONS, MAX_STATE_BYTES = 3, 3_000_000
@@ -20,11 +23,12 @@ BROKEN = ("corrupt", "truncated", "empty", "missing", "folder", "garbled", "lyin
 
 
 @contextmanager
-def strict_server(folder: Path) -> Iterator[RunningServer]:
+def strict_server(folder: Path, transport: str) -> Iterator[RunningServer]:
     """Serve good, odd and broken models under narrow bounds."""
     repository = folder / "secret" / "repository"
     write_repository(repository)
     bounds: dict[str, Any] = {
+        "transport": transport,
         "prediction_log": folder / "secret" / "log.db",
         "max_sequence_frames": MAX_FRAMES,
         "max_chunk_frames": MAX_CHUNK_FRAMES,

@@ -93,8 +93,9 @@ def test_one_address_of_ipv6(repository: Path, written: str) -> None:
 
 
 @ipv6
-def test_every_address_of_both_kinds(repository: Path) -> None:
-    with announced(repository, "--host", "::", "--host", "0.0.0.0") as found:  # noqa: S104
+def test_every_address_of_both_kinds(repository: Path, transport: str) -> None:
+    every = ("--host", "::", "--host", "0.0.0.0")  # noqa: S104
+    with announced(repository, *every, "--transport", transport) as found:
         assert [address.rpartition(":")[0] for address in found["grpc"] + found["http"]] == ["[::]", "[::]"]
         ports = {protocol: addresses[0].rpartition(":")[2] for protocol, addresses in found.items()}
         for host in ("[::1]", "127.0.0.1"):
@@ -122,9 +123,9 @@ def test_several_hosts_have_one_port_each_protocol(repository: Path, tmp_path: P
         assert {status(address) for address in found["http"]} == {200}
 
 
-async def test_a_socket_of_this_machine(repository: Path, tmp_path: Path) -> None:
+async def test_a_socket_of_this_machine(repository: Path, tmp_path: Path, transport: str) -> None:
     target = f"unix:{tmp_path}/soloist.sock"
-    with announced(repository, "--host", target) as found:
+    with announced(repository, "--host", target, "--transport", transport) as found:
         assert found == {"grpc": [target], "http": []}
         assert answers(target)
         async with AsyncClient(target) as client:
@@ -138,11 +139,12 @@ async def test_a_socket_of_this_machine(repository: Path, tmp_path: Path) -> Non
         assert answers(target)
 
 
-def test_a_socket_beside_a_host_and_one_that_was_left_behind(repository: Path, tmp_path: Path) -> None:
+def test_a_socket_beside_a_host_and_one_that_was_left_behind(repository: Path, tmp_path: Path, transport: str) -> None:
     path = tmp_path / "left.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    with announced(repository, "--host", f"unix:{path}", "--host", "127.0.0.1") as found:
+    hosts = ("--host", f"unix:{path}", "--host", "127.0.0.1")
+    with announced(repository, *hosts, "--transport", transport) as found:
         assert found["grpc"][0] == f"unix:{path}"
         assert all(map(answers, found["grpc"]))
         assert [status(address) for address in found["http"]] == [200]

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bench.gates.http2 import http2_connection
 from soloist import Client, SoloistError
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, asking, chunk, ones, opening, tensor
-from tests.integration.http2 import http2_connection
 from tests.integration.infer_requests import converse, request
 from tests.servers import RunningServer, eventually, running_server
 
@@ -62,8 +62,8 @@ def refusal(asked: Any) -> SoloistError:
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("impatient"), session_idle_seconds=0.3) as server:
+def impatient(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
+    with serving(tmp_path_factory.mktemp("impatient"), session_idle_seconds=0.3, transport=transport) as server:
         yield server
 
 
@@ -128,8 +128,12 @@ def test_a_stream_whose_answers_nobody_takes_is_given_up(impatient: RunningServe
         assert impatient.total("soloist_sessions_open") == 0
 
 
-def test_calls_at_once_are_bounded_and_machines_have_places_of_their_own(tmp_path: Path) -> None:
-    with serving(tmp_path, max_concurrent_calls=3) as server, Client(server.grpc) as client, ExitStack() as stack:
+def test_calls_at_once_are_bounded_and_machines_have_places_of_their_own(tmp_path: Path, transport: str) -> None:
+    with (
+        serving(tmp_path, max_concurrent_calls=3, transport=transport) as server,
+        Client(server.grpc) as client,
+        ExitStack() as stack,
+    ):
         client.predict("sums", [[1.0, 2.0]])
         streams = [stack.enter_context(client.stream("sums")) for _ in range(3)]
         with asking(server.grpc) as asker:

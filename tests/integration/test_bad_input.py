@@ -14,6 +14,7 @@ from tests.integration import (
     test_drain,
     test_feedback,
     test_health,
+    test_httpunk,
     test_long_runs,
     test_names,
     test_norm_skew,
@@ -28,11 +29,15 @@ from tests.integration.cases import comparisons, frames, labels, limits, models,
 from tests.integration.cases.case import Case
 from tests.servers import RunningServer, eventually
 from tests.unit.service.feedback import test_label_reports
+from tests.unit.service.httpunk import test_framing, test_headers
 
 CASES = [
     *(*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES, *open_inference.CASES),
     *labels.CASES,
 ]
+# The cases are those of the handlers; one of each reason shows that a status is the same on the other transport.
+ON_GRPC = [("grpc", case) for case in CASES]
+ON_HTTPUNK = [("httpunk", case) for case in {case.reason: case for case in CASES}.values()]
 # These need a server that is busy, silent or going away.
 PROVOKED_ELSEWHERE = {
     Reason.MODEL_LOADING: test_busy.test_a_model_that_is_still_being_loaded,
@@ -58,6 +63,9 @@ PROVOKED_ELSEWHERE = {
     Reason.TOO_MANY_PENDING_LABELS: test_label_reports.test_labels_that_wait_for_answers_are_bounded,
     Reason.LOG_UNAVAILABLE: test_label_reports.test_a_file_that_fails_is_told_and_nothing_is_taken,
     Reason.TOO_MANY_CALLS: test_admission.test_calls_at_once_are_bounded_and_machines_have_places_of_their_own,
+    Reason.METADATA_TOO_LARGE: test_httpunk.test_large_metadata_is_refused_and_never_cut,
+    Reason.METADATA_INVALID: test_headers.test_headers_that_cannot_be_read_are_named,
+    Reason.COMPRESSION_UNSUPPORTED: test_framing.test_other_encodings_are_refused,
     Reason.MEMORY_FULL: test_admission.test_a_message_beyond_the_budget_is_refused_at_once,
     Reason.MESSAGE_MISSING: test_admission.test_a_call_that_ends_without_its_message_is_told,
     Reason.NAME_TOO_LONG: test_names.test_a_name_that_is_too_long_is_refused,
@@ -67,12 +75,16 @@ PROVOKED_ELSEWHERE = {
 }
 
 
+def _name(value: Case | str) -> str:
+    return value if isinstance(value, str) else value.name
+
+
 def test_every_reason_is_provoked() -> None:
     provoked = {case.reason for case in CASES} | set(PROVOKED_ELSEWHERE)
     assert [reason.name for reason in Reason if reason not in provoked] == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(("strict", "case"), ON_GRPC + ON_HTTPUNK, indirect=["strict"], ids=_name)
 def test_bad_input_is_told_what_is_wrong_and_disturbs_nobody(strict: RunningServer, asker: Asker, case: Case) -> None:
     chunks = np.random.default_rng(7).normal(size=(2, 5, 2)).astype(np.float32)
     with Client(strict.grpc) as client:

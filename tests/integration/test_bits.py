@@ -62,6 +62,21 @@ async def test_company_and_chunks_change_no_bit(
     assert rows > runs  # the test means something: runs were shared
 
 
+async def test_the_other_transport_gives_the_same_bits(
+    repository: Path, client: AsyncClient, sequences: list[Frames], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(22)
+    with running_server(repository, tmp_path, batch_uncertified=True, workers=1, transport="httpunk") as fast:
+        async with AsyncClient(fast.grpc, timeout_seconds=60) as other:
+            for model in SMALL_MODELS:
+                alone = [await _whole(client, model, frames) for frames in sequences[:20]]
+                together = await asyncio.gather(
+                    *(_whole(other, model, frames) for frames in sequences[:20]),
+                    *(_chunked(other, model, frames, _cuts(rng, len(frames))) for frames in sequences[:20]),
+                )
+                assert together == [*alone, *alone]
+
+
 async def test_an_answer_tells_who_shared_its_run_and_how_far_it_was_padded(
     crowded: RunningServer, client: AsyncClient, sequences: list[Frames]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Compressed messages are refused before they are unpacked: 1 MiB may stand for a GiB."""
+"""Compressed messages: grpc.aio refuses them, httpunk unpacks them within the bounds. 1 MiB may stand for a GiB."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 
+from bench.gates.http2 import http2_connection
 from soloist.v1 import sequence_inference_pb2 as pb
-from tests.integration.asking import Asker, ones, opening
-from tests.integration.http2 import http2_connection
+from tests.integration.asking import CLOSE, Asker, chunk, ones, opening, tensor
 from tests.integration.infer_requests import ONES, request, stub_of
+from tests.integration.strict import ON_BOTH
 from tests.servers import RunningServer
 
 MIB = 2**20
@@ -57,6 +59,18 @@ def test_a_client_that_compresses_is_told_that_it_cannot(strict: RunningServer, 
     assert "is disabled" not in strict.stderr.read_text()
 
 
+@pytest.mark.parametrize("strict", ["httpunk"], indirect=True)
+@pytest.mark.parametrize("how", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_a_client_that_compresses_gets_the_same_bits(asker: Asker, how: Any) -> None:
+    frames = np.random.default_rng(5).normal(size=(100, 2)).astype(np.float32)
+    asked = pb.PredictRequest(model="sums", frames=tensor(frames))
+    plain = asker.stub.Predict(asked).outputs.data
+    assert asker.stub.Predict(asked, compression=how).outputs.data == plain
+    streamed = asker.stub.Stream(iter([opening(), chunk(0, tensor(frames)), CLOSE]), compression=how)
+    assert [answer.result.outputs.data for answer in streamed if answer.HasField("result")] == [plain]
+
+
+@ON_BOTH
 @pytest.mark.parametrize("path", PATHS)
 def test_what_would_unpack_to_a_gib_takes_no_memory(strict: RunningServer, asker: Asker, path: str) -> None:
     before = peak_bytes(strict)
@@ -69,6 +83,7 @@ def test_what_would_unpack_to_a_gib_takes_no_memory(strict: RunningServer, asker
     assert asker.predict(ones(3)).frame_count == 3
 
 
+@ON_BOTH
 @pytest.mark.parametrize("encoding", ["zip", "", "gzip,gzip", "identity"])
 def test_words_that_stand_for_no_compression_end_the_call(strict: RunningServer, asker: Asker, encoding: str) -> None:
     with http2_connection(strict.grpc) as connection:

@@ -23,8 +23,10 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_streams_under_way_finish_and_new_calls_are_refused(sums: Path, tmp_path: Path, number: signal.Signals) -> None:
-    with running_server(sums, tmp_path) as server, Client(server.grpc) as client:
+def test_streams_under_way_finish_and_new_calls_are_refused(
+    sums: Path, tmp_path: Path, transport: str, number: signal.Signals
+) -> None:
+    with running_server(sums, tmp_path, transport=transport) as server, Client(server.grpc) as client:
         with client.stream("sums") as first, client.stream("sums") as second:
             first.send([[1.0, 1.0]])
             server.process.send_signal(number)
@@ -42,8 +44,8 @@ def test_nothing_under_way_ends_at_once(sums: Path, tmp_path: Path) -> None:
         assert server.exit_code() == 0
 
 
-def test_what_takes_longer_than_the_drain_is_told(sums: Path, tmp_path: Path) -> None:
-    with running_server(sums, tmp_path, drain_seconds=0.2, log_format="json") as server:
+def test_what_takes_longer_than_the_drain_is_told(sums: Path, tmp_path: Path, transport: str) -> None:
+    with running_server(sums, tmp_path, transport=transport, drain_seconds=0.2, log_format="json") as server:
         with Client(server.grpc) as client:
             left = client.stream("sums").__enter__()
             left.send([[1.0, 1.0]])

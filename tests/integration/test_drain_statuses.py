@@ -29,9 +29,13 @@ _CALLERS_OF_A_KIND = 6
 
 
 @pytest.mark.parametrize("drain_seconds", [0, 0.3])
-def test_every_call_ends_for_a_reason(tmp_path: Path, drain_seconds: float) -> None:
+def test_every_call_ends_for_a_reason(tmp_path: Path, drain_seconds: float, transport: str) -> None:
     Sums(name="sums").write(tmp_path / "repository")
-    settings: dict[str, Any] = {"drain_seconds": drain_seconds, "prediction_log": tmp_path / "log.db"}
+    settings: dict[str, Any] = {
+        "transport": transport,
+        "drain_seconds": drain_seconds,
+        "prediction_log": tmp_path / "log.db",
+    }
     outcomes: Counter[Outcome] = Counter()
     with running_server(tmp_path / "repository", tmp_path, **settings) as server:
         over = threading.Event()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from soloist import Client
 from tests.graphs import Sums
 from tests.integration.drain import await_drain
+from tests.integration.strict import ON_BOTH
 from tests.servers import RunningServer, running_server
 
 API = "soloist.v1.SequenceInference"
@@ -28,6 +31,7 @@ def channel(strict: RunningServer) -> Iterator[grpc.Channel]:
         yield channel
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     ("service", "status"),
     [
@@ -44,6 +48,7 @@ def test_check_tells_of_the_server_the_api_and_every_model(channel: grpc.Channel
     assert stub.Check(health_pb2.HealthCheckRequest(service=service)).status == status
 
 
+@ON_BOTH
 def test_check_knows_no_others(channel: grpc.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     with pytest.raises(grpc.RpcError) as caught:
@@ -51,10 +56,13 @@ def test_check_knows_no_others(channel: grpc.Channel) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_a_watch_hears_of_the_drain_and_ends_with_the_server(tmp_path: Path) -> None:
+def test_a_watch_hears_of_the_drain_and_ends_with_the_server(tmp_path: Path, transport: str) -> None:
     Sums(name="sums").write(tmp_path / "repository")
     names = ("", API, "sums", "nobody")
-    with running_server(tmp_path / "repository", tmp_path) as server, grpc.insecure_channel(server.grpc) as channel:
+    with (
+        running_server(tmp_path / "repository", tmp_path, transport=transport) as server,
+        grpc.insecure_channel(server.grpc) as channel,
+    ):
         stub = health_pb2_grpc.HealthStub(channel)
         watches = {name: stub.Watch(health_pb2.HealthCheckRequest(service=name)) for name in names}
         first = {name: next(watch).status for name, watch in watches.items()}
@@ -69,8 +77,17 @@ def test_a_watch_hears_of_the_drain_and_ends_with_the_server(tmp_path: Path) -> 
         assert server.exit_code() == 0
 
 
-def test_reflection_lists_the_services_and_describes_them(channel: grpc.Channel) -> None:
+@ON_BOTH
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_lists_the_services_and_describes_them(
+    channel: grpc.Channel, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The client of the package speaks the older version only; both have the same messages.
+    service = f"grpc.reflection.{version}.ServerReflection"
+    monkeypatch.setattr(reflection_pb2_grpc, "ServerReflectionStub", partial(_ReflectionStub, service))
     database = ProtoReflectionDescriptorDatabase(channel)
+    assert service in database.get_services()
+    assert database.FindFileContainingSymbol(service).package == f"grpc.reflection.{version}"
     assert {API, OPEN_INFERENCE, FEEDBACK, "grpc.health.v1.Health"} <= set(database.get_services())
     assert database.FindFileContainingSymbol(OPEN_INFERENCE).package == "inference"
     (feedback,) = database.FindFileContainingSymbol(FEEDBACK).service
@@ -78,6 +95,17 @@ def test_reflection_lists_the_services_and_describes_them(channel: grpc.Channel)
     described = database.FindFileContainingSymbol(API)
     methods = {method.name for method in described.service[0].method}
     assert {"Predict", "Stream", "ListModels", "GetModel"} <= methods
+
+
+class _ReflectionStub:
+    """The generated stub, for a service of either version."""
+
+    def __init__(self, service: str, channel: grpc.Channel) -> None:
+        self.ServerReflectionInfo = channel.stream_stream(
+            f"/{service}/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
 
 
 def test_probes_and_unknown_pages(strict: RunningServer) -> None:

@@ -6,17 +6,18 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from click.testing import CliRunner
 
+from bench.gates.http2 import Http2Connection, SentAwayError, http2_connection
 from soloist.cli.main import main
 from soloist.v1.sequence_inference_pb2 import StreamRequest
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, opening
-from tests.integration.http2 import Http2Connection, SentAwayError, http2_connection
 from tests.servers import RunningServer, running_server
 
 STREAM = "/soloist.v1.SequenceInference/Stream"
@@ -25,18 +26,19 @@ PINGS = 6
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def quiet(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     """A server with the default bound."""
     folder = tmp_path_factory.mktemp("quiet")
     Sums(name="sums").write(folder / "repository")
-    with running_server(folder / "repository", folder) as server:
+    with running_server(folder / "repository", folder, transport=transport) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def patient(quiet: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def patient(quiet: RunningServer, tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     """A server without a bound."""
-    with running_server(quiet.repository, tmp_path_factory.mktemp("patient"), min_ping_interval_seconds=0) as server:
+    settings: dict[str, Any] = {"transport": transport, "min_ping_interval_seconds": 0}
+    with running_server(quiet.repository, tmp_path_factory.mktemp("patient"), **settings) as server:
         yield server
 
 
@@ -104,9 +106,9 @@ def test_a_client_of_grpc_that_pings_keeps_its_quiet_stream(quiet: RunningServer
         assert call.code() is grpc.StatusCode.OK
 
 
-def test_the_bound_can_be_set_and_no_other_value(quiet: RunningServer, tmp_path: Path) -> None:
+def test_the_bound_can_be_set_and_no_other_value(quiet: RunningServer, tmp_path: Path, transport: str) -> None:
     with (
-        running_server(quiet.repository, tmp_path, min_ping_interval_seconds=60) as server,
+        running_server(quiet.repository, tmp_path, transport=transport, min_ping_interval_seconds=60) as server,
         http2_connection(server.grpc) as connection,
         pytest.raises(SentAwayError, match="too_many_pings"),
     ):

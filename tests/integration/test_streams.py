@@ -10,10 +10,11 @@ import pytest
 
 from soloist import Client, SoloistError
 from tests.integration.asking import CLOSE, Asker, chunk, ones, opening, tensor
-from tests.integration.strict import MAX_MESSAGE_BYTES
+from tests.integration.strict import MAX_MESSAGE_BYTES, ON_BOTH
 from tests.servers import RunningServer, running_server
 
 
+@ON_BOTH
 def test_a_repeated_chunk_gets_the_same_answer_and_counts_once(strict: RunningServer) -> None:
     rng = np.random.default_rng(3)
     first, second, third = rng.normal(size=(3, 4, 2)).astype(np.float32)
@@ -32,6 +33,7 @@ def test_a_repeated_chunk_gets_the_same_answer_and_counts_once(strict: RunningSe
     assert last.outputs.tobytes() == expected[2].tobytes()
 
 
+@ON_BOTH
 def test_a_repeated_chunk_is_no_second_prediction(strict: RunningServer) -> None:
     before = strict.total("soloist_predictions_total", model="sums")
     with Client(strict.grpc) as client, client.stream("sums") as stream:
@@ -40,6 +42,7 @@ def test_a_repeated_chunk_is_no_second_prediction(strict: RunningServer) -> None
     assert strict.total("soloist_predictions_total", model="sums") == before + 1
 
 
+@ON_BOTH
 def test_a_stream_without_chunks_is_complete(asker: Asker) -> None:
     responses, code = asker.converse(opening(), CLOSE)
     assert [response.WhichOneof("message") for response in responses] == ["opened", "closed"]
@@ -47,6 +50,7 @@ def test_a_stream_without_chunks_is_complete(asker: Asker) -> None:
     assert code.name == "OK"
 
 
+@ON_BOTH
 def test_a_message_beyond_what_the_transport_reads_is_refused_unread(asker: Asker) -> None:
     huge = tensor([[1, 2]], data=bytes(3 * MAX_MESSAGE_BYTES))
     for ask in (lambda: asker.predict(huge), lambda: asker.converse(opening(), chunk(0, huge))):

@@ -27,6 +27,7 @@ _TEXTS = {
     "ready_when": "a,b",
     "accuracy_windows": "7m",
     "log_level": "error",
+    "transport": "httpunk",
     "log_format": "json",
 }
 

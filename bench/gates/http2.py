@@ -1,4 +1,4 @@
-"""Owns an HTTP/2 connection made by hand: frames that no client library sends, or not at such a rate."""
+"""An HTTP/2 connection made by hand: frames that no client library sends, or not at such a rate."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
-_WINDOW_UPDATE, _CONTINUATION = 8, 9
-_ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+WINDOW_UPDATE, CONTINUATION = 8, 9
+_ACK, END_STREAM, END_HEADERS = 1, 1, 4
 _INITIAL_WINDOW, _FRAME_BYTES = 65_535, 16_384
 _INITIAL_WINDOW_SETTING = 4
 _HEADER_BYTES = 9
 _TIMEOUT_SECONDS = 30.0
+_NOTHING: Mapping[str, str | None] = {}
 
 
 class SentAwayError(Exception):
@@ -32,22 +33,29 @@ class Http2Connection:
         self._windows = {0: _INITIAL_WINDOW}
         self._initial_window = _INITIAL_WINDOW
         self.pings_received = 0
+        self.sent_bytes = 0  # by `fill_stream`
         self.ended: set[int] = set()  # streams that the server has ended
-        sock.sendall(_PREFACE)
-        self._send(_SETTINGS, 0, 0, settings)
+        sock.sendall(PREFACE)
+        self._send(SETTINGS, 0, 0, settings)
 
-    def open_call(self, path: str, stream: int = 1, **more: str) -> None:
-        """Send the headers of a call, and nothing else."""
+    def open_call(
+        self, path: str, stream: int = 1, *, replaced: Mapping[str, str | None] = _NOTHING, **more: str
+    ) -> None:
+        """Send the headers of a call, and nothing else; `replaced` ones have other values, or are left out."""
         fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "test", "te": "trailers"}
         fields["content-type"] = "application/grpc"
         fields |= {name.replace("_", "-"): value for name, value in more.items()}
+        for name, value in replaced.items():
+            fields.pop(name)
+            fields |= {} if value is None else {name: value}
+        fields = dict(sorted(fields.items(), key=lambda field: not field[0].startswith(":")))
         # Literal fields without indexing (RFC 7541, section 6.2.2).
         block = b"".join(b"\x00" + _text(name) + _text(value) for name, value in fields.items())
         self._windows[stream] = self._initial_window
         first, *rest = [block[start : start + _FRAME_BYTES] for start in range(0, len(block), _FRAME_BYTES)]
-        self._send(_HEADERS, 0 if rest else _END_HEADERS, stream, first)
+        self._send(HEADERS, 0 if rest else END_HEADERS, stream, first)
         for index, part in enumerate(rest, 1):
-            self._send(_CONTINUATION, _END_HEADERS if index == len(rest) else 0, stream, part)
+            self._send(CONTINUATION, END_HEADERS if index == len(rest) else 0, stream, part)
 
     def send_message(
         self, message: bytes, stream: int = 1, *, announced: int | None = None, more: bool = False, flag: int = 0
@@ -64,7 +72,7 @@ class Http2Connection:
                 if self._read_frame(_TIMEOUT_SECONDS) is None:
                     raise TimeoutError("the server takes no more")
                 continue
-            self._send(_DATA, 0, stream, bytes(rest[:room]))
+            self._send(DATA, 0, stream, bytes(rest[:room]))
             rest = rest[room:]
             self._windows[0] -= room
             self._windows[stream] -= room
@@ -75,7 +83,7 @@ class Http2Connection:
 
     def end_half(self, stream: int = 1) -> None:
         """Send no more."""
-        self._send(_DATA, _END_STREAM, stream, b"")
+        self._send(DATA, END_STREAM, stream, b"")
 
     def close(self) -> None:
         """Close the connection."""
@@ -83,7 +91,7 @@ class Http2Connection:
 
     def reset(self, stream: int) -> None:
         """Cancel a call."""
-        self._send(_RESET, 0, stream, struct.pack(">I", 8))
+        self._send(RESET, 0, stream, struct.pack(">I", 8))
 
     def await_end(self, stream: int = 1) -> None:
         """Wait until the server has ended a call."""
@@ -98,8 +106,8 @@ class Http2Connection:
             SentAwayError: the server doesn't want to see more.
 
         """
-        self._send(_PING, 0, 0, b"8 octets")
-        while self._read_frame(_TIMEOUT_SECONDS) != (_PING, _ACK):
+        self._send(PING, 0, 0, b"8 octets")
+        while self._read_frame(_TIMEOUT_SECONDS) != (PING, _ACK):
             pass
 
     def listen(self, seconds: float) -> None:
@@ -113,8 +121,38 @@ class Http2Connection:
         while self._read_frame(max(0.0, until - time.monotonic())) is not None:
             pass
 
+    def fill_stream(self, stream: int) -> None:
+        """Send of a message without end what the windows let through, and no more."""
+        self.listen(0)
+        while (room := min(self._windows[0], self._windows[stream], _FRAME_BYTES)) > 0:
+            part = (b"\0\x00\xff\0\0" + bytes(room))[:room]
+            self._send(DATA, 0, stream, part)
+            self._windows[0] -= room
+            self._windows[stream] -= room
+            self.sent_bytes += room
+            self.listen(0)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._socket.sendall(data)
+
+    def fill(self, data: bytes, most_bytes: int, patience_seconds: float) -> int:
+        """Send the same bytes again and again without reading anything; return how many the server took in.
+
+        Ends when the server takes nothing for so long, or has closed the connection.
+        """
+        sent = 0
+        while sent < most_bytes and select.select([], [self._socket], [], patience_seconds)[1]:
+            try:
+                sent += self._socket.send(memoryview(data)[sent % len(data) :], socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
+            except OSError:
+                break
+        return sent
+
     def _send(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        self._socket.sendall(struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload)
+        self._socket.sendall(frame(kind, flags, stream, payload))
 
     def _read_frame(self, seconds: float) -> tuple[int, int] | None:
         """Read one frame: its kind and flags; None when none comes in time."""
@@ -123,18 +161,18 @@ class Http2Connection:
             return None
         kind, flags, stream = struct.unpack(">BBI", head[3:])
         payload = self._read(int.from_bytes(head[:3]), _TIMEOUT_SECONDS) or b""
-        if kind == _GOAWAY:
+        if kind == GOAWAY:
             raise SentAwayError(payload[8:].decode())
-        if kind == _SETTINGS and not flags & _ACK:
+        if kind == SETTINGS and not flags & _ACK:
             self._adopt(payload)
-            self._send(_SETTINGS, _ACK, 0, b"")
-        if kind == _WINDOW_UPDATE:
+            self._send(SETTINGS, _ACK, 0, b"")
+        if kind == WINDOW_UPDATE:
             self._windows[stream] = self._windows.get(stream, self._initial_window) + struct.unpack(">I", payload)[0]
-        if kind == _RESET or (kind in (_DATA, _HEADERS) and flags & _END_STREAM):
+        if kind == RESET or (kind in (DATA, HEADERS) and flags & END_STREAM):
             self.ended.add(stream)
-        if kind == _PING and not flags & _ACK:
+        if kind == PING and not flags & _ACK:
             self.pings_received += 1
-            self._send(_PING, _ACK, 0, payload)
+            self._send(PING, _ACK, 0, payload)
         return kind, flags
 
     def _adopt(self, settings: bytes) -> None:
@@ -155,6 +193,11 @@ class Http2Connection:
             self._received += received
         taken, self._received = self._received[:size], self._received[size:]
         return taken
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return one frame (RFC 9113, section 4.1)."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 def _text(value: str) -> bytes:

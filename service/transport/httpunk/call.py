@@ -1,0 +1,212 @@
+"""One call over httpunk, in the form of grpc.aio's context: its messages, its deadline, its caller, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+from httpunk.exceptions import H2Reason, HTTPunkError
+
+from service.core.errors import Reason, ServiceError
+from service.transport.boundary import to_grpc_status
+from service.transport.httpunk.framing import Deframer, framed, unpacked
+from service.transport.httpunk.headers import (
+    HEADERS,
+    TRAILERS_OF_OK,
+    metadata_of,
+    timeout_seconds,
+    trailers_of,
+    trailers_only,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from httpunk.h2.server import SendStream, ServerRequest
+
+# A month. Longer deadlines are no deadlines, and timers of event loops end somewhere.
+_LONGEST_SECONDS = 30 * 86_400.0
+
+
+class HttpunkCall:
+    """One call: a context for the adapter, and what its connection needs to end it."""
+
+    __slots__ = (
+        "_chunks",
+        "_deadline",
+        "_deframer",
+        "_has_ended",
+        "_is_expired",
+        "_is_gone",
+        "_is_partial",
+        "_loop",
+        "_max_message_bytes",
+        "_metadata",
+        "_peer",
+        "_request",
+        "_response",
+        "_status",
+        "_task",
+        "_timer",
+        "_watch",
+        "tick",
+    )
+
+    def __init__(self, request: ServerRequest, peer: str, task: asyncio.Task[Any], max_message_bytes: int) -> None:
+        self.tick = 0  # of its connection, when it began
+        self._request, self._peer, self._task = request, peer, task
+        self._loop = task.get_loop()
+        self._max_message_bytes = max_message_bytes
+        self._deframer = Deframer(max_message_bytes)
+        self._metadata: list[tuple[str, str | bytes]] = []
+        self._chunks: AsyncIterator[bytes] | None = None
+        self._response: SendStream | None = None
+        self._status: grpc.Status | None = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._has_ended = False  # the caller has sent its last message
+        self._is_partial = False  # a message has been sent in part
+        self._is_expired = self._is_gone = False
+
+    def begin(self) -> None:
+        """Read the headers, and end the call at its deadline whatever its caller does.
+
+        Raises:
+            ServiceError: METADATA_TOO_LARGE or METADATA_INVALID.
+
+        """
+        headers = self._request.headers
+        self._metadata = metadata_of(headers)
+        seconds = timeout_seconds(headers)
+        if seconds is not None:
+            self._deadline = self._loop.time() + seconds
+            self._timer = self._loop.call_later(min(seconds, _LONGEST_SECONDS), self._expire)
+
+    def watch(self) -> None:
+        """Notice from now on when the caller cancels. Costs a task, so calls that are over soon go without."""
+        if self._watch is None:
+            self._watch = self._loop.create_task(self._await_reset())
+
+    def abandon(self) -> None:
+        """End the call because its caller can't be reached."""
+        if not self._is_gone:
+            self._is_gone = True
+            self._task.cancel()
+
+    def end(self) -> None:
+        """Stop the timer and the watch; nothing ends the call from here on."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    # --- as grpc.aio's context ---
+
+    def peer(self) -> str:
+        """Return the caller's address."""
+        return self._peer
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the deadline."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._loop.time())
+
+    def invocation_metadata(self) -> list[tuple[str, str | bytes]]:
+        """Return the caller's metadata."""
+        return self._metadata
+
+    async def read(self) -> Any:
+        """Return the next message, or grpc.aio.EOF. A caller that cancels ends the call instead."""
+        while (found := self._deframer.take()) is None:
+            if self._has_ended:
+                if self._deframer.is_empty:
+                    return grpc.aio.EOF
+                raise ServiceError(Reason.MALFORMED_MESSAGE, expected="a whole message")
+            await self._receive()
+        is_compressed, message = found
+        if is_compressed:
+            encoding = (self._request.headers.get("grpc-encoding") or b"identity").decode("latin-1")
+            return await unpacked(message, encoding, self._max_message_bytes)
+        return message
+
+    async def write(self, message: bytes, /) -> None:
+        """Send a message; waits while the caller doesn't read."""
+        if self._response is None:
+            self._response = await self._request.send_response(200, headers=HEADERS)
+        self._is_partial = True
+        await self._response.send_data(framed(message))
+        self._is_partial = False
+
+    async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
+        """Take the status that the call ends with, and end its handler."""
+        self._status = status
+        raise grpc.aio.AbortError
+
+    # --- the end ---
+
+    async def finish(self, message: bytes | None, within_seconds: float) -> None:
+        """Send the status, and before it the only message of the answer, if there is one.
+
+        A caller that doesn't take it in time is cut off.
+        """
+        if self._status is not None:
+            await self._send_status(self._status)
+        elif message is None:
+            if self._response is None:
+                self._response = await self._request.send_response(200, headers=HEADERS)
+            await self._response.send_trailers(TRAILERS_OF_OK)
+        else:
+            self._is_partial = True
+            too_late = self._loop.call_later(within_seconds, self.abandon)
+            try:
+                await self._request.respond(200, headers=HEADERS, body=framed(message), trailers=TRAILERS_OF_OK)
+            finally:
+                too_late.cancel()
+
+    async def interrupted(self) -> bool:
+        """Tell the caller why its call was cancelled; return whether that was at its deadline, which is no failure."""
+        if self._is_expired and not self._is_gone:
+            self._task.uncancel()
+            await self._send_status(to_grpc_status(ServiceError(Reason.DEADLINE_EXCEEDED)))
+            return True
+        await self._request.reset(int(H2Reason.CANCEL))
+        return False
+
+    async def refuse(self, error: ServiceError) -> None:
+        """Answer with an error alone."""
+        await self._send_status(to_grpc_status(error))
+
+    async def _send_status(self, status: grpc.Status) -> None:
+        if self._is_partial:  # trailers after half a message would make it look whole
+            await self._request.reset(int(H2Reason.CANCEL))
+        elif self._response is None:
+            await self._request.respond(200, headers=trailers_only(status))
+        else:
+            await self._response.send_trailers(trailers_of(status))
+
+    async def _receive(self) -> None:
+        if self._chunks is None:
+            self._chunks = self._request.aiter_bytes()
+        try:
+            self._deframer.feed(await anext(self._chunks))
+        except StopAsyncIteration:
+            self._has_ended = True
+        except HTTPunkError:  # cancelled, not half closed
+            if self._is_gone:
+                raise asyncio.CancelledError from None
+            self.abandon()
+            await self._loop.create_future()  # until the cancellation arrives, here or in the task of the call
+        except BaseException:
+            self._chunks = None  # a generator that was cancelled is over, which looks like the end of the body
+            raise
+
+    async def _await_reset(self) -> None:
+        with suppress(HTTPunkError):  # the connection is lost
+            await self._request.reset_received()
+        self.abandon()
+
+    def _expire(self) -> None:
+        self._is_expired = True
+        self._task.cancel()

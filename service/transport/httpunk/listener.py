@@ -1,0 +1,111 @@
+"""The server over httpunk: it listens, tells its connections to go, and ends as one block."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from service.core.addresses import UNIX, bind, cannot_listen, free_port, is_unix, refuse_taken, resolve
+from service.transport.httpunk.connection import Connection, Shared
+from service.transport.tls import Tls, ssl_context
+
+if TYPE_CHECKING:
+    from service.core.health import Health
+    from service.transport.connection_limits import ConnectionLimits
+    from service.transport.grpc_adapter import Answer
+
+_STOP_SECONDS = 1.0
+_BACKLOG = 2048
+
+
+@dataclass(kw_only=True)
+class Listener:
+    """A server that listens: its port, and the way to drain it."""
+
+    port: int = 0
+    _shared: Shared
+    _servers: list[asyncio.AbstractServer] = field(default_factory=list)
+
+    def go_away(self) -> None:
+        """Tell every peer to send no more calls over its connection (GOAWAY, in two phases); those sent are answered.
+
+        New connections are still taken: health is told to whoever asks, and calls are refused with a reason.
+        """
+        for connection in list(self._shared.connections):
+            connection.go_away()
+
+
+@asynccontextmanager
+async def serving_httpunk(
+    hosts: Sequence[str],
+    port: int,
+    answers: Mapping[str, Answer],
+    health: Health,
+    limits: ConnectionLimits,
+    tls: Tls | None = None,
+) -> AsyncIterator[Listener]:
+    """Serve until the block ends, then end all watches of `health`; yields the listener with its port.
+
+    It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets.
+
+    Raises:
+        OSError: the address can't be bound, or a certificate can't be used.
+
+    """
+    shared = Shared(answers=answers, limits=limits)
+    security = _security(limits, tls)
+    listener = Listener(_shared=shared)
+    port = free_port(hosts, port)
+    try:
+        for host in hosts:
+            server, bound = await _listen(host, port, shared, security)
+            listener._servers.append(server)
+            if not is_unix(host):
+                listener.port = port = bound
+        yield listener
+    finally:
+        health.close()
+        for server in listener._servers:
+            server.close()
+        await _end(listener)
+
+
+def _security(limits: ConnectionLimits, tls: Tls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {"ssl": ssl_context(tls), "ssl_handshake_timeout": limits.handshake_timeout_seconds}
+
+
+async def _listen(
+    host: str, port: int, shared: Shared, security: Mapping[str, Any]
+) -> tuple[asyncio.AbstractServer, int]:
+    loop, connect = asyncio.get_running_loop(), partial(Connection, shared)
+    try:
+        if is_unix(host):
+            refuse_taken(host)
+            return await loop.create_unix_server(connect, host.removeprefix(UNIX), backlog=_BACKLOG, **security), 0
+        family, address = resolve(host, port)
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bind(sock, address)
+            return await loop.create_server(connect, sock=sock, backlog=_BACKLOG, **security), sock.getsockname()[1]
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        raise error if str(error).startswith("cannot listen") else cannot_listen(host, port, error) from error
+
+
+async def _end(listener: Listener) -> None:
+    """Let calls in progress end for a moment, and then end all connections."""
+    listener.go_away()
+    left = list(listener._shared.connections)
+    if left:
+        await asyncio.wait([asyncio.ensure_future(each.wait_closed()) for each in left], timeout=_STOP_SECONDS)
+    for connection in list(listener._shared.connections):
+        connection.abort()

@@ -1,0 +1,56 @@
+"""httpunk's side of a connection, as it is set up here: windows, limits, and header blocks that it would cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from httpunk.h2.server import H2Server, ServerConnection
+
+from service.transport.httpunk.headers import MAX_METADATA_BYTES
+
+# What a stream and a connection may send before it is read. With httpunk's own, 1 MiB each, one handler that doesn't
+# read would stop every other call of its connection.
+_STREAM_WINDOW_BYTES, _CONNECTION_WINDOW_BYTES = 2**19, 2**25
+# Calls that were reset before they were seen. httpunk's own 20 would end connections of honest callers.
+_MAX_PENDING_RESETS = 2_000
+# httpunk keeps this much of a header list, drops the rest, and serves the call.
+_HEADER_LIST_BYTES = 2**20
+# What is received without the end of a frame is a header block, since other frames have 16 KiB. To have less left than
+# is refused anyway, a block has to lose a field of nearly a MiB, which takes more than this on the wire.
+_BLOCK_BYTES = 2**18
+
+
+class Server(H2Server):
+    """The requests of one connection."""
+
+    def __init__(self, transport: Any, *, backend: Any, max_concurrent_streams: int) -> None:
+        # Not by the class above, which would make a connection of httpunk's own.
+        self._conn = _Frames(
+            transport,
+            backend=backend,
+            max_concurrent_streams=max_concurrent_streams,
+            initial_window_size=_STREAM_WINDOW_BYTES,
+            initial_connection_window_size=_CONNECTION_WINDOW_BYTES,
+            max_header_list_size=_HEADER_LIST_BYTES,
+            max_pending_accept_reset_streams=_MAX_PENDING_RESETS,
+            auto_date_header=False,
+        )
+
+
+class _Frames(ServerConnection):
+    """Marks the requests whose header blocks were too large for httpunk."""
+
+    _unfinished_bytes = 0
+
+    def receive(self, data: bytes) -> Any:
+        """Return the frames that have arrived whole."""
+        frames = super().receive(data)
+        if frames:
+            headers = getattr(frames[0], "headers", None)
+            if self._unfinished_bytes > _BLOCK_BYTES and headers is not None:
+                # However much of it was dropped: now it is refused as any other that is too large.
+                headers.add("metadata-cut", b"x" * MAX_METADATA_BYTES)
+            self._unfinished_bytes = 0
+        else:
+            self._unfinished_bytes += len(data)
+        return frames
