@@ -18,8 +18,8 @@ from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits
-from service.app.http_server import make_app, serving_http
+from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics import Metrics, new_registry
@@ -37,6 +37,8 @@ from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.transport.http.application import HttpApplication
+from service.transport.http.http_server import serving_http
 from service.transport.reflection import REFLECTION, reflection_methods
 
 _log = structlog.get_logger("soloist.server")
@@ -83,9 +85,13 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         if parts.feedback is not None:
             feedback = parts.feedback
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
-        page = MetricsPage(registry, failures, kept_seconds=settings.metrics_cache_seconds)
-        app = make_app(page, lambda: health.why_not_ready)
-        http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
+        scraped = stack.enter_context(_executor(1, "soloist-metrics"))
+        page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
+        app = HttpApplication(http_pages(page, lambda: health.why_not_ready))
+        limits = http_limits(settings, open_files)
+        http_port = await stack.enter_async_context(
+            serving_http(settings.host, settings.http_port, app, limits, failures)
+        )
         calls = ActiveCalls()
         adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
         grpc_port = await stack.enter_async_context(_serving_grpc(base, parts, adapter, open_files))
@@ -124,7 +130,8 @@ def _serving_grpc(base: Base, parts: Parts, adapter: GrpcAdapter, open_files: in
         adapter.service(HEALTH, health_methods(base.health)),
         adapter.service(REFLECTION, reflection_methods(_PUBLISHED)),
     )
-    limits, most = connection_limits(settings), max_connections(open_files)
+    limits = connection_limits(settings)
+    most = max_connections(open_files) - http_limits(settings, open_files).max_connections
     limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
     return serving_grpc(settings.host, settings.grpc_port, services, base.health, limits)
 

@@ -125,11 +125,19 @@ class ConnectionSettings(BaseModel):
     max_connections: int = Field(
         10_000, ge=1, description="Most connections to the gRPC port; more are closed. Open files may limit it sooner."
     )
+    max_http_connections: int = Field(
+        1_000,
+        ge=1,
+        description="Most connections to the HTTP port; above it the one that is idle for longest is closed.",
+    )
     max_calls_per_connection: int = Field(
         1_000, ge=1, description="Most calls at once over one connection; clients hold back the others."
     )
     handshake_timeout_seconds: float = Field(
-        20.0, ge=0.1, le=86_400, description="A connection that has not begun HTTP/2 by then is closed."
+        20.0,
+        ge=0.1,
+        le=86_400,
+        description="A connection that has not begun HTTP/2, or sent the head of an HTTP request, by then is closed.",
     )
     connection_idle_seconds: float = Field(
         3600.0, ge=0.1, le=2_000_000, description="A connection without a call for this long is closed."

@@ -20,9 +20,7 @@ from service.api.oip.api import open_inference
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.http_server import make_app, serving_http
 from service.app.metrics import Metrics
-from service.app.metrics_page import MetricsPage
 from service.comparison import Comparisons
 from service.core.failures import Failures
 from service.core.health import API, OPEN_INFERENCE, Health
@@ -39,6 +37,7 @@ from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import ConnectionLimits, serving_grpc
+from tests.http_port import serving_pages
 from tests.servables import GatedRunner, servable
 from tests.servers import Observed
 
@@ -101,8 +100,7 @@ def gated_server() -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
     parts = _Parts(runner=GatedRunner())
     with ExitStack() as stack:
-        page = MetricsPage(parts.registry, parts.failures, kept_seconds=0)
-        port = stack.enter_context(serving_http(["127.0.0.1"], 0, make_app(page, str), parts.failures))
+        port = stack.enter_context(serving_pages(parts.registry, parts.failures))
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
         thread.start()

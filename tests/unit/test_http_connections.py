@@ -11,18 +11,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from service.app.http_listener import MAX_CONNECTIONS
-from service.app.http_server import make_app, serving_http
-from service.app.metrics_page import MetricsPage
 from service.core.failures import Failures
+from tests.http_port import MAX_CONNECTIONS, serving_pages
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    registry = CollectorRegistry()
-    failures = Failures(CollectorRegistry())
-    app = make_app(MetricsPage(registry, failures, kept_seconds=0), lambda: "")
-    with serving_http(["127.0.0.1"], 0, app, failures) as port:
+    with serving_pages(CollectorRegistry(), Failures(CollectorRegistry())) as port:
         yield port
 
 

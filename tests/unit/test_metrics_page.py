@@ -16,9 +16,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from service.app.http_server import make_app, serving_http
-from service.app.metrics_page import MetricsPage
 from service.core.failures import Failures
+from tests.http_port import serving_pages
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -83,8 +82,7 @@ def served() -> Iterator[Port]:
 
 @contextmanager
 def serving(port: Port) -> Iterator[Port]:
-    page = MetricsPage(port.registry, port.failures, kept_seconds=1.0, clock=lambda: port.now)
-    with serving_http(["127.0.0.1"], 0, make_app(page, str), port.failures) as port.port:
+    with serving_pages(port.registry, port.failures, kept_seconds=1.0, clock=lambda: port.now) as port.port:
         yield port
 
 
