@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from service.transport.http.messages import Page, Request, Response, text
+from service.transport.http.statuses import as_json
 
 if TYPE_CHECKING:
     from service.app.metrics_page import MetricsPage
@@ -28,12 +29,12 @@ def http_pages(metrics: MetricsPage, why_not_ready: Callable[[], str]) -> Mappin
         return text(503, reason) if reason else text(200, "ready")
 
     async def live(_request: Request) -> Response:
-        return text(200, "live")
+        return as_json(200, {"live": True})
 
     async def ready(_request: Request) -> Response:
         # In the Open Inference Protocol the status is the answer, and 4xx means no.
         reason = why_not_ready()
-        return text(400, reason) if reason else text(200, "ready")
+        return as_json(400, {"ready": False, "error": reason}) if reason else as_json(200, {"ready": True})
 
     async def page(request: Request) -> Response:
         headers, body = await metrics.fetch(

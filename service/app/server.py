@@ -14,6 +14,7 @@ import structlog
 
 from service.api.health import HEALTH, health_methods
 from service.api.oip.api import open_inference
+from service.api.oip.rest_api import open_inference_rest
 from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
@@ -38,6 +39,7 @@ from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
 from service.transport.http.application import HttpApplication
+from service.transport.http.calls import Calls
 from service.transport.http.http_server import serving_http
 from service.transport.reflection import REFLECTION, reflection_methods
 
@@ -87,13 +89,15 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
         scraped = stack.enter_context(_executor(1, "soloist-metrics"))
         page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
-        app = HttpApplication(http_pages(page, lambda: health.why_not_ready))
+        calls = ActiveCalls()
+        boundary = Boundary(calls, base.metrics.recorder)
+        adapter = GrpcAdapter(boundary, call_limits(settings))
+        rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
+        app = HttpApplication(http_pages(page, lambda: health.why_not_ready), rest)
         limits = http_limits(settings, open_files)
         http_port = await stack.enter_async_context(
             serving_http(settings.host, settings.http_port, app, limits, failures)
         )
-        calls = ActiveCalls()
-        adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
         grpc_port = await stack.enter_async_context(_serving_grpc(base, parts, adapter, open_files))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         work = {

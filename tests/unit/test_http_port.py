@@ -111,11 +111,11 @@ def test_other_methods_are_refused(address: str, path: str, method: str) -> None
 
 
 def test_the_health_of_the_open_inference_protocol(address: str, readiness: Readiness) -> None:
-    assert fetch(f"{address}/v2/health/live") == (200, "live\n")
-    assert fetch(f"{address}/v2/health/ready") == (200, "ready\n")
+    assert fetch(f"{address}/v2/health/live") == (200, '{"live": true}')
+    assert fetch(f"{address}/v2/health/ready") == (200, '{"ready": true}')
     readiness.reason = "models are loading"
-    assert fetch(f"{address}/v2/health/live") == (200, "live\n")
-    assert fetch(f"{address}/v2/health/ready") == (400, "models are loading\n")
+    assert fetch(f"{address}/v2/health/live") == (200, '{"live": true}')
+    assert fetch(f"{address}/v2/health/ready") == (400, '{"ready": false, "error": "models are loading"}')
 
 
 def test_a_silent_caller_holds_up_nobody(address: str) -> None:

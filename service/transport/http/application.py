@@ -1,22 +1,27 @@
-"""The ASGI application: what a request gets, and how an answer leaves."""
+"""The ASGI application: who answers a request, and how the answer leaves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from service.core.errors import ServiceError
+from service.transport.http.calls import PREFIX
+from service.transport.http.incoming import Incoming
 from service.transport.http.messages import Page, Request, Response, text
 
 if TYPE_CHECKING:
+    from service.transport.http.calls import Calls
     from service.transport.http.connection import Connection
 
 _log = structlog.get_logger("soloist.http")
 # The longest time of a page, and of what its caller sends with it although nobody wants it.
 _PAGE_SECONDS = 10.0
-_MAX_UNWANTED_BYTES = 64 * 2**20
 _READING = "GET, HEAD"
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -24,25 +29,39 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class HttpApplication:
-    """The pages of the HTTP port by path."""
+    """The pages of the HTTP port by path, and the calls below PREFIX."""
 
-    def __init__(self, pages: Mapping[str, Page]) -> None:
+    def __init__(self, pages: Mapping[str, Page], calls: Calls | None = None) -> None:
         self._pages = pages
+        self._calls = calls
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, in the way of ASGI."""
         request, connection = _request(scope), scope["state"]["connection"]
+        incoming = Incoming(request, receive)
         try:
+            with ExitStack() as held:
+                response = await self._answer(request, incoming, connection, held)
+                if not await _discarded(incoming):
+                    response = replace(response, headers={**response.headers, "connection": "close"})
+                await self._deliver(response, send, connection)
+        except asyncio.CancelledError:
+            connection.abort()  # its caller has left
+
+    async def _answer(self, request: Request, incoming: Incoming, connection: Connection, held: ExitStack) -> Response:
+        try:
+            if self._calls is not None and self._is_call(request.path):
+                return await self._calls.answer(request, incoming, connection, held)
             async with asyncio.timeout(_PAGE_SECONDS):
-                response = await self._page(request)
-                if request.method not in ("GET", "HEAD") and "expect" not in request.headers:
-                    await _discard(receive)
+                return await self._page(request)
         except TimeoutError:
-            response = text(503, "not answered in time")
+            return text(503, "not answered in time")
         except Exception:
             _log.exception("HTTP request failed", peer=request.peer)
-            response = text(500, "internal error")
-        await deliver(response, send, connection, _PAGE_SECONDS)
+            return text(500, "internal error")
+
+    def _is_call(self, path: str) -> bool:
+        return (path == PREFIX or path.startswith(f"{PREFIX}/")) and path not in self._pages
 
     async def _page(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
@@ -50,29 +69,30 @@ class HttpApplication:
         page = self._pages.get(request.path)
         return text(404, f"try {', '.join(self._pages)}") if page is None else await page(request)
 
+    async def _deliver(self, response: Response, send: Send, connection: Connection) -> None:
+        """Send an answer, and return when the system has taken it; a caller that doesn't read is sent away."""
+        seconds = _PAGE_SECONDS if self._calls is None else self._calls.idle_seconds
+        headers = {**response.headers, "content-length": str(response.size)}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        try:
+            async with asyncio.timeout(seconds):
+                await send({"type": "http.response.start", "status": response.status, "headers": raw})
+                for piece in response.body:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body"})
+        except TimeoutError:
+            connection.abort()
 
-async def deliver(response: Response, send: Send, connection: Connection, within_seconds: float) -> None:
-    """Send an answer, and return when the system has taken it; a caller that doesn't read is sent away."""
-    headers = {**response.headers, "content-length": str(response.size)}
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+async def _discarded(incoming: Incoming) -> bool:
+    """Read the rest of a body that nobody wants, and return whether that was all of it."""
+    if incoming.is_over:
+        return True
     try:
-        async with asyncio.timeout(within_seconds):
-            await send({"type": "http.response.start", "status": response.status, "headers": raw})
-            for piece in response.body:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body"})
-    except TimeoutError:
-        connection.abort()
-
-
-async def _discard(receive: Receive) -> None:
-    """Read a body that nobody wants: if a connection closes with unread bytes, its answer is lost."""
-    unwanted = 0
-    while unwanted < _MAX_UNWANTED_BYTES:
-        message = await receive()
-        unwanted += len(message.get("body", b""))
-        if not message.get("more_body"):
-            return
+        async with asyncio.timeout(_PAGE_SECONDS):
+            return await incoming.discard()
+    except (TimeoutError, ServiceError):
+        return False
 
 
 def _request(scope: Mapping[str, Any]) -> Request:
