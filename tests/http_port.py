@@ -39,11 +39,14 @@ def serving_pages(
         clocks = {} if clock is None else {"clock": clock}
         page = MetricsPage(registry, failures, scraped, kept_seconds=kept_seconds, **clocks)
         app = HttpApplication(http_pages(page, why_not_ready))
-        yield stack.enter_context(_on_a_thread(app, port, limits, failures))
+        yield stack.enter_context(serving_application(app, failures, port=port, limits=limits))
 
 
 @contextmanager
-def _on_a_thread(app: HttpApplication, port: int, limits: HttpLimits, failures: Failures) -> Iterator[int]:
+def serving_application(
+    app: HttpApplication, failures: Failures, *, port: int = 0, limits: HttpLimits = LIMITS
+) -> Iterator[int]:
+    """Yield the port of 127.0.0.1 that has the application."""
     found: Future[int] = Future()
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()

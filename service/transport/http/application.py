@@ -31,57 +31,67 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 class HttpApplication:
     """The pages of the HTTP port by path, and the calls below PREFIX."""
 
-    def __init__(self, pages: Mapping[str, Page], calls: Calls | None = None) -> None:
+    def __init__(
+        self, pages: Mapping[str, Page], calls: Calls | None = None, *, page_seconds: float = _PAGE_SECONDS
+    ) -> None:
         self._pages = pages
+        self._page_seconds = page_seconds
         self._calls = calls
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, in the way of ASGI."""
         request, connection = _request(scope), scope["state"]["connection"]
         incoming = Incoming(request, receive)
+        calls = self._calls if self._is_call(request.path) else None
         try:
             with ExitStack() as held:
-                response = await self._answer(request, incoming, connection, held)
+                if calls is not None:
+                    response = await _answered(calls.answer(request, incoming, connection, held))
+                else:
+                    response = await _answered(self._page(request))
                 if not await _discarded(incoming):
                     response = replace(response, headers={**response.headers, "connection": "close"})
-                await self._deliver(response, send, connection)
+                await _deliver(response, send, connection, self._page_seconds if calls is None else calls.idle_seconds)
         except asyncio.CancelledError:
             connection.abort()  # its caller has left
 
-    async def _answer(self, request: Request, incoming: Incoming, connection: Connection, held: ExitStack) -> Response:
-        try:
-            if self._calls is not None and self._is_call(request.path):
-                return await self._calls.answer(request, incoming, connection, held)
-            async with asyncio.timeout(_PAGE_SECONDS):
-                return await self._page(request)
-        except TimeoutError:
-            return text(503, "not answered in time")
-        except Exception:
-            _log.exception("HTTP request failed", peer=request.peer)
-            return text(500, "internal error")
-
     def _is_call(self, path: str) -> bool:
-        return (path == PREFIX or path.startswith(f"{PREFIX}/")) and path not in self._pages
+        is_below = path == PREFIX or path.startswith(f"{PREFIX}/")
+        return self._calls is not None and is_below and path not in self._pages
 
     async def _page(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return text(405, f"send {_READING}", allow=_READING, connection="close")
         page = self._pages.get(request.path)
-        return text(404, f"try {', '.join(self._pages)}") if page is None else await page(request)
-
-    async def _deliver(self, response: Response, send: Send, connection: Connection) -> None:
-        """Send an answer, and return when the system has taken it; a caller that doesn't read is sent away."""
-        seconds = _PAGE_SECONDS if self._calls is None else self._calls.idle_seconds
-        headers = {**response.headers, "content-length": str(response.size)}
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        if page is None:
+            return text(404, f"try {', '.join(self._pages)}")
         try:
-            async with asyncio.timeout(seconds):
-                await send({"type": "http.response.start", "status": response.status, "headers": raw})
-                for piece in response.body:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body"})
+            async with asyncio.timeout(self._page_seconds):
+                return await page(request)
         except TimeoutError:
-            connection.abort()
+            return text(503, "not answered in time")
+
+
+async def _answered(answer: Awaitable[Response]) -> Response:
+    try:
+        return await answer
+    except Exception:
+        _log.exception("HTTP request failed")
+        return text(500, "internal error")
+
+
+async def _deliver(response: Response, send: Send, connection: Connection, within_seconds: float) -> None:
+    """Send an answer, and return when the system has taken it; a caller that doesn't read is sent away."""
+    headers = {**response.headers, "content-length": str(response.size)}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    try:
+        async with asyncio.timeout(within_seconds):
+            await send({"type": "http.response.start", "status": response.status, "headers": raw})
+            for piece in response.body:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body"})
+    except TimeoutError:
+        connection.reset()
 
 
 async def _discarded(incoming: Incoming) -> bool:

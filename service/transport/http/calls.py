@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
+
+import grpc
 
 from service.api.routes import Answer, Body, Route
 from service.core.errors import Reason, ServiceError
@@ -19,8 +21,6 @@ from service.transport.http.messages import Request, Response
 from service.transport.http.statuses import as_json, failed
 
 if TYPE_CHECKING:
-    import grpc
-
     from service.transport.http.connection import Connection
     from service.transport.http.incoming import Incoming
 
@@ -65,6 +65,8 @@ class Calls:
                     found = await route.handler(call, names, body)
                     del body
                 self._hold(found, call.peer, until_sent)
+        except grpc.aio.AbortError:
+            pass  # the context has the status
         finally:
             connection.call = None
         response = failed(context.status) if context.status is not None else _of(found)
@@ -136,9 +138,15 @@ class _Context:
         """Return the headers."""
         return self.request.headers.items()
 
-    async def abort_with_status(self, status: grpc.Status) -> None:
-        """Take the status that the call ends with."""
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """Take the status that the call ends with, and end it as grpc.aio does.
+
+        Raises:
+            AbortError: always.
+
+        """
         self.status = status
+        raise grpc.aio.AbortError
 
 
 def _segments(path: str) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ _MAX_AHEAD = 32
 # After the last answer: if a connection closes with unread bytes, its answer is lost.
 _LINGER_SECONDS = 1.0
 _MAX_UNWANTED_BYTES = 64 * 2**20
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,15 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         """Close the connection without waiting for its caller."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
         self.transport.abort()
+
+    def reset(self) -> None:
+        """Close the connection of a caller that doesn't read; the system forgets what it holds for it."""
+        sock: socket.socket = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin: the first head must come in time."""

@@ -25,6 +25,8 @@ class Incoming:
         self._receive = receive
         self._headers = request.headers
         self.is_over = request.method in ("GET", "HEAD")
+        # A caller that waits for our permission to send its body never gets it if nobody wants the body.
+        self._comes = "expect" not in request.headers
 
     async def read(self, held: Held, limits: CallLimits) -> bytes:
         """Return the body, which `held` accounts for from its first byte on.
@@ -46,17 +48,15 @@ class Incoming:
                     if len(body) > limits.max_message_bytes:
                         raise _too_large(len(body), limits)
         except TimeoutError:
+            self._comes = False
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=limits.idle_seconds) from None
         held.hold(self, (MESSAGE_FACTOR - 1) * len(body))
         return bytes(body)
 
     async def discard(self) -> bool:
-        """Read what is left, and return whether that was all: an answer is lost if there are unread bytes after it.
-
-        A caller that waits for our permission to send its body never gets it.
-        """
+        """Read what is left, and return whether that was all: an answer is lost if there are unread bytes after it."""
         unwanted = 0
-        while not self.is_over and "expect" not in self._headers and unwanted < _MAX_UNWANTED_BYTES:
+        while not self.is_over and self._comes and unwanted < _MAX_UNWANTED_BYTES:
             unwanted += len(await self._next())
         return self.is_over
 
