@@ -51,7 +51,7 @@ class ListeningSettings(BaseModel):
     )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the gRPC APIs; 0 takes a free one.")
     http_port: int = Field(
-        8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 takes a free one."
+        8002, ge=0, le=65535, description="Port of REST, /metrics, /healthz and /readyz; 0 takes a free one."
     )
     metrics_cache_seconds: float = Field(
         1.0, ge=0, allow_inf_nan=False, description="How long /metrics is cached; 0 builds it for every scrape."

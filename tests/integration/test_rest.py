@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from tests.integration.cases.open_inference import REQUESTS
 from tests.integration.infer_requests import infer, outputs_of, request, step
 from tests.integration.rest_requests import JSON_BYTES, ask, post
 from tests.integration.strict import MAX_MESSAGE_BYTES
+from tests.pages import DOCS
 from tests.servers import RunningServer, running_server
 
 FORMS = [pytest.param(False, id="json"), pytest.param(True, id="binary")]
@@ -280,6 +282,16 @@ def test_a_body_that_is_too_large_is_refused(strict: RunningServer) -> None:
 def test_what_is_not_there_is_told(strict: RunningServer, method: str, path: str, status: int) -> None:
     found = ask(strict.http, method, path)
     assert (found.status, bool(found.json["error"])) == (status, True)
+
+
+def test_every_path_of_the_page_is_there(strict: RunningServer) -> None:
+    page = (DOCS / "rest.md").read_text().partition("## Paths")[2].partition("\n## ")[0]
+    found = re.findall(r"`(GET|POST) (MODEL|/v2)(\S*)`", page)
+    assert len(found) == 12
+    for method, begin, end in found:
+        path = f"/v2/models/sums{end}" if begin == "MODEL" else f"/v2{end}".replace("NAME", "nobody")
+        answer = ask(strict.http, method, path)
+        assert answer.status in {200, 400} or answer.json["reason"] == "MODEL_NOT_FOUND", path
 
 
 def test_head_is_get_without_the_body(strict: RunningServer) -> None:

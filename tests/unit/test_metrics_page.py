@@ -109,6 +109,19 @@ def test_whoever_asks_while_a_page_is_made_gets_the_same(served: Port) -> None:
     assert (slow.asked, len(pages), len(set(pages))) == (1, 10, 1)
 
 
+def test_a_page_that_is_being_made_holds_up_no_other_request(served: Port) -> None:
+    slow = Slow()
+    served.registry.register(slow)
+    scraper = threading.Thread(target=served.get)
+    scraper.start()
+    assert slow.began.wait(30)
+    with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/healthz", timeout=30) as response:
+        assert response.read() == b"alive\n"
+    assert scraper.is_alive()
+    slow.gate.set()
+    scraper.join()
+
+
 def test_each_encoding_is_a_page_of_its_own(served: Port) -> None:
     plain_type, plain = served.get()
     zipped_type, zipped = served.get(Accept_Encoding="gzip")
