@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
 from service.app.model_repository import Loading
+from service.app.process_resources import max_connections
 from service.comparison import Comparisons
 from service.core.failures import Worker
 from service.observers.feedback import Feedback, feedback
@@ -24,6 +25,7 @@ from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
 from service.transport.admission import CallLimits
 from service.transport.connection_limits import ConnectionLimits
+from service.transport.http.connection import HttpLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,6 +154,15 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         max_calls_per_connection=settings.max_calls_per_connection,
         max_connection_age_seconds=settings.max_connection_age_seconds,
         write_stall_seconds=settings.session_idle_seconds,
+    )
+
+
+def http_limits(settings: Settings, open_files: int) -> HttpLimits:
+    """Return what connections to the HTTP port may do, and how many there may be: of open files at most a quarter."""
+    return HttpLimits(
+        max_connections=max(1, min(settings.max_http_connections, max_connections(open_files) // 4)),
+        head_seconds=settings.handshake_timeout_seconds,
+        idle_seconds=settings.connection_idle_seconds,
     )
 
 

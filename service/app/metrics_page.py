@@ -1,17 +1,18 @@
-"""The metrics page: built by one thread at a time, cached for a while, with everything that can be collected.
+"""The metrics page: built on one thread, cached for a while, with everything that can be collected.
 
 Building a page takes the interpreter's lock, which answers need, too. So a scraper that asks meanwhile waits and gets
-the same bytes, and the thread pauses between some of the lines. Sending pages takes the lock as well, so they follow
-each other at a distance, which a scraper that comes every few seconds doesn't notice.
+the same bytes, and the thread pauses between some of the lines. Sending pages takes time as well, so they follow each
+other at a distance, which a scraper that comes every few seconds doesn't notice.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -22,11 +23,8 @@ from prometheus_client.registry import Collector
 from service.core.failures import Worker
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
     from service.core.failures import Failures
 
-_LONGEST_WAIT_SECONDS = 10.0
 # Cached pages: by encoding, and by the names that a scraper asks for.
 _MOST_PAGES = 8
 _LINES_AT_ONCE = 100
@@ -36,53 +34,51 @@ _PAUSE_SECONDS_PER_BYTE = 1 / 50e6
 
 class _Page(NamedTuple):
     until: float
-    headers: list[tuple[str, str]]
+    headers: Mapping[str, str]
     body: bytes
 
 
 class MetricsPage:
-    """A WSGI application that answers GET."""
+    """The page, for any number of scrapers."""
 
     def __init__(
         self,
         registry: CollectorRegistry,
         failures: Failures,
+        thread: Executor,
         *,
         kept_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Create the application.
+        """Create it with no page cached.
 
         Args:
             registry: the metrics.
             failures: where failures of collectors are counted.
+            thread: builds pages, one at a time.
             kept_seconds: how long a page is cached.
             clock: returns seconds.
 
         """
         self._registry = registry
         self._failures = failures
+        self._thread = thread
         self._kept_seconds = kept_seconds
         self._clock = clock
-        self._lock = threading.Lock()
         self._free_at = 0.0
         self._pages: OrderedDict[tuple[object, ...], _Page] = OrderedDict()
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer with a page in the requested encoding; 503 if it takes too long to build."""
-        accept, names = environ.get("HTTP_ACCEPT", ""), parse_qs(environ.get("QUERY_STRING", "")).get("name[]", [])
-        zipped = gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", ""))
-        if not self._lock.acquire(timeout=_LONGEST_WAIT_SECONDS):
-            start_response("503 Service Unavailable", [("Content-Length", "0")])
-            return []
-        try:
-            time.sleep(max(0.0, self._free_at - time.monotonic()))
-            page = self._page(accept, zipped=zipped, names=names)
-            self._free_at = time.monotonic() + _PAUSE_SECONDS + len(page.body) * _PAUSE_SECONDS_PER_BYTE
-        finally:
-            self._lock.release()
-        start_response("200 OK", page.headers)
-        return [page.body]
+    async def fetch(self, accept: str, accept_encoding: str, query: str) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and bytes of the page, for these headers and this query of a request."""
+        asked = accept, accept_encoding, query
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, *asked)
+
+    def _fetch(self, accept: str, accept_encoding: str, query: str) -> tuple[Mapping[str, str], bytes]:
+        time.sleep(max(0.0, self._free_at - time.monotonic()))
+        names = parse_qs(query).get("name[]", [])
+        page = self._page(accept, zipped=gzip_accepted(accept_encoding), names=names)
+        self._free_at = time.monotonic() + _PAUSE_SECONDS + len(page.body) * _PAUSE_SECONDS_PER_BYTE
+        return page.headers, page.body
 
     def _page(self, accept: str, *, zipped: bool, names: Sequence[str]) -> _Page:
         encode, content_type = choose_encoder(accept)
@@ -90,7 +86,7 @@ class MetricsPage:
         page = self._pages.get(key)
         if page is not None and self._clock() < page.until:
             return page
-        headers = [("Content-Type", content_type)]
+        headers = {"content-type": content_type}
         shown = _Shown(self._registry, self._failures, names)
         try:
             body = encode(shown)
@@ -99,7 +95,7 @@ class MetricsPage:
             body = encode(_Given([each for each in shown.collect() if _can_be_written(encode, each)]))
         if zipped:
             body = gzip.compress(body)
-            headers.append(("Content-Encoding", "gzip"))
+            headers["content-encoding"] = "gzip"
         page = self._pages[key] = _Page(self._clock() + self._kept_seconds, headers, body)
         self._pages.move_to_end(key)
         while len(self._pages) > _MOST_PAGES:

@@ -15,12 +15,13 @@ import structlog
 from service.api.health import HEALTH, health_methods
 from service.api.methods import Method
 from service.api.oip.api import open_inference
+from service.api.oip.rest_api import open_inference_rest
 from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits
-from service.app.http_server import make_app, serving_http
+from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics import Metrics, new_registry
@@ -38,6 +39,9 @@ from service.repository.layout import RepositoryError, model_folders
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
+from service.transport.http.application import HttpApplication
+from service.transport.http.calls import Calls
+from service.transport.http.http_server import serving_http
 from service.transport.reflection import REFLECTION, reflection_methods
 
 _log = structlog.get_logger("soloist.server")
@@ -84,11 +88,17 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         if parts.feedback is not None:
             feedback = parts.feedback
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
-        page = MetricsPage(registry, failures, kept_seconds=settings.metrics_cache_seconds)
-        app = make_app(page, lambda: health.why_not_ready)
-        http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
+        scraped = stack.enter_context(_executor(1, "soloist-metrics"))
+        page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
         calls = ActiveCalls()
-        adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
+        boundary = Boundary(calls, base.metrics.recorder)
+        adapter = GrpcAdapter(boundary, call_limits(settings))
+        rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
+        app = HttpApplication(http_pages(page, lambda: health.why_not_ready), rest)
+        limits = http_limits(settings, open_files)
+        http_port = await stack.enter_async_context(
+            serving_http(settings.host, settings.http_port, app, limits, failures)
+        )
         listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         work = {
@@ -129,7 +139,8 @@ def _serving_calls(
     }
     reflection = reflection_methods([*services, *REFLECTION])
     services |= dict.fromkeys(REFLECTION, reflection)
-    limits, most = connection_limits(settings), max_connections(open_files)
+    limits = connection_limits(settings)
+    most = max_connections(open_files) - http_limits(settings, open_files).max_connections
     limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
     return serving_calls(settings, adapter, services, base.health, limits)
 

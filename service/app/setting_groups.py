@@ -61,7 +61,7 @@ class ListeningSettings(BaseModel):
         None, description="Certificates, PEM, one of which must have signed that of every caller (mutual TLS)."
     )
     http_port: int = Field(
-        8002, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 takes a free one."
+        8002, ge=0, le=65535, description="Port of REST, /metrics, /healthz and /readyz; 0 takes a free one."
     )
     metrics_cache_seconds: float = Field(
         1.0, ge=0, allow_inf_nan=False, description="How long /metrics is cached; 0 builds it for every scrape."
@@ -142,11 +142,19 @@ class ConnectionSettings(BaseModel):
     max_connections: int = Field(
         10_000, ge=1, description="Most connections to the gRPC port; more are closed. Open files may limit it sooner."
     )
+    max_http_connections: int = Field(
+        1_000,
+        ge=1,
+        description="Most connections to the HTTP port; above it the one that is idle for longest is closed.",
+    )
     max_calls_per_connection: int = Field(
         1_000, ge=1, description="Most calls at once over one connection; clients hold back the others."
     )
     handshake_timeout_seconds: float = Field(
-        20.0, ge=0.1, le=86_400, description="A connection that has not begun HTTP/2 by then is closed."
+        20.0,
+        ge=0.1,
+        le=86_400,
+        description="A connection that has not begun HTTP/2, or sent the head of an HTTP request, by then is closed.",
     )
     connection_idle_seconds: float = Field(
         3600.0, ge=0.1, le=2_000_000, description="A connection without a call for this long is closed."

@@ -55,10 +55,25 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         OSError: the address can't be bound.
 
     """
-    family, address = resolve(host, port)
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        bind(sock, address)
+    with listening_socket(host, port) as sock:
         yield sock
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a TCP socket bound to one host, as `listening`, for the caller to close.
+
+    Raises:
+        OSError: the address can't be bound.
+
+    """
+    family, address = resolve(host, port)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bind(sock, address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:

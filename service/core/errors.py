@@ -261,6 +261,16 @@ class Reason(Enum):
         "elements of type {data_type} have no typed form",
         "send and request raw contents",
     )
+    JSON_INVALID = (
+        "INVALID_ARGUMENT",
+        "{field} must be {expected}",
+        "send JSON as the Open Inference Protocol has it; NaN and infinity are no JSON, send them as binary data",
+    )
+    BODY_SIZE_MISMATCH = (
+        "INVALID_ARGUMENT",
+        "{part} has {bytes} bytes, but the request says {expected_bytes}",
+        "send the JSON first, its length in Inference-Header-Content-Length, then the binary data, input by input",
+    )
     TOO_MANY_ENTRIES = (
         "INVALID_ARGUMENT",
         "{field} has {count} entries, the limit is {max_count}",
@@ -374,8 +384,8 @@ class ServiceError(Exception):
         self.facts = {name: _clipped(value) for name, value in facts.items()}
         facts_or_unknown = _Facts(self.facts)
         sentence = reason.sentence.format_map(facts_or_unknown)
-        hint = reason.hint.format_map(facts_or_unknown)
-        super().__init__(f"{sentence}: {hint}" if hint else sentence)
+        self.hint = reason.hint.format_map(facts_or_unknown)
+        super().__init__(f"{sentence}: {self.hint}" if self.hint else sentence)
 
 
 def _clipped(value: object) -> object:

@@ -10,6 +10,8 @@ from service.core.errors import Reason, ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sized
 
+# For every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
+MAX_NAME_BYTES = 256
 # Inputs and outputs: more than the caches of the largest language models need.
 MAX_TENSORS = 1024
 # Of a request, and of each of its tensors.

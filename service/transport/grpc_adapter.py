@@ -33,6 +33,7 @@ class GrpcAdapter:
         self._limits = limits
         self._messages = Messages(boundary.calls, limits)
         self.arrivals = self._messages.arrivals
+        self.admission = self._messages.admission
 
     def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name, for grpc.aio."""

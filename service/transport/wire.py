@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, cast
 from google.protobuf.descriptor import FieldDescriptor
 
 from service.core.errors import Reason, ServiceError
+from service.core.request_limits import MAX_NAME_BYTES
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-# For every text that callers choose: names of models, sequences and inputs, ids, labels, parameters and their values.
-MAX_NAME_BYTES = 256
 # At all depths together; a walk over this many takes several milliseconds.
 MAX_FIELDS = 10_000
 # For integers and booleans sent one by one instead of as raw bytes; parsing this many takes 10 ms.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 BUILD = Path(__file__).parents[2] / "build" / "foreign"
-TRITON_CLIENT = "tritonclient[grpc]==2.73.0"
+TRITON_CLIENT = "tritonclient[grpc,http]==2.73.0"
 PERF_ANALYZER = "perf-analyzer==2.60.0"
 _GLIBC_RELEASE = "trixie"  # the release whose libraries the program wants
 _GLIBC_PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
@@ -29,11 +29,12 @@ def triton_python() -> Path:
     """Give an interpreter that has tritonclient."""
     folder = BUILD / "tritonclient"
     python = folder / "bin" / "python"
-    if not (folder / ".complete").exists():
+    complete = folder / ".complete"
+    if not complete.exists() or complete.read_text() != TRITON_CLIENT:
         shutil.rmtree(folder, ignore_errors=True)
         _run(sys.executable, "-m", "venv", str(folder))
         _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", TRITON_CLIENT)
-        (folder / ".complete").touch()
+        complete.write_text(TRITON_CLIENT)
     return python
 
 

@@ -17,8 +17,10 @@ from tests.graphs import Sums
 from tests.servers import RunningServer, running_server
 
 PROGRAM = Path(__file__).parent / "foreign" / "triton_program.py"
+HTTP_PROGRAM = Path(__file__).parent / "foreign" / "triton_http_program.py"
 OPERATOR = Path(__file__).parent / "foreign" / "triton_operator.py"
 WAYS = {"unary", "unary_sequence", "row", "stream", "until_final", "aio", "aio_stream"}
+HTTP_WAYS = {"json", "binary", "gzip", "deflate", "side_by_side", "in_chunks", "aio"}
 _LENGTHS = (1, 3, 7, 20, 29)
 
 
@@ -38,19 +40,27 @@ def run(python: Path, program: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("model", SMALL_MODELS)
-def test_every_way_to_ask_gives_the_same_bits(python: Path, server: RunningServer, model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "protocol"),
+    [*((model, "grpc") for model in SMALL_MODELS), *((model, "http") for model in SMALL_MODELS[::3])],
+)
+def test_every_way_to_ask_gives_the_same_bits(
+    python: Path, server: RunningServer, model: str, protocol: str, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(30)
     sequences = [rng.normal(size=(length, 12)).astype(np.float32) for length in _LENGTHS]
     named: dict[str, Any] = {str(index): frames for index, frames in enumerate(sequences)}
     np.savez(tmp_path / "sequences.npz", **named)
     files = (str(tmp_path / "sequences.npz"), str(tmp_path / "answers.npz"))
-    run(python, PROGRAM, server.grpc, model, *files)
+    program, target, ways = (
+        (PROGRAM, server.grpc, WAYS) if protocol == "grpc" else (HTTP_PROGRAM, server.http, HTTP_WAYS)
+    )
+    run(python, program, target, model, *files)
     with Client(server.grpc) as client:
         ours = [client.predict(model, frames, every_frame=True).outputs.tobytes() for frames in sequences]
     with np.load(tmp_path / "answers.npz") as answers:
         theirs = {name: answers[name] for name in answers.files}
-    assert theirs.keys() == {f"{way}-{index}" for way in WAYS for index in range(len(sequences))}
+    assert theirs.keys() == {f"{way}-{index}" for way in ways for index in range(len(sequences))}
     for name, outputs in theirs.items():
         assert outputs.tobytes() == ours[int(name.rpartition("-")[2])], name
 

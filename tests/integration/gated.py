@@ -18,9 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from service.api.oip.api import open_inference
 from service.api.oip.context import OipContext
+from service.api.oip.rest_api import open_inference_rest
 from service.api.oip.sequences import Sequences
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.http_server import make_app, serving_http
+from service.app.http_pages import http_pages
 from service.app.metrics import Metrics
 from service.app.metrics_page import MetricsPage
 from service.comparison import Comparisons
@@ -40,6 +41,10 @@ from service.transport.boundary import Boundary
 from service.transport.connection_limits import ConnectionLimits
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.transport.http.application import HttpApplication
+from service.transport.http.calls import Calls
+from service.transport.http.connection import HttpLimits
+from service.transport.http.http_server import serving_http
 from tests.servables import GatedRunner, servable
 from tests.servers import Observed
 
@@ -84,6 +89,7 @@ class _Parts:
     started: threading.Event = field(default_factory=threading.Event)
     arrivals: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     port: int = 0
+    http_port: int = 0
     loop: asyncio.AbstractEventLoop | None = None
     stop: asyncio.Event | None = None
 
@@ -102,8 +108,6 @@ def gated_server() -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
     parts = _Parts(runner=GatedRunner())
     with ExitStack() as stack:
-        page = MetricsPage(parts.registry, parts.failures, kept_seconds=0)
-        port = stack.enter_context(serving_http(["127.0.0.1"], 0, make_app(page, str), parts.failures))
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
         thread.start()
@@ -111,7 +115,7 @@ def gated_server() -> Iterator[GatedServer]:
         try:
             yield GatedServer(
                 grpc=f"127.0.0.1:{parts.port}",
-                http=f"127.0.0.1:{port}",
+                http=f"127.0.0.1:{parts.http_port}",
                 runner=parts.runner,
                 loaded=parts.loaded,
                 arrivals=parts.arrivals,
@@ -132,9 +136,9 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     ready = [Location(name=_READY, version=1, path=Path())]
     loads = Threads("loads", at_once=2, seconds=60)
     await serving.repository.loads.load(ready, loads)
-    adapter = GrpcAdapter(
-        Boundary(ActiveCalls(), metrics.recorder), CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
-    )
+    boundary = Boundary(ActiveCalls(), metrics.recorder)
+    limits = CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
+    adapter = GrpcAdapter(boundary, limits)
     sequences = Sequences(serving.sessions, idle_seconds=60)
     manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
     parts_of_oip = OipContext(serving=serving, sequences=sequences, manager=manager, health=Health(), max_rows=8)
@@ -142,9 +146,15 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
         adapter.service(API, sequence_inference(serving, Comparisons(threads, max_comparisons=1))),
         adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
     )
-    async with serving_grpc(
-        ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
-    ) as parts.port:
+    page = MetricsPage(parts.registry, parts.failures, threads, kept_seconds=0)
+    rest = Calls(open_inference_rest(parts_of_oip), boundary, adapter.admission, limits)
+    app = HttpApplication(http_pages(page, str), rest)
+    async with (
+        serving_grpc(
+            ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
+        ) as parts.port,
+        serving_http(["127.0.0.1"], 0, app, HttpLimits(), parts.failures) as parts.http_port,
+    ):
         loading = asyncio.create_task(
             serving.repository.loads.load([Location(name=_LOADING, version=1, path=Path())], loads)
         )

@@ -20,6 +20,7 @@ from tests.integration import (
     test_norm_skew,
     test_open_inference,
     test_repository_reload,
+    test_rest,
     test_silence,
     test_third_party,
     test_without_time_axis,
@@ -71,6 +72,8 @@ PROVOKED_ELSEWHERE = {
     Reason.NAME_TOO_LONG: test_names.test_a_name_that_is_too_long_is_refused,
     Reason.TOO_MANY_FIELDS: test_names.test_what_would_take_long_to_parse_is_not_parsed,
     Reason.SERVICE_UNKNOWN: test_health.test_check_knows_no_others,
+    Reason.JSON_INVALID: test_rest.test_a_malformed_body_is_told_what_is_wrong,
+    Reason.BODY_SIZE_MISMATCH: test_rest.test_binary_data_of_a_wrong_size_is_refused,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

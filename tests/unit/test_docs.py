@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
+from service.core.errors import Reason
+from service.transport.http.statuses import HTTP_STATUSES
 from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2
 from soloist.v1 import admin_pb2, feedback_pb2, norm_skew_pb2, sequence_inference_pb2
@@ -57,6 +59,12 @@ def test_both_readmes_have_the_same_commands_numbers_and_links() -> None:
 
 def _numbers(page: Path) -> list[str]:
     return re.findall(r"\d[\d,.]*\d|\d", page.read_text())
+
+
+def test_the_page_of_rest_has_every_status() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\d+) \|$", (DOCS / "rest.md").read_text(), flags=re.MULTILINE)
+    assert {code: int(status) for code, status in rows} == HTTP_STATUSES
+    assert {reason.code for reason in Reason} == set(HTTP_STATUSES)
 
 
 def test_the_command_line_page_has_every_command() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -11,18 +13,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from service.app.http_listener import MAX_CONNECTIONS
-from service.app.http_server import make_app, serving_http
-from service.app.metrics_page import MetricsPage
 from service.core.failures import Failures
+from service.transport.http.application import HttpApplication
+from service.transport.http.messages import Request, Response
+from tests.http_port import MAX_CONNECTIONS, serving_application, serving_pages
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    registry = CollectorRegistry()
-    failures = Failures(CollectorRegistry())
-    app = make_app(MetricsPage(registry, failures, kept_seconds=0), lambda: "")
-    with serving_http(["127.0.0.1"], 0, app, failures) as port:
+    with serving_pages(CollectorRegistry(), Failures(CollectorRegistry())) as port:
         yield port
 
 
@@ -69,6 +68,45 @@ def test_callers_who_say_nothing_keep_nobody_out(port: int) -> None:
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         assert b" 200 " in _get(port, "/healthz")
         assert b" 200 " in _get(port, "/metrics")
+
+
+async def _large(_request: Request) -> Response:
+    return Response(status=200, headers={}, body=(bytes(2**26),))
+
+
+async def _stuck(_request: Request) -> Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def _failing(_request: Request) -> Response:
+    raise KeyError("secret")
+
+
+@pytest.fixture
+def hasty() -> Iterator[int]:
+    app = HttpApplication({"/large": _large, "/stuck": _stuck, "/failing": _failing}, page_seconds=0.2)
+    with serving_application(app, Failures(CollectorRegistry())) as port:
+        yield port
+
+
+def test_who_does_not_read_its_answer_is_sent_away(hasty: int, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_connection(("127.0.0.1", hasty)) as caller:
+        caller.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        # Its end is seen without reading: what the system holds for it is much less than the answer.
+        waiting = select.poll()
+        waiting.register(caller, select.POLLHUP | select.POLLERR)
+        assert waiting.poll(10_000)
+    assert not caplog.records
+
+
+def test_a_page_that_takes_too_long_or_fails_is_told(hasty: int) -> None:
+    with capture_logs() as lines:
+        assert b" 503 " in _get(hasty, "/stuck")
+        found = _get(hasty, "/failing")
+    assert b" 500 " in found
+    assert b"secret" not in found
+    assert [line["event"] for line in lines] == ["HTTP request failed"]
 
 
 def _get(port: int, path: str) -> bytes:

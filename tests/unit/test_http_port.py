@@ -12,9 +12,8 @@ from contextlib import ExitStack, suppress
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from service.app.http_server import make_app, serving_http
-from service.app.metrics_page import MetricsPage
 from service.core.failures import Failures
+from tests.http_port import serving_pages
 from tests.servers import eventually
 
 
@@ -36,8 +35,7 @@ def readiness() -> Readiness:
 def address(readiness: Readiness) -> Iterator[str]:
     registry = CollectorRegistry()
     Counter("eggs", "Eggs laid", registry=registry).inc(3)
-    app = make_app(MetricsPage(registry, failures(), kept_seconds=0), lambda: readiness.reason)
-    with serving_http(["127.0.0.1"], 0, app, failures()) as port:
+    with serving_pages(registry, failures(), lambda: readiness.reason) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -113,11 +111,11 @@ def test_other_methods_are_refused(address: str, path: str, method: str) -> None
 
 
 def test_the_health_of_the_open_inference_protocol(address: str, readiness: Readiness) -> None:
-    assert fetch(f"{address}/v2/health/live") == (200, "live\n")
-    assert fetch(f"{address}/v2/health/ready") == (200, "ready\n")
+    assert fetch(f"{address}/v2/health/live") == (200, '{"live": true}')
+    assert fetch(f"{address}/v2/health/ready") == (200, '{"ready": true}')
     readiness.reason = "models are loading"
-    assert fetch(f"{address}/v2/health/live") == (200, "live\n")
-    assert fetch(f"{address}/v2/health/ready") == (400, "models are loading\n")
+    assert fetch(f"{address}/v2/health/live") == (200, '{"live": true}')
+    assert fetch(f"{address}/v2/health/ready") == (400, '{"ready": false, "error": "models are loading"}')
 
 
 def test_a_silent_caller_holds_up_nobody(address: str) -> None:
@@ -133,8 +131,7 @@ def test_nothing_is_written_about_a_request(address: str, capfd: pytest.CaptureF
 
 def test_a_taken_port_is_an_error(address: str) -> None:
     port = int(address.rsplit(":", 1)[1])
-    app = make_app(MetricsPage(CollectorRegistry(), failures(), kept_seconds=0), str)
-    with pytest.raises(OSError, match="in use"), serving_http(["127.0.0.1"], port, app, failures()):
+    with pytest.raises(OSError, match="in use"), serving_pages(CollectorRegistry(), failures(), port=port):
         pass
 
 
@@ -160,7 +157,7 @@ def test_what_follows_a_request_is_dropped(address: str) -> None:
     reported = talk(
         address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00\xff garbage\r\n" * 50_000, half_close=True
     )
-    assert reported.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert reported.startswith(b"HTTP/1.1 200 OK\r\n")
     assert reported.endswith(b"alive\n")
 
 

@@ -16,9 +16,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from service.app.http_server import make_app, serving_http
-from service.app.metrics_page import MetricsPage
 from service.core.failures import Failures
+from tests.http_port import serving_pages
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -83,8 +82,7 @@ def served() -> Iterator[Port]:
 
 @contextmanager
 def serving(port: Port) -> Iterator[Port]:
-    page = MetricsPage(port.registry, port.failures, kept_seconds=1.0, clock=lambda: port.now)
-    with serving_http(["127.0.0.1"], 0, make_app(page, str), port.failures) as port.port:
+    with serving_pages(port.registry, port.failures, kept_seconds=1.0, clock=lambda: port.now) as port.port:
         yield port
 
 
@@ -109,6 +107,19 @@ def test_whoever_asks_while_a_page_is_made_gets_the_same(served: Port) -> None:
     for thread in threads:
         thread.join()
     assert (slow.asked, len(pages), len(set(pages))) == (1, 10, 1)
+
+
+def test_a_page_that_is_being_made_holds_up_no_other_request(served: Port) -> None:
+    slow = Slow()
+    served.registry.register(slow)
+    scraper = threading.Thread(target=served.get)
+    scraper.start()
+    assert slow.began.wait(30)
+    with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/healthz", timeout=30) as response:
+        assert response.read() == b"alive\n"
+    assert scraper.is_alive()
+    slow.gate.set()
+    scraper.join()
 
 
 def test_each_encoding_is_a_page_of_its_own(served: Port) -> None:

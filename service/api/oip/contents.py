@@ -80,36 +80,47 @@ def encode(response: ModelInferResponse, arrays: Mapping[str, NDArray[Any]], *, 
 
 
 def _from_raw(tensor: Input, data: bytes) -> NDArray[Any]:
-    dtype, count = _dtype(tensor), _count(tensor)
+    dtype, count = dtype_of_input(tensor), element_count(tensor)
     if len(data) != count * dtype.itemsize:
-        raise _size_mismatch(tensor, len(data), count * dtype.itemsize, "bytes")
+        raise size_mismatch(tensor, len(data), count * dtype.itemsize, "bytes")
     return np.frombuffer(data, dtype).reshape(tensor.shape)
 
 
 def _from_typed(tensor: Input) -> NDArray[Any]:
-    dtype, count = _dtype(tensor), _count(tensor)
+    dtype, count = dtype_of_input(tensor), element_count(tensor)
     elements = _field(tensor.contents, tensor.datatype)
     filled = [field.name for field, _ in tensor.contents.ListFields()]
     if len(elements) != count or len(filled) > 1:
         others = 0 if len(filled) < 2 else sum(len(value) for _, value in tensor.contents.ListFields())
-        raise _size_mismatch(tensor, others or len(elements), count, "elements")
+        raise size_mismatch(tensor, others or len(elements), count, "elements")
     wide = np.empty(count, dtype if dtype.kind in "fb" or dtype.itemsize == 8 else np.int64)
     for start in range(0, count, _LONG):
         wide[start : start + _LONG] = elements[start : start + _LONG]
-    if wide.dtype != dtype and count:
-        limits = np.iinfo(dtype)
-        if wide.min() < limits.min or wide.max() > limits.max:
-            bad = wide[(wide < limits.min) | (wide > limits.max)][0]
-            raise ServiceError(
-                Reason.INPUT_VALUE_OUT_OF_RANGE,
-                input=tensor.name,
-                value=int(bad),
-                minimum=limits.min,
-                maximum=limits.max,
-            )
-    array = wide.astype(dtype).reshape(tensor.shape)
+    array = within_range(tensor.name, wide, dtype).reshape(tensor.shape)
     array.setflags(write=False)
     return array
+
+
+def within_range(name: str, wide: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return finite numbers of an input as another type, which may have a smaller range.
+
+    Raises:
+        ServiceError: INPUT_VALUE_OUT_OF_RANGE.
+
+    """
+    if wide.dtype != dtype and wide.size and dtype.kind in "iuf":
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+        minimum, maximum = limits.min, limits.max
+        if wide.min() < minimum or wide.max() > maximum:
+            bad = wide[(wide < minimum) | (wide > maximum)][0]
+            raise ServiceError(
+                Reason.INPUT_VALUE_OUT_OF_RANGE,
+                input=name,
+                value=bad.item(),
+                minimum=minimum,
+                maximum=maximum,
+            )
+    return wide.astype(dtype)
 
 
 def _field(contents: InferTensorContents, word: str) -> Any:
@@ -119,7 +130,13 @@ def _field(contents: InferTensorContents, word: str) -> Any:
     return getattr(contents, field)
 
 
-def _dtype(tensor: Input) -> np.dtype[Any]:
+def dtype_of_input(tensor: Input) -> np.dtype[Any]:
+    """Return the type of an input's elements.
+
+    Raises:
+        ServiceError: INPUT_TYPE_MISMATCH.
+
+    """
     if tensor.datatype not in BY_OIP_WORD:
         raise ServiceError(
             Reason.INPUT_TYPE_MISMATCH, input=tensor.name, data_type=tensor.datatype, expected="a type of numbers"
@@ -127,7 +144,13 @@ def _dtype(tensor: Input) -> np.dtype[Any]:
     return BY_OIP_WORD[tensor.datatype].dtype
 
 
-def _count(tensor: Input) -> int:
+def element_count(tensor: Input) -> int:
+    """Return how many elements the shape of an input needs.
+
+    Raises:
+        ServiceError: TOO_MANY_ENTRIES or INPUT_SHAPE_MISMATCH.
+
+    """
     at_most(MAX_AXES, tensor.shape, "inputs.shape")
     if any(size < 0 for size in tensor.shape) or is_hollow(tensor.shape):
         raise ServiceError(
@@ -139,5 +162,6 @@ def _count(tensor: Input) -> int:
     return math.prod(tensor.shape)
 
 
-def _size_mismatch(tensor: Input, size: int, expected: int, unit: str) -> ServiceError:
+def size_mismatch(tensor: Input, size: int, expected: int, unit: str) -> ServiceError:
+    """Return the error of an input with too few or too many elements."""
     return ServiceError(Reason.INPUT_SIZE_MISMATCH, input=tensor.name, size=size, unit=unit, expected=expected)

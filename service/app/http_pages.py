@@ -1,0 +1,51 @@
+"""The pages of the HTTP port that aren't calls: metrics, and health for probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from service.transport.http.messages import Page, Request, Response, text
+from service.transport.http.statuses import as_json
+
+if TYPE_CHECKING:
+    from service.app.metrics_page import MetricsPage
+
+
+def http_pages(metrics: MetricsPage, why_not_ready: Callable[[], str]) -> Mapping[str, Page]:
+    """Return the pages by path.
+
+    Args:
+        metrics: builds the page of /metrics, on a thread of its own.
+        why_not_ready: returns why calls would be refused, for /readyz; empty if they would not.
+
+    """
+
+    async def healthz(_request: Request) -> Response:
+        return text(200, "alive")
+
+    async def readyz(_request: Request) -> Response:
+        reason = why_not_ready()
+        return text(503, reason) if reason else text(200, "ready")
+
+    async def live(_request: Request) -> Response:
+        return as_json(200, {"live": True})
+
+    async def ready(_request: Request) -> Response:
+        # In the Open Inference Protocol the status is the answer, and 4xx means no.
+        reason = why_not_ready()
+        return as_json(400, {"ready": False, "error": reason}) if reason else as_json(200, {"ready": True})
+
+    async def page(request: Request) -> Response:
+        headers, body = await metrics.fetch(
+            request.headers.get("accept", ""), request.headers.get("accept-encoding", ""), request.query
+        )
+        return Response(status=200, headers=headers, body=(body,))
+
+    return {
+        "/metrics": page,
+        "/healthz": healthz,
+        "/readyz": readyz,
+        "/v2/health/live": live,
+        "/v2/health/ready": ready,
+    }

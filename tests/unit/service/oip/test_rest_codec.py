@@ -1,0 +1,107 @@
+"""Tensors in JSON and back: no bit is lost, and nothing that isn't a number becomes one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.api.oip import message_json, rest_infer
+from service.api.oip.json_contents import PIECE, to_json, to_raw
+from service.api.oip.rest_infer import Form
+from service.api.routes import Body
+from service.core.errors import Reason, ServiceError
+from soloist.data_types import ELEMENT_TYPES, ElementType
+from soloist.oip import grpc_service_pb2 as pb
+from soloist.oip import model_config_pb2 as config
+
+NAMES = {"model": "m", "version": "2"}
+
+
+def values(element: ElementType) -> Any:
+    """Numbers of a type, with its smallest and largest."""
+    dtype, rng = element.dtype, np.random.default_rng(5)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, 40).astype(bool)
+    found = np.frombuffer(rng.bytes(40 * dtype.itemsize), dtype)
+    if dtype.kind == "f":
+        tiny = np.finfo(dtype)
+        found = np.concatenate([found[np.isfinite(found)], np.array([tiny.max, -tiny.max, tiny.tiny, -0.0], dtype)])
+        return np.concatenate([found, np.array([tiny.smallest_subnormal], dtype)])
+    limits = np.iinfo(dtype)
+    return np.concatenate([found, np.array([limits.min, limits.max], dtype)])
+
+
+@pytest.mark.parametrize("element", ELEMENT_TYPES, ids=lambda element: element.oip_word)
+def test_every_type_goes_through_json_without_losing_a_bit(element: ElementType) -> None:
+    array = values(element)
+    output = pb.ModelInferResponse.InferOutputTensor(datatype=element.oip_word, shape=array.shape)
+    text = to_json(output, array.tobytes())
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype=element.oip_word, shape=array.shape)
+    given = {"inputs": [{"name": "x", "datatype": element.oip_word, "shape": array.shape, "data": json.loads(text)}]}
+    request, _ = rest_infer.read(NAMES, Body(text=json.dumps(given).encode()))
+    assert request.raw_input_contents[0] == array.tobytes() == to_raw(tensor, json.loads(text))
+    assert (request.model_name, request.model_version) == ("m", "2")
+
+
+def test_long_outputs_are_written_whole() -> None:
+    array = np.arange(3 * PIECE + 5, dtype=np.int32)
+    output = pb.ModelInferResponse.InferOutputTensor(datatype="INT32", shape=array.shape)
+    assert json.loads(to_json(output, array.tobytes())) == array.tolist()
+    assert to_json(output, b"") == b"[]"
+
+
+def test_what_is_not_finite_is_null() -> None:
+    output = pb.ModelInferResponse.InferOutputTensor(datatype="FP32", shape=[3])
+    array = np.array([np.nan, 1, -np.inf], np.float32)
+    assert json.loads(to_json(output, array.tobytes())) == [None, 1.0, None]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data", "reason"),
+    [
+        ("INT8", [1, 200], Reason.INPUT_VALUE_OUT_OF_RANGE),
+        ("UINT64", [1, -1], Reason.INPUT_VALUE_OUT_OF_RANGE),
+        ("UINT64", [2**63, -1], Reason.INPUT_TYPE_MISMATCH),
+        ("UINT64", [2**63, 0.5], Reason.INPUT_TYPE_MISMATCH),
+        ("INT64", [2**63, 1], Reason.INPUT_TYPE_MISMATCH),
+        ("FP16", [1, 70000], Reason.INPUT_VALUE_OUT_OF_RANGE),
+        ("BOOL", [0, 1], Reason.INPUT_TYPE_MISMATCH),
+        ("FP32", [{}, 1], Reason.INPUT_TYPE_MISMATCH),
+        ("FP32", {"0": 1}, Reason.JSON_INVALID),
+        ("FP32", None, Reason.JSON_INVALID),
+    ],
+)
+def test_what_is_no_number_of_the_type_is_refused(datatype: str, data: object, reason: Reason) -> None:
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype=datatype, shape=[2])
+    with pytest.raises(ServiceError) as refused:
+        to_raw(tensor, data)
+    assert refused.value.reason in {reason, Reason.INPUT_VALUE_OUT_OF_RANGE}
+
+
+def test_parameters_keep_their_types() -> None:
+    parameters = {"a": True, "b": -1, "c": 2**64 - 1, "d": 0.5, "e": "text", "binary_data_output": True}
+    request, form = rest_infer.read(NAMES, Body(text=json.dumps({"parameters": parameters}).encode()))
+    del parameters["binary_data_output"]
+    found = {
+        name: getattr(each, each.WhichOneof("parameter_choice") or "") for name, each in request.parameters.items()
+    }
+    assert found == parameters
+    assert form == Form(named={}, otherwise=True)
+
+
+def test_a_message_has_numbers_of_64_bits_names_and_defaults() -> None:
+    found = message_json.plain(
+        config.ModelConfig(
+            name="m",
+            input=[config.ModelInput(name="x", data_type=config.TYPE_FP32, dims=[-1, 2**40])],
+            parameters={"key": config.ModelParameter(string_value="value")},
+        )
+    )
+    assert found["input"][0]["dims"] == [-1, 2**40]
+    assert found["input"][0]["data_type"] == "TYPE_FP32"
+    assert found["parameters"] == {"key": {"string_value": "value"}}
+    assert found["max_batch_size"] == 0
+    assert "sequence_batching" not in found
