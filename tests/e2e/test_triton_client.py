@@ -69,7 +69,7 @@ def test_every_way_to_ask_gives_the_same_bits_on_the_other_transport(
     python: Path, repository: Path, tmp_path: Path
 ) -> None:
     with running_server(repository, tmp_path, transport="httpunk") as fast:
-        test_every_way_to_ask_gives_the_same_bits(python, fast, SMALL_MODELS[0], tmp_path)
+        test_every_way_to_ask_gives_the_same_bits(python, fast, SMALL_MODELS[0], "grpc", tmp_path)
 
 
 def test_models_come_and_go_as_its_operator_says(python: Path, repository: Path, tmp_path: Path) -> None:
