@@ -74,13 +74,15 @@ def test_the_server_counts_what_was_sent_and_reported(logged: RunningServer, dat
         with Monitor(logged.grpc) as monitor:
             (version,) = monitor.accuracy(MODEL.name)
         total = version.windows[0].total
-        return total.answers == sent and total.labels == sum(outcomes.values()) - outcomes["repeated"]
+        # Labels that wait are joined later; one that is sent again while it waits is pending a second time.
+        most = outcomes["joined"] + outcomes["pending"]
+        are_joined = outcomes["joined"] <= total.labels <= most and abs(total.label_coverage - 0.7) <= 0.2
+        return total.answers == sent and are_joined
 
     assert eventually(settled)
     with Monitor(logged.grpc) as monitor:
         total = monitor.accuracy(MODEL.name)[0].windows[0].total
     assert 0 < total.correct < total.labels
-    assert total.label_coverage == pytest.approx(0.7, abs=0.2)
 
 
 def test_a_model_of_other_classes_is_refused(logged: RunningServer, dataset: Dataset) -> None:
