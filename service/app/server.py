@@ -27,6 +27,7 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
 from service.app.settings import Settings, SettingsError, load_settings
+from service.app.spared import Sparing
 from service.core.addresses import at, is_unix, remove_socket
 from service.core.failures import Failures, Worker, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
@@ -86,6 +87,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         page = MetricsPage(registry, failures, kept_seconds=settings.metrics_cache_seconds)
         app = make_app(page, lambda: health.why_not_ready)
         http_port = stack.enter_context(serving_http(settings.host, settings.http_port, app, failures))
+        parts.models.on_settled = Sparing().soon
         calls = ActiveCalls()
         adapter = GrpcAdapter(Boundary(calls, base.metrics.recorder), call_limits(settings))
         grpc_port = await stack.enter_async_context(_serving_grpc(base, parts, adapter, open_files))
