@@ -40,7 +40,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     if frame_count > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frame_count, max_frames=max_frames)
     every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    answer = await serving.infer(call, servable, row, every_frame=every_frame)
+    answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
     serving.recorder.sequence_ended(servable, frame_count)
     call.first_output_at = time.perf_counter()
     prediction = Prediction.of(servable, row, answer, is_whole=True)

@@ -78,6 +78,7 @@ class Batcher:
         deadline: float | None,
         caller: str = "",
         may_wait: bool = False,
+        is_let_in: bool = False,
     ) -> Answer:
         """Answer one row. If it is cancelled, it leaves the queue at once.
 
@@ -88,15 +89,14 @@ class Batcher:
             deadline: in seconds of time.monotonic(), None for none.
             caller: callers take turns.
             may_wait: True if it is never refused because of a full queue.
+            is_let_in: True if `refuse` has let it in, and nothing else ran on the event loop since.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG, or DEADLINE_EXCEEDED while it waited or ran.
 
         """
-        queue = self._queues.get(servable)
-        if queue is None:
-            queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
-        if not may_wait:
+        queue = self._queues.get(servable) or self._new_queue(servable)
+        if not (may_wait or is_let_in):
             queue.refuse(self._limits, caller, deadline)
         if self._runs_at_once(queue, row):
             return self._run_at_once(queue, row, every_frame=every_frame)
@@ -118,13 +118,20 @@ class Batcher:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
 
         """
-        if (queue := self._queues.get(servable)) is not None:
+        queue = self._queues.get(servable)
+        if queue is None and servable not in self._forgotten:
+            queue = self._new_queue(servable)
+        if queue is not None:
             queue.refuse(self._limits, caller, deadline)
 
     def forget(self, servable: Servable) -> None:
         """Drop the queue of a version that takes no new calls, as soon as those in progress are answered."""
         self._forgotten.add(servable)
         self._let_go(servable)
+
+    def _new_queue(self, servable: Servable) -> ModelQueue:
+        queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
+        return queue
 
     def _let_go(self, servable: Servable) -> None:
         queue = self._queues.get(servable)
