@@ -19,6 +19,7 @@ from service.api.v1.sequence_inference import sequence_inference
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits
 from service.app.metrics import Metrics, new_registry
 from service.app.settings import Settings, load_settings
+from service.app.spared import spare_what_is_loaded
 from service.core.failures import Failures
 from service.core.health import API, Health
 from service.serving.inference import Serving
@@ -99,6 +100,7 @@ async def memory_server(repository: Path, **settings: object) -> AsyncIterator[M
         executors = Executors(engine=engine, comparison=others, decoder=others)
         with assembled(base, executors) as parts:
             await parts.models.start()
+            spare_what_is_loaded()
             yield MemoryServer(settings=loaded, parts=parts)
             parts.models.stop()
 

@@ -86,10 +86,10 @@ class Loading:
     def __init__(self, settings: Settings, health: Health, metrics: VersionMetrics, refcounts: Refcounts) -> None:
         policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
         self.on_gone: Callable[[Servable], None] = lambda _: None
+        # Called when versions have been loaded or freed.
+        self.on_settled: Callable[[], None] = lambda: None
         self.on_failure: Callable[[Exception], object] = lambda _: None
-        self.repository = Repository(
-            partial(_load, policy), self._changed, refcounts=refcounts, on_gone=lambda servable: self.on_gone(servable)
-        )
+        self.repository = Repository(partial(_load, policy), self._changed, refcounts=refcounts, on_gone=self._gone)
         self.manager = RepositoryManager(
             settings.repository,
             self.repository,
@@ -132,6 +132,12 @@ class Loading:
             self._metrics.withdraw(entry.name, str(entry.version))
         self._prepare_shadow(entry.name)
         self._report()
+        if entry.servable is not None:
+            self.on_settled()
+
+    def _gone(self, servable: Servable) -> None:
+        self.on_gone(servable)
+        self.on_settled()
 
     def _prepare_shadow(self, name: str) -> None:
         shadow = self.repository.rollout(name).shadow

@@ -29,6 +29,7 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
 from service.app.settings import Settings, SettingsError, load_settings
+from service.app.spared import Sparing
 from service.app.transports import Listening, runner, serving_calls
 from service.core.addresses import at, is_unix, remove_socket
 from service.core.failures import Failures, Worker, start_threads
@@ -90,6 +91,7 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
         scraped = stack.enter_context(_executor(1, "soloist-metrics"))
         page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
+        parts.models.on_settled = Sparing().soon
         calls = ActiveCalls()
         boundary = Boundary(calls, base.metrics.recorder)
         adapter = GrpcAdapter(boundary, call_limits(settings))

@@ -12,16 +12,17 @@ from typing import Any, Self
 class TimeLimit:
     """A block of one task, ended with TimeoutError when its time is over or when somebody says so."""
 
-    __slots__ = ("_cancelling", "_queue", "_task", "expired")
+    __slots__ = ("_cancelling", "_loop", "_queue", "_task", "expired")
 
-    def __init__(self, queue: _Queue | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None, queue: _Queue | None = None) -> None:
         self.expired = False
+        self._loop = loop
         self._queue = queue
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
 
     def __enter__(self) -> Self:
-        self._task = asyncio.current_task()
+        self._task = asyncio.current_task(self._loop)
         if self._task is None:
             raise RuntimeError("a time limit needs a task")
         self._cancelling = self._task.cancelling()
@@ -47,43 +48,47 @@ class TimeLimit:
 
 
 class TimeLimits:
-    """The limits of one event loop."""
+    """The limits of one event loop, the first that it is used on: to ask for the loop takes long."""
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._queues: dict[float, _Queue] = {}
 
     def within(self, seconds: float | None) -> TimeLimit:
         """Return a block that may last `seconds`; with None it lasts until somebody ends it."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         if seconds is None:
-            return TimeLimit()
+            return TimeLimit(loop)
         queue = self._queues.get(seconds)
         if queue is None:
-            queue = self._queues[seconds] = _Queue(seconds)
-        return TimeLimit(queue)
+            queue = self._queues[seconds] = _Queue(loop, seconds)
+        return TimeLimit(loop, queue)
 
 
 class _Queue:
     """The limits of one length that have begun, oldest first, which is also the order in which they end."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
         self.limits: dict[TimeLimit, float] = {}
         self._seconds = seconds
         self._has_timer = False
 
     def add(self, limit: TimeLimit) -> None:
-        loop = asyncio.get_running_loop()
-        ends_at = self.limits[limit] = loop.time() + self._seconds
+        ends_at = self.limits[limit] = self._loop.time() + self._seconds
         if not self._has_timer:
             self._has_timer = True
-            loop.call_at(ends_at, self._end_due, loop)
+            self._loop.call_at(ends_at, self._end_due)
 
-    def _end_due(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _end_due(self) -> None:
         self._has_timer = False
         while self.limits:
             limit, ends_at = next(iter(self.limits.items()))
-            if ends_at > loop.time():
+            if ends_at > self._loop.time():
                 self._has_timer = True
-                loop.call_at(ends_at, self._end_due, loop)
+                self._loop.call_at(ends_at, self._end_due)
                 return
             del self.limits[limit]
             limit.expire()

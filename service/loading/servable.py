@@ -71,6 +71,16 @@ class Servable:
     states_grow: bool = False
 
     @cached_property
+    def has_auxiliary_inputs(self) -> bool:
+        """Return whether it takes anything besides frames and states that isn't constant."""
+        signature = self.manifest.signature
+        return bool(signature.controls) or not all(each.HasField("constant") for each in signature.inputs)
+
+    @cached_property
+    def _has_fixed_window(self) -> bool:
+        return self.manifest.signature.frames_per_run > 0
+
+    @cached_property
     def frames_form(self) -> FramesForm:
         """Return what its frames look like."""
         return FramesForm(self.manifest.signature)
@@ -98,13 +108,13 @@ class Servable:
 
     def padded_frames(self, lengths: Sequence[int]) -> list[int]:
         """Return the frames computed for each row of a run of these lengths: its own if rows leave when they end."""
-        if self.manifest.signature.frames_per_run:
+        if len(lengths) == 1 or self._has_fixed_window:
             return list(lengths)
         return [max(lengths)] * len(lengths)
 
     def padding_ratio(self, lengths: Sequence[int]) -> float:
         """Return the share of padding in a run of rows of these lengths."""
-        return 1 - sum(lengths) / sum(self.padded_frames(lengths))
+        return 1 - sum(lengths) / sum(self.padded_frames(lengths)) if len(lengths) > 1 else 0.0
 
 
 def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:

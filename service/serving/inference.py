@@ -54,7 +54,14 @@ class Serving:
         return await asyncio.get_running_loop().run_in_executor(self.decoder, work)
 
     async def infer(
-        self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
+        self,
+        call: Call,
+        servable: Servable,
+        row: Row,
+        *,
+        every_frame: bool,
+        may_wait: bool = False,
+        is_let_in: bool = False,
     ) -> Answer:
         """Answer a request of one row: the frames of a chunk or of a whole sequence, and the states before them.
 
@@ -64,6 +71,7 @@ class Serving:
             row: the frames and the states before them.
             every_frame: whether every frame gets an output, or only the last.
             may_wait: True if it is never refused because of a full queue.
+            is_let_in: True if `refuse` has just let it in.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG or DEADLINE_EXCEEDED.
@@ -71,7 +79,9 @@ class Serving:
         """
         began = time.perf_counter()
         try:
-            answer = await self.infer_row(call, servable, row, every_frame=every_frame, may_wait=may_wait)
+            answer = await self.infer_row(
+                call, servable, row, every_frame=every_frame, may_wait=may_wait, is_let_in=is_let_in
+            )
         except BaseException:
             self.recorder.failed(servable, seconds=time.perf_counter() - began)
             raise
@@ -79,7 +89,14 @@ class Serving:
         return answer
 
     async def infer_row(
-        self, call: Call, servable: Servable, row: Row, *, every_frame: bool, may_wait: bool = False
+        self,
+        call: Call,
+        servable: Servable,
+        row: Row,
+        *,
+        every_frame: bool,
+        may_wait: bool = False,
+        is_let_in: bool = False,
     ) -> Answer:
         """Run one row of a request. The caller records the request.
 
@@ -90,7 +107,13 @@ class Serving:
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
         return await self.batcher.submit(
-            servable, row, every_frame=every_frame, deadline=call.deadline, caller=call.peer, may_wait=may_wait
+            servable,
+            row,
+            every_frame=every_frame,
+            deadline=call.deadline,
+            caller=call.peer,
+            may_wait=may_wait,
+            is_let_in=is_let_in,
         )
 
     def refuse(self, call: Call, servable: Servable) -> None:

@@ -41,7 +41,7 @@ class ActiveCalls:
         return self._under_way
 
     def begin(self, scope: TimeLimit) -> None:
-        """Admit one call: `scope` is cut if it has to be, and the call counts until its caller has answer or status.
+        """Admit one call, whose `scope` may be cut; it counts until its caller has the answer or status.
 
         That is when the task that answers the call ends.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.core.tensors import encode
-from soloist.v1.sequence_inference_pb2 import Classification, OutputSelection
+from soloist.v1.sequence_inference_pb2 import OUTPUT_SELECTION_EVERY_FRAME, Classification, OutputSelection
 from soloist.v1.tensor_pb2 import NamedTensor
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def select(outputs_TK: NDArray[Any], selection: OutputSelection.ValueType) -> ND
 
     A model that needs several frames for an output may have none yet: [0, K] in both cases.
     """
-    if selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME or not len(outputs_TK):
+    if selection == OUTPUT_SELECTION_EVERY_FRAME or not len(outputs_TK):
         return outputs_TK
     last_K: NDArray[Any] = outputs_TK[-1]
     return last_K

@@ -10,7 +10,7 @@ from service.core.errors import Reason, ServiceError
 from service.core.tensors import encode
 from service.serving.inputs import decode_row
 from service.serving.prediction import Prediction
-from soloist.v1.sequence_inference_pb2 import OutputSelection, PredictRequest, PredictResponse
+from soloist.v1.sequence_inference_pb2 import OUTPUT_SELECTION_EVERY_FRAME, PredictRequest, PredictResponse
 
 if TYPE_CHECKING:
     from service.serving.call import Call
@@ -39,8 +39,8 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     max_frames = min(limits.max_frames, manifest.max_frames or limits.max_frames)
     if frame_count > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frame_count, max_frames=max_frames)
-    every_frame = request.output_selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
-    answer = await serving.infer(call, servable, row, every_frame=every_frame)
+    every_frame = request.output_selection == OUTPUT_SELECTION_EVERY_FRAME
+    answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
     serving.recorder.sequence_ended(servable, frame_count)
     call.first_output_at = time.perf_counter()
     prediction = Prediction.of(servable, row, answer, is_whole=True)

@@ -13,6 +13,7 @@ from service.core.tensors import encode
 from service.serving.inputs import decode_row
 from service.serving.prediction import Prediction
 from soloist.v1.sequence_inference_pb2 import (
+    OUTPUT_SELECTION_EVERY_FRAME,
     Chunk,
     ChunkResult,
     Closed,
@@ -83,7 +84,7 @@ async def _answer(
     total, max_frames = session.frame_count + frame_count, servable.manifest.max_frames
     if max_frames and total > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
-    every_frame = selection == OutputSelection.OUTPUT_SELECTION_EVERY_FRAME
+    every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
     # A stream has one chunk at a time, so the number of chunks that wait is bounded by the number of streams.
     answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
     prediction = Prediction.of(servable, row, answer, session=session)

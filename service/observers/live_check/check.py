@@ -150,13 +150,9 @@ class LiveCheck:
 
     def observe(self, servable: Servable, row: Row) -> RunTrace | None:
         """Return the run trace of a job if it is to be checked (service.serving.batcher.job.ObserveRuns)."""
-        signature = servable.manifest.signature
         # A repro bundle holds frames and states, but no other inputs of callers and nothing that changes from run to
         # run.
-        has_auxiliary_inputs = bool(signature.controls) or not all(
-            each.HasField("constant") for each in signature.inputs
-        )
-        may_differ = (servable.batched or servable.sliced) and not has_auxiliary_inputs
+        may_differ = (servable.batched or servable.sliced) and not servable.has_auxiliary_inputs
         return RunTrace(servable, row, self._submit) if may_differ and self._draw() < self._policy.ratio else None
 
     def settle(self) -> None:

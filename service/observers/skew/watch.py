@@ -106,7 +106,11 @@ class SkewWatch:
 
     def observe(self, prediction: Prediction) -> None:
         """Copy an answer if its sequence is sampled and its version has a probe (prediction.Observer)."""
-        if prediction.servable.probe is None or not is_sampled(prediction.sequence_id, self.policy.ratio):
+        if (
+            prediction.servable.probe is None
+            or not self.policy.ratio
+            or not is_sampled(prediction.sequence_id, self.policy.ratio)
+        ):
             return
         states = sum(state.nbytes for state in prediction.row.states.values())
         is_small = prediction.row.frames.nbytes + states <= self.policy.max_step_bytes

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import structlog
 
-from service.core.errors import ServiceError
 from service.serving.batcher.batch_selection import SelectBatch, select_batch
 from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
+from service.serving.batcher.results import Results
 from service.serving.batcher.run_place import Place
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 
@@ -61,7 +60,9 @@ class Batcher:
         self._limits = limits
         self._observe_runs = observe_runs
         self._select_batch = select_batch
-        self._on_run = on_run
+        self._results = Results(on_run, self._enqueue)
+        # How long runs have held the event loop since it was last known to turn.
+        self._held_seconds = 0.0
         self._queues: dict[Servable, ModelQueue] = {}
         self._forgotten: WeakSet[Servable] = WeakSet()
         self._turns = Turns(limits.workers)
@@ -77,6 +78,7 @@ class Batcher:
         deadline: float | None,
         caller: str = "",
         may_wait: bool = False,
+        is_let_in: bool = False,
     ) -> Answer:
         """Answer one row. If it is cancelled, it leaves the queue at once.
 
@@ -87,18 +89,18 @@ class Batcher:
             deadline: in seconds of time.monotonic(), None for none.
             caller: callers take turns.
             may_wait: True if it is never refused because of a full queue.
+            is_let_in: True if `refuse` has let it in, and nothing else ran on the event loop since.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED, RUN_TOO_LONG, or DEADLINE_EXCEEDED while it waited or ran.
 
         """
-        queue = self._queues.get(servable)
-        if queue is None:
-            queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
-        if not may_wait:
+        queue = self._queues.get(servable) or self._new_queue(servable)
+        if not (may_wait or is_let_in):
             queue.refuse(self._limits, caller, deadline)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        if self._runs_at_once(queue, row):
+            return self._run_at_once(queue, row, every_frame=every_frame)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
         job.run_observer = self._observe_runs(servable, row) if self._observe_runs else None
         self._enqueue(queue, job)
@@ -116,13 +118,20 @@ class Batcher:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
 
         """
-        if (queue := self._queues.get(servable)) is not None:
+        queue = self._queues.get(servable)
+        if queue is None and servable not in self._forgotten:
+            queue = self._new_queue(servable)
+        if queue is not None:
             queue.refuse(self._limits, caller, deadline)
 
     def forget(self, servable: Servable) -> None:
         """Drop the queue of a version that takes no new calls, as soon as those in progress are answered."""
         self._forgotten.add(servable)
         self._let_go(servable)
+
+    def _new_queue(self, servable: Servable) -> ModelQueue:
+        queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
+        return queue
 
     def _let_go(self, servable: Servable) -> None:
         queue = self._queues.get(servable)
@@ -143,9 +152,9 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        held_seconds, most = 0.0, self._limits.max_inline_seconds
+        self._held_seconds = 0.0
         while (free := self._under_way.free_workers) and (queue := self._turns.next(free)) is not None:
-            if held_seconds and held_seconds >= most:
+            if self._has_held_long():
                 self._dispatch_soon()  # whatever else waits for the event loop comes first
                 return
             try:
@@ -161,20 +170,43 @@ class Batcher:
             if queue.places.of([frames for _, frames in batch]) is Place.WORKER:
                 self._start(queue, batch)
             else:
-                held_seconds += self._run_here(queue, batch)
+                self._run_here(queue, batch)
 
-    def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> float:
-        """Run a batch on the event loop, and return the time in seconds."""
+    def _has_held_long(self) -> bool:
+        return self._held_seconds > 0 and self._held_seconds >= self._limits.max_inline_seconds
+
+    def _runs_at_once(self, queue: ModelQueue, row: Row) -> bool:
+        """Return whether a row runs where it is asked for: it is short, nothing waits, and it could share no run."""
+        frames = len(row.frames)
+        may_share = queue.servable.batched and self._limits.max_batch_size > 1
+        return (
+            not (may_share or self._turns or self._has_held_long())
+            and self._under_way.free_workers > 0
+            and queue.places.of((frames,)) is Place.EVENT_LOOP
+            and (not queue.servable.sliced or frames <= self._limits.max_slice_frames)
+        )
+
+    def _run_at_once(self, queue: ModelQueue, row: Row, *, every_frame: bool) -> Answer:
+        observer = self._observe_runs(queue.servable, row) if self._observe_runs else None
+        self._turns.count(queue)
+        (done,) = execute(queue.servable, [row])
+        self._held_seconds += done.seconds
+        self._turns.ran(queue, done.seconds)
+        return self._results.answer(queue, row, done, observer, Place.EVENT_LOOP, every_frame=every_frame)
+
+    def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
+        """Run a batch on the event loop."""
         started = time.perf_counter()
         run = Run([job for job, _ in batch])
         try:
             rows = [job.begin_slice(frames, started) for job, frames in batch]
             parts = execute(queue.servable, rows, run.scope, run.is_awaited)
-            self._hand_out(queue, run, 0.0, parts, Place.EVENT_LOOP)
+            self._results.hand_out(queue, run.jobs, parts, Place.EVENT_LOOP)
+            self._turns.ran(queue, sum(part.seconds for part in parts))
         except Exception as error:  # as in _finish
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
             run.fail(error)
-        return time.perf_counter() - started
+        self._held_seconds += time.perf_counter() - started
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]
@@ -197,55 +229,13 @@ class Batcher:
     def _finish(self, queue: ModelQueue, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
         self._under_way.end(run)
         try:
-            self._hand_out(queue, run, expected_seconds, done.result(), Place.WORKER)
+            parts = done.result()
+            self._results.hand_out(queue, run.jobs, parts, Place.WORKER)
+            self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
         except (Exception, asyncio.CancelledError) as error:  # whatever it was, no caller may wait for ever
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
             run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))
         self._dispatch()
-
-    def _hand_out(
-        self, queue: ModelQueue, run: Run, expected_seconds: float, parts: Sequence[Done], place: Place
-    ) -> None:
-        jobs = iter(run.jobs)
-        answers = sum(self._take_in(queue, list(islice(jobs, len(part.rows))), part, place) for part in parts)
-        if len(parts) == 1 and parts[0].error is None:
-            queue.pace.ran(parts[0].seconds, len(run.jobs), answers, more_wait=bool(queue.jobs))
-        self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
-
-    def _take_in(self, queue: ModelQueue, jobs: list[Job], done: Done, place: Place) -> int:
-        """Give results to their jobs, and return how many jobs are answered."""
-        if done.error is not None:
-            for job in jobs:
-                job.fail(done.error)
-            return 0
-        lengths = [len(row.frames) for row in done.rows]
-        queue.places.ran(lengths, done.processor_seconds, place)
-        if self._on_run:
-            self._on_run(queue.servable, lengths, done.results[0].run, place)
-        padded = queue.servable.padded_frames(lengths)
-        answered = 0
-        for index, job in enumerate(jobs):
-            try:
-                answered += self._take_in_one(queue, job, done, index, padded[index])
-            except ServiceError as error:  # the fault of the model, and only for this row
-                job.fail(error)
-        return answered
-
-    def _take_in_one(self, queue: ModelQueue, job: Job, done: Done, index: int, padded_frames: int) -> bool:
-        result = done.results[index]
-        is_answered = job.end_slice(
-            result, seconds=done.seconds, batch_size=len(done.rows), padded_frames=padded_frames
-        )
-        if job.run_observer:
-            job.run_observer.ran(done.rows, index, result, last=is_answered)
-        if job.future.done():
-            return False
-        if is_answered:
-            job.future.set_result(job.answer())
-        else:
-            # The rest queues behind the jobs that arrived meanwhile: a long sequence takes turns like any other.
-            self._enqueue(queue, job)
-        return is_answered
 
     def _expire(self) -> None:
         for queue in self._queues.values():

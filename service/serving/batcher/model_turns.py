@@ -29,12 +29,21 @@ class Turns:
         self._known: WeakSet[ModelQueue] = WeakSet()
         self._clock = 0.0
 
+    def __bool__(self) -> bool:
+        """Return whether anything waits."""
+        return bool(self._waiting)
+
     def add(self, queue: ModelQueue) -> None:
         """Add a queue; a new one starts at the clock of the others."""
         if queue not in self._waiting:
             self._waiting[queue] = None
-            self._known.add(queue)
-            queue.clock = max(queue.clock, self._clock)
+            self.count(queue)
+
+    def count(self, queue: ModelQueue) -> None:
+        """Let a queue take part without waiting: its clock goes on from that of the others."""
+        self._known.add(queue)
+        queue.used_at = time.monotonic()
+        queue.clock = max(queue.clock, self._clock)
 
     def drop(self, queue: ModelQueue) -> None:
         """Remove a queue."""

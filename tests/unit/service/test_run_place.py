@@ -129,6 +129,33 @@ async def test_a_cancelled_job_leaves_before_it_runs(meter: Meter, batched: bool
     assert len(bench.runner.runs) == before
 
 
+async def test_what_could_share_no_run_runs_at_once(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(bench.runner)
+    await _make_known(bench, target)
+    before = len(bench.runner.runs)
+    answers = [bench.ask(target, 2), bench.ask(target, 2, every_frame=True), bench.ask(target, 2, value=POISON)]
+    await asyncio.sleep(0)
+    assert len(bench.runner.runs) == before + 3
+    assert answers[0].result().outputs.tolist() == [[2.0]]
+    assert answers[1].result().outputs.tolist() == [[1.0], [2.0]]
+    assert isinstance(answers[2].exception(), RuntimeError)
+    assert meter.value("soloist_runs_total", place="event-loop") == 2
+
+
+async def test_nothing_runs_at_once_while_others_wait(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target, other = servable(bench.runner), servable(bench.runner, name="other")
+    await _make_known(bench, target)
+    waiting = await bench.asked(other, 1, 1)  # the one worker is busy with the first
+    late = bench.ask(target, 2)
+    await turns()
+    assert not late.done()
+    await bench.executor.finish_all()
+    assert (await late).outputs.tolist() == [[2.0]]
+    await asyncio.gather(*waiting)
+
+
 async def _make_known(bench: Bench, target: Servable) -> None:
     """Let runs of one and, if they may share one, of three sequences become known, on the workers."""
     for lengths in ((2,), (2, 2, 2)) if target.batched else ((2,),):
