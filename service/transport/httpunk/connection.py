@@ -16,7 +16,7 @@ from service.core.errors import Reason, ServiceError
 from service.transport.httpunk.call import HttpunkCall
 from service.transport.httpunk.headers import is_grpc
 from service.transport.httpunk.lifetime import Lifetime
-from service.transport.httpunk.requests import Server
+from service.transport.httpunk.requests import Server, is_reset
 
 if TYPE_CHECKING:
     from httpunk.h2.server import ServerRequest
@@ -149,11 +149,13 @@ class Connection(H2ServerProtocol):
     def send_all(self, data: Any) -> Any:
         """Send what httpunk has gathered."""
         if self._lifetime is not None:
-            self._lifetime.sent(len(data))
+            self._lifetime.sent(data)
         return super().send_all(data)
 
     async def handle(self, request: ServerRequest) -> None:
-        """Answer one call."""
+        """Answer one call, unless it was cancelled before anything was done: so a flood of resets costs little."""
+        if is_reset(request):
+            return
         answer = self._shared.answers.get(request.path or "")
         if answer is None or request.method != "POST" or request.scheme is None or not is_grpc(request.headers):
             await _turn_down(request)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HANDSHAKE_BYTES = 33
 _FRAME = struct.Struct(">I")
 _PING_FRAME = b"\0\0\x08\x06\0\0\0\0\0"
+_PING_ACK = b"\0\0\x08\x06\x01\0\0\0\0"
 _PING = _PING_FRAME + b"soloist!"
 _PING_BYTES = len(_PING)
 # As in gRPC: so many pings that come too early are forgiven.
@@ -93,12 +94,12 @@ class Lifetime:
                 self._timer.cancel()
                 self._check()
         # Libraries send pings alone; whoever hides them among other frames makes work by those as well.
-        elif len(data) % _PING_BYTES == 0 and data.startswith(_PING_FRAME):
+        elif data.startswith(_PING_FRAME) and data.count(_PING_FRAME) * _PING_BYTES == len(data):
             self._count_pings(len(data) // _PING_BYTES)
 
-    def sent(self, size: int) -> None:
+    def sent(self, data: bytes | memoryview) -> None:
         """Forgive early pings when more than acknowledgements is sent: gRPC measures its windows by pings."""
-        if size % _PING_BYTES:
+        if self._early_pings and not (len(data) % _PING_BYTES == 0 and bytes(data[: len(_PING_ACK)]) == _PING_ACK):
             self._early_pings = 0
 
     def calls_ended(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from httpunk.h2.server import H2Server, ServerConnection
+from httpunk.h2.server import H2Server, ServerConnection, ServerRequest
 
 from service.transport.httpunk.headers import MAX_METADATA_BYTES
 
@@ -35,6 +35,11 @@ class Server(H2Server):
             max_pending_accept_reset_streams=_MAX_PENDING_RESETS,
             auto_date_header=False,
         )
+
+
+def is_reset(request: ServerRequest) -> bool:
+    """Return whether the caller has cancelled a request; httpunk tells it openly to a coroutine only."""
+    return bool(request._stream.reset_evt.is_set())
 
 
 class _Frames(ServerConnection):
