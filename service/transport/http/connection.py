@@ -36,38 +36,42 @@ class HttpLimits:
 
 
 class Connections:
-    """All connections. Above the limit, the one that has been without a request for longest makes room."""
+    """All connections. Above the limit, the one that has waited for its caller for longest makes room.
+
+    A connection waits for a request and its body, and for its caller to read the answer.
+    """
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
         self._all: set[Connection] = set()
         # In order of time.
-        self._idle: dict[Connection, None] = {}
+        self._waiting: dict[Connection, None] = {}
 
     def begin(self, connection: Connection) -> None:
         """Add a connection. If all others are busy, it ends at once."""
         if len(self._all) >= self.limits.max_connections:
-            oldest = next(iter(self._idle), connection)
+            oldest = next(iter(self._waiting), connection)
             self.end(oldest)
             oldest.abort()
             if oldest is connection:
                 return
         self._all.add(connection)
-        self._idle[connection] = None
+        self._waiting[connection] = None
 
     def busy(self, connection: Connection) -> None:
-        """Note that a connection has sent the head of a request."""
-        self._idle.pop(connection, None)
+        """Note that the server works for a connection."""
+        self._waiting.pop(connection, None)
 
-    def idle(self, connection: Connection) -> None:
-        """Note that a connection waits for the next request."""
+    def waiting(self, connection: Connection) -> None:
+        """Note that a connection waits for its caller again."""
         if connection in self._all:
-            self._idle[connection] = None
+            self._waiting.pop(connection, None)
+            self._waiting[connection] = None
 
     def end(self, connection: Connection) -> None:
         """Forget a connection."""
         self._all.discard(connection)
-        self._idle.pop(connection, None)
+        self._waiting.pop(connection, None)
 
     def abort(self) -> None:
         """End all at once."""
@@ -159,7 +163,6 @@ class Connection(HttpToolsProtocol):
             raise ValueError
         super().on_headers_complete()
         self._is_in_head = False
-        self.all.busy(self)
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or end after the last."""
@@ -167,8 +170,7 @@ class Connection(HttpToolsProtocol):
             self._linger()
             return
         super().on_response_complete()
-        if not self.pipeline:
-            self.all.idle(self)
+        self.all.waiting(self)
 
     @property
     def _is_answering(self) -> bool:
