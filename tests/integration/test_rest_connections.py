@@ -126,6 +126,16 @@ def test_a_body_in_chunks_and_one_that_waits_for_permission(strict: RunningServe
         assert answers(connection, 1)[0][0] == 429
 
 
+@pytest.mark.parametrize("path", [PATH, "/metrics", "/v2/nowhere"])
+def test_a_body_that_is_no_http_ends_the_request(strict: RunningServer, path: str) -> None:
+    with connected(strict.http) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{".encode())
+        connection.sendall(b"\r\nno size\r\n")
+        found = rest_of(connection)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.count(b"HTTP/1.1 ") == 1
+
+
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("hasty")

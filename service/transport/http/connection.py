@@ -88,7 +88,7 @@ class Connection(HttpToolsProtocol):
         # The task that may be cancelled when the caller leaves: no work is done for nobody.
         self.call: asyncio.Task[Any] | None = None
         self._head_bytes = self._unwanted_bytes = 0
-        self._is_in_head = self._is_over = False
+        self._is_in_head = self._is_over = self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._refusal = (400, b"this is no HTTP/1.1")
 
@@ -123,9 +123,9 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
         """Cancel the call of a caller who has left; a page is still sent, since it may only have ended its side."""
-        if self.call is not None or not self._is_answering:
+        if self.call is not None or not self._is_answering or self.cycle.more_body:
             return False
-        self._is_over = True
+        self._is_over = self._has_ended = True
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -190,7 +190,14 @@ class Connection(HttpToolsProtocol):
     def _refuse(self) -> None:
         """Read nothing more. Requests before this one are still answered; otherwise the answer is a refusal."""
         self._is_over = True
-        if self._is_answering or self.pipeline:
+        if self._is_answering and self.cycle.more_body:
+            # It is the body that can't be read, so it never comes whole.
+            if self.pipeline or self.cycle.response_started:
+                self.abort()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        elif self._is_answering or self.pipeline:
             return
         status, words = self._refusal
         body = b'{"error":"%b"}\n' % words
@@ -201,6 +208,8 @@ class Connection(HttpToolsProtocol):
     def _linger(self) -> None:
         """End our side, and wait a moment for the caller to end its own."""
         self._is_over = True
+        if self._has_ended:
+            self.transport.close()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
