@@ -145,7 +145,7 @@ class ConnectionSettings(BaseModel):
     max_http_connections: int = Field(
         1_000,
         ge=1,
-        description="Most connections to the HTTP port; above it the one that is idle for longest is closed.",
+        description="Most connections to the HTTP port; then the one that waits longest for its caller is closed.",
     )
     max_calls_per_connection: int = Field(
         1_000, ge=1, description="Most calls at once over one connection; clients hold back the others."

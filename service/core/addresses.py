@@ -67,7 +67,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
     """
     family, address = resolve(host, port)
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) on what is accepted.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bind(sock, address)
     except OSError:

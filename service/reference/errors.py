@@ -13,7 +13,8 @@ _HEAD = """\
 
 Every error of the server has a canonical gRPC status code and a stable reason. Programs should look at the reason.
 It travels as `google.rpc.ErrorInfo` with the domain `soloist`. In Python it is `error.reason`
-([client](../client.md#errors)). In `ModelStreamInfer` it is the first word of `error_message`.
+([client](../client.md#errors)). In `ModelStreamInfer` it is the first word of `error_message`. Over REST it is a field
+of the JSON, and the code becomes an HTTP status ([REST](../rest.md#errors)).
 
 The message says what is wrong and then what to do about it. The words in italics are facts: the message contains their
 values, and programs find them in the metadata of `ErrorInfo` (`error.facts`).

@@ -49,6 +49,7 @@ from tests.servables import GatedRunner, servable
 from tests.servers import Observed
 
 MAX_QUEUED = 2
+MAX_HTTP_CONNECTIONS = 8
 _MESSAGE_BYTES = 2**20
 _READY, _LOADING = "gated", "loading"
 
@@ -148,12 +149,12 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     )
     page = MetricsPage(parts.registry, parts.failures, threads, kept_seconds=0)
     rest = Calls(open_inference_rest(parts_of_oip), boundary, adapter.admission, limits)
-    app = HttpApplication(http_pages(page, str), rest)
+    app, connections = HttpApplication(http_pages(page, str), rest), HttpLimits(max_connections=MAX_HTTP_CONNECTIONS)
     async with (
         serving_grpc(
             ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
         ) as parts.port,
-        serving_http(["127.0.0.1"], 0, app, HttpLimits(), parts.failures) as parts.http_port,
+        serving_http(["127.0.0.1"], 0, app, connections, parts.failures) as parts.http_port,
     ):
         loading = asyncio.create_task(
             serving.repository.loads.load([Location(name=_LOADING, version=1, path=Path())], loads)

@@ -248,6 +248,7 @@ def test_bodies_may_be_compressed_both_ways(strict: RunningServer, encoding: str
         ("gzip", gzip.compress(b"{}") + b"more", "JSON_INVALID"),
         ("gzip", gzip.compress(b" " * 2**24), "MESSAGE_TOO_LARGE"),
     ],
+    ids=["unknown", "not-packed", "cut", "followed", "bomb"],
 )
 def test_what_cannot_be_unpacked_is_refused(strict: RunningServer, encoding: str, body: bytes, reason: str) -> None:
     found = ask(strict.http, "POST", "/v2/models/sums/infer", body, {"Content-Encoding": encoding})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
 
 from tests.graphs import Sums
-from tests.integration.gated import GatedServer
+from tests.integration.gated import MAX_HTTP_CONNECTIONS, GatedServer
 from tests.integration.rest_requests import ask
 from tests.servers import RunningServer, eventually, running_server
 
@@ -74,6 +74,26 @@ def test_the_work_of_a_caller_who_leaves_is_cancelled(gated: GatedServer, whole:
         gated.runner.gate.set()
 
 
+def test_who_keeps_the_server_waiting_makes_room_and_who_waits_for_it_does_not(gated: GatedServer) -> None:
+    asked = body(1, 2).replace(b"[1, 1, 2]", b"[1, 2, 1]")
+    gated.runner.gate.clear()
+    try:
+        with ExitStack() as stack:
+            served = stack.enter_context(connected(gated.http))
+            served.sendall(head(len(asked), "/v2/models/gated/infer") + asked)
+            gated.await_arrivals(1)
+            slow = [stack.enter_context(connected(gated.http)) for _ in range(2 * MAX_HTTP_CONNECTIONS)]
+            for connection in slow:
+                with suppress(OSError):  # it had to make room
+                    connection.sendall(head(100, "/v2/models/gated/infer") + b"{")
+            assert gated.get("/healthz") == (200, "alive\n")
+            assert rest_of(slow[0]) == b""
+            gated.runner.gate.set()
+            assert answers(served, 1)[0][0] == 200
+    finally:
+        gated.runner.gate.set()
+
+
 def test_requests_that_hurry_ahead_are_answered_in_order(strict: RunningServer) -> None:
     asked = [body(number, number) for number in range(20)]
     with connected(strict.http) as connection:
@@ -104,6 +124,16 @@ def test_a_body_in_chunks_and_one_that_waits_for_permission(strict: RunningServe
         assert answers(connection, 1)[0][0] == 200
         connection.sendall(head(10**9, PATH, "Expect: 100-continue"))
         assert answers(connection, 1)[0][0] == 429
+
+
+@pytest.mark.parametrize("path", [PATH, "/metrics", "/v2/nowhere"])
+def test_a_body_that_is_no_http_ends_the_request(strict: RunningServer, path: str) -> None:
+    with connected(strict.http) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{".encode())
+        connection.sendall(b"\r\nno size\r\n")
+        found = rest_of(connection)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from service.core.addresses import listening_socket
 from service.core.failures import Failures
 from service.transport.http.application import HttpApplication
 from service.transport.http.messages import Request, Response
@@ -98,6 +99,20 @@ def test_who_does_not_read_its_answer_is_sent_away(hasty: int, caplog: pytest.Lo
         waiting.register(caller, select.POLLHUP | select.POLLERR)
         assert waiting.poll(10_000)
     assert not caplog.records
+
+
+async def test_small_answers_are_sent_at_once() -> None:
+    accepted: asyncio.Queue[int] = asyncio.Queue()
+
+    async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with listening_socket("127.0.0.1", 0) as sock:
+        async with await asyncio.start_server(accept, sock=sock):
+            _, writer = await asyncio.open_connection(*sock.getsockname())
+            assert await accepted.get() == 1
+            writer.close()
 
 
 def test_a_page_that_takes_too_long_or_fails_is_told(hasty: int) -> None:

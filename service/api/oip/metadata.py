@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from service.serving.call import Call
 
 _NAME = "soloist"
+_VERSION = version(_NAME)  # read from a file
 _EXTENSIONS = ("sequence", "model_configuration", "model_repository", "statistics", "parameters", "binary_tensor_data")
 _PLATFORM, _BACKEND = "onnxruntime_onnx", "onnxruntime"
 _Sequences = config.ModelSequenceBatching
@@ -51,7 +52,7 @@ async def server_metadata(
     _context: OipContext, _call: Call, _request: pb.ServerMetadataRequest
 ) -> pb.ServerMetadataResponse:
     """Return name, version, and extensions of the protocol."""
-    return pb.ServerMetadataResponse(name=_NAME, version=version("soloist"), extensions=_EXTENSIONS)
+    return pb.ServerMetadataResponse(name=_NAME, version=_VERSION, extensions=_EXTENSIONS)
 
 
 async def model_metadata(context: OipContext, call: Call, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:

@@ -62,6 +62,7 @@ class Calls:
                 with Held(self._admission, call.peer) as held:
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
+                    connection.all.busy(connection)
                     found = await route.handler(call, names, body)
                     del body
                 self._hold(found, call.peer, until_sent)
@@ -69,6 +70,7 @@ class Calls:
             pass  # the context has the status
         finally:
             connection.call = None
+            connection.all.waiting(connection)
         response = failed(context.status) if context.status is not None else _of(found)
         return await compressed(response, request.headers.get("accept-encoding", ""))
 

@@ -36,38 +36,42 @@ class HttpLimits:
 
 
 class Connections:
-    """All connections. Above the limit, the one that has been without a request for longest makes room."""
+    """All connections. Above the limit, the one that has waited for its caller for longest makes room.
+
+    A connection waits for a request and its body, and for its caller to read the answer.
+    """
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
         self._all: set[Connection] = set()
         # In order of time.
-        self._idle: dict[Connection, None] = {}
+        self._waiting: dict[Connection, None] = {}
 
     def begin(self, connection: Connection) -> None:
         """Add a connection. If all others are busy, it ends at once."""
         if len(self._all) >= self.limits.max_connections:
-            oldest = next(iter(self._idle), connection)
+            oldest = next(iter(self._waiting), connection)
             self.end(oldest)
             oldest.abort()
             if oldest is connection:
                 return
         self._all.add(connection)
-        self._idle[connection] = None
+        self._waiting[connection] = None
 
     def busy(self, connection: Connection) -> None:
-        """Note that a connection has sent the head of a request."""
-        self._idle.pop(connection, None)
+        """Note that the server works for a connection."""
+        self._waiting.pop(connection, None)
 
-    def idle(self, connection: Connection) -> None:
-        """Note that a connection waits for the next request."""
+    def waiting(self, connection: Connection) -> None:
+        """Note that a connection waits for its caller again."""
         if connection in self._all:
-            self._idle[connection] = None
+            self._waiting.pop(connection, None)
+            self._waiting[connection] = None
 
     def end(self, connection: Connection) -> None:
         """Forget a connection."""
         self._all.discard(connection)
-        self._idle.pop(connection, None)
+        self._waiting.pop(connection, None)
 
     def abort(self) -> None:
         """End all at once."""
@@ -84,7 +88,7 @@ class Connection(HttpToolsProtocol):
         # The task that may be cancelled when the caller leaves: no work is done for nobody.
         self.call: asyncio.Task[Any] | None = None
         self._head_bytes = self._unwanted_bytes = 0
-        self._is_in_head = self._is_over = False
+        self._is_in_head = self._is_over = self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._refusal = (400, b"this is no HTTP/1.1")
 
@@ -119,9 +123,9 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
         """Cancel the call of a caller who has left; a page is still sent, since it may only have ended its side."""
-        if self.call is not None or not self._is_answering:
+        if self.call is not None or not self._is_answering or self.cycle.more_body:
             return False
-        self._is_over = True
+        self._is_over = self._has_ended = True
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -159,7 +163,6 @@ class Connection(HttpToolsProtocol):
             raise ValueError
         super().on_headers_complete()
         self._is_in_head = False
-        self.all.busy(self)
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or end after the last."""
@@ -167,8 +170,7 @@ class Connection(HttpToolsProtocol):
             self._linger()
             return
         super().on_response_complete()
-        if not self.pipeline:
-            self.all.idle(self)
+        self.all.waiting(self)
 
     @property
     def _is_answering(self) -> bool:
@@ -188,7 +190,14 @@ class Connection(HttpToolsProtocol):
     def _refuse(self) -> None:
         """Read nothing more. Requests before this one are still answered; otherwise the answer is a refusal."""
         self._is_over = True
-        if self._is_answering or self.pipeline:
+        if self._is_answering and self.cycle.more_body:
+            # It is the body that can't be read, so it never comes whole.
+            if self.pipeline or self.cycle.response_started:
+                self.abort()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        elif self._is_answering or self.pipeline:
             return
         status, words = self._refusal
         body = b'{"error":"%b"}\n' % words
@@ -199,6 +208,8 @@ class Connection(HttpToolsProtocol):
     def _linger(self) -> None:
         """End our side, and wait a moment for the caller to end its own."""
         self._is_over = True
+        if self._has_ended:
+            self.transport.close()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
