@@ -26,7 +26,7 @@ def uncollected() -> Iterator[None]:
 
 
 def alive() -> int:
-    return sum(isinstance(each, Connection) for each in gc.get_objects())
+    return sum(type(each) is Connection for each in gc.get_objects())
 
 
 @pytest.mark.usefixtures("uncollected")
