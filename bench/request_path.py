@@ -94,6 +94,7 @@ def table(found: Sequence[Stages], plan: Plan) -> Table:
     shown.add_row("bare run", *(f"{each.bare_us:.1f}" for each in found))
     shown.add_row("ratio of the two", *(f"{each.ratio:.2f}" for each in found))
     shown.add_row("rows a run", *(f"{each.rows_a_run:.1f}" for each in found))
+    shown.add_row("runs on the event loop, %", *(f"{100 * each.on_loop:.0f}" for each in found))
     return shown
 
 

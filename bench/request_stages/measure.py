@@ -31,11 +31,12 @@ COLUMNS = (TRANSPORT, "parse", "checks", QUEUE, RUN, "encode", "metrics", "publi
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One repetition: µs by stage, the bare run's, and how many rows shared a run."""
+    """One repetition: µs by stage, the bare run's, how many rows shared a run, and the share of runs on the loop."""
 
     us: dict[str, float]
     bare_us: float
     rows_a_run: float
+    on_loop: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Stages:
     us: dict[str, float]
     bare_us: float
     rows_a_run: float
+    on_loop: float
 
     @property
     def own_us(self) -> float:
@@ -76,7 +78,9 @@ class Bench:
         memory, timers = self._memory, self._timers
         harness, *_ = await self._cost(nothing, traffic, calls, at_once)
         whole = memory.handler(traffic.method, memory.parts.serving)
+        runs_before, loop_before = self._clock.runs, self._clock.on_loop
         whole_us, run_us, rows_a_run = await self._cost(whole, traffic, calls, at_once)
+        on_loop = (self._clock.on_loop - loop_before) / (self._clock.runs - runs_before)
         unqueued = memory.handler(traffic.method, self._no_queue)
         unqueued_us, its_run_us, _ = await self._cost(unqueued, traffic, calls, at_once)
         timers.ns.clear()
@@ -88,7 +92,7 @@ class Bench:
         us[QUEUE] = whole_us - run_us - (unqueued_us - its_run_us)
         us[RUN] = run_us
         us[TRANSPORT] = await self._server_us(traffic, calls, at_once) - (whole_us - harness) if self._real else 0.0
-        return Sample(us=us, bare_us=self._bare_us(traffic.rows, count), rows_a_run=rows_a_run)
+        return Sample(us=us, bare_us=self._bare_us(traffic.rows, count), rows_a_run=rows_a_run, on_loop=on_loop)
 
     async def _cost(self, handler: Any, traffic: Traffic, calls: int, at_once: int) -> tuple[float, float, float]:
         """Return the µs of a request and of its part of the run, and the rows of a run."""
@@ -150,4 +154,5 @@ def medians(traffic: Traffic, at_once: int, samples: Sequence[Sample]) -> Stages
         us={stage: statistics.median(each.us[stage] for each in counted) for stage in COLUMNS},
         bare_us=statistics.median(each.bare_us for each in counted),
         rows_a_run=statistics.median(each.rows_a_run for each in counted),
+        on_loop=statistics.median(each.on_loop for each in counted),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ class RunClock:
     """The processor time of a servable's runs, on whatever thread they happen."""
 
     def __init__(self, servable: Servable) -> None:
-        self.ns = self.runs = self.rows = 0
+        self.ns = self.runs = self.rows = self.on_loop = 0
         self._run_rows: Any = servable.runner.run_rows
         servable.runner.run_rows = self._timed  # type: ignore[method-assign]  # from outside, for this process
 
@@ -49,4 +50,5 @@ class RunClock:
         self.ns += time.thread_time_ns() - began
         self.runs += 1
         self.rows += len(rows)
+        self.on_loop += threading.current_thread() is threading.main_thread()
         return results
