@@ -12,6 +12,7 @@ from rich.console import Console
 from bench import ramp, report
 from bench.load import Arrivals, Load, Mode
 from bench.processes import measure_load
+from bench.server_process import ServerError, serving
 from bench.workload import WorkloadError, read_sequences
 from soloist import SoloistError
 from soloist.client.channel import is_local
@@ -19,9 +20,33 @@ from soloist.json_text import json_text
 
 
 def main(
+    fields: dict[str, Any],
+    *,
+    repository: Path | None,
+    frames_file: Path | None,
+    ramp_p99_ms: float | None,
+    allow_remote: bool,
+    as_json: bool,
+) -> int:
+    """Load a server as `fields` of Load say; returns the exit code. Raises click's errors.
+
+    With a `repository` a server of it is started for the run, and stands in for the one in `fields`.
+    """
+    if repository is None:
+        return _load(
+            fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=allow_remote, as_json=as_json
+        )
+    try:
+        with serving(repository, {}) as server:
+            fields = {**fields, "server": server.grpc}
+            return _load(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=True, as_json=as_json)
+    except ServerError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _load(
     fields: dict[str, Any], *, frames_file: Path | None, ramp_p99_ms: float | None, allow_remote: bool, as_json: bool
 ) -> int:
-    """Load a server as `fields` of Load say; returns the exit code. Raises click's errors."""
     load = Load(**{**fields, "mode": Mode(fields["mode"]), "arrivals": Arrivals(fields["arrivals"])})
     if not (allow_remote or is_local(load.server)):
         raise click.UsageError(f"{load.server} is another machine: --allow-remote loads it all the same")

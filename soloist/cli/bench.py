@@ -56,10 +56,21 @@ def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRang
 @click.option("--callers", type=click.IntRange(min=1), help="Closed loop: so many, each waiting for its answer.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="That share the load.")
 @click.option("--ramp-p99-ms", type=_positive(), help="Look for the highest rate that keeps this p99, from --rate on.")
+@click.option(
+    "--serve",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="REPOSITORY",
+    help="Start a server of this repository for the run, and load that.",
+)
 @click.option("--allow-remote", is_flag=True, help="Load another machine; only loopback is loaded without.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bench(
-    frames_file: Path | None, ramp_p99_ms: float | None, allow_remote: bool, as_json: bool, **fields: Any
+    serve: Path | None,
+    frames_file: Path | None,
+    ramp_p99_ms: float | None,
+    allow_remote: bool,
+    as_json: bool,
+    **fields: Any,
 ) -> None:
     """Load a server with requests whose times were fixed beforehand; latency counts from those times.
 
@@ -67,5 +78,5 @@ def bench(
 
     Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed, 2 wrong usage.
     """
-    run = load("bench.command", "main", extras="bench")
-    sys.exit(run(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=allow_remote, as_json=as_json))
+    how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote, "as_json": as_json}
+    sys.exit(load("bench.command", "main", extras="bench")(fields, repository=serve, **how))
