@@ -82,6 +82,7 @@ class Recorder:
         self.chunks = Histogram()
         self.lateness = Histogram()
         self.errors: Counter[str] = Counter()
+        self.error_codes: Counter[str] = Counter()
         self.deadline_misses = 0
         self.frame_count = 0
 
@@ -99,9 +100,11 @@ class Recorder:
         self.chunks.add(now_seconds - due_seconds)
         self.deadline_misses += bool(interval_seconds) and now_seconds - due_seconds > interval_seconds
 
-    def failed(self, reason: str) -> None:
-        """Count a request that got no answer."""
+    def failed(self, reason: str, code: str | None = None) -> None:
+        """Count a request that got no answer; one that was never sent has no status code."""
         self.errors[reason] += 1
+        if code is not None:
+            self.error_codes[code] += 1
 
     def merge(self, other: Recorder) -> None:
         """Add everything that the recorder of another process has seen."""
@@ -109,5 +112,6 @@ class Recorder:
         self.chunks.merge(other.chunks)
         self.lateness.merge(other.lateness)
         self.errors.update(other.errors)
+        self.error_codes.update(other.error_codes)
         self.deadline_misses += other.deadline_misses
         self.frame_count += other.frame_count

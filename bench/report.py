@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from rich.table import Table
@@ -29,6 +29,7 @@ class Summary:
     sequence: Latency
     chunk: Latency | None  # streams only
     generator_late_p99_ms: float
+    error_codes: dict[str, int] = field(default_factory=dict)
     deadline_misses: int | None = None  # paced streams only
     generator_cpu_ratio: float | None = None  # closed loop only: processor time of its busiest process, of elapsed
 
@@ -54,6 +55,7 @@ class Summary:
             sequence=recorder.sequences.latency(),
             chunk=recorder.chunks.latency() if load.mode is Mode.STREAM else None,
             generator_late_p99_ms=recorder.lateness.percentile_ms(99.0),
+            error_codes=dict(sorted(recorder.error_codes.items())),
             deadline_misses=recorder.deadline_misses if paced else None,
             generator_cpu_ratio=cpu_ratio if load.callers else None,
         )

@@ -154,7 +154,7 @@ async def _one(request: Request, due: float, send: Send, clock: Clock, recorder:
     try:
         await send(request, due)
     except SoloistError as error:
-        recorder.failed(error.reason)
+        recorder.failed(error.reason, error.code.name)
     else:
         recorder.answered(request.frame_count, due_seconds=due, now_seconds=clock.now())
 
