@@ -57,6 +57,8 @@ def stream(
                 chunk_due = clock.now() if not chunk_interval_seconds else due_seconds + number * chunk_interval_seconds
                 await clock.sleep_until(chunk_due)
                 await opened.send(frames)
-                recorder.chunk_answered(due_seconds=chunk_due, now_seconds=clock.now())
+                recorder.chunk_answered(
+                    due_seconds=chunk_due, now_seconds=clock.now(), interval_seconds=chunk_interval_seconds
+                )
 
     return send

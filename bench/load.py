@@ -33,7 +33,8 @@ class Load:
     """One run of the load generator.
 
     `chunk_frames` is the length of a stream's chunks, None for random cuts; `chunk_interval_seconds` the time between
-    them, 0 for "as soon as the last one is answered". `timeout_seconds` bounds each request.
+    them, 0 for "as soon as the last one is answered". `timeout_seconds` bounds each request. With `callers` the loop is
+    closed: so many send one request after the other, and the rate plays no part. `processes` share the load.
     """
 
     server: str
@@ -47,6 +48,13 @@ class Load:
     chunk_interval_seconds: float = 0.0
     timeout_seconds: float = 10.0
     max_in_flight: int = 1000
+    callers: int | None = None
+    processes: int = 1
+
+    def callers_of(self, part: int) -> int:
+        """Return how many callers of the closed loop the process of that number, from 0, holds."""
+        callers, more = divmod(self.callers or 0, self.processes)
+        return callers + (part < more)
 
 
 def arrival_seconds(

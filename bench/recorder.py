@@ -32,6 +32,18 @@ class Histogram:
     def __init__(self) -> None:
         self._counts = HdrHistogram(1, _LONGEST_MICROSECONDS, _SIGNIFICANT_DIGITS)
 
+    def __getstate__(self) -> bytes:
+        """Return the counts in the format of HDR histograms, so that one process can send them to another."""
+        return bytes(self._counts.encode())
+
+    def __setstate__(self, encoded: bytes) -> None:
+        """Take the counts over."""
+        self._counts = HdrHistogram.decode(encoded)
+
+    def merge(self, other: Histogram) -> None:
+        """Add everything that another has counted."""
+        self._counts.add(other._counts)  # of the same class
+
     def add(self, seconds: float) -> None:
         """Count one; what is out of range counts as the nearest that is in it."""
         self._counts.record_value(min(max(round(seconds * 1e6), 1), _LONGEST_MICROSECONDS))
@@ -70,6 +82,8 @@ class Recorder:
         self.chunks = Histogram()
         self.lateness = Histogram()
         self.errors: Counter[str] = Counter()
+        self.error_codes: Counter[str] = Counter()
+        self.deadline_misses = 0
         self.frame_count = 0
 
     def left(self, *, due_seconds: float, now_seconds: float) -> None:
@@ -81,10 +95,23 @@ class Recorder:
         self.sequences.add(now_seconds - due_seconds)
         self.frame_count += frame_count
 
-    def chunk_answered(self, *, due_seconds: float, now_seconds: float) -> None:
-        """Count the answer to one chunk of a stream."""
+    def chunk_answered(self, *, due_seconds: float, now_seconds: float, interval_seconds: float = 0.0) -> None:
+        """Count the answer to one chunk of a stream; with an interval, it misses its deadline after so long."""
         self.chunks.add(now_seconds - due_seconds)
+        self.deadline_misses += bool(interval_seconds) and now_seconds - due_seconds > interval_seconds
 
-    def failed(self, reason: str) -> None:
-        """Count a request that got no answer."""
+    def failed(self, reason: str, code: str | None = None) -> None:
+        """Count a request that got no answer; one that was never sent has no status code."""
         self.errors[reason] += 1
+        if code is not None:
+            self.error_codes[code] += 1
+
+    def merge(self, other: Recorder) -> None:
+        """Add everything that the recorder of another process has seen."""
+        self.sequences.merge(other.sequences)
+        self.chunks.merge(other.chunks)
+        self.lateness.merge(other.lateness)
+        self.errors.update(other.errors)
+        self.error_codes.update(other.error_codes)
+        self.deadline_misses += other.deadline_misses
+        self.frame_count += other.frame_count

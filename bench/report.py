@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from rich.table import Table
@@ -12,6 +12,8 @@ from bench.recorder import Latency, Recorder
 
 # Later than this at the 99th percentile, the generator's own delay is no longer small beside what it measures.
 FELL_BEHIND_MS = 5.0
+# A process of the closed loop that computes for more of the time than this asks as fast as it can, not as the server.
+BUSY_RATIO = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +29,22 @@ class Summary:
     sequence: Latency
     chunk: Latency | None  # streams only
     generator_late_p99_ms: float
+    error_codes: dict[str, int] = field(default_factory=dict)
+    deadline_misses: int | None = None  # paced streams only
+    generator_cpu_ratio: float | None = None  # closed loop only: processor time of its busiest process, of elapsed
 
     @classmethod
-    def of(cls, load: Load, recorder: Recorder, *, scheduled: int, elapsed_seconds: float) -> Self:
+    def of(
+        cls,
+        load: Load,
+        recorder: Recorder,
+        *,
+        scheduled: int,
+        elapsed_seconds: float,
+        cpu_ratio: float | None = None,
+    ) -> Self:
         """Sum up a run."""
+        paced = load.mode is Mode.STREAM and load.chunk_interval_seconds > 0
         return cls(
             load=load,
             scheduled=scheduled,
@@ -41,22 +55,37 @@ class Summary:
             sequence=recorder.sequences.latency(),
             chunk=recorder.chunks.latency() if load.mode is Mode.STREAM else None,
             generator_late_p99_ms=recorder.lateness.percentile_ms(99.0),
+            error_codes=dict(sorted(recorder.error_codes.items())),
+            deadline_misses=recorder.deadline_misses if paced else None,
+            generator_cpu_ratio=cpu_ratio if load.callers else None,
         )
 
     @property
     def fell_behind(self) -> bool:
-        """Return whether requests left so late that the latencies are as much the generator's as the server's."""
-        return self.generator_late_p99_ms > FELL_BEHIND_MS
+        """Return whether the generator, not the server, is what the figures tell about.
+
+        In the open loop requests left late; in the closed loop one of its processes had no time left.
+        """
+        return self.generator_late_p99_ms > FELL_BEHIND_MS or (self.generator_cpu_ratio or 0.0) > BUSY_RATIO
+
+    @property
+    def answers_per_second(self) -> float:
+        """Return the rate of whole sequences that were answered."""
+        return self.answered / self.elapsed_seconds
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as what `json` can write."""
-        return {**asdict(self), "generator_fell_behind": self.fell_behind}
+        rate = self.answers_per_second
+        return {**asdict(self), "answers_per_second": rate, "generator_fell_behind": self.fell_behind}
 
 
 def table(summary: Summary) -> Table:
     """Lay the latencies out, one row a distribution."""
     load = summary.load
-    title = f"{load.model}: {load.mode}, {load.rate_per_second:g} a second for {load.seconds:g} s, {load.arrivals}"
+    how = f"{load.rate_per_second:g} a second for {load.seconds:g} s, {load.arrivals}"
+    if load.callers:
+        how = f"{load.callers} callers for {load.seconds:g} s"
+    title = f"{load.model}: {load.mode}, {how}"
     columns = ("latency, ms", "count", "mean", "p50", "p90", "p99", "p99.9", "max")
     shown = Table(title=title, title_justify="left")
     for column in columns:
@@ -72,9 +101,16 @@ def remarks(summary: Summary) -> list[str]:
     """Return the rest in words: how many were answered, what failed and why, and whether the generator kept up."""
     lines = [
         f"{summary.answered} of {summary.scheduled} answered in {summary.elapsed_seconds:.1f} s, "
-        f"{summary.frames_per_second:.0f} frames a second"
+        f"{summary.answers_per_second:.0f} sequences and {summary.frames_per_second:.0f} frames a second"
     ]
+    if summary.deadline_misses is not None and summary.chunk is not None:
+        lines.append(f"deadline misses: {summary.deadline_misses} of {summary.chunk.count} chunks")
     lines += [f"failed, {reason}: {count}" for reason, count in summary.errors.items()]
+    if summary.generator_cpu_ratio is not None:
+        busy = f"generator: its busiest process computed {summary.generator_cpu_ratio:.0%} of the time"
+        if summary.fell_behind:
+            busy += f", above {BUSY_RATIO:.0%}: IT is the bottleneck, not the server; use more processes or cores"
+        return [*lines, busy]
     late = f"generator: p99 of its own delay {summary.generator_late_p99_ms:.2f} ms"
     if summary.fell_behind:
         late += f", above {FELL_BEHIND_MS:g}: it FELL BEHIND, and the latencies are partly its own"

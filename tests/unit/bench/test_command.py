@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bench.load import Arrivals, Load, Mode
 from bench.run import measure
+from soloist.cli.bench import bench
 from tests.unit.bench.conftest import FakeServer
 
 
@@ -75,6 +77,51 @@ async def test_failed_requests_make_the_command_fail(fake: FakeServer) -> None:
     exit_code, said = await _bench(fake, "--rate", "100", "--seconds", "0.1")
     assert exit_code == 1
     assert "failed, RESOURCE_EXHAUSTED: 1" in said
+
+
+async def test_two_processes_share_a_closed_loop(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--callers", "3", "--processes", "2", "--seconds", "0.2", "--json")
+    printed = json.loads(said)
+    assert exit_code == 0
+    assert printed["answered"] == printed["scheduled"] == fake.calls
+    assert printed["generator_cpu_ratio"] > 0
+
+
+async def test_two_processes_send_every_request_of_the_open_loop_once(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--rate", "100", "--seconds", "0.2", "--processes", "2", "--json")
+    assert exit_code == 0
+    assert json.loads(said)["answered"] == fake.calls == json.loads(said)["scheduled"]
+
+
+async def test_processes_that_find_no_server_end(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--server", "127.0.0.1:1", "--processes", "2", "--timeout-seconds", "0.5")
+    assert exit_code == 1
+    assert said.startswith("Error: ")
+
+
+async def test_a_ramp_prints_its_knee(fake: FakeServer) -> None:
+    fake.refused = set(range(8, 100_000))  # a server that soon refuses everything
+    exit_code, said = await _bench(
+        fake, "--rate", "40", "--arrivals", "uniform", "--seconds", "0.1", "--ramp-p99-ms", "5000", "--json"
+    )
+    knee = json.loads(said)
+    kept = [step["rate_per_second"] for step in knee["steps"] if step["kept"]]
+    assert knee["steps"][0]["rate_per_second"] == 40.0
+    assert len(kept) < len(knee["steps"])
+    assert knee["knee_per_second"] == max(kept, default=None)
+    assert exit_code == (not kept)
+
+
+@pytest.mark.parametrize("server", ["192.0.2.1:8001", "models.example:8001"])
+def test_another_machine_is_refused_unless_told(server: str) -> None:
+    refused = CliRunner().invoke(bench, ["--server", server, "--model", "m", "--seconds", "0.1"])
+    assert refused.exit_code == 2
+    assert "--allow-remote" in refused.output
+
+
+def test_each_process_needs_a_caller() -> None:
+    refused = CliRunner().invoke(bench, ["--model", "m", "--callers", "1", "--processes", "2"])
+    assert refused.exit_code == 2
 
 
 async def test_wrong_usage_is_told(fake: FakeServer) -> None:

@@ -98,6 +98,7 @@ async def test_errors_are_counted_by_reason_and_have_no_latency(clock: FakeClock
     work = drive(EVERY_SECOND, [REQUEST] * 4, refuse, clock=clock, recorder=recorder, max_in_flight=9)
     await clock.run(work)
     assert recorder.errors == {"QUEUE_FULL": 2, "DEADLINE_EXCEEDED": 1}
+    assert recorder.error_codes == {"RESOURCE_EXHAUSTED": 3}
     assert recorder.sequences.count == 1
     assert "failed, QUEUE_FULL: 2" in remarks(_summary(recorder))
 
