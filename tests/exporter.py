@@ -1,7 +1,7 @@
 """What the tests do only once though torch's exporter would do it in every export: read its operators, trace a model.
 
 A trace is kept under build/ for the same model, the same code and the same libraries, so that test files and runs share
-it. Programs that tests start trace for themselves.
+it. Programs that tests start trace for themselves, but for those that get `SHARING`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib
 import io
+import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from tests.artifacts import ROOT, STORE, hash_of_libraries, hash_of_sources, loc
 
 _REGISTRATION = "torch.onnx._internal.exporter._registration"
 _SOURCES = ("export", "models")
+
+# The environment of Python programs that trace a great deal.
+SHARING = {"PYTHONPATH": f"{ROOT / 'tests' / 'e2e' / 'startup'}{os.pathsep}{ROOT}"}
 
 _anew: ContextVar[bool] = ContextVar("anew", default=False)
 
@@ -120,11 +124,14 @@ class _Pickler(pickle.Pickler):
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, protocol=5)
+        self.fast = True  # without references to what was written before: equal texts needn't be one object
         self.files: set[Path] = set()
 
     def persistent_id(self, obj: Any) -> Any:
         import torch
 
+        if isinstance(obj, set | frozenset):  # their order is another in every process
+            return sorted(map(repr, obj))
         module = sys.modules.get(getattr(type(obj), "__module__", ""))
         path = Path(getattr(module, "__file__", None) or "/")
         if path.is_relative_to(ROOT / "tests"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from os import environ
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from demo.normalisers.variants import KINDS, name_of
 from demo.plan import ARCHITECTURES, Plan
 from export.certification import read_model
 from soloist import Client
+from tests.exporter import SHARING
 from tests.servers import running_server
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     out = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "soloist.cli.main", "demo", "--out", str(out)]
     command += ["--epochs", "1", "--sequences", "96", "--load-seconds", "0.5"]
-    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ | SHARING)
 
 
 @pytest.fixture(scope="module")

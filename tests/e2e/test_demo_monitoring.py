@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from os import environ
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.exporter import SHARING
 
 ROOT = Path(__file__).parents[2]
 SHIFT = "gain 1/2"
@@ -19,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     out = tmp_path_factory.mktemp("monitoring")
     command = [sys.executable, "-m", "demo.monitoring", "--out", str(out), "--seeds", "1", "--epochs", "1"]
     command += ["--phase-seconds", "4", "--live-shift", SHIFT, "--offline-shift", "none", "--offline-shift", SHIFT]
-    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ | SHARING)
 
 
 @pytest.fixture(scope="module")
