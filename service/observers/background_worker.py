@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+# What the item in progress has at the end: enough to finish a file and its log line, and no more than a stop can spare.
+_LAST_SECONDS = 0.5
+
 
 class BackgroundWorker(Generic[Item]):
     """A worker, started and stopped as a context. `offer` may be called on any thread, before and after that too.
@@ -63,7 +66,7 @@ class BackgroundWorker(Generic[Item]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Begin to stop: items that wait are dropped. The one in progress ends by itself; this doesn't wait for it."""
+        """Stop: items that wait are dropped, and the one in progress has a moment to end. Blocks for as long."""
         with self._lock:
             self._stopped.set()
         with suppress(queue.Empty):
@@ -71,6 +74,8 @@ class BackgroundWorker(Generic[Item]):
                 self._drop(left)
                 self._queue.task_done()
         self._queue.put_nowait(None)
+        if self._thread.is_alive():  # it is not started where nothing is observed
+            self._thread.join(_LAST_SECONDS)
 
     def offer(self, item: Item) -> bool:
         """Add an item; return False if there is no room, or the worker has stopped."""

@@ -85,6 +85,21 @@ def test_a_thread_that_cannot_go_on_is_told_to_whoever_asks_for_readiness() -> N
     assert [line["event"] for line in lines] == ["background worker ended"]
 
 
+def test_the_item_in_progress_is_finished_at_the_end(meter: Meter) -> None:
+    """A bundle that was half written when the server ended stayed in its folder under a hidden name."""
+    begun, finished = threading.Event(), []
+
+    def work(item: int) -> None:
+        begun.set()
+        threading.Event().wait(0.05)  # while the block ends
+        finished.append(item)
+
+    with BackgroundWorker("live-check", work, fail, meter.failures, max_queued=2, core_ratio=1.0) as worker:
+        assert worker.offer(1)
+        assert begun.wait(30)
+    assert finished == [1]
+
+
 async def test_a_task_takes_its_next_turn_after_one_that_raised(meter: Meter) -> None:
     done = asyncio.Event()
     turns = 0
