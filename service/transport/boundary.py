@@ -19,7 +19,7 @@ from service.core.time_limits import TimeLimit
 from service.serving.call import Call
 from service.serving.recorder import Recorder
 from service.transport.active_calls import ActiveCalls, drop
-from service.transport.context import Context
+from service.transport.context import Caller
 
 DOMAIN = "soloist"
 
@@ -50,7 +50,7 @@ class Boundary:
         self._recorder = recorder
 
     @asynccontextmanager
-    async def around(self, api: str, context: Context, *, in_drain: bool = False) -> AsyncIterator[Call]:
+    async def around(self, api: str, context: Caller, *, in_drain: bool = False) -> AsyncIterator[Call]:
         """Surround one call of the method `api`: an error inside is answered, counted once and logged.
 
         With `in_drain` it is answered while the server drains, which doesn't wait for its end.
@@ -93,7 +93,7 @@ class Boundary:
             _log_failure(call, code, failure, seconds)
 
 
-async def _abort(context: Context, status: grpc.Status) -> None:
+async def _abort(context: Caller, status: grpc.Status) -> None:
     try:
         async with asyncio.timeout(_STATUS_SECONDS):
             await context.abort_with_status(status)
@@ -105,7 +105,7 @@ async def _abort(context: Context, status: grpc.Status) -> None:
             drop(asyncio.current_task())
 
 
-def _describe(api: str, context: Context) -> Call:
+def _describe(api: str, context: Caller) -> Call:
     remaining = context.time_remaining()
     return Call(
         api=api,

@@ -8,8 +8,8 @@ from typing import Any, NoReturn, Protocol
 import grpc
 
 
-class Context(Protocol):
-    """One call. grpc.aio's contexts are of this form as they are, so nothing stands between them and their users."""
+class Caller(Protocol):
+    """Who calls, until when, and how the call is ended with a status: all that the boundary has to know."""
 
     def peer(self) -> str:
         """Return the caller's address as gRPC writes it: "ipv4:127.0.0.1:5". It is the name of a connection, too."""
@@ -20,12 +20,6 @@ class Context(Protocol):
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
         """Return the caller's metadata."""
 
-    async def read(self) -> Any:
-        """Return the bytes of the next message, or grpc.aio.EOF after the last."""
-
-    async def write(self, message: bytes, /) -> None:
-        """Send a message. Waits while the caller doesn't read."""
-
     async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
         """End the call with a status.
 
@@ -33,3 +27,13 @@ class Context(Protocol):
             grpc.aio.AbortError: always; it ends the handler.
 
         """
+
+
+class Context(Caller, Protocol):
+    """One call over gRPC. grpc.aio's contexts are of this form as they are: nothing stands between them and users."""
+
+    async def read(self) -> Any:
+        """Return the bytes of the next message, or grpc.aio.EOF after the last."""
+
+    async def write(self, message: bytes, /) -> None:
+        """Send a message. Waits while the caller doesn't read."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
 
 import grpc
@@ -55,10 +55,10 @@ class Calls:
         if route is None:
             allowed = ", ".join(sorted({"GET": "GET, HEAD"}.get(verb, verb) for verb in routes))
             return as_json(405, {"error": f"send {allowed}"}, allow=allowed)
-        context, found = _Context(request), None
+        caller, found = _Caller(request), None
         connection.call = asyncio.current_task()
         try:
-            async with self._boundary.around(route.api, context.as_grpc()) as call:
+            async with self._boundary.around(route.api, caller) as call:
                 with Held(self._admission, call.peer) as held:
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
@@ -67,11 +67,11 @@ class Calls:
                     del body
                 self._hold(found, call.peer, until_sent)
         except grpc.aio.AbortError:
-            pass  # the context has the status
+            pass  # the caller has the status
         finally:
             connection.call = None
             connection.all.waiting(connection)
-        response = failed(context.status) if context.status is not None else _of(found)
+        response = failed(caller.status) if caller.status is not None else _of(found)
         return await compressed(response, request.headers.get("accept-encoding", ""))
 
     def _hold(self, answer: Answer, peer: str, until_sent: ExitStack) -> None:
@@ -119,15 +119,11 @@ _ANY = "{}"
 
 
 @dataclass
-class _Context:
-    """A call as the boundary takes it: the part of grpc.aio's context that it uses."""
+class _Caller:
+    """Who calls, as the boundary takes it."""
 
     request: Request
     status: grpc.Status | None = None
-
-    def as_grpc(self) -> Any:
-        """Return it, for a type that has no common base."""
-        return self
 
     def peer(self) -> str:
         """Return the caller's address."""
