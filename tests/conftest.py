@@ -14,7 +14,7 @@ import pytest
 import service.engine.onnx_runtime  # noqa: F401  # before any test imports it: telemetry is off
 from tests.artifacts import copied
 from tests.exporter import share_work_of_exports
-from tests.servers import RunningServer, running_server
+from tests.servers import TRANSPORTS, RunningServer, running_server
 
 __all__ = ["RunningServer"]
 
@@ -94,6 +94,12 @@ def _no_proxy_before_loopback() -> Iterator[None]:
             given = os.environ.get(name)
             patch.setenv(name, f"{given},{_LOOPBACK}" if given else _LOOPBACK)
         yield
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Run a test, or the servers of a module, on both transports."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -18,7 +19,19 @@ from bench.server_process import server_environment as environment
 
 # `soloist serve --transport`; tests that speak about it run on both.
 TRANSPORTS = ("grpc", "httpunk")
-__all__ = ["SERVE", "TRANSPORTS", "Observed", "RunningServer", "Samples", "environment", "eventually", "running_server"]
+# That of all other servers; `make test-httpunk` runs every test of a server on the second one.
+USUAL_TRANSPORT = os.environ.get("TEST_TRANSPORT", TRANSPORTS[0])
+__all__ = [
+    "SERVE",
+    "TRANSPORTS",
+    "USUAL_TRANSPORT",
+    "Observed",
+    "RunningServer",
+    "Samples",
+    "environment",
+    "eventually",
+    "running_server",
+]
 
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.01
@@ -80,7 +93,7 @@ def running_server(
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
-    settings = {"metrics_cache_seconds": 0, **settings}
+    settings = {"metrics_cache_seconds": 0, "transport": USUAL_TRANSPORT, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with stderr.open("w") as log, ExitStack() as stack:
         try:

@@ -27,12 +27,12 @@ STATEFUL = [model for model in LOOPS if model is not UNTOLD]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("third_party_models")
     for model in LOOPS:
         model.write(folder / "repository")
     # Slices shorter than a sequence: where a run is one frame, they change nothing.
-    with running_server(folder / "repository", folder, max_slice_frames=5) as server:
+    with running_server(folder / "repository", folder, max_slice_frames=5, transport=transport) as server:
         yield server
 
 

@@ -11,12 +11,7 @@ import pytest
 from tests.integration.asking import Asker, asking
 from tests.integration.gated import GatedServer, gated_server
 from tests.integration.strict import strict_server
-from tests.servers import TRANSPORTS, RunningServer
-
-
-@pytest.fixture(scope="module", params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+from tests.servers import USUAL_TRANSPORT, RunningServer
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +23,8 @@ def strict_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 
 @pytest.fixture(scope="module")
 def strict(request: pytest.FixtureRequest, strict_servers: Callable[[str], RunningServer]) -> RunningServer:
-    """The server on grpc.aio, or on both transports for modules that are marked with ON_BOTH."""
-    return strict_servers(getattr(request, "param", TRANSPORTS[0]))
+    """The server on the usual transport, or on both for what is marked with ON_BOTH."""
+    return strict_servers(getattr(request, "param", USUAL_TRANSPORT))
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +34,8 @@ def asker(strict: RunningServer) -> Iterator[Asker]:
 
 
 @pytest.fixture
-def gated() -> Iterator[GatedServer]:
-    with gated_server() as server:
+def gated(transport: str) -> Iterator[GatedServer]:
+    with gated_server(transport) as server:
         yield server
 
 

@@ -24,6 +24,8 @@ from service.api.v1.sequence_inference import sequence_inference
 from service.app.http_pages import http_pages
 from service.app.metrics import Metrics
 from service.app.metrics_page import MetricsPage
+from service.app.settings import load_settings
+from service.app.transports import serving_calls
 from service.comparison import Comparisons
 from service.core.failures import Failures
 from service.core.health import API, OPEN_INFERENCE, Health
@@ -40,7 +42,6 @@ from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
 from service.transport.connection_limits import ConnectionLimits
 from service.transport.grpc_adapter import GrpcAdapter
-from service.transport.grpc_server import serving_grpc
 from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
 from service.transport.http.connection import HttpLimits
@@ -85,6 +86,7 @@ class _Parts:
     """What the test's thread and the server's share."""
 
     runner: GatedRunner
+    transport: str
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     loaded: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
@@ -105,9 +107,9 @@ class _Parts:
 
 
 @contextmanager
-def gated_server() -> Iterator[GatedServer]:
+def gated_server(transport: str) -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
-    parts = _Parts(runner=GatedRunner())
+    parts = _Parts(runner=GatedRunner(), transport=transport)
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
@@ -143,19 +145,23 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     sequences = Sequences(serving.sessions, idle_seconds=60)
     manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
     parts_of_oip = OipContext(serving=serving, sequences=sequences, manager=manager, health=Health(), max_rows=8)
-    services = (
-        adapter.service(API, sequence_inference(serving, Comparisons(threads, max_comparisons=1))),
-        adapter.service(OPEN_INFERENCE, open_inference(parts_of_oip)),
+    services = {
+        API: sequence_inference(serving, Comparisons(threads, max_comparisons=1)),
+        OPEN_INFERENCE: open_inference(parts_of_oip),
+    }
+    settings = load_settings(
+        {"repository": Path("nowhere"), "transport": parts.transport, "host": ["127.0.0.1"], "grpc_port": 0}
     )
     page = MetricsPage(parts.registry, parts.failures, threads, kept_seconds=0)
     rest = Calls(open_inference_rest(parts_of_oip), boundary, adapter.admission, limits)
     app, connections = HttpApplication(http_pages(page, str), rest), HttpLimits(max_connections=MAX_HTTP_CONNECTIONS)
     async with (
-        serving_grpc(
-            ["127.0.0.1"], 0, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
-        ) as parts.port,
+        serving_calls(
+            settings, adapter, services, Health(), ConnectionLimits(max_message_bytes=_MESSAGE_BYTES)
+        ) as listening,
         serving_http(["127.0.0.1"], 0, app, connections, parts.failures) as parts.http_port,
     ):
+        parts.port = listening.port
         loading = asyncio.create_task(
             serving.repository.loads.load([Location(name=_LOADING, version=1, path=Path())], loads)
         )

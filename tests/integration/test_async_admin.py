@@ -16,13 +16,13 @@ READY, UNLOADED = ModelState.READY, ModelState.UNLOADED
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def kept(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     """Serve the newer of two versions, of a model for each test that changes one."""
     folder = tmp_path_factory.mktemp("kept")
     for name in ("moved", "spread"):
         for version in (1, 2):
             publish(folder / "repository", Sums(name=name), version)
-    with running_server(folder / "repository", folder) as server:
+    with running_server(folder / "repository", folder, transport=transport) as server:
         yield server
 
 

@@ -11,10 +11,13 @@ from tests.graphs import Sums
 from tests.servers import SERVE, running_server
 
 
-def test_probes_are_answered_when_connections_have_run_out(tmp_path: Path) -> None:
+def test_probes_are_answered_when_connections_have_run_out(tmp_path: Path, transport: str) -> None:
     Sums(name="sums").write(tmp_path / "repository")
     program = ("prlimit", "--nofile=256:256", *SERVE)
-    with running_server(tmp_path / "repository", tmp_path, program=program) as server, ExitStack() as stack:
+    with (
+        running_server(tmp_path / "repository", tmp_path, program=program, transport=transport) as server,
+        ExitStack() as stack,
+    ):
         host, _, port = server.grpc.rpartition(":")
         with Client(server.grpc) as client:
             assert client.predict("sums", [[1.0, 2.0]]).frame_count == 1

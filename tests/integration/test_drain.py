@@ -38,8 +38,8 @@ def test_streams_under_way_finish_and_new_calls_are_refused(
         assert server.exit_code() == 0
 
 
-def test_nothing_under_way_ends_at_once(sums: Path, tmp_path: Path) -> None:
-    with running_server(sums, tmp_path, drain_seconds=3600) as server:
+def test_nothing_under_way_ends_at_once(sums: Path, tmp_path: Path, transport: str) -> None:
+    with running_server(sums, tmp_path, transport=transport, drain_seconds=3600) as server:
         server.ask_to_stop()
         assert server.exit_code() == 0
 
@@ -56,8 +56,11 @@ def test_what_takes_longer_than_the_drain_is_told(sums: Path, tmp_path: Path, tr
         assert [line["session_id"] for line in refusals] == [left.session_id]
 
 
-def test_a_second_signal_cuts_the_drain_short(sums: Path, tmp_path: Path) -> None:
-    with running_server(sums, tmp_path, drain_seconds=3600) as server, Client(server.grpc) as client:
+def test_a_second_signal_cuts_the_drain_short(sums: Path, tmp_path: Path, transport: str) -> None:
+    with (
+        running_server(sums, tmp_path, transport=transport, drain_seconds=3600) as server,
+        Client(server.grpc) as client,
+    ):
         left = client.stream("sums").__enter__()
         left.send([[1.0, 1.0]])
         server.ask_to_stop()

@@ -33,11 +33,11 @@ HUGE = [(2**63 - 1, 0), (2**40, 0), (1, 2**63 - 1, 0), (2**31, 0, 2**31), (0, 2*
 
 
 @pytest.fixture(scope="module")
-def wide_asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
+def wide_asker(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[Asker]:
     folder = tmp_path_factory.mktemp("entries")
     WIDE.write(folder / "repository")
     Sums(name="sums").write(folder / "repository")
-    with running_server(folder / "repository", folder) as server, asking(server.grpc) as asker:
+    with running_server(folder / "repository", folder, transport=transport) as server, asking(server.grpc) as asker:
         yield asker
 
 

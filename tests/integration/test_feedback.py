@@ -25,7 +25,7 @@ NEVER = "0" * 31 + "f"
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def judged(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     """A server that keeps a log; version 2 of its model always says the opposite."""
     folder = tmp_path_factory.mktemp("judged")
     write_classifier(folder / "repository")
@@ -35,6 +35,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "prediction_log_flush_seconds": 0.02,
         "accuracy_refresh_seconds": 0.05,
         "version_policy": "all",
+        "transport": transport,
     }
     with running_server(folder / "repository", folder, **settings) as server:
         yield server

@@ -19,6 +19,7 @@ from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, Asker, asking, chunk, ones, opening, translated
 from tests.integration.infer_requests import converse, infer, request, step, stub_of
+from tests.integration.strict import ON_BOTH
 from tests.integration.test_compression import peak_bytes
 from tests.servers import RunningServer, eventually, running_server
 
@@ -122,6 +123,7 @@ CASES: dict[str, tuple[str, Callable[[Asker], object]]] = {
 }
 
 
+@ON_BOTH
 @pytest.mark.parametrize("case", CASES)
 def test_a_name_that_is_too_long_is_refused(asker: Asker, case: str) -> None:
     field, ask = CASES[case]
@@ -132,12 +134,14 @@ def test_a_name_that_is_too_long_is_refused(asker: Asker, case: str) -> None:
     assert error.facts == {"field": field, "bytes": str(len(LONG.encode())), "max_bytes": str(MAX_BYTES)}
 
 
+@ON_BOTH
 def test_a_name_at_the_bound_is_taken(asker: Asker) -> None:
     name = "é" * 128
     (answer,) = infer(asker, step(name, start=True, end=True, name=name))
     assert answer.id == name
 
 
+@ON_BOTH
 def test_tensors_have_another_bound_than_names(asker: Asker) -> None:
     assert asker.predict(ones(1000)).frame_count == 1000
 
@@ -151,6 +155,7 @@ def _send(asker: Asker, path: str, raw: bytes) -> None:
         list(ask(iter([raw]), timeout=30))
 
 
+@ON_BOTH
 @pytest.mark.parametrize("raw", MALFORMED)
 @pytest.mark.parametrize(
     ("path", "kind"),
@@ -174,11 +179,11 @@ def test_bytes_that_are_no_message_are_told_so(strict: RunningServer, path: str,
 
 
 @pytest.fixture(scope="module")
-def roomy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def roomy(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     """A server that takes messages of the usual size."""
     folder = tmp_path_factory.mktemp("roomy")
     Sums(name="sums").write(folder / "repository")
-    with running_server(folder / "repository", folder) as server:
+    with running_server(folder / "repository", folder, transport=transport) as server:
         yield server
 
 
@@ -230,6 +235,7 @@ def test_sequences_that_have_ended_leave_nothing(tmp_path: Path) -> None:
         assert peak_bytes(server) - before < 200 * 2**20
 
 
+@ON_BOTH
 def test_names_do_not_reach_the_log_at_length(strict: RunningServer, asker: Asker) -> None:
     with pytest.raises(grpc.RpcError):
         asker.stub.Predict(pb.PredictRequest(model="x" * 10_000, frames=ones(1)))

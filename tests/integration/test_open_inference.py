@@ -19,6 +19,7 @@ from tests.integration.asking import Asker, asking, ones, translated
 from tests.integration.cases.open_inference import REQUESTS
 from tests.integration.gated import GatedServer
 from tests.integration.infer_requests import ONES, converse, infer, outputs_of, request, step, stub_of
+from tests.integration.strict import ON_BOTH
 from tests.servables import POISON
 from tests.servers import RunningServer, eventually, running_server
 
@@ -29,12 +30,12 @@ UNSUPPORTED = (
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def fresh(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     """Serve "sums" in two versions, so patiently that nothing is ended but what says so."""
     folder = tmp_path_factory.mktemp("fresh")
     Sums(name="sums").write(folder / "repository")
     Sums(name="sums").write(folder / "repository", version=2)
-    with running_server(folder / "repository", folder, version_policy="all") as server:
+    with running_server(folder / "repository", folder, version_policy="all", transport=transport) as server:
         yield server
 
 
@@ -48,6 +49,7 @@ def _sums(*values: float) -> list[list[float]]:
     return [[value, value] for value in values]
 
 
+@ON_BOTH
 def test_the_server_and_its_models_tell_of_themselves(asker: Asker) -> None:
     stub = stub_of(asker)
     assert stub.ServerLive(pb.ServerLiveRequest()).live
@@ -105,6 +107,7 @@ def test_rows_of_different_length(fresh_asker: Asker, column: bool) -> None:
     assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3, 4), _sums(1, 2, 0, 0), _sums(1, 0, 0, 0)]
 
 
+@ON_BOTH
 def test_tokens(asker: Asker) -> None:
     (response,) = infer(asker, request(np.array([[2, 3, 5]]), model="letters"))
     assert outputs_of(response)["outputs"].tolist() == [[[1, 0], [1, 1], [1, 2]]]
@@ -168,6 +171,7 @@ def test_a_sequence_may_go_from_unary_to_a_stream_and_outlive_it(fresh_asker: As
     assert outputs_of(last)["outputs"][0, -1, 0] == 9
 
 
+@ON_BOTH
 def test_a_whole_sequence_of_a_model_that_cannot_stream(asker: Asker) -> None:
     (response,) = infer(asker, step(1, start=True, end=True, model="whole"))
     assert outputs_of(response)["outputs"].tolist() == [_sums(1, 2, 3)]
@@ -196,6 +200,7 @@ def test_sequences_interleave_on_one_stream_and_each_is_answered_in_order(fresh_
     assert heard == {sequence: list(range(steps)) for sequence in range(1, count + 1)}
 
 
+@ON_BOTH
 def test_errors_are_told_in_band_and_the_stream_and_its_sequences_go_on(asker: Asker) -> None:
     bad = [message for _, message, _, _, _ in REQUESTS]
     for index, message in enumerate(bad):
@@ -210,6 +215,7 @@ def test_errors_are_told_in_band_and_the_stream_and_its_sequences_go_on(asker: A
     assert outputs_of(reported["last"].infer_response)["outputs"][0, -1, 0] == 6
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -240,6 +246,7 @@ def test_each_answer_on_a_stream_says_that_it_is_the_last_of_its_request(
         assert bool(response.infer_response.outputs) != bool(response.error_message)
 
 
+@ON_BOTH
 def test_whether_an_empty_answer_is_wanted_is_yes_or_no(asker: Asker) -> None:
     asked = request(parameters={"triton_enable_empty_final_response": 1})
     (response,) = converse(asker, asked)
@@ -250,6 +257,7 @@ def test_whether_an_empty_answer_is_wanted_is_yes_or_no(asker: Asker) -> None:
     assert caught.value.reason == Reason.PARAMETER_INVALID.name
 
 
+@ON_BOTH
 def test_the_answer_to_a_call_of_its_own_says_nothing_of_others(asker: Asker) -> None:
     (answer,) = infer(asker, request(parameters={"triton_enable_empty_final_response": True}))
     assert "triton_final_response" not in answer.parameters
@@ -268,6 +276,7 @@ def test_a_bad_step_leaves_its_sequence_as_it_was_and_a_bad_start_leaves_none(fr
     assert outputs_of(responses[3].infer_response)["outputs"][0, -1, 0] == 6
 
 
+@ON_BOTH
 def test_a_message_that_cannot_be_read_ends_the_stream_after_what_came_before(asker: Asker) -> None:
     ask: Any = asker.channel.stream_stream(
         "/inference.GRPCInferenceService/ModelStreamInfer",
@@ -281,6 +290,7 @@ def test_a_message_that_cannot_be_read_ends_the_stream_after_what_came_before(as
     assert caught.value.reason == Reason.MALFORMED_MESSAGE.name
 
 
+@ON_BOTH
 @pytest.mark.parametrize("method", UNSUPPORTED.split())
 def test_methods_that_are_not_served_say_what_to_do(asker: Asker, method: str) -> None:
     message = getattr(pb, f"{method}Request")()
@@ -321,11 +331,13 @@ def _one(value: float) -> Any:
     return np.full((1, 1, 1), value, np.float32)
 
 
-def test_an_idle_sequence_is_ended_and_a_late_request_is_told_why(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_idle_sequence_is_ended_and_a_late_request_is_told_why(
+    tmp_path_factory: pytest.TempPathFactory, transport: str
+) -> None:
     folder = tmp_path_factory.mktemp("idle")
     Sums(name="sums").write(folder / "repository")
     with (
-        running_server(folder / "repository", folder, session_idle_seconds=0.1) as server,
+        running_server(folder / "repository", folder, session_idle_seconds=0.1, transport=transport) as server,
         asking(server.grpc) as asker,
     ):
         infer(asker, step(1, start=True))
@@ -336,10 +348,12 @@ def test_an_idle_sequence_is_ended_and_a_late_request_is_told_why(tmp_path_facto
         assert (caught.value.reason, caught.value.facts["idle_seconds"]) == ("SEQUENCE_EVICTED", "0.1")
 
 
-def test_statistics_and_metrics_count_the_same_requests(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_statistics_and_metrics_count_the_same_requests(
+    tmp_path_factory: pytest.TempPathFactory, transport: str
+) -> None:
     folder = tmp_path_factory.mktemp("counted")
     Sums(name="sums").write(folder / "repository")
-    with running_server(folder / "repository", folder) as server, asking(server.grpc) as asker:
+    with running_server(folder / "repository", folder, transport=transport) as server, asking(server.grpc) as asker:
         asker.predict(ones(3))
         infer(asker, request(), request(np.ones((3, 2, 2), np.float32)))
         with pytest.raises(SoloistError):

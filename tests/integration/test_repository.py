@@ -9,7 +9,7 @@ import pytest
 from soloist import Client, ModelState
 from tests.graphs import Sums
 from tests.integration.asking import Asker, ones
-from tests.integration.strict import BROKEN
+from tests.integration.strict import BROKEN, ON_BOTH
 from tests.servers import RunningServer, running_server
 
 GOOD = ("hoarder", "letters", "short", "sums", "whole")
@@ -20,6 +20,7 @@ WHY = {
 }
 
 
+@ON_BOTH
 def test_every_version_is_listed_with_its_state(strict: RunningServer) -> None:
     with Client(strict.grpc) as client:
         models = client.models()
@@ -30,6 +31,7 @@ def test_every_version_is_listed_with_its_state(strict: RunningServer) -> None:
         assert bool(model.reason) != model.ready
 
 
+@ON_BOTH
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_model_says_why_and_not_where(strict: RunningServer, name: str) -> None:
     with Client(strict.grpc) as client:
@@ -41,6 +43,7 @@ def test_a_broken_model_says_why_and_not_where(strict: RunningServer, name: str)
     assert str(strict.repository.parent) not in reported.status.reason
 
 
+@ON_BOTH
 def test_a_model_that_sees_later_frames_answers_whole_sequences(asker: Asker) -> None:
     assert asker.predict(ones(3), model="whole").frame_count == 3
 

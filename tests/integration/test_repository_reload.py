@@ -60,12 +60,12 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("reload")
     publish(folder / "repository", Sums(name="always"), 1)
     with ExitStack() as stack:
         server = stack.enter_context(
-            running_server(folder / "repository", folder, repository_poll_seconds=_POLL_SECONDS)
+            running_server(folder / "repository", folder, repository_poll_seconds=_POLL_SECONDS, transport=transport)
         )
         yield Shop(
             server=server,

@@ -13,9 +13,15 @@ import pytest
 from tests.graphs import Sums
 from tests.integration.gated import MAX_HTTP_CONNECTIONS, GatedServer
 from tests.integration.rest_requests import ask
-from tests.servers import RunningServer, eventually, running_server
+from tests.servers import USUAL_TRANSPORT, RunningServer, eventually, running_server
 
 PATH = "/v2/models/sums/infer"
+
+
+@pytest.fixture(scope="module")
+def transport() -> str:
+    """That of gRPC, which isn't the subject here."""
+    return USUAL_TRANSPORT
 
 
 def body(*values: float) -> bytes:

@@ -32,9 +32,14 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
-def test_a_terminal_that_closes_asks_for_a_drain(sums: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_terminal_that_closes_asks_for_a_drain(
+    sums: Path, tmp_path: Path, number: signal.Signals, transport: str
+) -> None:
     log = tmp_path / "log.db"
-    with running_server(sums, tmp_path, prediction_log=log) as server, Client(server.grpc) as client:
+    with (
+        running_server(sums, tmp_path, prediction_log=log, transport=transport) as server,
+        Client(server.grpc) as client,
+    ):
         with client.stream("sums") as stream:
             stream.send([[1.0, 1.0]])
             server.process.send_signal(number)
@@ -56,9 +61,11 @@ def test_signals_that_were_ignored_at_the_start_stay_so(sums: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("drain_seconds", [0, 0.2, 5])
-def test_every_call_in_a_drain_is_answered_or_told(sums: Path, tmp_path: Path, drain_seconds: float) -> None:
+def test_every_call_in_a_drain_is_answered_or_told(
+    sums: Path, tmp_path: Path, drain_seconds: float, transport: str
+) -> None:
     with (
-        running_server(sums, tmp_path, drain_seconds=drain_seconds) as server,
+        running_server(sums, tmp_path, drain_seconds=drain_seconds, transport=transport) as server,
         ThreadPoolExecutor(_CALLERS) as pool,
     ):
         busy, over = threading.Semaphore(0), threading.Event()

@@ -36,9 +36,9 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
-def test_a_terminal_that_closes_cuts_nothing(sums: Path, tmp_path: Path) -> None:
+def test_a_terminal_that_closes_cuts_nothing(sums: Path, tmp_path: Path, transport: str) -> None:
     """Its kernel and its shell send SIGHUP one each, and systemd one behind SIGTERM."""
-    with running_server(sums, tmp_path) as server, Client(server.grpc) as client:
+    with running_server(sums, tmp_path, transport=transport) as server, Client(server.grpc) as client:
         with client.stream("sums") as stream:
             stream.send([[1.0, 1.0]])
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
@@ -92,10 +92,11 @@ def test_a_log_that_is_unlocked_in_time_has_the_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_a_pipe_that_nobody_reads_holds_up_nothing(sums: Path, signals: int) -> None:
+def test_a_pipe_that_nobody_reads_holds_up_nothing(sums: Path, signals: int, transport: str) -> None:
     """A supervisor that stopped reading: calls are answered, and the process ends."""
     command = [*SERVE, "--repository", str(sums), "--grpc-port", "0", "--http-port", "0"]
     settings: dict[str, Any] = {"drain_seconds": 0.5, "log_level": "debug", "log_format": "json"}
+    settings["transport"] = transport
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(settings)
     ) as process:
@@ -116,11 +117,16 @@ def test_a_pipe_that_nobody_reads_holds_up_nothing(sums: Path, signals: int) -> 
             process.kill()
 
 
-def test_a_terminal_that_has_gone_does_not_end_the_drain(sums: Path) -> None:
+def test_a_terminal_that_has_gone_does_not_end_the_drain(sums: Path, transport: str) -> None:
     ours, theirs = os.openpty()
     command = [*SERVE, "--repository", str(sums), "--grpc-port", "0", "--http-port", "0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=theirs, stdin=theirs, text=True, env=environment({})
+        command,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        stdin=theirs,
+        text=True,
+        env=environment({"transport": transport}),
     ) as process:
         os.close(theirs)
         try:
@@ -138,9 +144,10 @@ def test_a_terminal_that_has_gone_does_not_end_the_drain(sums: Path) -> None:
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_a_run_that_nothing_ends_holds_up_nothing(tmp_path: Path, signals: int) -> None:
+def test_a_run_that_nothing_ends_holds_up_nothing(tmp_path: Path, signals: int, transport: str) -> None:
     STUCK.write(tmp_path / "repository")
     settings: dict[str, Any] = {"drain_seconds": 0.5 if signals == 1 else 3600, "workers": 1}
+    settings["transport"] = transport
     with running_server(tmp_path / "repository", tmp_path, **settings) as server, asking(server.grpc) as asker:
         left = asker.stub.Predict.future(pb.PredictRequest(model="stuck", frames=tensor([[300_000]])))
         assert eventually(lambda: _cpu_seconds(server) > 3)

@@ -43,14 +43,14 @@ GAIN = np.array(1.5, np.float32)
 
 
 @pytest.fixture(scope="module")
-def third_party_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def third_party_server(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("third_party_server")
     repository = folder / "repository"
     for model in THIRD_PARTY_MODELS:
         model.write(repository)
     _certified(repository)
     _unwelcome(repository)
-    with running_server(repository, folder) as server:
+    with running_server(repository, folder, transport=transport) as server:
         yield server
 
 
