@@ -6,7 +6,9 @@ import gc
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -122,9 +124,19 @@ def export_small_models(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Serve the small repository on free ports, in a process of its own."""
-    with running_server(repository, tmp_path_factory.mktemp("logs")) as server:
-        yield server
-        server.ask_to_stop()
-        assert server.exit_code() == 0
+def servers(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RunningServer]]:
+    """Serve the small repository, a server for each transport that is asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def serve(chosen: str) -> RunningServer:
+            server = stack.enter_context(running_server(repository, tmp_path_factory.mktemp("logs"), transport=chosen))
+            stack.callback(_end_well, server)
+            return server
+
+        yield serve
+
+
+def _end_well(server: RunningServer) -> None:
+    server.ask_to_stop()
+    assert server.exit_code() == 0

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.fuzz import script as scripts
-from bench.fuzz.run import Plan, Result, replay, run
+from bench.fuzz.run import TRANSPORTS, Plan, Result, replay, run
 from bench.fuzz.script import KINDS, Kind
 from bench.server_process import ServerError
 
@@ -27,6 +27,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--kinds", type=click.Choice(KINDS), multiple=True, default=KINDS, show_default=True, help="To send.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="That send.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls of each at once.")
+@click.option("--transport", type=click.Choice(TRANSPORTS), default=TRANSPORTS[0], show_default=True, help="To try.")
 @click.option("--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="What did harm.")
 @click.option(
     "--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send one kept input."
@@ -38,6 +39,7 @@ def main(
     kinds: tuple[str, ...],
     processes: int,
     concurrency: int,
+    transport: str,
     out: Path,
     file: Path | None,
 ) -> None:
@@ -48,7 +50,7 @@ def main(
     console = Console()
     try:
         if file is not None:
-            raise SystemExit(_replay(file, repository, out, console))
+            raise SystemExit(_replay(file, repository, transport, out, console))
         plan = Plan(
             repository=repository,
             messages=inputs,
@@ -56,6 +58,7 @@ def main(
             kinds=cast("tuple[Kind, ...]", kinds),
             processes=processes,
             concurrency=concurrency,
+            transport=transport,
             out=out,
         )
         result = _watched(plan)
@@ -65,8 +68,8 @@ def main(
     raise SystemExit(0 if result.is_clean else 1)
 
 
-def _replay(file: Path, repository: Path, out: Path, console: Console) -> int:
-    outcomes = replay(scripts.read(file), repository, out / "server.log")
+def _replay(file: Path, repository: Path, transport: str, out: Path, console: Console) -> int:
+    outcomes = replay(scripts.read(file), repository, transport, out / "server.log")
     for outcome in outcomes:
         console.print(f"{outcome.code} {outcome.reason} {outcome.details}".strip(), markup=False)
         if outcome.fault:

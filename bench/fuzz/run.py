@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.fuzz.outcome import Outcome
     from bench.fuzz.script import Kind, Script
 
+TRANSPORTS = ("grpc", "httpunk")
 _IDLE_SECONDS = 5
 _PATIENCE_SECONDS = 60.0
 # All that goes on behind calls goes on for every one of them.
@@ -50,6 +51,7 @@ class Plan:
     processes: int
     concurrency: int
     out: Path
+    transport: str = TRANSPORTS[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +73,13 @@ class Result:
 
 
 @contextmanager
-def fuzzed_server(repository: Path, log: Path) -> Iterator[ServerProcess]:
+def fuzzed_server(repository: Path, transport: str, log: Path) -> Iterator[ServerProcess]:
     """Serve a copy of a repository with everything on that a server can do beside answering. Raises ServerError."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "repository"
         shutil.copytree(repository, copy)  # labels are changed, and kept there
-        settings = {**_SETTINGS, "prediction_log": f"{folder}/predictions.db"}
+        settings = {**_SETTINGS, "transport": transport, "prediction_log": f"{folder}/predictions.db"}
         with serving(copy, settings, log=log) as server:
             yield server
 
@@ -91,7 +93,7 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
 
     """
     log = plan.out / "server.log"
-    with fuzzed_server(plan.repository, log) as server:
+    with fuzzed_server(plan.repository, plan.transport, log) as server:
         before = resident_mebibytes(server)
         findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
         began, sent, errors = time.monotonic(), 0, []
@@ -116,14 +118,14 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
     )
 
 
-def replay(script: Script, repository: Path, log: Path) -> list[Outcome]:
+def replay(script: Script, repository: Path, transport: str, log: Path) -> list[Outcome]:
     """Send one input to a server of its own. Raises ServerError."""
 
     async def send(target: str) -> list[Outcome]:
         async with connect(target) as channel:
             return await Sender(channel, lambda _path, _data: None).send(script)
 
-    with fuzzed_server(repository, log) as server:
+    with fuzzed_server(repository, transport, log) as server:
         return asyncio.run(send(server.grpc))
 
 

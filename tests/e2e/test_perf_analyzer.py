@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.foreign_environment import UnavailableError, or_skip, perf_analyzer
-from tests.servers import RunningServer
+from tests.servers import TRANSPORTS, RunningServer
 
 # It ends once three windows agree; how much they may differ is of no interest here.
 _SHORT = (
@@ -36,8 +37,15 @@ def program() -> tuple[str, ...]:
     return command
 
 
-@pytest.mark.parametrize("load", [_REQUESTS, _STREAMS], ids=["unary", "streams"])
-def test_it_measures_without_an_error(program: tuple[str, ...], server: RunningServer, load: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("load", "transport"),
+    [(_REQUESTS, TRANSPORTS[0]), *((_STREAMS, each) for each in TRANSPORTS)],
+    ids=["unary-grpc", *(f"streams-{each}" for each in TRANSPORTS)],
+)
+def test_it_measures_without_an_error(
+    program: tuple[str, ...], servers: Callable[[str], RunningServer], load: tuple[str, ...], transport: str
+) -> None:
+    server = servers(transport)
     model = "vowels-lstm-layer"
     api = "ModelStreamInfer" if load is _STREAMS else "ModelInfer"
     before = _answered(server, api, *_REFUSALS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from soloist import Client
 from tests.conftest import SMALL_MODELS
 from tests.e2e.foreign_environment import UnavailableError, or_skip, triton_python
 from tests.graphs import Sums
-from tests.servers import RunningServer, running_server
+from tests.servers import TRANSPORTS, USUAL_TRANSPORT, RunningServer, running_server
 
 PROGRAM = Path(__file__).parent / "foreign" / "triton_program.py"
 HTTP_PROGRAM = Path(__file__).parent / "foreign" / "triton_http_program.py"
@@ -41,12 +42,17 @@ def run(python: Path, program: Path, *arguments: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "protocol"),
-    [*((model, "grpc") for model in SMALL_MODELS), *((model, "http") for model in SMALL_MODELS[::3])],
+    ("model", "protocol", "transport"),
+    [
+        *((model, "grpc", TRANSPORTS[0]) for model in SMALL_MODELS),
+        *((model, "grpc", TRANSPORTS[1]) for model in SMALL_MODELS[::3]),
+        *((model, "http", USUAL_TRANSPORT) for model in SMALL_MODELS[::3]),
+    ],
 )
 def test_every_way_to_ask_gives_the_same_bits(
-    python: Path, server: RunningServer, model: str, protocol: str, tmp_path: Path
+    python: Path, servers: Callable[[str], RunningServer], model: str, protocol: str, transport: str, tmp_path: Path
 ) -> None:
+    server = servers(transport)
     rng = np.random.default_rng(30)
     sequences = [rng.normal(size=(length, 12)).astype(np.float32) for length in _LENGTHS]
     named: dict[str, Any] = {str(index): frames for index, frames in enumerate(sequences)}
@@ -65,21 +71,16 @@ def test_every_way_to_ask_gives_the_same_bits(
         assert outputs.tobytes() == ours[int(name.rpartition("-")[2])], name
 
 
-def test_every_way_to_ask_gives_the_same_bits_on_the_other_transport(
-    python: Path, repository: Path, tmp_path: Path
+def test_models_come_and_go_as_its_operator_says(
+    python: Path, repository: Path, tmp_path: Path, transport: str
 ) -> None:
-    with running_server(repository, tmp_path, transport="httpunk") as fast:
-        test_every_way_to_ask_gives_the_same_bits(python, fast, SMALL_MODELS[0], "grpc", tmp_path)
-
-
-def test_models_come_and_go_as_its_operator_says(python: Path, repository: Path, tmp_path: Path) -> None:
     served = tmp_path / "repository"
     asked = {"blocking": "vowels-lstm-layer", "asyncio": "vowels-tcn-layer"}
     Sums(name="always").write(served)
     frames = np.random.default_rng(31).normal(size=(17, 12)).astype(np.float32)
     np.save(tmp_path / "frames.npy", frames)
     files = (str(tmp_path / "frames.npy"), str(tmp_path / "answers.npz"))
-    with running_server(served, tmp_path) as server, Client(server.grpc) as client:
+    with running_server(served, tmp_path, transport=transport) as server, Client(server.grpc) as client:
         for name in asked.values():  # the server has looked, and looks again only when it is asked
             shutil.copytree(repository / name, served / f".{name}")
             (served / f".{name}").rename(served / name)

@@ -39,9 +39,16 @@ def house(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_no_input_does_harm(house: Path, tmp_path: Path) -> None:
+def test_no_input_does_harm(house: Path, tmp_path: Path, transport: str) -> None:
     plan = Plan(
-        repository=house, messages=_INPUTS, seed=20, kinds=KINDS, processes=1, concurrency=16, out=tmp_path / "out"
+        repository=house,
+        messages=_INPUTS,
+        seed=20,
+        kinds=KINDS,
+        processes=1,
+        concurrency=16,
+        out=tmp_path / "out",
+        transport=transport,
     )
     result = run(plan, lambda _sent, _harmful: None)
     assert result.faults == []

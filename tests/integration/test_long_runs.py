@@ -34,8 +34,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(repository, tmp_path_factory.mktemp("logs"), workers=2, log_format="json") as server:
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
+    settings: dict[str, Any] = {"transport": transport, "workers": 2, "log_format": "json"}
+    with running_server(repository, tmp_path_factory.mktemp("logs"), **settings) as server:
         yield server
         server.ask_to_stop()
         assert server.exit_code() == 0
@@ -154,8 +155,9 @@ def test_a_server_whose_workers_are_all_stuck_is_not_ready_until_one_is_free(rep
 
 
 @pytest.mark.parametrize("model", ["looping", "stuck"])
-def test_a_run_does_not_hold_up_the_end(repository: Path, tmp_path: Path, model: str) -> None:
-    with running_server(repository, tmp_path, workers=1, drain_seconds=0.2) as server, asking(server.grpc) as asker:
+def test_a_run_does_not_hold_up_the_end(repository: Path, tmp_path: Path, model: str, transport: str) -> None:
+    settings: dict[str, Any] = {"transport": transport, "workers": 1, "drain_seconds": 0.2}
+    with running_server(repository, tmp_path, **settings) as server, asking(server.grpc) as asker:
         frames = tensor([[_FOR_EVER if model == "looping" else _BOXES_FOR_EVER]])
         left = asker.stub.Predict.future(pb.PredictRequest(model=model, frames=frames))
         assert eventually(lambda: _is_running(server))
