@@ -77,6 +77,7 @@ def odd_requests(target: Target, _count: int, _tick: Tick) -> str:
     with http2_connection(target.grpc) as connection:
         for number, fields in enumerate(odd):
             connection.open_call(_STREAM, 2 * number + 1, replaced=fields)
+            connection.end_half(2 * number + 1)
             connection.await_end(2 * number + 1)
         connection.ping()
     return f"{len(odd)} kinds turned down over one connection"

@@ -35,6 +35,7 @@ class Http2Connection:
         self.pings_received = 0
         self.sent_bytes = 0  # by `fill_stream`
         self.ended: set[int] = set()  # streams that the server has ended
+        self.was_reset: set[int] = set()  # those that it has reset, or whose other half it doesn't want
         sock.sendall(PREFACE)
         self._send(SETTINGS, 0, 0, settings)
 
@@ -168,6 +169,8 @@ class Http2Connection:
             self._send(SETTINGS, _ACK, 0, b"")
         if kind == WINDOW_UPDATE:
             self._windows[stream] = self._windows.get(stream, self._initial_window) + struct.unpack(">I", payload)[0]
+        if kind == RESET:
+            self.was_reset.add(stream)
         if kind == RESET or (kind in (DATA, HEADERS) and flags & END_STREAM):
             self.ended.add(stream)
         if kind == PING and not flags & _ACK:

@@ -113,10 +113,29 @@ def test_an_unknown_method_is_named(asker: Asker) -> None:
 def test_requests_that_are_no_calls_are_turned_down(server: RunningServer, fields: dict[str, str | None]) -> None:
     with http2_connection(server.grpc) as connection:
         connection.open_call(STREAM, replaced=fields)
+        connection.end_half()
         connection.await_end()
         connection.open_call(STREAM, 3)
         connection.end_half(3)
         connection.await_end(3)  # the connection goes on
+
+
+@pytest.mark.parametrize("fields", [{":method": "PUT"}, {"content-type": "application/json"}])
+def test_a_body_that_nobody_wants_is_read_so_that_its_sender_sees_the_answer(
+    server: RunningServer, fields: dict[str, str | None]
+) -> None:
+    with http2_connection(server.grpc) as connection:
+        for stream, body in ((1, bytes(300_000)), (3, b"")):
+            connection.open_call(STREAM, stream, replaced=fields)
+            connection.send_message(body, stream)
+            connection.await_end(stream)
+        connection.ping()
+        assert connection.was_reset == set()
+        connection.open_call(STREAM, 5, replaced=fields)
+        connection.send_message(bytes(5_000_000), 5)  # too much
+        connection.await_end(5)
+        connection.ping()
+        assert connection.was_reset == {5}
 
 
 def test_a_drain_says_goodbye_to_every_connection(server: RunningServer, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from httpunk.asyncio import H2ServerProtocol
-from httpunk.exceptions import H2Reason, HTTPunkError
+from httpunk.exceptions import HTTPunkError
 
-from service.core.errors import Reason, ServiceError
+from service.core.errors import ServiceError
 from service.transport.httpunk.call import HttpunkCall
 from service.transport.httpunk.headers import is_grpc
 from service.transport.httpunk.lifetime import Lifetime
 from service.transport.httpunk.requests import Server, is_reset
+from service.transport.httpunk.turned_down import turn_down
 
 if TYPE_CHECKING:
     from httpunk.h2.server import ServerRequest
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _WATCH_SECONDS = 0.01
 # How long an ended connection may take to send what is left.
 _LINGER_SECONDS = 2.0
-_BAD_METHOD, _BAD_CONTENT_TYPE = 405, 415
 _numbers = itertools.count(1)
 
 
@@ -158,7 +158,7 @@ class Connection(H2ServerProtocol):
             return
         answer = self._shared.answers.get(request.path or "")
         if answer is None or request.method != "POST" or request.scheme is None or not is_grpc(request.headers):
-            await _turn_down(request)
+            await turn_down(request)
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in one
@@ -214,23 +214,6 @@ class Connection(H2ServerProtocol):
         if self._is_lost and self._is_served:
             self._server = self._serve_task = self._lifetime = self._going = self._linger = None
             self._chunks.clear()
-
-
-async def _turn_down(request: ServerRequest) -> None:
-    """Answer a request that is no call of ours."""
-    if request.method is None or not request.path or request.scheme is None:
-        await request.reset(int(H2Reason.PROTOCOL_ERROR))  # httpunk doesn't ask for these
-    elif request.method != "POST":
-        await request.respond(_BAD_METHOD, headers={"allow": "POST"})
-    elif not is_grpc(request.headers):
-        await request.respond(_BAD_CONTENT_TYPE)
-    else:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        error = ServiceError(
-            Reason.METHOD_UNSUPPORTED, method=request.path, instead="server reflection lists all methods"
-        )
-        await HttpunkCall(request, "", task, 0).refuse(error)
 
 
 def _peer(transport: Any) -> str:
