@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -95,4 +96,5 @@ def _measured(plan: Plan, repository: Path, environments: Path) -> Found:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # no server outlives this program
     main(prog_name="python -m bench.peers")

@@ -74,8 +74,14 @@ PEERS = (
     Peer(name="mosec", arguments=_script("mosec_server"), unary={"Mosec": MOSEC}, requirements="mosec.txt"),
     Peer(
         name="mosec-batched",
-        arguments=_script("mosec_server", "--batch"),
+        arguments=_script("mosec_server", "--merge", "ignoring-padding"),
         unary={"Mosec, batched, padding ignored": MOSEC},
+        requirements="mosec.txt",
+    ),
+    Peer(
+        name="mosec-lengths",
+        arguments=_script("mosec_server", "--merge", "with-lengths"),
+        unary={"Mosec, batched, lengths given": MOSEC},
         requirements="mosec.txt",
     ),
     Peer(

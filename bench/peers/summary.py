@@ -55,6 +55,7 @@ class Target:
 
 IN_FLIGHT = (1, 8, 32)
 MOSEC, MERGING_MOSEC = "Mosec", "Mosec, batched, padding ignored"
+LENGTHS_MOSEC = "Mosec, batched, lengths given"
 AIO, HTTPUNK = "Soloist, grpc.aio", "Soloist, httpunk"
 TARGETS = (
     Target(
@@ -90,9 +91,17 @@ TARGETS = (
         moonshots=(None, None, None),
     ),
     Target(
-        title="httpunk, whole sequences, to Mosec batched, whose answers are wrong",
+        title="httpunk, whole sequences, to Mosec batched, padding ignored",
         row=HTTPUNK,
         other=MERGING_MOSEC,
+        traffic=WHOLE,
+        targets=(None, None, None),
+        moonshots=(None, None, 1.0),
+    ),
+    Target(
+        title="httpunk, whole sequences, to Mosec batched, lengths given",
+        row=HTTPUNK,
+        other=LENGTHS_MOSEC,
         traffic=WHOLE,
         targets=(None, None, None),
         moonshots=(None, None, 1.0),

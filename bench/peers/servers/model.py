@@ -40,16 +40,19 @@ class Model:
         outputs_TK: Array = self._whole.run(["outputs"], feed)[0][0]
         return outputs_TK
 
-    def merged(self, sequences: Sequence[Array]) -> Array:
-        """Return the outputs [B, T, K] of sequences padded with zeros to the longest, as if padding were frames."""
+    def merged(self, sequences: Sequence[Array], *, with_lengths: bool) -> list[Array]:
+        """Return the last output [K] of each, from one run over all, padded with zeros to the longest.
+
+        Without lengths padding is taken for frames.
+        """
         longest = max(map(len, sequences))
         frames_BTC = np.zeros((len(sequences), longest, sequences[0].shape[1]), np.float32)
         for row_TC, sequence in zip(frames_BTC, sequences, strict=True):
             row_TC[: len(sequence)] = sequence
         zeros = {name: np.repeat(zero, len(sequences), axis=0) for name, zero in self._zeros.items()}
-        lengths = np.full(len(sequences), longest, np.int64)
-        outputs_BTK: Array = self._whole.run(["outputs"], {"frames": frames_BTC, "length": lengths, **zeros})[0]
-        return outputs_BTK
+        lengths = np.array([len(sequence) if with_lengths else longest for sequence in sequences])
+        outputs_BTK = self._whole.run(["outputs"], {"frames": frames_BTC, "length": lengths, **zeros})[0]
+        return [outputs_TK[length - 1] for outputs_TK, length in zip(outputs_BTK, lengths, strict=True)]
 
     def stream(self) -> Stream:
         """Begin a sequence."""
@@ -80,7 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="REPOSITORY/NAME/VERSION/model.onnx")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--http-port", type=int, default=0)
-    parser.add_argument("--batch", action="store_true", help="merge what comes within 2 ms")
+    parser.add_argument("--merge", choices=("ignoring-padding", "with-lengths"), help="what comes within 2 ms")
     parser.add_argument("--workload", type=Path, help="the bare loop's: what to run")
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ from mosec import Server, Worker
 from bench.peers.servers.model import Array, Model, arguments
 
 _FEATURES = 12
-_MODEL_VARIABLE = "PEERS_MODEL"
+_MODEL_VARIABLE, _MERGE_VARIABLE = "PEERS_MODEL", "PEERS_MERGE"
 _MAX_BATCH, _WAIT_MILLISECONDS = 32, 2
 
 
@@ -38,20 +38,20 @@ class Alone(Worker):
 
 
 class Merging(Alone):
-    """Runs what has come within a time together, padded to the longest, and takes padding for frames."""
+    """Runs what has come within a time together. Mosec hands it over as a list, and leaves padding to its user."""
 
     def forward(self, data: list[Array]) -> list[Array]:  # type: ignore[override]  # Mosec: a list if it merges
         """Return the last output [K] of each."""
-        return list(self._model.merged(data)[:, -1])
+        return self._model.merged(data, with_lengths=os.environ[_MERGE_VARIABLE] == "with-lengths")
 
 
 def main() -> None:
     """Serve until the process is ended."""
     options = arguments()
-    os.environ[_MODEL_VARIABLE] = str(options.model)
+    os.environ[_MODEL_VARIABLE], os.environ[_MERGE_VARIABLE] = str(options.model), options.merge or ""
     sys.argv = [sys.argv[0], "--address", "127.0.0.1", "--port", str(options.port), "--log-level", "warning"]
     server = Server()
-    if options.batch:
+    if options.merge:
         server.append_worker(Merging, num=1, max_batch_size=_MAX_BATCH, max_wait_time=_WAIT_MILLISECONDS)
     else:
         server.append_worker(Alone, num=1)
