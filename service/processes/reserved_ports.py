@@ -30,26 +30,32 @@ def reserved_port(hosts: Sequence[str], port: int) -> Iterator[int]:
         for host in hosts:
             try:
                 if port:
-                    stack.enter_context(_alone(host, port))
+                    stack.enter_context(_claimed(host, port))
+                    _refuse_listening(host, port)
                 family, address = resolve(host, port)
                 sock = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
                 bind(sock, address, shared=True)
+                if not port:
+                    port = int(sock.getsockname()[1])
+                    stack.enter_context(_claimed(host, port))
             except OSError as error:
                 raise cannot_listen(host, port, error) from error
-            port = int(sock.getsockname()[1])
         yield port
 
 
 @contextmanager
-def _alone(host: str, port: int) -> Iterator[None]:
-    """Refuse a port that another server has: of the same user, it could share it, and take some of the calls."""
-    with socket.socket(socket.AF_UNIX) as lock:
+def _claimed(host: str, port: int) -> Iterator[None]:
+    """Refuse a second supervisor of this user: until the processes of the first listen, nothing else tells of it."""
+    with socket.socket(socket.AF_UNIX) as claim:
         if sys.platform == "linux":
-            # Until its processes listen, nothing else tells of a server that starts.
             try:
-                lock.bind(f"\0soloist {os.getuid()} {host} {port}")
+                claim.bind(f"\0soloist {os.getuid()} {host} {port}")
             except OSError as error:
                 raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from error
-        with listening_socket(host, port) as sock:
-            sock.listen(_BACKLOG)
         yield
+
+
+def _refuse_listening(host: str, port: int) -> None:
+    """Refuse a port that someone listens on: if they share it, too, both would get some of the calls."""
+    with listening_socket(host, port) as sock:
+        sock.listen(_BACKLOG)
