@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
+from service.app.member import operations, others
 from service.app.model_repository import Loading
 from service.app.process_resources import max_connections
 from service.comparison import Comparisons
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from service.app.member import Member
     from service.app.metrics import Metrics
     from service.app.settings import Settings
     from service.core.failures import Failures
@@ -44,12 +46,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """What every part of one server is made with."""
+    """What every part of one process is made with. `member` is None if the server has no other process."""
 
     settings: Settings
     metrics: Metrics
     health: Health
     failures: Failures
+    member: Member | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,9 +239,10 @@ def _oip_context(base: Base, serving: Serving, models: Loading) -> OipContext:
     return OipContext(
         serving=serving,
         sequences=Sequences(serving.sessions, idle_seconds=base.settings.session_idle_seconds),
-        manager=models.manager,
+        manager=operations(models.manager, base.member),
         health=base.health,
         max_rows=base.settings.max_batch_size,
+        others=others(base.member),
     )
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from service.transport.http.messages import Page, Request, Response, text
 from service.transport.http.statuses import as_json
 
-if TYPE_CHECKING:
-    from service.app.metrics_page import MetricsPage
+
+class Metrics(Protocol):
+    """What has the page of /metrics: that of this process, or of all processes of the server."""
+
+    async def fetch(self, accept: str, accept_encoding: str, query: str) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and bytes of the page, for these headers and this query of a request."""
 
 
-def http_pages(metrics: MetricsPage, why_not_ready: Callable[[], str]) -> Mapping[str, Page]:
+def http_pages(metrics: Metrics, why_not_ready: Callable[[], str]) -> Mapping[str, Page]:
     """Return the pages by path.
 
     Args:
-        metrics: builds the page of /metrics, on a thread of its own.
+        metrics: has the page of /metrics.
         why_not_ready: returns why calls would be refused, for /readyz; empty if they would not.
 
     """

@@ -31,7 +31,7 @@ _FAILED = 1
 # A cut call has to send its status; a run in progress can't be interrupted, and isn't waited for.
 _CUT_SECONDS = 1.0
 # The time after the drain: to cut calls, to write answers to the prediction log, to flush the log.
-_END_SECONDS = 2.0
+END_SECONDS = 2.0
 _FLUSH_SECONDS = 0.2
 
 
@@ -51,17 +51,17 @@ class Stop:
 
 
 @contextmanager
-def stop_signals(drain_seconds: float, logs: LogLines) -> Iterator[Stop]:
+def stop_signals(drain_seconds: float, logs: LogLines, *, end_seconds: float = END_SECONDS) -> Iterator[Stop]:
     """Handle the signals that end a server, and make sure that it ends.
 
     They are handled on a thread of their own: neither a blocked event loop nor a hung thread keeps the process alive
-    longer than `drain_seconds` and 2 s after the first, or 2 s after the second. Needs a running event loop in the main
-    thread.
+    longer than `drain_seconds` and `end_seconds` after the first, or `end_seconds` after the second. Needs a running
+    event loop in the main thread.
     """
     stop = Stop()
     here, there = socket.socketpair()
     there.setblocking(False)
-    arguments = (here, asyncio.get_running_loop(), stop, drain_seconds, logs)
+    arguments = (here, asyncio.get_running_loop(), stop, drain_seconds, end_seconds, logs)
     threading.Thread(target=_handle, args=arguments, name="soloist-signals", daemon=True).start()
     wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     heard = [each for each in _SIGNALS if not (each in _MAY_BE_IGNORED and signal.getsignal(each) is signal.SIG_IGN)]
@@ -80,7 +80,12 @@ def _wake(_number: int, _frame: object) -> None:
 
 
 def _handle(
-    here: socket.socket, loop: asyncio.AbstractEventLoop, stop: Stop, drain_seconds: float, logs: LogLines
+    here: socket.socket,
+    loop: asyncio.AbstractEventLoop,
+    stop: Stop,
+    drain_seconds: float,
+    end_seconds: float,
+    logs: LogLines,
 ) -> None:
     give_up: float | None = None
     with here:
@@ -96,9 +101,9 @@ def _handle(
                 with suppress(RuntimeError):  # the loop is closed
                     loop.call_soon_threadsafe(stop.ask, number)
                 if give_up is None:
-                    give_up = time.monotonic() + drain_seconds + _END_SECONDS
+                    give_up = time.monotonic() + drain_seconds + end_seconds
                 elif number != signal.SIGHUP:
-                    give_up = min(give_up, time.monotonic() + _END_SECONDS)
+                    give_up = min(give_up, time.monotonic() + end_seconds)
 
 
 def _give_up(logs: LogLines) -> NoReturn:

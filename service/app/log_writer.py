@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _MAX_WAITING_BYTES = 4 * 2**20
-_AT_ONCE_BYTES = 64 * 2**10
+# Other processes of the server may write to the same pipe, and up to so many bytes don't mix.
+_AT_ONCE_BYTES = select.PIPE_BUF
 _TICK_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
 
@@ -87,7 +88,7 @@ class LogWriter(logging.Handler):
     def _take(self) -> list[bytes]:
         some: list[bytes] = []
         size = 0
-        while self._lines and size < _AT_ONCE_BYTES:
+        while self._lines and (not some or size + len(self._lines[0]) <= _AT_ONCE_BYTES):
             some.append(self._lines.popleft())
             size += len(some[-1])
         return some

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -101,12 +102,13 @@ class LeftOut(Collector):
         yield family
 
 
-def configure_logging(*, level: str, form: str) -> LogLines:
+def configure_logging(*, level: str, form: str, process: int = 0) -> LogLines:
     """Set up logging for the whole process. Our lines (structlog) and those of libraries (logging) look the same.
 
     Args:
         level: the lowest level that is written, as in the standard library ("info").
         form: "json", one object per line, or "console".
+        process: which process of several writes, as each line then says; 0 if there is one.
 
     """
     sampling = LogSampling()
@@ -115,6 +117,7 @@ def configure_logging(*, level: str, form: str) -> LogLines:
         structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([partial(_add_process, process)] if process else []),
     ]
     render: list[Processor] = (
         # Without the values of variables, which callers sent.
@@ -146,6 +149,11 @@ def configure_logging(*, level: str, form: str) -> LogLines:
         cache_logger_on_first_use=True,
     )
     return LogLines(sampling, handler)
+
+
+def _add_process(process: int, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    event.setdefault("process", process)
+    return event
 
 
 def _tracebacks() -> Processor:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
+from service.app import model_repository
 from service.app.model_repository import VersionMetrics
+from service.core.metrics import GaugeFamily, Merge
+from service.observers.feedback import metrics as feedback
 from service.observers.feedback.metrics import FeedbackMetrics
 from service.observers.live_check.metrics import LiveCheckMetrics
 from service.observers.shadow_metrics import ShadowMetrics
+from service.observers.skew import metrics as skew
 from service.observers.skew.metrics import SkewMetrics
 from service.serving.recorder import Recorder
 from service.serving.session_metrics import SessionMetrics
@@ -21,6 +25,12 @@ def new_registry() -> CollectorRegistry:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry
+
+
+def merges() -> dict[str, Merge]:
+    """Return what gauges of several processes show together, by name, where it isn't the sum."""
+    parts = (*model_repository.FAMILIES, *feedback.FAMILIES, *skew.FAMILIES)
+    return {each.name: each.merge for each in parts if isinstance(each, GaugeFamily) and each.merge is not Merge.SUM}
 
 
 class Metrics:

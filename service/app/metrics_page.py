@@ -21,9 +21,11 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 
 from service.core.failures import Worker
+from service.processes.reports import encoded
 
 if TYPE_CHECKING:
     from service.core.failures import Failures
+    from service.core.metrics import Merge
 
 # Cached pages: by encoding, and by the names that a scraper asks for.
 _MOST_PAGES = 8
@@ -72,6 +74,13 @@ class MetricsPage:
         """Return headers and bytes of the page, for these headers and this query of a request."""
         asked = accept, accept_encoding, query
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, *asked)
+
+    async def report(self, merges: Mapping[str, Merge]) -> bytes:
+        """Return all metrics as the supervisor of several processes takes them (service.processes.reports)."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._report, merges)
+
+    def _report(self, merges: Mapping[str, Merge]) -> bytes:
+        return encoded(_Shown(self._registry, self._failures, ()).collect(), merges)
 
     def _fetch(self, accept: str, accept_encoding: str, query: str) -> tuple[Mapping[str, str], bytes]:
         time.sleep(max(0.0, self._free_at - time.monotonic()))

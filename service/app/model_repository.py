@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from service.core.metrics import VERSION, Family, GaugeFamily, Start, VersionSeries, remove
+from service.core.metrics import VERSION, Family, GaugeFamily, Merge, Start, VersionSeries, remove
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location, RepositoryError
@@ -36,6 +36,7 @@ MODEL_INFO = GaugeFamily(
     text="1 for every version that answers calls.",
     labels=(*VERSION, "norm", "certificate"),
     start=Start.VERSION,
+    merge=Merge.MOST,
 )
 FAMILIES: Final[tuple[Family, ...]] = (MODEL_INFO,)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from typing import NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
@@ -20,18 +21,21 @@ from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
+from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
 from service.app.http_pages import http_pages
-from service.app.lifecycle import EXECUTORS, drain, leave, stop_signals
+from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
-from service.app.metrics import Metrics, new_registry
+from service.app.member import Duties, Member, operations, others
+from service.app.metrics import Metrics, merges, new_registry
 from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
+from service.app.own_answers import own_answers
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
-from service.app.settings import Settings, SettingsError, load_settings
+from service.app.settings import Settings
 from service.app.spared import Sparing
-from service.app.transports import Listening, runner, serving_calls
-from service.core.addresses import at, is_unix, remove_socket
+from service.app.transports import Listening, serving_calls
+from service.core.addresses import remove_socket
 from service.core.failures import Failures, Worker, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.engine.cancel_scope import run_time_limited
@@ -43,41 +47,48 @@ from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
 from service.transport.http.http_server import serving_http
+from service.transport.http.messages import Page
 from service.transport.reflection import REFLECTION, reflection_methods
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _log = structlog.get_logger("soloist.server")
 _FAILED = 1
-_WRONG_USAGE = 2
 # A worker needs the interpreter before and after each run. While the event loop is busy it gets it after so long, and
 # with 5 ms, the usual time, workers are idle under overload while requests wait (`python -m bench.overload`).
 _SWITCH_SECONDS = 0.0001
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
-def main(flags: Mapping[str, object]) -> int:
-    """Serve until a signal ends it; returns the exit code: 0 drained, 1 failed or cut short, 2 wrong settings."""
-    try:
-        settings = load_settings(flags)
-        run = runner(settings)
-    except SettingsError as error:
-        sys.stderr.write(f"soloist: {error}\n")
-        return _WRONG_USAGE
+def serve(run: Run, settings: Settings, *, member: Member | None = None) -> str:
+    """Serve until a signal ends the process; returns only if the server can't start, with the reason.
+
+    Args:
+        run: runs it on an event loop.
+        settings: its settings.
+        member: this process as one of several of the server.
+
+    """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    logs = configure_logging(level=settings.log_level, form=settings.log_format)
+    logs = configure_logging(
+        level=settings.log_level, form=settings.log_format, process=member.number if member is not None else 0
+    )
     try:
-        run(_serve(settings, logs))
+        run(_serve(settings, logs, member))
     except (OSError, RepositoryError) as error:
-        sys.stderr.write(f"soloist: {error}\n")
-    return _FAILED
+        return str(error)
+    return ""
 
 
-async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
+async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> NoReturn:
     model_folders(settings.repository)  # before anything is started
     open_files = raise_limit()
     loop, registry = asyncio.get_running_loop(), new_registry()
     registry.register(LeftOut(logs))
     health = Health(*([FEEDBACK] if settings.prediction_log is not None else []))
     failures = Failures(registry, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why))
-    base = Base(settings=settings, metrics=Metrics(registry), health=health, failures=failures)
+    base = Base(settings=settings, metrics=Metrics(registry), health=health, failures=failures, member=member)
     process = ProcessMetrics(registry, workers=settings.workers)
     async with AsyncExitStack() as stack:
         # What has to end well does so on a thread: calls that come too late are refused meanwhile.
@@ -96,15 +107,17 @@ async def _serve(settings: Settings, logs: LogLines) -> NoReturn:
         boundary = Boundary(calls, base.metrics.recorder)
         adapter = GrpcAdapter(boundary, call_limits(settings))
         rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
-        app = HttpApplication(http_pages(page, lambda: health.why_not_ready), rest)
+        app = HttpApplication(_pages(health, page, member), rest)
         limits = http_limits(settings, open_files)
         http_port = await stack.enter_async_context(
-            serving_http(settings.host, settings.http_port, app, limits, failures)
+            serving_http(settings.host, settings.http_port, app, limits, failures, shared=member is not None)
         )
         listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
+        await stack.enter_async_context(_joined(member, stop, base, parts, page))
+        announced = partial(announce, settings.host, listening.port, http_port) if member is None else member.loaded
         work = {
-            Worker.REPOSITORY: _load(parts.models, settings.host, listening.port, http_port),
+            Worker.REPOSITORY: _load(parts.models, announced),
             Worker.EVENT_LOOP: watch_event_loop(process.lag_seconds.observe),
             Worker.ARRIVALS: adapter.arrivals.watch(),
         }
@@ -135,8 +148,8 @@ def _serving_calls(
         API: sequence_inference(parts.serving, parts.comparisons),
         OPEN_INFERENCE: open_inference(parts.oip),
         FEEDBACK: feedback_methods(parts.feedback, repository),
-        ADMIN: admin(parts.models.manager),
-        NORM_SKEW: norm_skew(repository, parts.skew),
+        ADMIN: admin(operations(parts.models.manager, base.member)),
+        NORM_SKEW: norm_skew(repository, parts.skew, others(base.member)),
         HEALTH: health_methods(base.health),
     }
     reflection = reflection_methods([*services, *REFLECTION])
@@ -147,21 +160,28 @@ def _serving_calls(
     return serving_calls(settings, adapter, services, base.health, limits)
 
 
-async def _load(loading: Loading, hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
+def _pages(health: Health, page: MetricsPage, member: Member | None) -> Mapping[str, Page]:
+    if member is None:
+        return http_pages(page, lambda: health.why_not_ready)
+    return http_pages(member, lambda: health.why_not_ready or member.why_others)
+
+
+def _joined(
+    member: Member | None, stop: Stop, base: Base, parts: Parts, page: MetricsPage
+) -> AbstractAsyncContextManager[None]:
+    if member is None:
+        return nullcontext()
+    manager, report, answers = parts.models.manager, partial(page.report, merges()), own_answers(parts.oip, parts.skew)
+    return member.joined(Duties(stop=stop, health=base.health, manager=manager, report=report, answers=answers))
+
+
+async def _load(loading: Loading, announced: Callable[[], None]) -> None:
     following = asyncio.create_task(loading.follow())
     try:
         await loading.start()
     finally:
-        _announce(hosts, grpc_port, http_port)
+        announced()
     await following
-
-
-def _announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
-    addresses = [f"grpc={at(host, grpc_port)}" for host in hosts]
-    addresses += [f"http={at(host, http_port)}" for host in hosts if not is_unix(host)]
-    with suppress(OSError):  # nobody reads
-        sys.stdout.write(f"soloist: serving {' '.join(addresses)}\n")
-        sys.stdout.flush()
 
 
 def _executors(stack: AsyncExitStack, settings: Settings) -> Executors:

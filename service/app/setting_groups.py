@@ -53,6 +53,9 @@ class ListeningSettings(BaseModel):
         "grpc", description="Library that carries gRPC: grpc.aio, or the faster httpunk with uvloop (extra [fast])."
     )
     grpc_port: int = Field(8001, ge=0, le=65535, description="Port of the gRPC APIs; 0 takes a free one.")
+    processes: int = Field(
+        1, ge=1, le=256, description="Server processes that share the ports, each with an engine and limits of its own."
+    )
     tls_certificate: Path | None = Field(
         None, description="Certificate chain of the gRPC port, PEM; without it the port takes plain connections."
     )

@@ -71,7 +71,7 @@ async def serving_calls(
         OSError: the address can't be bound, or a certificate can't be used.
 
     """
-    hosts, port = settings.host, settings.grpc_port
+    hosts, port, shared = settings.host, settings.grpc_port, settings.processes > 1
     if settings.transport == HTTPUNK:
         from service.transport.httpunk.listener import serving_httpunk
 
@@ -80,9 +80,9 @@ async def serving_calls(
             for name, methods in services.items()
             for path, answer in adapter.answers(name, methods).items()
         }
-        async with serving_httpunk(hosts, port, answers, health, limits, _tls(settings)) as listener:
+        async with serving_httpunk(hosts, port, answers, health, limits, _tls(settings), shared=shared) as listener:
             yield Listening(listener.port, listener.go_away)
     else:
         handlers = [adapter.service(name, methods) for name, methods in services.items()]
-        async with serving_grpc(hosts, port, handlers, health, limits, _tls(settings)) as grpc_port:
+        async with serving_grpc(hosts, port, handlers, health, limits, _tls(settings), shared=shared) as grpc_port:
             yield Listening(grpc_port)

@@ -59,7 +59,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield sock
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """Return a TCP socket bound to one host, as `listening`, for the caller to close.
 
     Raises:
@@ -70,7 +70,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) on what is accepted.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        bind(sock, address)
+        bind(sock, address, shared=shared)
     except OSError:
         sock.close()
         raise
@@ -89,9 +89,14 @@ def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, .
     return family, address
 
 
-def bind(sock: socket.socket, address: tuple[object, ...]) -> None:
-    """Bind a socket as servers do: right after another that has ended, and "::" for IPv4 too."""
+def bind(sock: socket.socket, address: tuple[object, ...], *, shared: bool = False) -> None:
+    """Bind a socket as servers do: right after another that has ended, and "::" for IPv4 too.
+
+    With `shared`, other processes of this user may listen on the address as well, if they say so, too.
+    """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != _EVERY_IPV6)
     sock.bind(address)

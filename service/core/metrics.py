@@ -36,6 +36,16 @@ class Start(StrEnum):
     FIRST = "it is first observed"
 
 
+class Merge(StrEnum):
+    """What a gauge of several processes shows. Counts of processes are always added."""
+
+    SUM = "the sum"
+    MOST = "the largest"
+    LEAST = "the smallest"
+    # Each process sees the same, at slightly different times: the figures shown belong together.
+    FIRST = "that of one process"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """One metric. `values` is the closed set of its last label."""
@@ -64,8 +74,11 @@ class CounterFamily(Family):
         return CounterMetricFamily(self.name, self.text, labels=self.labels)
 
 
+@dataclass(frozen=True, kw_only=True)
 class GaugeFamily(Family):
-    """A metric that goes up and down."""
+    """A metric that goes up and down; `merge` says what several processes show together."""
+
+    merge: Merge = Merge.SUM
 
     def on(self, registry: CollectorRegistry) -> Gauge:
         """Return the gauge, registered."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from service.app import logging_setup, model_repository, process_resources
+from service.app import logging_setup, model_repository, process_resources, supervisor
 from service.core import failures
 from service.core.metrics import (
     CALL,
@@ -14,6 +14,7 @@ from service.core.metrics import (
     Family,
     GaugeFamily,
     HistogramFamily,
+    Merge,
     Start,
     SummaryFamily,
 )
@@ -33,7 +34,10 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Shadows", shadow.FAMILIES),
     ("Labels and accuracy", feedback.FAMILIES),
     ("Normaliser skew", skew.FAMILIES),
-    ("The process", (*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES)),
+    (
+        "The process",
+        (*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES, *supervisor.FAMILIES),
+    ),
 )
 _TYPES: Final = {
     CounterFamily: "counter",
@@ -50,6 +54,8 @@ _HEAD: Final = """\
 `/metrics` on the HTTP port shows these, and `process_…` and `python_info` of the Prometheus client. Labels are taken
 from closed sets: nothing that a caller makes up becomes a series. Calls whose model isn't known count with an empty
 `model` and `version`.
+
+Of [several processes](../processes.md) the page shows the sum, unless a gauge says otherwise.
 
 A series that appears when a version is ready is there before anything happens, because `rate()` loses the first
 increment of a new series. The others come with their first observation, which a quantile then misses until the next
@@ -182,6 +188,8 @@ def _type(family: Family) -> str:
     kind = _TYPES[type(family)]
     if isinstance(family, HistogramFamily):
         kind += f", {len(family.buckets)} buckets from {family.buckets[0]:,.9g} to {family.buckets[-1]:,.9g}"
+    if isinstance(family, GaugeFamily) and family.merge is not Merge.SUM:
+        kind += f"; of several processes {family.merge}"
     return kind
 
 

@@ -142,13 +142,19 @@ class RepositoryManager:
         for version in set(needed) - ready:
             await self.load(name, version)
         try:
-            new = await self._read(name, partial(rollouts.change, self._folder / name, how))
+            await self._read(name, partial(rollouts.change, self._folder / name, how))
         except (RolloutError, RepositoryError) as error:
             raise ServiceError(Reason.LABELS_NOT_WRITTEN, model=name, cause=str(error)) from error
-        self._changes[name] += 1
-        self._desired[name].loaded_versions -= new.versions  # from now on the rollout keeps them
-        await self._finish(self._follow(await self._model_folder(name)))
+        await self.follow_rollout(name)
         return self.repository.rollout(name)
+
+    async def follow_rollout(self, name: str) -> None:
+        """Follow a rollout that this process, or another of the server, has changed. Raises ServiceError."""
+        self._changes[name] += 1
+        model_folder = await self._model_folder(name)
+        if model_folder.rollout is not None:
+            self._desired[name].loaded_versions -= model_folder.rollout.versions  # from now on the rollout keeps them
+        await self._finish(self._follow(model_folder))
 
     def require(self, name: str, version: int = 0) -> None:
         """Refuse a model or version that isn't listed.

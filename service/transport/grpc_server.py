@@ -21,7 +21,7 @@ _MAX_METADATA_BYTES = 2**14
 _COMPRESSION_OFF = 1  # a bit set; the first bit stands for no compression
 
 
-def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
+def _options(limits: ConnectionLimits, *, shared: bool) -> list[tuple[str, int]]:
     age = limits.max_connection_age_seconds
     return [
         *([("grpc.max_connection_age_ms", _milliseconds(age))] if age else []),
@@ -34,7 +34,7 @@ def _options(limits: ConnectionLimits) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         # Otherwise a second server on the port would start, and take some of the calls.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
         # Calls that are cancelled at once count until they are cleaned up; without a bound they pile up.
         ("grpc.max_concurrent_streams", limits.max_calls_per_connection),
@@ -63,16 +63,19 @@ async def serving_grpc(
     health: Health,
     limits: ConnectionLimits,
     tls: Tls | None = None,
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve until the block ends, then end all watches of `health`; yields the port, which the system chooses for 0.
 
-    It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets.
+    It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets. With `shared`, other
+    processes listen on it as well.
 
     Raises:
         OSError: the address can't be bound, or a certificate can't be used.
 
     """
-    server = grpc.aio.server(options=_options(limits))
+    server = grpc.aio.server(options=_options(limits, shared=shared))
     server.add_generic_rpc_handlers(tuple(services))
     port = free_port(hosts, port)
     credentials = None if tls is None else server_credentials(tls)

@@ -51,4 +51,4 @@ def serve(**flags: object) -> None:
     Prints one line when it is ready; logs go to stderr.
     """
     overrides = {name: value for name, value in flags.items() if value not in (None, ())}
-    sys.exit(load("service.app.server", "main")(overrides))
+    sys.exit(load("service.app.main", "main")(overrides))

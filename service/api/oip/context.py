@@ -8,12 +8,14 @@ from weakref import WeakKeyDictionary
 
 from service.api.oip.model_view import ModelView
 from service.api.oip.untimed_view import UntimedView
+from service.api.others import alone
 
 if TYPE_CHECKING:
     from service.api.oip.sequences import Sequences
+    from service.api.operations import Operations
+    from service.api.others import Others
     from service.core.health import Health
     from service.loading.servable import Servable
-    from service.repository import RepositoryManager
     from service.serving.inference import Serving
 
 # The digits of the largest possible version, 2^63 - 1.
@@ -22,13 +24,17 @@ _MOST_DIGITS = 19
 
 @dataclass(frozen=True, kw_only=True)
 class OipContext:
-    """A running server as this protocol needs it. `max_rows` bounds the rows of a request."""
+    """A running server as this protocol needs it. `max_rows` bounds the rows of a request.
+
+    `others` asks the other processes of the server, if there are any.
+    """
 
     serving: Serving
     sequences: Sequences
-    manager: RepositoryManager
+    manager: Operations
     health: Health
     max_rows: int
+    others: Others = alone
     _views: WeakKeyDictionary[Servable, ModelView | UntimedView] = field(default_factory=WeakKeyDictionary)
 
     def resolve(self, name: str, version: str) -> Servable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.api.oip.statistics import add_statistics
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_PARAMETERS, at_most
 from soloist.oip import grpc_service_pb2 as pb
@@ -26,6 +27,7 @@ _STATES = {
 # Extensions that send a model with the request. They can't be ignored: another model would be loaded.
 _UNSUPPORTED = "config"
 _UNSUPPORTED_PREFIX = "file:"
+MODEL_STATISTICS = "ModelStatistics"
 
 
 async def repository_index(
@@ -75,7 +77,25 @@ async def repository_model_unload(
 async def model_statistics(
     context: OipContext, call: Call, request: pb.ModelStatisticsRequest
 ) -> pb.ModelStatisticsResponse:
-    """Return the counts of one version, of every ready version of a model, or of all.
+    """Return the counts of one version, of every ready version of a model, or of all, in all processes of the server.
+
+    Raises:
+        ServiceError: there is no such model, or it can't be called.
+
+    """
+    own = await own_statistics(context, call, request)
+    for other in await context.others(MODEL_STATISTICS, request.SerializeToString()):
+        for each in pb.ModelStatisticsResponse.FromString(other).model_stats:
+            for ours in own.model_stats:
+                if (each.name, each.version) == (ours.name, ours.version):
+                    add_statistics(ours, each)
+    return own
+
+
+async def own_statistics(
+    context: OipContext, call: Call, request: pb.ModelStatisticsRequest
+) -> pb.ModelStatisticsResponse:
+    """Return the same of this process alone.
 
     Raises:
         ServiceError: there is no such model, or it can't be called.

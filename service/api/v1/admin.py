@@ -13,12 +13,12 @@ from service.repository.rollout import LABEL, Rollout
 from soloist.v1 import admin_pb2 as pb
 
 if TYPE_CHECKING:
-    from service.repository import RepositoryManager
+    from service.api.operations import Operations
     from service.serving.call import Call
     from soloist.v1.sequence_inference_pb2 import ModelStatus
 
 
-def admin(manager: RepositoryManager) -> list[UnaryMethod[Any]]:
+def admin(manager: Operations) -> list[UnaryMethod[Any]]:
     """Bind every method."""
     return [
         UnaryMethod(name="LoadModel", request=pb.LoadModelRequest, handler=partial(load_model, manager)),
@@ -28,7 +28,7 @@ def admin(manager: RepositoryManager) -> list[UnaryMethod[Any]]:
     ]
 
 
-async def load_model(manager: RepositoryManager, _call: Call, request: pb.LoadModelRequest) -> pb.LoadModelResponse:
+async def load_model(manager: Operations, _call: Call, request: pb.LoadModelRequest) -> pb.LoadModelResponse:
     """Load a version, or the versions of the version policy.
 
     Raises:
@@ -39,9 +39,7 @@ async def load_model(manager: RepositoryManager, _call: Call, request: pb.LoadMo
     return pb.LoadModelResponse(versions=_versions(manager, request.model))
 
 
-async def unload_model(
-    manager: RepositoryManager, _call: Call, request: pb.UnloadModelRequest
-) -> pb.UnloadModelResponse:
+async def unload_model(manager: Operations, _call: Call, request: pb.UnloadModelRequest) -> pb.UnloadModelResponse:
     """Let a version, or the model, take no new sequences.
 
     Raises:
@@ -52,7 +50,7 @@ async def unload_model(
     return pb.UnloadModelResponse(versions=_versions(manager, request.model))
 
 
-async def get_rollout(manager: RepositoryManager, _call: Call, request: pb.GetRolloutRequest) -> pb.GetRolloutResponse:
+async def get_rollout(manager: Operations, _call: Call, request: pb.GetRolloutRequest) -> pb.GetRolloutResponse:
     """Return how new sequences are distributed to versions.
 
     Raises:
@@ -64,7 +62,7 @@ async def get_rollout(manager: RepositoryManager, _call: Call, request: pb.GetRo
 
 
 async def update_rollout(
-    manager: RepositoryManager, _call: Call, request: pb.UpdateRolloutRequest
+    manager: Operations, _call: Call, request: pb.UpdateRolloutRequest
 ) -> pb.UpdateRolloutResponse:
     """Change how new sequences are distributed to versions.
 
@@ -111,5 +109,5 @@ def _rollout_message(rollout: Rollout) -> pb.Rollout:
     return pb.Rollout(labels=labels, canary_percent=rollout.canary_percent, shadow_version=rollout.shadow)
 
 
-def _versions(manager: RepositoryManager, model: str) -> list[ModelStatus]:
+def _versions(manager: Operations, model: str) -> list[ModelStatus]:
     return [entry.status() for entry in manager.repository.entries(model)]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from service.api.methods import Method, ServerStreamMethod, UnaryMethod
+from service.api.others import alone
 from service.core.errors import Reason, ServiceError
 from service.core.tensors import encode
 from soloist.v1 import norm_skew_pb2 as pb
 from soloist.v1.model_pb2 import Moments as MomentsMessage
 
 if TYPE_CHECKING:
+    from service.api.others import Others
     from service.loading.servable import Servable
     from service.observers.skew.moments import Moments
     from service.observers.skew.reading import LayerReading
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
     from service.repository import Repository
     from service.serving.call import Call
 
+GET_NORM_SKEW = "GetNormSkew"
 
-def norm_skew(repository: Repository, skew: SkewWatch) -> list[Method]:
+
+def norm_skew(repository: Repository, skew: SkewWatch, others: Others = alone) -> list[Method]:
     """Bind every method."""
     return [
         UnaryMethod(
-            name="GetNormSkew", request=pb.GetNormSkewRequest, handler=partial(get_norm_skew, repository, skew)
+            name=GET_NORM_SKEW,
+            request=pb.GetNormSkewRequest,
+            handler=partial(largest_norm_skew, partial(get_norm_skew, repository, skew), others),
         ),
         ServerStreamMethod(
             name="ListSampledSequences",
@@ -36,10 +42,32 @@ def norm_skew(repository: Repository, skew: SkewWatch) -> list[Method]:
     ]
 
 
+async def largest_norm_skew(
+    here: Callable[[Call, pb.GetNormSkewRequest], Awaitable[pb.GetNormSkewResponse]],
+    others: Others,
+    call: Call,
+    request: pb.GetNormSkewRequest,
+) -> pb.GetNormSkewResponse:
+    """Return the pool of the process that has seen most of the traffic: the pool that says most about it.
+
+    Raises:
+        ServiceError: there is no such version, it can't be called, or it has no probe.
+
+    """
+    own = await here(call, request)
+    found = [pb.GetNormSkewResponse.FromString(each) for each in await others(GET_NORM_SKEW, _bytes(own, request))]
+    return max((own, *found), key=lambda each: each.effective_sequences)
+
+
+def _bytes(own: pb.GetNormSkewResponse, request: pb.GetNormSkewRequest) -> bytes:
+    """Return the request for the version that was found here: labels may move meanwhile."""
+    return pb.GetNormSkewRequest(model=request.model, version=own.version).SerializeToString()
+
+
 async def get_norm_skew(
     repository: Repository, skew: SkewWatch, call: Call, request: pb.GetNormSkewRequest
 ) -> pb.GetNormSkewResponse:
-    """Return the pool of one version.
+    """Return the pool of one version in this process.
 
     Raises:
         ServiceError: there is no such version, it can't be called, or it has no probe.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client.registry import Collector
 
-from service.core.metrics import VERSION, CounterFamily, Family, GaugeFamily, HistogramFamily, Start, remove
+from service.core.metrics import VERSION, CounterFamily, Family, GaugeFamily, HistogramFamily, Merge, Start, remove
 from service.observers.feedback.accuracy import ALL
 from service.observers.feedback.label import Outcome
 
@@ -52,7 +52,9 @@ DROPPED = CounterFamily(
 
 
 def _gauge(name: str, text: str, place: tuple[str, ...] = ("slice", "bucket")) -> GaugeFamily:
-    return GaugeFamily(name=f"soloist_{name}", text=text, labels=(*_NORM, "window", *place), start=Start.FIRST)
+    # Each process counts the same file.
+    labels = (*_NORM, "window", *place)
+    return GaugeFamily(name=f"soloist_{name}", text=text, labels=labels, start=Start.FIRST, merge=Merge.FIRST)
 
 
 def _low(interval: Interval | None) -> float | None:

@@ -6,7 +6,7 @@ import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from service.core.metrics import VERSION, CounterFamily, Family, GaugeFamily, Start, remove
+from service.core.metrics import VERSION, CounterFamily, Family, GaugeFamily, Merge, Start, remove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,9 @@ class ProbeOutcome(StrEnum):
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], values: tuple[str, ...] = ()) -> GaugeFamily:
-    return GaugeFamily(name=f"soloist_norm_{name}", text=text, labels=labels, values=values, start=Start.VERSION)
+    # Each process has a pool of its own traffic: the one that is furthest off is what an alert is about.
+    full = f"soloist_norm_{name}"
+    return GaugeFamily(name=full, text=text, labels=labels, values=values, start=Start.VERSION, merge=Merge.MOST)
 
 
 SKEW = _gauge("skew", "TID: distance of the stored from the live moment, in live deviations.", _MOMENT, _MOMENTS)

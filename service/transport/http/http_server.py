@@ -24,12 +24,18 @@ Application = Callable[[Any, Any, Any], Any]
 
 @asynccontextmanager
 async def serving_http(
-    hosts: Sequence[str], port: int, app: Application, limits: HttpLimits, failures: Failures
+    hosts: Sequence[str],
+    port: int,
+    app: Application,
+    limits: HttpLimits,
+    failures: Failures,
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve an ASGI application until the block ends; yields the port, which the system chooses if `port` is 0.
 
     It is the same on all `hosts` (service.core.addresses). Unix domain sockets are left out; if there are no others, it
-    is 0.
+    is 0. With `shared`, other processes listen on it as well.
 
     Raises:
         OSError: an address can't be bound.
@@ -47,7 +53,7 @@ async def serving_http(
     try:
         for host in hosts:
             if not is_unix(host):
-                servers.append(await _listen(new, host, port))
+                servers.append(await _listen(new, host, port, shared=shared))
                 port = int(servers[-1].sockets[0].getsockname()[1])
         dating = asyncio.create_task(failures.supervise(Worker.HTTP, _date(state)))
         await asyncio.sleep(0)  # it has begun, so that it can be cancelled
@@ -60,9 +66,9 @@ async def serving_http(
         connections.abort()
 
 
-async def _listen(new: Callable[[], Connection], host: str, port: int) -> asyncio.Server:
+async def _listen(new: Callable[[], Connection], host: str, port: int, *, shared: bool) -> asyncio.Server:
     try:
-        sock = listening_socket(host, port)
+        sock = listening_socket(host, port, shared=shared)
         return await asyncio.get_running_loop().create_server(new, sock=sock, backlog=_BACKLOG)
     except OSError as error:
         raise cannot_listen(host, port, error) from error

@@ -48,22 +48,25 @@ async def serving_httpunk(
     health: Health,
     limits: ConnectionLimits,
     tls: Tls | None = None,
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[Listener]:
     """Serve until the block ends, then end all watches of `health`; yields the listener with its port.
 
-    It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets.
+    It is the same on all `hosts` (service.core.addresses), and 0 if all are Unix domain sockets. With `shared`, other
+    processes listen on it as well.
 
     Raises:
         OSError: the address can't be bound, or a certificate can't be used.
 
     """
-    shared = Shared(answers=answers, limits=limits)
+    common = Shared(answers=answers, limits=limits)
     security = _security(limits, tls)
-    listener = Listener(_shared=shared)
+    listener = Listener(_shared=common)
     port = free_port(hosts, port)
     try:
         for host in hosts:
-            server, bound = await _listen(host, port, shared, security)
+            server, bound = await _listen(host, port, common, security, shared=shared)
             listener._servers.append(server)
             if not is_unix(host):
                 listener.port = port = bound
@@ -82,9 +85,9 @@ def _security(limits: ConnectionLimits, tls: Tls | None) -> dict[str, Any]:
 
 
 async def _listen(
-    host: str, port: int, shared: Shared, security: Mapping[str, Any]
+    host: str, port: int, common: Shared, security: Mapping[str, Any], *, shared: bool
 ) -> tuple[asyncio.AbstractServer, int]:
-    loop, connect = asyncio.get_running_loop(), partial(Connection, shared)
+    loop, connect = asyncio.get_running_loop(), partial(Connection, common)
     try:
         if is_unix(host):
             refuse_taken(host)
@@ -92,7 +95,7 @@ async def _listen(
         family, address = resolve(host, port)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            bind(sock, address)
+            bind(sock, address, shared=shared)
             return await loop.create_server(connect, sock=sock, backlog=_BACKLOG, **security), sock.getsockname()[1]
         except BaseException:
             sock.close()

@@ -38,7 +38,7 @@ def install(monkeypatch: pytest.MonkeyPatch, module: str, function: str, answer:
 
 
 def test_serve_passes_on_only_what_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = install(monkeypatch, "service.app.server", "main")
+    served = install(monkeypatch, "service.app.main", "main")
     command = ["serve", "--repository", "models", "--grpc-port", "0", "--drain-seconds", "1.5", "--log-format", "json"]
     assert CliRunner().invoke(main, command).exit_code == 0
     assert served.arguments == (

@@ -55,9 +55,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     for name in [name for name in os.environ if name.startswith("SOLOIST_")]:
         monkeypatch.delenv(name)
     taken: list[Settings] = []
-    fake = ModuleType("service.app.server")
+    fake = ModuleType("service.app.main")
     fake.main = lambda flags: taken.append(load_settings(flags))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "service.app.server", fake)
+    monkeypatch.setitem(sys.modules, "service.app.main", fake)
 
     def run(*arguments: str) -> Settings:
         done = CliRunner().invoke(main, ["serve", *arguments], catch_exceptions=False)

@@ -1,0 +1,18 @@
+"""The line on standard output that says where the server listens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from service.core.addresses import at, is_unix
+
+
+def announce(hosts: Sequence[str], grpc_port: int, http_port: int) -> None:
+    """Print the addresses, once models are loaded."""
+    addresses = [f"grpc={at(host, grpc_port)}" for host in hosts]
+    addresses += [f"http={at(host, http_port)}" for host in hosts if not is_unix(host)]
+    with suppress(OSError):  # nobody reads
+        sys.stdout.write(f"soloist: serving {' '.join(addresses)}\n")
+        sys.stdout.flush()

@@ -1,0 +1,55 @@
+"""The program behind `soloist serve`: one process, or the supervisor of several."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from service.app.settings import Settings, SettingsError, load_settings
+from service.core.addresses import is_unix
+
+_FAILED = 1
+_WRONG_USAGE = 2
+
+
+def main(flags: Mapping[str, object]) -> int:
+    """Serve until a signal ends it; returns the exit code: 0 drained, 1 failed or cut short, 2 wrong settings."""
+    try:
+        settings = load_settings(flags)
+        if settings.processes > 1:
+            _check(settings)
+        # What serves is imported where it is needed: the supervisor has neither ONNX Runtime nor gRPC.
+        if settings.processes == 1:
+            from service.app.transports import runner
+
+            run = runner(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"soloist: {error}\n")
+        return _WRONG_USAGE
+    if settings.processes > 1:
+        from service.app.supervisor import supervise
+
+        return supervise(settings)
+    from service.app.server import serve
+
+    sys.stderr.write(f"soloist: {serve(run, settings)}\n")
+    return _FAILED
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what several processes can't share.
+
+    Raises:
+        SettingsError: with the reason, and what to do.
+
+    """
+    unix = [host for host in settings.host if is_unix(host)]
+    if unix:
+        raise SettingsError(
+            f"processes: {settings.processes} processes can't share {unix[0]}; listen on TCP, or set processes to 1"
+        )
+    if settings.skew_keep_sequences:
+        raise SettingsError(
+            f"processes: each of {settings.processes} processes would keep sequences of its own; "
+            "set skew_keep_sequences to 0, or processes to 1"
+        )

@@ -1,0 +1,50 @@
+"""`python -m service.app.process`: one process of a server that has several; its supervisor starts it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from service.app.member import Member
+from service.app.server import serve
+from service.app.settings import Settings, SettingsError
+from service.app.transports import runner
+from service.processes.channel import Message, packed
+
+_FAILED = 1
+_WRONG_USAGE = 2
+_PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int, number: int) -> int:
+    """Serve as one of several until the supervisor or a signal ends it; the settings are on standard input."""
+    _end_with_supervisor()
+    sock = socket.socket(fileno=descriptor)
+    settings = Settings(**json.load(sys.stdin))
+    try:
+        run = runner(settings)
+    except SettingsError as error:
+        _tell_failure(sock, str(error))
+        return _WRONG_USAGE
+    _tell_failure(sock, serve(run, settings, member=Member(number, sock)))
+    return _FAILED
+
+
+def _end_with_supervisor() -> None:
+    """Be sent SIGTERM when the supervisor dies: an event loop that hangs doesn't notice that its channel has closed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _tell_failure(sock: socket.socket, why: str) -> None:
+    with suppress(OSError):  # the supervisor has gone
+        sock.setblocking(True)
+        sock.sendall(packed(Message(kind="failed", facts={"why": why})))
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
