@@ -7,7 +7,6 @@ server that lacks the part. The transport is what a real server takes more than 
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from bench.request_stages.load import streams, whole_sequences
 from bench.request_stages.measure import COLUMNS, Bench, Sample, Stages, medians
 from bench.server_process import ServerError, serving
 from bench.workload import WorkloadError, synthetic_sequences
+from service.app.settings import load_settings
+from service.app.transports import runner
 from soloist.json_text import json_text
 
 _STREAM_CHUNKS = 50
@@ -95,6 +96,8 @@ def table(found: Sequence[Stages], plan: Plan) -> Table:
     shown.add_row("ratio of the two", *(f"{each.ratio:.2f}" for each in found))
     shown.add_row("rows a run", *(f"{each.rows_a_run:.1f}" for each in found))
     shown.add_row("runs on the event loop, %", *(f"{100 * each.on_loop:.0f}" for each in found))
+    shown.add_row("functions called, Python", *(f"{each.python_calls:.0f}" for each in found))
+    shown.add_row("functions called, C", *(f"{each.c_calls:.0f}" for each in found))
     return shown
 
 
@@ -121,7 +124,7 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
         raise click.UsageError("--model needs --repository")
     with small_model() if repository is None else nullcontext(repository) as models:
         try:
-            found = asyncio.run(measure(models, plan))
+            found = runner(load_settings({"repository": str(models)}))(measure(models, plan))  # the event loop of a server
         except (ServerError, WorkloadError) as error:
             raise click.ClickException(str(error)) from error
     if as_json:
