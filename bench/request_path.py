@@ -124,7 +124,9 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
         raise click.UsageError("--model needs --repository")
     with small_model() if repository is None else nullcontext(repository) as models:
         try:
-            found = runner(load_settings({"repository": str(models)}))(measure(models, plan))  # the event loop of a server
+            found = runner(load_settings({"repository": str(models)}))(
+                measure(models, plan)
+            )  # the event loop of a server
         except (ServerError, WorkloadError) as error:
             raise click.ClickException(str(error)) from error
     if as_json:

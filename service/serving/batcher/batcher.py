@@ -18,7 +18,7 @@ from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
 from service.serving.batcher.results import Results
-from service.serving.batcher.run_place import Place
+from service.serving.batcher.run_place import Hop, Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Batcher:
         self._results = Results(on_run, self._enqueue)
         # How long runs have held the event loop since it was last known to turn.
         self._held_seconds = 0.0
+        self._hop = Hop()
         self._queues: dict[Servable, ModelQueue] = {}
         self._forgotten: WeakSet[Servable] = WeakSet()
         self._turns = Turns(limits.workers)
@@ -130,7 +131,8 @@ class Batcher:
         self._let_go(servable)
 
     def _new_queue(self, servable: Servable) -> ModelQueue:
-        queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
+        places = RunPlaces(self._limits.max_inline_seconds, self._hop)
+        queue = self._queues[servable] = ModelQueue(servable, self._select_batch, places)
         return queue
 
     def _let_go(self, servable: Servable) -> None:
@@ -197,16 +199,18 @@ class Batcher:
     def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         """Run a batch on the event loop."""
         started = time.perf_counter()
-        run = Run([job for job, _ in batch])
+        jobs = [job for job, _ in batch]
         try:
             rows = [job.begin_slice(frames, started) for job, frames in batch]
-            parts = execute(queue.servable, rows, run.scope, run.is_awaited)
-            self._results.hand_out(queue, run.jobs, parts, Place.EVENT_LOOP)
-            self._turns.ran(queue, sum(part.seconds for part in parts))
+            parts = execute(queue.servable, rows, is_awaited=lambda index: not jobs[index].future.done())
+            self._results.hand_out(queue, jobs, parts, Place.EVENT_LOOP)
         except Exception as error:  # as in _finish
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
-            run.fail(error)
-        self._held_seconds += time.perf_counter() - started
+            for job in jobs:
+                job.fail(error)
+        took = time.perf_counter() - started
+        self._turns.ran(queue, took)
+        self._held_seconds += took
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]
@@ -224,14 +228,18 @@ class Batcher:
             run.fail(error)
         else:
             expected_seconds = queue.pace.run_seconds
-            done.add_done_callback(lambda done: self._finish(queue, run, expected_seconds, done))
+            done.add_done_callback(lambda done: self._finish(queue, run, started, expected_seconds, done))
 
-    def _finish(self, queue: ModelQueue, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
+    def _finish(
+        self, queue: ModelQueue, run: Run, started: float, expected_seconds: float, done: asyncio.Future[list[Done]]
+    ) -> None:
         self._under_way.end(run)
         try:
-            parts = done.result()
+            parts, took = done.result(), time.perf_counter() - started
+            seconds = sum(part.seconds for part in parts)
+            self._hop.took(took - seconds)
             self._results.hand_out(queue, run.jobs, parts, Place.WORKER)
-            self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
+            self._turns.ran(queue, seconds - expected_seconds)
         except (Exception, asyncio.CancelledError) as error:  # whatever it was, no caller may wait for ever
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
             run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))

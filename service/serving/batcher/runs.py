@@ -50,15 +50,21 @@ def execute(
     Args:
         servable: the version that runs.
         rows: the rows of the batch.
-        scope: cancelling it ends the run.
+        scope: cancelling it ends the run; without one only the bound on every run's time does.
         is_awaited: whether somebody waits for a row, by index; others aren't run a second time.
 
     """
-    with scope or CancelScope():
-        together = _run(servable, rows)
-        if together.error is None or len(rows) == 1:
-            return [together]
-        alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
+    if scope is None:
+        return _executed(servable, rows, is_awaited)
+    with scope:
+        return _executed(servable, rows, is_awaited)
+
+
+def _executed(servable: Servable, rows: Sequence[Row], is_awaited: Callable[[int], bool]) -> list[Done]:
+    together = _run(servable, rows)
+    if together.error is None or len(rows) == 1:
+        return [together]
+    alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
     _log.warning(
         "a shared run failed, so its rows ran alone",
         model=servable.name,
