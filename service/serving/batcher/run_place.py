@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # What the way to a worker and back is taken to cost until so many were measured.
 HOP_SECONDS = 0.0002
 _MEASURED_HOPS = 32
-# What it costs, as a multiple of the time it takes: on the worker's thread the run finds none of its data in the caches.
-_COST = 2.0
+# What it costs, as a multiple of the shortest time it takes: on another thread a run finds no data in the caches.
+_COST = 3.0
 # How often a shape must have run before its time is known, and the weight of the newest run in it.
 _KNOWN_RUNS = 8
 _WEIGHT = 0.1
@@ -43,11 +43,11 @@ class Hop:
     def took(self, seconds: float) -> None:
         """Add one: the time from when a run was sent off until its results were back, without the run itself.
 
-        The quarter that was shortest counts, since others on the event loop and the processor make the rest longer.
+        The shortest counts, since whatever else the event loop and the processor do makes the others longer.
         """
         self._measured.append(seconds)
         if len(self._measured) >= _MEASURED_HOPS:
-            self.seconds = _COST * sorted(self._measured)[_MEASURED_HOPS // 4]
+            self.seconds = _COST * min(self._measured)
             self._measured.clear()
 
 
