@@ -65,6 +65,7 @@ class Batcher:
         self._held_seconds = 0.0
         self._hop = Hop()
         self._queues: dict[Servable, ModelQueue] = {}
+        self._forgets = False
         self._forgotten: WeakSet[Servable] = WeakSet()
         self._turns = Turns(limits.workers)
         self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
@@ -98,8 +99,8 @@ class Batcher:
         """
         queue = self._queues.get(servable) or self._new_queue(servable)
         if not (may_wait or is_let_in):
-            queue.refuse(self._limits, caller, deadline)
-        if self._runs_at_once(queue, row):
+            queue.refuse(caller, deadline)
+        if not queue.shares_runs and self._runs_at_once(queue, row):
             return self._run_at_once(queue, row, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -108,8 +109,9 @@ class Batcher:
         try:
             return await job.future
         finally:
-            queue.drop(job)
-            if servable in self._forgotten:
+            if id(job) in queue.jobs:
+                queue.drop(job)
+            if self._forgets and servable in self._forgotten:
                 self._let_go(servable)
 
     def refuse(self, servable: Servable, *, caller: str, deadline: float | None) -> None:
@@ -123,16 +125,17 @@ class Batcher:
         if queue is None and servable not in self._forgotten:
             queue = self._new_queue(servable)
         if queue is not None:
-            queue.refuse(self._limits, caller, deadline)
+            queue.refuse(caller, deadline)
 
     def forget(self, servable: Servable) -> None:
         """Drop the queue of a version that takes no new calls, as soon as those in progress are answered."""
+        self._forgets = True
         self._forgotten.add(servable)
         self._let_go(servable)
 
     def _new_queue(self, servable: Servable) -> ModelQueue:
         places = RunPlaces(self._limits.max_inline_seconds, self._hop)
-        queue = self._queues[servable] = ModelQueue(servable, self._select_batch, places)
+        queue = self._queues[servable] = ModelQueue(servable, self._limits, self._select_batch, places)
         return queue
 
     def _let_go(self, servable: Servable) -> None:
@@ -160,7 +163,7 @@ class Batcher:
                 self._dispatch_soon()  # whatever else waits for the event loop comes first
                 return
             try:
-                batch = queue.take(self._limits)
+                batch = queue.take()
             except Exception as error:
                 _log.exception("no batch was selected", model=queue.servable.name, version=queue.servable.version)
                 queue.fail(error)
@@ -180,9 +183,8 @@ class Batcher:
     def _runs_at_once(self, queue: ModelQueue, row: Row) -> bool:
         """Return whether a row runs where it is asked for: it is short, nothing waits, and it could share no run."""
         frames = len(row.frames)
-        may_share = queue.servable.batched and self._limits.max_batch_size > 1
         return (
-            not (may_share or self._turns or self._has_held_long())
+            not (self._turns or self._has_held_long())
             and self._under_way.free_workers > 0
             and queue.places.of((frames,)) is Place.EVENT_LOOP
             and (not queue.servable.sliced or frames <= self._limits.max_slice_frames)

@@ -59,8 +59,10 @@ class ModelQueue:
     (service.serving.batcher.model_turns), which it takes part in once it `takes_turns`.
     """
 
-    def __init__(self, servable: Servable, select_batch: SelectBatch, places: RunPlaces) -> None:
+    def __init__(self, servable: Servable, limits: BatchLimits, select_batch: SelectBatch, places: RunPlaces) -> None:
         self.servable = servable
+        self.shares_runs = servable.batched and limits.max_batch_size > 1
+        self._limits = limits
         self.pace = Pace()
         self.places = places
         self.clock = 0.0
@@ -95,13 +97,14 @@ class ModelQueue:
             del self._callers[job.caller]
             self._remember(job.caller, caller.clock)
 
-    def refuse(self, limits: BatchLimits, caller: str, deadline: float | None) -> None:
+    def refuse(self, caller: str, deadline: float | None) -> None:
         """Refuse one more job of a caller, if there is no room or no time for it.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
 
         """
+        limits = self._limits
         if self.queued >= limits.max_queued and not self.make_room(caller):
             raise ServiceError(Reason.QUEUE_FULL, queued=self.queued)
         if deadline is None:
@@ -134,11 +137,11 @@ class ModelQueue:
         turns = len(own.jobs)
         return min(len(self.jobs), turns + (len(self._callers) - 1) * (turns + 1))
 
-    def take(self, limits: BatchLimits) -> list[tuple[Job, int]]:
+    def take(self) -> list[tuple[Job, int]]:
         """Remove and return the next batch: jobs, and how many of their frames run now; empty if nothing waits."""
-        servable = self.servable
+        servable, limits = self.servable, self._limits
         if len(self.jobs) == 1:
-            return self._take_only(limits)
+            return self._take_only()
         waiting = self._next(_CANDIDATE_BATCHES * limits.max_batch_size if servable.batched else 1)
         if not waiting:
             return []
@@ -155,14 +158,14 @@ class ModelQueue:
             self.drop(job)
         return chosen
 
-    def _take_only(self, limits: BatchLimits) -> list[tuple[Job, int]]:
+    def _take_only(self) -> list[tuple[Job, int]]:
         """Remove and return the only job that waits."""
         (job,) = self.jobs.values()
         if job.deadline is not None and self._is_too_late(job, time.monotonic()):
             return []
-        frames = job.remaining_frames
-        if frames > limits.max_slice_frames and self.servable.sliced:
-            frames = self.servable.slice_frames(limits.max_slice_frames)
+        frames, most = job.remaining_frames, self._limits.max_slice_frames
+        if frames > most and self.servable.sliced:
+            frames = self.servable.slice_frames(most)
         caller = self._callers[job.caller]
         self._clock = caller.clock
         caller.clock += frames

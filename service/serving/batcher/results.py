@@ -70,12 +70,12 @@ class Results:
             queue_seconds=0.0,
             compute_seconds=done.seconds,
             batch_size=1,
-            padded_frames=queue.servable.padded_frames(lengths)[0],
+            padded_frames=lengths[0],
         )
 
     def _note(self, queue: ModelQueue, lengths: Sequence[int], done: Done, place: Place) -> None:
         queue.places.ran(lengths, done.processor_seconds, place)
-        if self._on_run:
+        if self._on_run is not None:
             self._on_run(queue.servable, lengths, done.results[0].run, place)
 
     def _take_in(self, queue: ModelQueue, jobs: Sequence[Job], done: Done, place: Place) -> int:
@@ -86,7 +86,7 @@ class Results:
             return 0
         lengths = [len(row.frames) for row in done.rows]
         self._note(queue, lengths, done, place)
-        padded = queue.servable.padded_frames(lengths)
+        padded = lengths if len(lengths) == 1 else queue.servable.padded_frames(lengths)
         answered = 0
         for index, job in enumerate(jobs):
             try:
