@@ -7,7 +7,6 @@ server that lacks the part. The transport is what a real server takes more than 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -23,6 +22,8 @@ from bench.request_stages.measure import COLUMNS, Bench, Sample, Stages, medians
 from bench.server_process import ServerError, serving
 from bench.small_model import MODEL, small_model
 from bench.workload import WorkloadError, synthetic_sequences
+from service.app.settings import load_settings
+from service.app.transports import runner
 from soloist.json_text import json_text
 
 _STREAM_CHUNKS = 50
@@ -76,6 +77,8 @@ def table(found: Sequence[Stages], plan: Plan) -> Table:
     shown.add_row("ratio of the two", *(f"{each.ratio:.2f}" for each in found))
     shown.add_row("rows a run", *(f"{each.rows_a_run:.1f}" for each in found))
     shown.add_row("runs on the event loop, %", *(f"{100 * each.on_loop:.0f}" for each in found))
+    shown.add_row("functions called, Python", *(f"{each.python_calls:.0f}" for each in found))
+    shown.add_row("functions called, C", *(f"{each.c_calls:.0f}" for each in found))
     return shown
 
 
@@ -102,7 +105,9 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
         raise click.UsageError("--model needs --repository")
     with small_model() if repository is None else nullcontext(repository) as models:
         try:
-            found = asyncio.run(measure(models, plan))
+            found = runner(load_settings({"repository": str(models)}))(
+                measure(models, plan)
+            )  # the event loop of a server
         except (ServerError, WorkloadError) as error:
             raise click.ClickException(str(error)) from error
     if as_json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 import numpy as np
 
+from bench.request_stages.call_count import CallCount
 from bench.request_stages.load import Traffic, from_memory, in_flight, nothing, over_network, processor_us
 from bench.request_stages.stand_ins import NoQueue, RunClock
 from bench.request_stages.timers import STAGES, StageTimers
@@ -26,17 +27,23 @@ if TYPE_CHECKING:
     from service.serving.batcher import Batcher
 
 TRANSPORT, QUEUE, RUN, REST = "transport", "queue", "run", "rest"
+_COUNTED = 100
 COLUMNS = (TRANSPORT, "parse", "checks", QUEUE, RUN, "encode", "metrics", "publish", REST)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One repetition: µs by stage, the bare run's, how many rows shared a run, and the share of runs on the loop."""
+    """One repetition: µs by stage, the bare run's, how many rows shared a run, and the share of runs on the loop.
+
+    `python_calls` and `c_calls` are the function calls of a request on the event loop's thread.
+    """
 
     us: dict[str, float]
     bare_us: float
     rows_a_run: float
     on_loop: float
+    python_calls: float
+    c_calls: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,8 @@ class Stages:
     bare_us: float
     rows_a_run: float
     on_loop: float
+    python_calls: float
+    c_calls: float
 
     @property
     def own_us(self) -> float:
@@ -92,7 +101,27 @@ class Bench:
         us[QUEUE] = whole_us - run_us - (unqueued_us - its_run_us)
         us[RUN] = run_us
         us[TRANSPORT] = await self._server_us(traffic, calls, at_once) - (whole_us - harness) if self._real else 0.0
-        return Sample(us=us, bare_us=self._bare_us(traffic.rows, count), rows_a_run=rows_a_run, on_loop=on_loop)
+        counted = await self._calls(whole, traffic, at_once)
+        return Sample(
+            us=us,
+            bare_us=self._bare_us(traffic.rows, count),
+            rows_a_run=rows_a_run,
+            on_loop=on_loop,
+            python_calls=counted[0],
+            c_calls=counted[1],
+        )
+
+    async def _calls(self, handler: Any, traffic: Traffic, at_once: int) -> tuple[float, float]:
+        """Return the function calls of a request in Python and in C, without those of the measuring itself."""
+        calls = max(at_once, _COUNTED // traffic.units)
+        found = []
+        for each in (handler, nothing):
+            count = CallCount()
+            with count.counting():
+                await in_flight(from_memory(each, traffic), calls, at_once)
+            found.append((count.python / calls / traffic.units, count.c / calls / traffic.units))
+        (python, c), (harness_python, harness_c) = found
+        return python - harness_python, c - harness_c
 
     async def _cost(self, handler: Any, traffic: Traffic, calls: int, at_once: int) -> tuple[float, float, float]:
         """Return the µs of a request and of its part of the run, and the rows of a run."""
@@ -155,4 +184,6 @@ def medians(traffic: Traffic, at_once: int, samples: Sequence[Sample]) -> Stages
         bare_us=statistics.median(each.bare_us for each in counted),
         rows_a_run=statistics.median(each.rows_a_run for each in counted),
         on_loop=statistics.median(each.on_loop for each in counted),
+        python_calls=statistics.median(each.python_calls for each in counted),
+        c_calls=statistics.median(each.c_calls for each in counted),
     )

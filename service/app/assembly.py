@@ -252,10 +252,12 @@ class _GuardedRunObserver:
 
 
 def _guarded(observe_runs: ObserveRuns, failures: Failures) -> ObserveRuns:
-    observe_runs = failures.guard(Worker.LIVE_CHECK, observe_runs)
-
     def guarded(servable: Servable, row: Row) -> RunObserver | None:
-        observe = observe_runs(servable, row)
+        try:
+            observe = observe_runs(servable, row)
+        except Exception as error:
+            failures.note(Worker.LIVE_CHECK, error)
+            return None
         return None if observe is None else _GuardedRunObserver(observe, failures)
 
     return guarded

@@ -110,9 +110,7 @@ def decode(tensor: Tensor) -> NDArray[Any]:
 
 def encode(array: NDArray[Any]) -> Tensor:
     """Return the tensor of an array whose type the wire knows."""
-    tensor = Tensor()
-    encode_into(tensor, array)
-    return tensor
+    return Tensor(data_type=data_type_of(array.dtype), shape=array.shape, data=array.tobytes())
 
 
 def encode_into(tensor: Tensor, array: NDArray[Any]) -> None:

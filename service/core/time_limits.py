@@ -22,13 +22,20 @@ class TimeLimit:
         self._cancelling = 0
 
     def __enter__(self) -> Self:
-        self._task = asyncio.current_task(self._loop)
-        if self._task is None:
-            raise RuntimeError("a time limit needs a task")
-        self._cancelling = self._task.cancelling()
-        if self._queue is not None:
-            self._queue.add(self)
+        self.begin(asyncio.current_task(self._loop))
         return self
+
+    def begin(self, task: asyncio.Task[Any] | None) -> None:
+        """Begin the block, in the task that is running, where that is known."""
+        if task is None:
+            raise RuntimeError("a time limit needs a task")
+        self._task = task
+        self._cancelling = task.cancelling()
+        queue = self._queue
+        if queue is not None:
+            queue.limits[self] = ends_at = queue.loop.time() + queue.seconds
+            if not queue.has_timer:
+                queue.begin(ends_at)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if self._queue is not None:
@@ -70,25 +77,26 @@ class TimeLimits:
 class _Queue:
     """The limits of one length that have begun, oldest first, which is also the order in which they end."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._loop = loop
-        self.limits: dict[TimeLimit, float] = {}
-        self._seconds = seconds
-        self._has_timer = False
+    __slots__ = ("has_timer", "limits", "loop", "seconds")
 
-    def add(self, limit: TimeLimit) -> None:
-        ends_at = self.limits[limit] = self._loop.time() + self._seconds
-        if not self._has_timer:
-            self._has_timer = True
-            self._loop.call_at(ends_at, self._end_due)
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self.loop = loop
+        self.limits: dict[TimeLimit, float] = {}
+        self.seconds = seconds
+        self.has_timer = False
+
+    def begin(self, ends_at: float) -> None:
+        """Begin the timer with the first limit."""
+        self.has_timer = True
+        self.loop.call_at(ends_at, self._end_due)
 
     def _end_due(self) -> None:
-        self._has_timer = False
+        self.has_timer = False
         while self.limits:
             limit, ends_at = next(iter(self.limits.items()))
-            if ends_at > self._loop.time():
-                self._has_timer = True
-                self._loop.call_at(ends_at, self._end_due)
+            if ends_at > self.loop.time():
+                self.has_timer = True
+                self.loop.call_at(ends_at, self._end_due)
                 return
             del self.limits[limit]
             limit.expire()

@@ -46,7 +46,8 @@ class Graph:
 
         """
         self.signature = signature
-        self.auxiliary_feed = AuxiliaryFeed(signature)
+        feed = AuxiliaryFeed(signature)
+        self.auxiliary_feed = feed if feed else None
         self.extra_outputs = [spec.name for spec in signature.extra_outputs]
         self._session = session
         self._one_step = one_step or session
@@ -56,6 +57,7 @@ class Graph:
         named = [signature.outputs.name, *(output for _, _, output in self._states), *self.extra_outputs]
         self._wanted = named + [name for name in results if name not in named]
         self._layouts = Layouts(axes_of(signature))
+        self._is_plain = not self._layouts
 
     @property
     def takes_length(self) -> bool:
@@ -98,14 +100,14 @@ class Graph:
         `auxiliary` are the graph's other inputs [B, T, …] or [B, …]; by default only the constants.
         """
         feed = {self._frames_name: frames}
-        if self.takes_length:
+        if self._length_dtype is not None:
             feed[self._length_name] = np.array(lengths, self._length_dtype)
         for name, tensor, _ in self._states:
             feed[tensor] = states[name]
-        if self.auxiliary_feed:
+        if self.auxiliary_feed is not None:
             feed |= self.auxiliary_feed.constant(*frames.shape[:2]) if auxiliary is None else auxiliary
         session = self._one_step if frames.shape[1] == 1 else self._session
-        if not self._layouts:
+        if self._is_plain:
             return dict(zip(self._wanted, run_graph(session, self._wanted, feed, frames), strict=True))
         results = run_graph(session, self._wanted, self._layouts.inward(feed), frames)
         return self._layouts.outward(dict(zip(self._wanted, results, strict=True)))

@@ -80,7 +80,7 @@ class Row:
         return Row(frames=self.frames[first:end], states=states, auxiliary=auxiliary)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)  # not frozen, since one is made for every run
 class RunSeconds:
     """The time of runs by phase: joining the rows, running the graph, splitting the answers."""
 
@@ -94,6 +94,9 @@ class RunSeconds:
         )
 
 
+NO_TIME = RunSeconds()
+
+
 @dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class RowResult:
     """Outputs [T, K] for every frame of a row, the states after its last frame, and the time of the whole run.
@@ -103,7 +106,7 @@ class RowResult:
 
     outputs: NDArray[Any]
     states: States
-    run: RunSeconds = RunSeconds()
+    run: RunSeconds = NO_TIME
     extra: Arrays = field(default_factory=no_arrays)
 
 
@@ -114,6 +117,6 @@ def joined(results: Sequence[RowResult]) -> RowResult:
     return RowResult(
         outputs=np.concatenate([result.outputs for result in results]),
         states=results[-1].states,
-        run=sum((result.run for result in results), RunSeconds()),
+        run=sum((result.run for result in results), NO_TIME),
         extra={name: np.concatenate([result.extra[name] for result in results]) for name in results[0].extra},
     )

@@ -59,9 +59,13 @@ class Runner:
             ServiceError: GRAPH_REFUSED, by a third-party graph, or because of states that a caller sent.
 
         """
-        answer = self._fixed_windows if self._frames_per_run else self._together
-        with translated(rows[0].frames.shape, third_party=self._third_party):
-            return answer(rows)
+        try:
+            if self._frames_per_run:
+                return self._fixed_windows(rows)
+            return self._together(rows)
+        except Exception:  # ONNX Runtime has many error classes, which share no base
+            with translated(rows[0].frames.shape, third_party=self._third_party):
+                raise
 
     def _fixed_windows(self, rows: Sequence[Row]) -> list[RowResult]:
         if len(rows) > 1 and not self.graph.takes_batches:
@@ -118,7 +122,7 @@ class Runner:
         self, frames: NDArray[Any], lengths: Sequence[int], states: States, rows: Sequence[Row]
     ) -> tuple[NDArray[Any], States, Arrays]:
         graph = self.graph
-        auxiliary = graph.auxiliary_feed.of(rows, frames.shape[1]) if graph.auxiliary_feed else None
+        auxiliary = graph.auxiliary_feed.of(rows, frames.shape[1]) if graph.auxiliary_feed is not None else None
         results = graph.evaluate(frames, lengths, states, auxiliary)
         extra = {name: results[name] for name in graph.extra_outputs} if graph.extra_outputs else NO_ARRAYS
         return results[self._outputs], graph.following(results), extra

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def run_graph(
     options = ort.RunOptions()
     if frames.shape[0] * frames.shape[1] > _LARGE_RUN_FRAMES:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    results: list[NDArray[Any]] = run_endable(options, lambda: session.run(wanted, feed, options))
+    results: list[NDArray[Any]] = run_endable(options, partial(session.run, wanted, feed, options))
     return results
 
 

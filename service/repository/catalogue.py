@@ -67,6 +67,7 @@ class Repository:
         """Forget the rollout of a model that isn't listed."""
         if not self._entries.of(name):
             self._rollouts.pop(name, None)
+            self._entries.chosen.clear()
 
     def rollout(self, name: str) -> Rollout:
         """Return the rollout of a model."""
@@ -75,6 +76,7 @@ class Repository:
     def spread(self, name: str, rollout: Rollout) -> None:
         """Set the rollout of a model."""
         self._rollouts[name] = rollout
+        self._entries.chosen.clear()
         for entry in self.entries(name):
             self._entries.on_change(entry)
 
@@ -129,16 +131,24 @@ class Repository:
             ServiceError: there is none of that name, or it can't be called.
 
         """
-        if not (version or label) and (rollout := self.rollout(name)).canary_percent:
+        if version or label:
+            return self.resolve(name, version, label)
+        chosen = self._entries.chosen.get(name)
+        if chosen is not None:
+            return chosen
+        if (rollout := self.rollout(name)).canary_percent:
             place = place_of(name, key) if key else self._draw()
             canary = canary_version(self._entries.of(name), rollout, place)
             if canary is not None:
                 return canary
-        return self.resolve(name, version, label)
+            return self.resolve(name, version, label)
+        chosen = self._entries.chosen[name] = self.resolve(name, version, label)
+        return chosen
 
     def shadow_of(self, servable: Servable) -> Servable | None:
         """Return the version that gets copies of this one's traffic, if there is one."""
-        entry = self._entries.of(servable.name).get(self.rollout(servable.name).shadow)
+        shadow = self.rollout(servable.name).shadow
+        entry = self._entries.of(servable.name).get(shadow) if shadow else None
         return entry.servable if entry is not None and entry.servable is not servable else None
 
     def note(self, location: Location, cause: str) -> None:

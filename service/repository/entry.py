@@ -79,6 +79,8 @@ class Entries:
     def __init__(self, on_change: Callable[[Entry], None]) -> None:
         self.on_change = on_change
         self._models: dict[str, dict[int, Entry]] = {}
+        # What calls get that name no version, by model: found once, and forgotten with every change.
+        self.chosen: dict[str, Servable] = {}
 
     def names(self) -> set[str]:
         """Return every model that has an entry."""
@@ -96,10 +98,12 @@ class Entries:
     def put(self, entry: Entry) -> None:
         """Replace the entry of a version."""
         self._models.setdefault(entry.name, {})[entry.version] = entry
+        self.chosen.clear()
         self.on_change(entry)
 
     def remove(self, name: str, version: int) -> None:
         """Remove the entry of a version, and with the last one its model. The caller reports the change."""
+        self.chosen.clear()
         del self._models[name][version]
         if not self._models[name]:
             del self._models[name]

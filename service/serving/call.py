@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 # A transport's timer and ours read different clocks: a call that ends this close to its deadline is ended by it.
 _DEADLINE_SLACK_SECONDS = 0.02
@@ -20,7 +20,8 @@ class Call:
 
     api: str
     peer: str = ""
-    metadata: Mapping[str, str | bytes] = field(default_factory=dict)
+    # Reading it from the transport takes time, and few need it.
+    read_metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None] = tuple
     # In seconds of time.monotonic(); None when the caller sets none.
     deadline: float | None = None
     # True once the caller has gone or has been disconnected.
@@ -38,6 +39,11 @@ class Call:
     # In seconds of time.perf_counter(): when the first frames arrived, and when the first output left.
     first_frames_at: float | None = None
     first_output_at: float | None = None
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        """Return what the caller has sent with the call."""
+        return dict(self.read_metadata() or ())
 
     def is_past_deadline(self) -> bool:
         """Return whether the caller has stopped waiting."""

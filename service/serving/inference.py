@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.core.errors import ServiceError
 from service.core.time_limits import TimeLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from concurrent.futures import Executor
 
     from service.engine.runner import Row
@@ -88,7 +88,7 @@ class Serving:
         self.recorder.succeeded(call, servable, [answer], seconds=time.perf_counter() - began)
         return answer
 
-    async def infer_row(
+    def infer_row(
         self,
         call: Call,
         servable: Servable,
@@ -97,7 +97,7 @@ class Serving:
         every_frame: bool,
         may_wait: bool = False,
         is_let_in: bool = False,
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """Run one row of a request. The caller records the request.
 
         Raises:
@@ -106,7 +106,7 @@ class Serving:
         """
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
-        return await self.batcher.submit(
+        return self.batcher.submit(
             servable,
             row,
             every_frame=every_frame,

@@ -67,7 +67,9 @@ class Recorder:
     def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds, place: Place = Place.WORKER) -> None:
         """Record one run of the graph; `lengths` are the frames of each row."""
         self._places[place] += 1
-        self.statistics(servable).ran(len(lengths), seconds, servable.padding_ratio(lengths))
+        rows = len(lengths)
+        padding_ratio = servable.padding_ratio(lengths) if rows > 1 else 0.0
+        self.statistics(servable).ran(rows, seconds, padding_ratio)
 
     def succeeded(
         self,

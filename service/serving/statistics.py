@@ -50,12 +50,17 @@ class Duration:
     """A count of events, and their time in all."""
 
     count: int = 0
-    ns: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ns(self) -> int:
+        """Return the time in nanoseconds."""
+        return round(self.seconds * 1e9)
 
     def add(self, seconds: float) -> None:
         """Add one event."""
         self.count += 1
-        self.ns += round(seconds * 1e9)
+        self.seconds += seconds
 
 
 @dataclass(slots=True)
@@ -105,11 +110,12 @@ class VersionStatistics:
         slowest = answers[0]
         if len(answers) > 1:
             slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
+        run = slowest.run
         self.success.add(seconds)
         self.queue.add(slowest.queue_seconds)
-        self.input.add(decode_seconds + slowest.run.gather)
-        self.infer.add(slowest.run.graph)
-        self.output.add(encode_seconds + slowest.run.scatter)
+        self.input.add(decode_seconds + run.gather)
+        self.infer.add(run.graph)
+        self.output.add(encode_seconds + run.scatter)
         self.rows[norm] = self.rows.get(norm, 0) + len(answers)
         self.last_request_ms = time.time_ns() // 1_000_000
 

@@ -40,7 +40,7 @@ class ActiveCalls:
     def __len__(self) -> int:
         return self._under_way
 
-    def begin(self, scope: TimeLimit) -> None:
+    def begin(self, scope: TimeLimit, task: asyncio.Task[Any] | None) -> None:
         """Admit one call, whose `scope` may be cut; it counts until its caller has the answer or status.
 
         That is when the task that answers the call ends.
@@ -51,10 +51,10 @@ class ActiveCalls:
         """
         if self._draining:
             raise ServiceError(Reason.SERVER_DRAINING)
-        task = asyncio.current_task()
         self._scopes[scope] = task
         self._under_way += 1
-        self._idle.clear()
+        if self._under_way == 1:
+            self._idle.clear()
         if task is not None:
             # A callback of the call itself would make grpc.aio keep it in memory until the next garbage collection.
             task.add_done_callback(self._ended)

@@ -70,9 +70,11 @@ class Admission:
             ServiceError: MEMORY_FULL.
 
         """
-        self.require_room(connection, size)
-        self._bytes += size
-        self._by_connection[connection] = self._by_connection.get(connection, 0) + size
+        limits = self._limits
+        total, held = self._bytes + size, self._by_connection.get(connection, 0) + size
+        if total > limits.max_bytes or held > limits.max_connection_bytes:
+            self.require_room(connection, size)
+        self._bytes, self._by_connection[connection] = total, held
 
     def give_back(self, connection: str, size: int) -> None:
         """Give bytes back."""
@@ -90,13 +92,15 @@ class Held:
 
     """
 
+    __slots__ = ("_admission", "_freed", "_of_machines", "_sizes", "_total", "connection")
+
     def __init__(self, admission: Admission, connection: str, *, of_machines: bool = False) -> None:
         self._admission = admission
         self._of_machines = of_machines
         self.connection = connection
         self._sizes: dict[int, int] = {}
         self._total = 0
-        self._freed = asyncio.Event()
+        self._freed: asyncio.Event | None = None  # made when somebody waits for it
 
     def __enter__(self) -> Self:
         self._admission.begin(of_machines=self._of_machines)
@@ -109,6 +113,8 @@ class Held:
     async def lighter_than(self, size: int) -> None:
         """Wait until the call holds less than `size` bytes."""
         while self._total >= size:
+            if self._freed is None:
+                self._freed = asyncio.Event()
             self._freed.clear()
             await self._freed.wait()
 
@@ -120,7 +126,8 @@ class Held:
 
         """
         self._admission.take(self.connection, size)
-        self._sizes[id(owner)] = self._sizes.get(id(owner), 0) + size
+        key, sizes = id(owner), self._sizes
+        sizes[key] = sizes.get(key, 0) + size
         self._total += size
 
     def free(self, owner: object) -> None:
@@ -128,7 +135,8 @@ class Held:
         if size := self._sizes.pop(id(owner), 0):
             self._admission.give_back(self.connection, size)
             self._total -= size
-            self._freed.set()
+            if self._freed is not None:
+                self._freed.set()
 
     def free_all(self) -> None:
         """Give back everything."""

@@ -14,7 +14,6 @@ import struct
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import unquote
@@ -36,16 +35,18 @@ _RECEIVED = struct.Struct("=128xQ")
 Address = tuple[str, int]
 
 
-@dataclass(eq=False)
 class _Connection:
     """A connection with reads in progress, and how many bytes they have handed over."""
 
-    turns: asyncio.Semaphore
-    users: int = 0
-    reads: dict[TimeLimit, None] = field(default_factory=dict)
-    handed_over: int = 0
-    # The smallest difference so far between bytes received and handed over: those that belong to no message.
-    least: int | None = None
+    __slots__ = ("handed_over", "least", "reads", "turns", "users")
+
+    def __init__(self) -> None:
+        self.turns: asyncio.Semaphore | None = None  # made when a read has to wait for its turn
+        self.users = 0
+        self.reads: dict[TimeLimit, None] = {}
+        self.handed_over = 0
+        # The smallest difference so far between bytes received and handed over: those that belong to no message.
+        self.least: int | None = None
 
     def held(self, received: int) -> int:
         """Return how many of the bytes received were not handed over."""
@@ -76,8 +77,10 @@ class Arrivals:
 
         A turn is short: a slow caller goes on next to the following one, and holds up no other.
         """
-        connection = self._connections.setdefault(peer, _Connection(asyncio.Semaphore(self._reads_at_once)))
+        connection = self._connections.setdefault(peer, _Connection())
         connection.users += 1
+        if connection.turns is None:
+            connection.turns = asyncio.Semaphore(self._reads_at_once)
         try:
             await connection.turns.acquire()
             over = [connection.turns.release]
@@ -100,7 +103,7 @@ class Arrivals:
         """Add a read, which `scope` can end."""
         connection = self._connections.get(peer)
         if connection is None:
-            connection = self._connections[peer] = _Connection(asyncio.Semaphore(self._reads_at_once))
+            connection = self._connections[peer] = _Connection()
         connection.users += 1
         connection.reads[scope] = None
 
@@ -109,7 +112,9 @@ class Arrivals:
         connection = self._connections[peer]
         connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
         del connection.reads[scope]
-        self._leave(peer, connection)
+        connection.users -= 1
+        if not connection.users:
+            del self._connections[peer]
         return self._cut.pop(scope, None) if self._cut else None
 
     def _leave(self, peer: str, connection: _Connection) -> None:

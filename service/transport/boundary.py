@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -49,48 +47,85 @@ class Boundary:
         self.calls = calls
         self._recorder = recorder
 
-    @asynccontextmanager
-    async def around(self, api: str, context: Caller, *, in_drain: bool = False) -> AsyncIterator[Call]:
-        """Surround one call of the method `api`: an error inside is answered, counted once and logged.
+    def around(self, api: str, context: Caller, *, in_drain: bool = False) -> Around:
+        """Return the block around one call of the method `api`: an error inside is answered, counted once and logged.
 
         With `in_drain` it is answered while the server drains, which doesn't wait for its end.
         """
-        call = _describe(api, context)
-        started, scope = time.perf_counter(), TimeLimit()
-        failure: ServiceError | None = None
-        # For any exit that isn't listed below.
-        code = Reason.STREAM_CUT.code
+        return Around(self.calls, self._recorder, api, context, in_drain=in_drain)
+
+
+class Around:
+    """One block around one call. Not a generator, which would take several times as long, and every call is in one."""
+
+    __slots__ = ("_api", "_call", "_calls", "_context", "_in_drain", "_recorder", "_scope", "_started")
+
+    def __init__(self, calls: ActiveCalls, recorder: Recorder, api: str, context: Caller, *, in_drain: bool) -> None:
+        self._calls, self._recorder, self._api, self._context = calls, recorder, api, context
+        self._in_drain = in_drain
+        self._scope = TimeLimit()
+
+    async def __aenter__(self) -> Call:
+        context = self._context
+        remaining = context.time_remaining()
+        self._call = Call(
+            api=self._api,
+            peer=context.peer(),
+            read_metadata=context.invocation_metadata,
+            deadline=None if remaining is None else time.monotonic() + remaining,
+        )
+        self._started = time.perf_counter()
         try:
-            if not in_drain:
-                self.calls.begin(scope)
-            with scope:
-                yield call
-            code = "OK"
-        except ServiceError as error:
+            task = asyncio.current_task()
+            if not self._in_drain:
+                self._calls.begin(self._scope, task)
+        except ServiceError as error:  # it comes too late
+            await self._ended(error)
+            raise grpc.aio.AbortError from None  # its caller couldn't be told
+        self._scope.begin(task)
+        return self._call
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        try:
+            self._scope.__exit__(None if error is None else type(error), error, None)
+        except TimeoutError as cut:
+            error = cut
+        if error is None:
+            self._calls.end(self._scope)
+            self._recorder.call_ended(self._call, "OK", self._started)
+            return False
+        return await self._ended(error)
+
+    async def _ended(self, error: BaseException) -> bool:
+        """Count and log a call that failed, and answer it; return whether the error is dealt with."""
+        call, scope = self._call, self._scope
+        self._calls.end(scope)
+        call.cancelled = True
+        failure, code = _failure(error, call, is_cut=scope.expired)
+        seconds = self._recorder.call_ended(call, code, self._started)
+        _log_failure(call, code, failure, seconds)
+        if failure is None:
+            return False
+        status = to_grpc_status(failure)
+        del failure, error  # their tracebacks refer to this frame
+        await _abort(self._context, status)
+        return True
+
+
+def _failure(error: BaseException, call: Call, *, is_cut: bool) -> tuple[ServiceError | None, str]:
+    """Return the error that the caller gets for one that ended its call, if it gets any, and the code of the end."""
+    match error:
+        case ServiceError():
             failure = ServiceError(Reason.DEADLINE_EXCEEDED) if _is_cut_by_deadline(error, call) else error
-            code = failure.reason.code
-        except asyncio.CancelledError:
-            if call.is_past_deadline():
-                code = Reason.DEADLINE_EXCEEDED.code
-            raise
-        except Exception as error:
-            is_cut = scope.expired and isinstance(error, TimeoutError)
+        case asyncio.CancelledError():
+            return None, (Reason.DEADLINE_EXCEEDED if call.is_past_deadline() else Reason.STREAM_CUT).code
+        case Exception():
+            is_cut = is_cut and isinstance(error, TimeoutError)
             failure = ServiceError(Reason.SERVER_DRAINING if is_cut else Reason.INTERNAL)
             failure.__cause__ = error
-            code = failure.reason.code
-        finally:
-            self.calls.end(scope)
-            call.cancelled = code != "OK"
-            self._record(call, code, failure, started)
-        if failure is not None:
-            status = to_grpc_status(failure)
-            failure = None  # its traceback refers to this frame
-            await _abort(context, status)
-
-    def _record(self, call: Call, code: str, failure: ServiceError | None, started: float) -> None:
-        seconds = self._recorder.call_ended(call, code, started)
-        if code != "OK":
-            _log_failure(call, code, failure, seconds)
+        case _:
+            return None, Reason.STREAM_CUT.code
+    return failure, failure.reason.code
 
 
 async def _abort(context: Caller, status: grpc.Status) -> None:
@@ -103,16 +138,6 @@ async def _abort(context: Caller, status: grpc.Status) -> None:
         _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
         if isinstance(error, TimeoutError) or _STILL_SENDING in str(error):  # otherwise the caller has left
             drop(asyncio.current_task())
-
-
-def _describe(api: str, context: Caller) -> Call:
-    remaining = context.time_remaining()
-    return Call(
-        api=api,
-        peer=context.peer(),
-        metadata=dict(context.invocation_metadata() or ()),
-        deadline=None if remaining is None else time.monotonic() + remaining,
-    )
 
 
 def _is_cut_by_deadline(error: ServiceError, call: Call) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -11,7 +11,7 @@ import grpc
 from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
 from service.serving.call import Call
 from service.transport.admission import CallLimits, Held
-from service.transport.boundary import Boundary
+from service.transport.boundary import Around, Boundary
 from service.transport.context import Context
 from service.transport.messages import Messages, pause
 
@@ -63,7 +63,7 @@ class GrpcAdapter:
     def _unary(self, method: UnaryMethod[Any]) -> Answer:
         async def answer(_: object, context: Context) -> bytes:
             payload = b""
-            with _ABORTED:
+            try:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         request = await self._messages.read_one(method.request, context, held)
@@ -73,6 +73,8 @@ class GrpcAdapter:
                         del response
                         await pause(payload)
                         self._messages.bound_delivery(context, payload)
+            except grpc.aio.AbortError as error:
+                _let_go(error)
             return payload  # never sent if the boundary has aborted the call
 
         return answer
@@ -80,13 +82,15 @@ class GrpcAdapter:
     def _client_stream(self, method: ClientStreamMethod[Any]) -> Answer:
         async def answer(_: object, context: Context) -> bytes:
             payload = b""
-            with _ABORTED:
+            try:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         async with aclosing(
                             self._messages.requests(method.request, context, held, self._limits.idle_seconds)
                         ) as requests:
                             payload = (await method.handler(call, requests)).SerializeToString()
+            except grpc.aio.AbortError as error:
+                _let_go(error)
             return payload
 
         return answer
@@ -96,7 +100,7 @@ class GrpcAdapter:
         read, side_by_side = self._messages.requests, method.side_by_side
 
         async def answer(_: object, context: Context) -> None:
-            with _ABORTED:
+            try:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         async with (
@@ -106,45 +110,39 @@ class GrpcAdapter:
                             aclosing(method.handler(call, requests)) as responses,
                         ):
                             await self._messages.write_all(context, responses, held)
+            except grpc.aio.AbortError as error:
+                _let_go(error)
 
         return answer
 
     def _server_stream(self, method: ServerStreamMethod[Any]) -> Answer:
         async def answer(_: object, context: Context) -> None:
-            with _ABORTED:
+            try:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         request = await self._messages.read_one(method.request, context, held)
                         async with aclosing(method.handler(call, request)) as responses:
                             await self._messages.write_all(context, responses, held)
+            except grpc.aio.AbortError as error:
+                _let_go(error)
 
         return answer
 
-    def _around(self, method: Method, context: Context) -> AbstractAsyncContextManager[Call]:
+    def _around(self, method: Method, context: Context) -> Around:
         return self._boundary.around(method.name, context, in_drain=method.in_drain)
 
     def _hold(self, method: Method, call: Call) -> Held:
         """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
         held = Held(self._messages.admission, call.peer, of_machines=method.in_drain)
-        call.hold, call.done_with = held.hold, held.free
+        if isinstance(method, StreamMethod) and method.side_by_side:
+            call.hold, call.done_with = held.hold, held.free
         return held
 
 
-class _Aborted:
-    """The exception that ends a handler whose call was aborted.
+def _let_go(error: grpc.aio.AbortError) -> None:
+    """Free what the exception that ends a handler whose call was aborted refers to.
 
     grpc.aio keeps the exception with the call, and raises it again by itself. Its traceback, which holds the message,
     would form a cycle with the call, and stay in memory for long.
     """
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if not isinstance(error, grpc.aio.AbortError):
-            return False
-        error.__traceback__ = error.__context__ = None
-        return True
-
-
-_ABORTED = _Aborted()
+    error.__traceback__ = error.__context__ = None

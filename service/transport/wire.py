@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -34,6 +34,7 @@ _VARINT, _DELIMITED = 0, 2
 _FIXED_BYTES = {1: 8, 5: 4}
 _GROUPS = (3, 4)
 _MAX_VARINT_BYTES = 10
+_FIELD_BYTES = 2
 _FIXED_TYPES = {
     FieldDescriptor.TYPE_FLOAT,
     FieldDescriptor.TYPE_DOUBLE,
@@ -72,16 +73,19 @@ def check(raw: bytes, kind: type[Message]) -> None:
         ServiceError: NAME_TOO_LONG or TOO_MANY_FIELDS.
 
     """
-    if len(raw) <= MAX_NAME_BYTES:
+    size = len(raw)
+    if size <= MAX_NAME_BYTES:
         return
+    descriptor: Descriptor = kind.DESCRIPTOR  # type: ignore[assignment]  # the stubs have a type of their own
     try:
-        _walk(raw, 0, len(raw), cast("Descriptor", kind.DESCRIPTOR), _Left())
+        # A small message can't hold too much, so only its names are looked at. A field takes two bytes or more.
+        _walk(raw, 0, size, descriptor, _Left(), names_only=size <= _FIELD_BYTES * MAX_FIELDS)
     except (IndexError, _MalformedError):
         return
 
 
-def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) -> None:
-    fields = _fields(descriptor)
+def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left, *, names_only: bool) -> None:
+    fields = _named_fields(descriptor) if names_only else _fields(descriptor)
     while at < end:
         tag, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
         left.fields -= 1
@@ -92,7 +96,7 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) ->
             size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
             field = fields.get(tag)
             if field is not None and (not field.is_name or size > MAX_NAME_BYTES):
-                _check_field(raw, at, size, field, left)
+                _check_field(raw, at, size, field, left, names_only=names_only)
             at += size
         elif kind == _VARINT:
             at = at + 1 if raw[at] < 0x80 else _varint(raw, at)[1]
@@ -102,13 +106,13 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left) ->
             raise _MalformedError
 
 
-def _check_field(raw: bytes, at: int, size: int, field: _Field, left: _Left) -> None:
+def _check_field(raw: bytes, at: int, size: int, field: _Field, left: _Left, *, names_only: bool) -> None:
     if field.is_name:
         raise ServiceError(Reason.NAME_TOO_LONG, field=field.path, bytes=size, max_bytes=MAX_NAME_BYTES)
     if field.message is not None:
         if at + size > len(raw):
             raise _MalformedError
-        _walk(raw, at, at + size, field.message, left)
+        _walk(raw, at, at + size, field.message, left, names_only=names_only)
     else:
         left.element_bytes -= size
         if left.element_bytes < 0:
@@ -139,6 +143,27 @@ def _fields(descriptor: Descriptor) -> dict[int, _Field]:
         elif field.is_repeated and field.type not in {*_FIXED_TYPES, FieldDescriptor.TYPE_BYTES}:
             found[tag] = _Field(_path(field))
     return found
+
+
+@cache
+def _named_fields(descriptor: Descriptor) -> dict[int, _Field]:
+    """Return those fields to check that are names, or messages with names at any depth."""
+    return {
+        tag: field
+        for tag, field in _fields(descriptor).items()
+        if field.is_name or (field.message is not None and _has_names(field.message, ()))
+    }
+
+
+def _has_names(descriptor: Descriptor, above: tuple[Descriptor, ...]) -> bool:
+    """Return whether a message has names at any depth; those `above` it, which may hold each other, are left out."""
+    return any(
+        field.is_name
+        or (
+            field.message is not None and field.message not in above and _has_names(field.message, (*above, descriptor))
+        )
+        for field in _fields(descriptor).values()
+    )
 
 
 def _path(field: FieldDescriptor) -> str:

@@ -55,7 +55,7 @@ def classify(logits_TK: NDArray[Any], labels: Sequence[str]) -> Classification |
         logits = logits_TK[-1].tolist()
         if math.isfinite(sum(logits)):
             largest = max(logits)
-            index, confidence = logits.index(largest), 1.0 / sum(math.exp(x - largest) for x in logits)
+            index, confidence = logits.index(largest), 1.0 / sum([math.exp(x - largest) for x in logits])
             return Classification(index=index, label=labels[index], confidence=confidence)
     x_K = logits_TK[-1].astype(np.float64)
     index = int(x_K.argmax())

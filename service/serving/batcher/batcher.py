@@ -18,7 +18,7 @@ from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
 from service.serving.batcher.results import Results
-from service.serving.batcher.run_place import Place
+from service.serving.batcher.run_place import Hop, Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Batcher:
         self._results = Results(on_run, self._enqueue)
         # How long runs have held the event loop since it was last known to turn.
         self._held_seconds = 0.0
+        self._hop = Hop()
         self._queues: dict[Servable, ModelQueue] = {}
+        self._forgets = False
         self._forgotten: WeakSet[Servable] = WeakSet()
         self._turns = Turns(limits.workers)
         self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
@@ -97,8 +99,8 @@ class Batcher:
         """
         queue = self._queues.get(servable) or self._new_queue(servable)
         if not (may_wait or is_let_in):
-            queue.refuse(self._limits, caller, deadline)
-        if self._runs_at_once(queue, row):
+            queue.refuse(caller, deadline)
+        if not queue.shares_runs and self._runs_at_once(queue, row):
             return self._run_at_once(queue, row, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -107,8 +109,9 @@ class Batcher:
         try:
             return await job.future
         finally:
-            queue.drop(job)
-            if servable in self._forgotten:
+            if id(job) in queue.jobs:
+                queue.drop(job)
+            if self._forgets and servable in self._forgotten:
                 self._let_go(servable)
 
     def refuse(self, servable: Servable, *, caller: str, deadline: float | None) -> None:
@@ -122,15 +125,17 @@ class Batcher:
         if queue is None and servable not in self._forgotten:
             queue = self._new_queue(servable)
         if queue is not None:
-            queue.refuse(self._limits, caller, deadline)
+            queue.refuse(caller, deadline)
 
     def forget(self, servable: Servable) -> None:
         """Drop the queue of a version that takes no new calls, as soon as those in progress are answered."""
+        self._forgets = True
         self._forgotten.add(servable)
         self._let_go(servable)
 
     def _new_queue(self, servable: Servable) -> ModelQueue:
-        queue = self._queues[servable] = ModelQueue(servable, self._select_batch, self._limits.max_inline_seconds)
+        places = RunPlaces(self._limits.max_inline_seconds, self._hop)
+        queue = self._queues[servable] = ModelQueue(servable, self._limits, self._select_batch, places)
         return queue
 
     def _let_go(self, servable: Servable) -> None:
@@ -158,7 +163,7 @@ class Batcher:
                 self._dispatch_soon()  # whatever else waits for the event loop comes first
                 return
             try:
-                batch = queue.take(self._limits)
+                batch = queue.take()
             except Exception as error:
                 _log.exception("no batch was selected", model=queue.servable.name, version=queue.servable.version)
                 queue.fail(error)
@@ -178,9 +183,8 @@ class Batcher:
     def _runs_at_once(self, queue: ModelQueue, row: Row) -> bool:
         """Return whether a row runs where it is asked for: it is short, nothing waits, and it could share no run."""
         frames = len(row.frames)
-        may_share = queue.servable.batched and self._limits.max_batch_size > 1
         return (
-            not (may_share or self._turns or self._has_held_long())
+            not (self._turns or self._has_held_long())
             and self._under_way.free_workers > 0
             and queue.places.of((frames,)) is Place.EVENT_LOOP
             and (not queue.servable.sliced or frames <= self._limits.max_slice_frames)
@@ -197,16 +201,18 @@ class Batcher:
     def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         """Run a batch on the event loop."""
         started = time.perf_counter()
-        run = Run([job for job, _ in batch])
+        jobs = [job for job, _ in batch]
         try:
             rows = [job.begin_slice(frames, started) for job, frames in batch]
-            parts = execute(queue.servable, rows, run.scope, run.is_awaited)
-            self._results.hand_out(queue, run.jobs, parts, Place.EVENT_LOOP)
-            self._turns.ran(queue, sum(part.seconds for part in parts))
+            parts = execute(queue.servable, rows, is_awaited=lambda index: not jobs[index].future.done())
+            self._results.hand_out(queue, jobs, parts, Place.EVENT_LOOP)
         except Exception as error:  # as in _finish
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
-            run.fail(error)
-        self._held_seconds += time.perf_counter() - started
+            for job in jobs:
+                job.fail(error)
+        took = time.perf_counter() - started
+        self._turns.ran(queue, took)
+        self._held_seconds += took
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]
@@ -224,14 +230,18 @@ class Batcher:
             run.fail(error)
         else:
             expected_seconds = queue.pace.run_seconds
-            done.add_done_callback(lambda done: self._finish(queue, run, expected_seconds, done))
+            done.add_done_callback(lambda done: self._finish(queue, run, started, expected_seconds, done))
 
-    def _finish(self, queue: ModelQueue, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
+    def _finish(
+        self, queue: ModelQueue, run: Run, started: float, expected_seconds: float, done: asyncio.Future[list[Done]]
+    ) -> None:
         self._under_way.end(run)
         try:
-            parts = done.result()
+            parts, took = done.result(), time.perf_counter() - started
+            seconds = sum(part.seconds for part in parts)
+            self._hop.took(took - seconds)
             self._results.hand_out(queue, run.jobs, parts, Place.WORKER)
-            self._turns.ran(queue, sum(part.seconds for part in parts) - expected_seconds)
+            self._turns.ran(queue, seconds - expected_seconds)
         except (Exception, asyncio.CancelledError) as error:  # whatever it was, no caller may wait for ever
             _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
             run.fail(error if isinstance(error, Exception) else RuntimeError("the run was cancelled"))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from service.core.errors import Reason, ServiceError
-from service.engine.row import NO_ARRAYS, RunSeconds, no_arrays
+from service.engine.row import NO_ARRAYS, NO_TIME, no_arrays
 
 if TYPE_CHECKING:
     import asyncio
 
     from numpy.typing import NDArray
 
-    from service.engine.row import Arrays, Row, RowResult, States
+    from service.engine.row import Arrays, Row, RowResult, RunSeconds, States
     from service.loading.servable import Servable
 
 
@@ -51,8 +51,58 @@ class Answer:
     extra: Arrays = field(default_factory=no_arrays)
 
 
+def whole_answer(
+    result: RowResult,
+    *,
+    every_frame: bool,
+    queue_seconds: float,
+    compute_seconds: float,
+    batch_size: int,
+    padded_frames: int,
+) -> Answer:
+    """Return the answer to frames that took one run."""
+    outputs, extra = result.outputs, result.extra
+    if not every_frame:
+        outputs = outputs[-1:]
+        if extra:
+            extra = {name: array[-1:] for name, array in extra.items()}
+    return Answer(
+        outputs=outputs,
+        extra=extra,
+        states=result.states,
+        queue_seconds=queue_seconds,
+        compute_seconds=compute_seconds,
+        run=result.run,
+        batch_size=batch_size,
+        padded_frames=padded_frames,
+    )
+
+
 class Job:
     """Frames that wait for their turn, or whose remaining frames do. Belongs to the event loop."""
+
+    __slots__ = (
+        "_answer",
+        "_batch_size",
+        "_compute_seconds",
+        "_done_frames",
+        "_every_frame",
+        "_extra",
+        "_outputs",
+        "_padded_frames",
+        "_queue_seconds",
+        "_row",
+        "_run",
+        "_running_frames",
+        "_states",
+        "_waiting_since",
+        "caller",
+        "deadline",
+        "future",
+        "may_wait",
+        "remaining_frames",
+        "run_observer",
+    )
 
     def __init__(
         self,
@@ -80,21 +130,19 @@ class Job:
         self.may_wait = may_wait
         self.deadline = deadline
         self.run_observer: RunObserver | None = None
+        # How many have not run.
+        self.remaining_frames = len(row.frames)
         self._row, self._states = row, row.states
         self._every_frame = every_frame
         self._done_frames = self._running_frames = 0
+        self._answer: Answer | None = None
         self._outputs: list[NDArray[Any]] = []
         self._extra: list[Arrays] = []
         self._waiting_since = time.perf_counter()
         self._queue_seconds = 0.0
         self._compute_seconds = 0.0
-        self._run = RunSeconds()
+        self._run = NO_TIME
         self._batch_size = self._padded_frames = 0
-
-    @property
-    def remaining_frames(self) -> int:
-        """Return the number of frames that have not run."""
-        return len(self._row.frames) - self._done_frames
 
     def is_expired(self, now: float) -> bool:
         """Return whether its deadline has passed; `now` is of time.monotonic()."""
@@ -118,13 +166,23 @@ class Job:
             ServiceError: GRAPH_REFUSED: its outputs are not as wide as those of the slice before.
 
         """
+        self.remaining_frames -= self._running_frames
+        if not (self._done_frames or self.remaining_frames):  # most jobs take one run
+            self._answer = whole_answer(
+                result,
+                every_frame=self._every_frame,
+                queue_seconds=self._queue_seconds,
+                compute_seconds=seconds,
+                batch_size=batch_size,
+                padded_frames=padded_frames,
+            )
+            return True
         self._done_frames += self._running_frames
         self._states = result.states
         self._compute_seconds += seconds
         self._run += result.run
         self._batch_size = max(self._batch_size, batch_size)
         self._padded_frames += padded_frames
-        done = self.remaining_frames == 0
         if self._outputs:
             self._refuse_other_widths(result)
         if self._every_frame:
@@ -133,7 +191,7 @@ class Job:
         else:
             self._keep_last(result)
         self._waiting_since = time.perf_counter()
-        return done
+        return self.remaining_frames == 0
 
     def _refuse_other_widths(self, result: RowResult) -> None:
         before = {"outputs": self._outputs[-1], **self._extra[-1]}
@@ -154,6 +212,8 @@ class Job:
 
     def answer(self) -> Answer:
         """Return the answer of a job that is done."""
+        if self._answer is not None:
+            return self._answer
         outputs, extra = self._outputs[0], self._extra[0]
         if len(self._outputs) > 1:
             outputs = np.concatenate(self._outputs)

@@ -8,53 +8,20 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from service.core.errors import Reason, ServiceError
-from service.serving.batcher.run_place import RunPlaces
+from service.serving.batcher.pace import Pace
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.serving.batcher.batch_selection import SelectBatch
     from service.serving.batcher.job import Job
+    from service.serving.batcher.run_place import RunPlaces
 
-# The weight of the newest measurement, and the cap on it as a multiple of the average: one long run changes little.
-_WEIGHT = 0.1
-_MOST = 4.0
 # The expected time is an average: without headroom, half of the jobs at the limit would be late.
 _HEADROOM = 2.0
 # How many callers without a job are remembered before those whose clock no longer matters are forgotten.
 _REMEMBERED = 256
 # A batch is selected from the oldest jobs, this many times its size.
 _CANDIDATE_BATCHES = 8
-
-
-class Pace:
-    """Moving averages: seconds of a run and rows in it, and seconds between two answers while more wait."""
-
-    def __init__(self) -> None:
-        self.run_seconds = 0.0
-        self._rows = 0.0
-        self._answer_seconds = 0.0
-        self._answers = 0
-        self._since: float | None = None
-
-    def ran(self, seconds: float, rows: int, answers: int, *, more_wait: bool) -> None:
-        """Add a run that has ended with `answers` answers. Time in which nothing waits is not measured."""
-        self.run_seconds = _averaged(self.run_seconds, seconds)
-        self._rows = _averaged(self._rows, rows)
-        now = time.monotonic()
-        self._answers += answers
-        if self._since is not None and self._answers:
-            self._answer_seconds = _averaged(self._answer_seconds, (now - self._since) / self._answers)
-        if self._since is None or self._answers or not more_wait:
-            self._since = now if more_wait else None
-            self._answers = 0
-
-    def expected_seconds(self, ahead: int, max_rows: int) -> float:
-        """Return the time to an answer with `ahead` others before it, if they fill runs of `max_rows`."""
-        return ahead * self._answer_seconds * min(1.0, self._rows / max_rows) + self.run_seconds
-
-
-def _averaged(before: float, now: float) -> float:
-    return before + _WEIGHT * (min(now, _MOST * before) - before) if before else now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +56,18 @@ class ModelQueue:
     """The jobs of one version that wait. Belongs to the event loop.
 
     `queued` counts the jobs that wait and may be refused; `clock` is the workers' time it has had, in seconds
-    (service.serving.batcher.model_turns).
+    (service.serving.batcher.model_turns), which it takes part in once it `takes_turns`.
     """
 
-    def __init__(self, servable: Servable, select_batch: SelectBatch, max_inline_seconds: float = 0.0) -> None:
+    def __init__(self, servable: Servable, limits: BatchLimits, select_batch: SelectBatch, places: RunPlaces) -> None:
         self.servable = servable
+        self.shares_runs = servable.batched and limits.max_batch_size > 1
+        self._limits = limits
         self.pace = Pace()
-        self.places = RunPlaces(max_inline_seconds)
+        self.places = places
         self.clock = 0.0
         self.used_at = time.monotonic()
+        self.takes_turns = False
         self.jobs: dict[int, Job] = {}
         self.queued = 0
         self._select_batch = select_batch
@@ -127,13 +97,14 @@ class ModelQueue:
             del self._callers[job.caller]
             self._remember(job.caller, caller.clock)
 
-    def refuse(self, limits: BatchLimits, caller: str, deadline: float | None) -> None:
+    def refuse(self, caller: str, deadline: float | None) -> None:
         """Refuse one more job of a caller, if there is no room or no time for it.
 
         Raises:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
 
         """
+        limits = self._limits
         if self.queued >= limits.max_queued and not self.make_room(caller):
             raise ServiceError(Reason.QUEUE_FULL, queued=self.queued)
         if deadline is None:
@@ -166,14 +137,16 @@ class ModelQueue:
         turns = len(own.jobs)
         return min(len(self.jobs), turns + (len(self._callers) - 1) * (turns + 1))
 
-    def take(self, limits: BatchLimits) -> list[tuple[Job, int]]:
+    def take(self) -> list[tuple[Job, int]]:
         """Remove and return the next batch: jobs, and how many of their frames run now; empty if nothing waits."""
-        servable = self.servable
+        servable, limits = self.servable, self._limits
+        if len(self.jobs) == 1:
+            return self._take_only()
         waiting = self._next(_CANDIDATE_BATCHES * limits.max_batch_size if servable.batched else 1)
         if not waiting:
             return []
         longest = max(job.remaining_frames for job in waiting)
-        if servable.sliced:
+        if servable.sliced and longest > limits.max_slice_frames:
             longest = servable.slice_frames(limits.max_slice_frames)
         lengths = [min(job.remaining_frames, longest) for job in waiting]
         size = limits.max_batch_size if servable.batched else 1
@@ -184,6 +157,20 @@ class ModelQueue:
         for job, _ in chosen:
             self.drop(job)
         return chosen
+
+    def _take_only(self) -> list[tuple[Job, int]]:
+        """Remove and return the only job that waits."""
+        (job,) = self.jobs.values()
+        if job.deadline is not None and self._is_too_late(job, time.monotonic()):
+            return []
+        frames, most = job.remaining_frames, self._limits.max_slice_frames
+        if frames > most and self.servable.sliced:
+            frames = self.servable.slice_frames(most)
+        caller = self._callers[job.caller]
+        self._clock = caller.clock
+        caller.clock += frames
+        self.drop(job)
+        return [(job, frames)]
 
     def expire(self) -> None:
         """Fail all jobs whose deadline has passed."""

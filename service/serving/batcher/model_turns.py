@@ -41,9 +41,12 @@ class Turns:
 
     def count(self, queue: ModelQueue) -> None:
         """Let a queue take part without waiting: its clock goes on from that of the others."""
-        self._known.add(queue)
+        if not queue.takes_turns:
+            queue.takes_turns = True
+            self._known.add(queue)
         queue.used_at = time.monotonic()
-        queue.clock = max(queue.clock, self._clock)
+        if queue.clock < self._clock:
+            queue.clock = self._clock
 
     def drop(self, queue: ModelQueue) -> None:
         """Remove a queue."""
@@ -51,12 +54,14 @@ class Turns:
 
     def next(self, free_workers: int) -> ModelQueue | None:
         """Return the queue whose turn it is; None if there is none, or none that may have a worker now."""
+        if not self._waiting:
+            return None
         queues = list(self._waiting)
         if free_workers == 1 and self._workers > 1:
             queues = [queue for queue in queues if not self._leaves_one(queue)]
         if not queues:
             return None
-        queue = min(queues, key=lambda each: each.clock)
+        queue = queues[0] if len(queues) == 1 else min(queues, key=lambda each: each.clock)
         self._clock = queue.clock
         return queue
 

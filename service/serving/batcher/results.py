@@ -6,15 +6,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from service.core.errors import ServiceError
-from service.engine.row import NO_ARRAYS
-from service.serving.batcher.job import Answer
+from service.serving.batcher.job import whole_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from service.engine.runner import Row, RunSeconds
     from service.loading.servable import Servable
-    from service.serving.batcher.job import Job, RunObserver
+    from service.serving.batcher.job import Answer, Job, RunObserver
     from service.serving.batcher.model_queue import ModelQueue
     from service.serving.batcher.run_place import Place
     from service.serving.batcher.runs import Done
@@ -40,10 +39,14 @@ class Results:
 
     def hand_out(self, queue: ModelQueue, jobs: Sequence[Job], parts: Sequence[Done], place: Place) -> None:
         """Give the results of a batch, which took one run or several, to its jobs in order."""
+        if len(parts) == 1:
+            answers = self._take_in(queue, jobs, parts[0], place)
+            if parts[0].error is None:
+                queue.pace.ran(parts[0].seconds, len(jobs), answers, more_wait=bool(queue.jobs))
+            return
         rest = iter(jobs)
-        answers = sum(self._take_in(queue, list(islice(rest, len(part.rows))), part, place) for part in parts)
-        if len(parts) == 1 and parts[0].error is None:
-            queue.pace.ran(parts[0].seconds, len(jobs), answers, more_wait=bool(queue.jobs))
+        for part in parts:
+            self._take_in(queue, list(islice(rest, len(part.rows))), part, place)
 
     def answer(
         self, queue: ModelQueue, row: Row, done: Done, observer: RunObserver | None, place: Place, *, every_frame: bool
@@ -61,26 +64,21 @@ class Results:
         queue.pace.ran(done.seconds, 1, 1, more_wait=False)
         if observer:
             observer.ran(done.rows, 0, result, last=True)
-        extra = result.extra
-        if extra and not every_frame:
-            extra = {name: array[-1:] for name, array in extra.items()}
-        return Answer(
-            outputs=result.outputs if every_frame else result.outputs[-1:],
-            extra=extra or NO_ARRAYS,
-            states=result.states,
+        return whole_answer(
+            result,
+            every_frame=every_frame,
             queue_seconds=0.0,
             compute_seconds=done.seconds,
-            run=result.run,
             batch_size=1,
-            padded_frames=queue.servable.padded_frames(lengths)[0],
+            padded_frames=lengths[0],
         )
 
     def _note(self, queue: ModelQueue, lengths: Sequence[int], done: Done, place: Place) -> None:
         queue.places.ran(lengths, done.processor_seconds, place)
-        if self._on_run:
+        if self._on_run is not None:
             self._on_run(queue.servable, lengths, done.results[0].run, place)
 
-    def _take_in(self, queue: ModelQueue, jobs: list[Job], done: Done, place: Place) -> int:
+    def _take_in(self, queue: ModelQueue, jobs: Sequence[Job], done: Done, place: Place) -> int:
         """Give results to their jobs, and return how many jobs are answered."""
         if done.error is not None:
             for job in jobs:
@@ -88,7 +86,7 @@ class Results:
             return 0
         lengths = [len(row.frames) for row in done.rows]
         self._note(queue, lengths, done, place)
-        padded = queue.servable.padded_frames(lengths)
+        padded = lengths if len(lengths) == 1 else queue.servable.padded_frames(lengths)
         answered = 0
         for index, job in enumerate(jobs):
             try:

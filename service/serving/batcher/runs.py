@@ -50,15 +50,21 @@ def execute(
     Args:
         servable: the version that runs.
         rows: the rows of the batch.
-        scope: cancelling it ends the run.
+        scope: cancelling it ends the run; without one only the bound on every run's time does.
         is_awaited: whether somebody waits for a row, by index; others aren't run a second time.
 
     """
-    with scope or CancelScope():
-        together = _run(servable, rows)
-        if together.error is None or len(rows) == 1:
-            return [together]
-        alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
+    if scope is None:
+        return _executed(servable, rows, is_awaited)
+    with scope:
+        return _executed(servable, rows, is_awaited)
+
+
+def _executed(servable: Servable, rows: Sequence[Row], is_awaited: Callable[[int], bool]) -> list[Done]:
+    together = _run(servable, rows)
+    if together.error is None or len(rows) == 1:
+        return [together]
+    alone = [_run(servable, [row]) if is_awaited(index) else _given_up(row) for index, row in enumerate(rows)]
     _log.warning(
         "a shared run failed, so its rows ran alone",
         model=servable.name,
@@ -111,7 +117,10 @@ class Run:
 
 
 class RunsUnderWay:
-    """The runs in progress. Belongs to the event loop. Checks its runs a few times a second, while there are any."""
+    """The runs in progress. Belongs to the event loop. Checks its runs a few times a second, while there are any.
+
+    `free_workers` is how many more may begin.
+    """
 
     def __init__(self, workers: int, on_look: Callable[[], None], on_stuck: Callable[[bool], None]) -> None:
         """Create it without runs.
@@ -122,29 +131,26 @@ class RunsUnderWay:
             on_stuck: called when all workers get stuck, and when one is free again.
 
         """
-        self._workers = workers
+        self.free_workers = workers
         self._on_look = on_look
         self._on_stuck = on_stuck
         self._runs: set[Run] = set()
         self._will_check = False
         self._stuck = False
 
-    @property
-    def free_workers(self) -> int:
-        """Return how many more runs may begin."""
-        return self._workers - len(self._runs)
-
     def begin(self, jobs: Sequence[Job]) -> Run:
         """Take a worker."""
         run = Run(jobs)
         self._runs.add(run)
+        self.free_workers -= 1
         if not self._will_check:
             self._check_later()
         return run
 
     def end(self, run: Run) -> None:
         """Give a worker back."""
-        self._runs.discard(run)
+        self._runs.remove(run)
+        self.free_workers += 1
         self._report_stuck()
 
     def _check_later(self) -> None:

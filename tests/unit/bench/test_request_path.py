@@ -32,7 +32,9 @@ def test_every_stage_of_every_traffic_is_measured(tmp_path: Path, alone: bool) -
         assert set(each.us) == set(COLUMNS)
         assert all(each.us[stage] > 0 for stage in ("checks", "run", "encode", "metrics", "publish"))
         assert each.bare_us > 0
+        assert each.python_calls > 0
+        assert each.c_calls > 0
         assert each.rows_a_run == 1 if alone or each.in_flight == 1 else each.rows_a_run >= 1
-    assert table(found, plan).row_count == len(COLUMNS) + 5
+    assert table(found, plan).row_count == len(COLUMNS) + 7
     # What was put in the place of the server's functions is gone.
     assert (wire.check, Recorder.succeeded, Recorder.call_ended) == own
