@@ -19,6 +19,8 @@ _PREDICT, _WATCH = "/soloist.v1.SequenceInference/Predict", "/grpc.health.v1.Hea
 _ANSWER_SECONDS = 2.0
 _GROWN_MEBIBYTES = 64
 _STALL_SECONDS = 0.5
+# How long a server may be busy with what it has received.
+_SETTLE_SECONDS = 1.0
 _LONG_ANSWER_BYTES = 80_000
 
 
@@ -104,7 +106,7 @@ def _flood(target: Target, flood: bytes, count: int, tick: Tick, path: str | Non
             connection.send_message(b"", more=True)
         sent = connection.fill(1000 * flood, count * len(flood), _STALL_SECONDS, lambda some: tick(some // len(flood)))
         slowest = target.answer(_ANSWER_SECONDS)
-        grown = target.mebibytes() - before
+        grown = target.peak_mebibytes(_SETTLE_SECONDS) - before
         require(grown < _GROWN_MEBIBYTES, f"{sent} bytes of frames made memory grow by {grown:.0f} MiB")
         with suppress(SentAwayError, ConnectionError):
             connection.listen(0)

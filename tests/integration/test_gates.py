@@ -31,3 +31,4 @@ def test_what_the_reference_cannot_tell_apart_is_no_failure(repository_of_one: P
     found = CliRunner().invoke(main, ["--repository", str(repository_of_one), "--out", str(tmp_path), *flags])
     assert found.exit_code == 0, found.output
     assert found.output.count(" pass ") == 4
+    assert "can't tell them apart" in found.output
