@@ -47,8 +47,10 @@ def cancels(target: Target, count: int, tick: Tick) -> str:
 
     with suppress(GateError) if target.transport == "grpc" else nullcontext():
         eventually(all_ended, "not every call has ended", within_seconds=3)
+    if target.transport == "grpc":
+        return f"can't tell them apart: of {count} each, {cancelled} counted as cancelled and {half_closed} as OK"
     found = f"{cancelled} of {count} cancels counted as cancelled, {half_closed} of {count} half closes as OK"
-    require(target.transport == "grpc" or (cancelled == half_closed == count), found)
+    require(cancelled == half_closed == count, found)
     return found
 
 

@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -73,10 +73,10 @@ class Http2Connection:
                 if self._read_frame(_TIMEOUT_SECONDS) is None:
                     raise TimeoutError("the server takes no more")
                 continue
-            self._send(DATA, 0, stream, bytes(rest[:room]))
-            rest = rest[room:]
-            self._windows[0] -= room
-            self._windows[stream] -= room
+            part, rest = bytes(rest[:room]), rest[room:]
+            self._send(DATA, 0, stream, part)
+            self._windows[0] -= len(part)
+            self._windows[stream] -= len(part)
             self.listen(0)
         if announced is None and not more and stream not in self.ended:
             self.end_half(stream)
@@ -137,7 +137,13 @@ class Http2Connection:
         """Send bytes as they are."""
         self._socket.sendall(data)
 
-    def fill(self, data: bytes, most_bytes: int, patience_seconds: float) -> int:
+    def fill(
+        self,
+        data: bytes,
+        most_bytes: int,
+        patience_seconds: float,
+        on_sent: Callable[[int], None] = lambda _sent: None,
+    ) -> int:
         """Send the same bytes again and again without reading anything; return how many the server took in.
 
         Ends when the server takes nothing for so long, or has closed the connection.
@@ -145,7 +151,9 @@ class Http2Connection:
         sent = 0
         while sent < most_bytes and select.select([], [self._socket], [], patience_seconds)[1]:
             try:
-                sent += self._socket.send(memoryview(data)[sent % len(data) :], socket.MSG_DONTWAIT)
+                taken = self._socket.send(memoryview(data)[sent % len(data) :], socket.MSG_DONTWAIT)
+                sent += taken
+                on_sent(taken)
             except BlockingIOError:
                 continue
             except OSError:
@@ -217,4 +225,5 @@ def http2_connection(target: str, *, initial_window: int = _INITIAL_WINDOW) -> I
     """Connect to a server (host:port); `initial_window` is how much of an answer it may send unasked."""
     host, _, port = target.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=_TIMEOUT_SECONDS) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as all libraries do
         yield Http2Connection(sock, struct.pack(">HI", _INITIAL_WINDOW_SETTING, initial_window))

@@ -60,6 +60,14 @@ class Target:
         """Return the memory that the server takes."""
         return self.total("process_resident_memory_bytes") / _MEBI
 
+    def peak_mebibytes(self, seconds: float) -> float:
+        """Return the most memory that the server takes within a time."""
+        until, peak = time.monotonic() + seconds, self.mebibytes()
+        while time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+            peak = max(peak, self.mebibytes())
+        return peak
+
     def cpu_share(self, seconds: float) -> float:
         """Return which share of a processor the server takes while nobody asks for anything."""
         before = self.server.cpu_seconds()

@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from bench import promise
 from demo.normalisers.variants import KINDS, name_of
 from demo.plan import ARCHITECTURES, Plan
 from export.certification import read_model
+from models.data import load
 from soloist import Client
 from tests.exporter import SHARING
-from tests.servers import running_server
+from tests.servers import TRANSPORTS, running_server
 
 ROOT = Path(__file__).parents[2]
 COMPARED = [name_of(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
@@ -78,9 +81,27 @@ def test_wrong_statistics_have_the_weights_of_the_right_ones(finished: Any) -> N
             assert wrong.norm_layers[0].recalibrated.mean != right.norm_layers[0].precise.mean
 
 
-def test_compare_finds_the_control_and_no_wrong_statistics(finished: Any, tmp_path: Path) -> None:
+def test_every_transport_gives_real_data_the_same_bits_and_keeps_them_in_company(finished: Any, tmp_path: Path) -> None:
     out, _ended = finished
-    with running_server(out / "repository", tmp_path) as server, Client(server.grpc) as client:
+    dataset = load("vowels")
+    sequences = dataset.test.sequences[:12]
+    answers = {}
+    for transport in TRANSPORTS:
+        with running_server(out / "repository", tmp_path, transport=transport) as server, Client(server.grpc) as client:
+            answers[transport] = [
+                client.predict(name, frames, every_frame=True).outputs.tobytes()
+                for name in Plan().names
+                for frames in sequences
+            ]
+            flags = ["--server", server.grpc, "--http", server.http, "--requests", "12", "--concurrency", "12"]
+            found = CliRunner().invoke(promise.main, [*flags, *(f"--model={name}" for name in Plan().names)])
+            assert found.exit_code == 0, found.output
+    assert answers["grpc"] == answers["httpunk"]
+
+
+def test_compare_finds_the_control_and_no_wrong_statistics(finished: Any, tmp_path: Path, transport: str) -> None:
+    out, _ended = finished
+    with running_server(out / "repository", tmp_path, transport=transport) as server, Client(server.grpc) as client:
         found = client.compare("vowels-tcn-layer", np.load(out / "frames.npy"))
     layer, batch, control = found.models
     assert [each.model for each in found.models] == [

@@ -61,6 +61,8 @@ def test_every_way_to_ask_gives_the_same_bits(
     program, target, ways = (
         (PROGRAM, server.grpc, WAYS) if protocol == "grpc" else (HTTP_PROGRAM, server.http, HTTP_WAYS)
     )
+    if (protocol, transport) == ("grpc", "httpunk"):
+        ways = ways | {"gzip", "deflate"}
     run(python, program, target, model, *files)
     with Client(server.grpc) as client:
         ours = [client.predict(model, frames, every_frame=True).outputs.tobytes() for frames in sequences]
