@@ -7,8 +7,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.peers.catalogue import PEERS, REFERENCE
+from bench.peers.catalogue import PEERS, REFERENCE, SOLOIST
 from bench.peers.environments import PeerError
 from bench.peers.launch import Place
 from bench.peers.page import write
@@ -56,12 +56,12 @@ def main(
 ) -> None:
     """Measure Soloist beside other servers, and write peers.json, peers.md and peers.svg.
 
-    Exit codes: 0 measured, 1 failed, 2 wrong usage.
+    Exit codes: 0 measured, 1 failed or Soloist gave a wrong answer, 2 wrong usage.
     """
     chosen = [peer for peer in PEERS if REFERENCE in peer.unary or not only or any(text in peer.name for text in only)]
     plan = Plan(peers=chosen, in_flight=sorted(set(in_flight)), rounds=rounds, seconds=seconds)
     date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    with small_model() if repository is None else nullcontext(repository) as models:
+    with _model() if repository is None else nullcontext(repository) as models:
         try:
             found = _measured(plan, models, environments.resolve())
         except PeerError as error:
@@ -72,6 +72,17 @@ def main(
         console.print(table.as_rich())
     write(out, found, tables, plan, command=shlex.join(["python", "-m", "bench.peers", *sys.argv[1:]]), date=date)
     console.print(f"written: {out}")
+    if wrong := sum(each.wrong for each in found.slices if each.row in SOLOIST):
+        raise click.ClickException(f"{wrong} answers of Soloist have other bits than those of the model in a loop")
+
+
+@contextmanager
+def _model() -> Iterator[Path]:
+    """Train and export the model, and tell that it takes a while."""
+    with ExitStack() as stack:
+        with Console(stderr=True).status("training and exporting the model"):
+            repository = stack.enter_context(small_model())
+        yield repository
 
 
 def _measured(plan: Plan, repository: Path, environments: Path) -> Found:

@@ -14,6 +14,7 @@ from bench.raw_client.closed_loop import Ask, Conversation, OpenStream
 from bench.raw_client.grpc_calls import grpc_connection
 from bench.raw_client.http_posts import http_connection, post_request
 from bench.workload import Array
+from soloist.json_text import json_text
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
@@ -117,7 +118,7 @@ def _rest(model: str, address: str, frames_TC: Array) -> bytes:
         "shape": [1, *frames_TC.shape],
         "parameters": {"binary_data_size": len(data)},
     }
-    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    head = json_text({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
     return post_request(address, f"/v2/models/{model}/infer", headers, head + data)
 
@@ -131,7 +132,7 @@ def _end(reply: bytes, classes: int) -> bytes:
 
 
 def _json(_model: str, address: str, frames_TC: Array) -> bytes:
-    body = json.dumps({"frames": frames_TC.tolist()}).encode()
+    body = json_text({"frames": frames_TC.tolist()}).encode()
     return post_request(address, "/predict", {"Content-Type": "application/json"}, body)
 
 

@@ -108,6 +108,7 @@ PEERS = (
         environment={"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"},
     ),
 )
+SOLOIST = frozenset(row for peer in PEERS if peer.arguments[: len(_SERVE)] == _SERVE for row in peer.unary)
 # Not tried, and why.
 LEFT_OUT = {"TorchServe": "needs Java and PyTorch beside Python, and is no longer maintained"}
 

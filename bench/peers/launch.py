@@ -63,9 +63,18 @@ class RunningPeer:
     ready_seconds: float
     resident_mebibytes: float
 
+    @property
+    def grpc_address(self) -> str:
+        """Return where it takes streams."""
+        return f"127.0.0.1:{self.port}"
+
     def address(self, api: Api) -> str:
         """Return where it is asked in this way."""
         return _address(self.peer, api, self.port, self.http_port)
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it has used."""
+        return process_tree.processor_seconds(self.process.pid)
 
     def pause(self) -> None:
         """Let it and its processes use no processor time."""

@@ -60,6 +60,9 @@ def _panel(axes: Axes, summary: Summary, traffic: str, rows: list[str]) -> None:
             error_kw={"elinewidth": 0.8},
             label=str(count),
         )
+    lowest = min((cell.rate.median for row in rows if (cell := summary.cell(traffic, row, counts[0]))), default=1.0)
+    axes.set_xlim(left=max(lowest, 1.0) / 4)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), [_name(summary, traffic, row) for row in rows])
     axes.set_xscale("log")
 

@@ -1,4 +1,4 @@
-"""A server and the processes that it has started: their memory, stopping them for a while, and ending them."""
+"""A server and the processes that it has started: what they take, stopping them for a while, and ending them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def resident_mebibytes(pid: int) -> float:
         except (OSError, IndexError):
             continue
     return pages * os.sysconf("SC_PAGE_SIZE") / _MEBI
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process and all below it have used, without threads that have ended."""
+    nanoseconds = 0
+    for each in tree(pid):
+        for schedstat in (_PROC / str(each) / "task").glob("*/schedstat"):
+            try:
+                nanoseconds += int(schedstat.read_text().split()[0])
+            except (OSError, IndexError):
+                continue
+    return nanoseconds / 1e9
 
 
 def send(pids: list[int], number: signal.Signals) -> None:

@@ -17,6 +17,7 @@ from bench.peers.workload import BareLoop, Workload, save, sequences
 
 Tell = Callable[[str], None]
 _LOOP_MODULE = "bench.peers.servers.bare_loop"
+_WARM_SECONDS, _WARM_CALLERS = 0.1, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +93,21 @@ class Rounds:
 
     def _measure(self, running: RunningPeer, in_flight: int, number: int, callers: Callers, place: str) -> None:
         peer, slices = running.peer, self._found.slices
-        for row, api in peer.unary.items():
+        for row in peer.unary:
             self._tell(f"{place}: {row}, {in_flight} in flight")
-            slices.append(callers.whole(row, api, running.address(api), in_flight, number))
+            slices.append(callers.whole(running, row, in_flight, number))
         if peer.stream is not None:
             self._tell(f"{place}: {peer.stream}, {in_flight} streams")
-            address = running.address(next(iter(peer.unary.values())))
-            slices.append(callers.steps(peer.stream, address, in_flight, number))
+            slices.append(callers.steps(running, peer.stream, in_flight, number))
 
     def _start(self, peer: Peer, workload: Workload, stack: ExitStack) -> None:
         with ExitStack() as this:
             running = this.enter_context(started(peer, self._pythons[peer.name], self._place, workload))
             self._found.started[peer.name] = (running.ready_seconds, running.resident_mebibytes)
             if not peer.restarted:
+                warm = Callers(workload, self._place.model, _WARM_SECONDS)
+                for row in peer.unary:
+                    warm.whole(running, row, _WARM_CALLERS, 0)
                 running.pause()
                 self._running[peer.name] = running
                 stack.push(this.pop_all())

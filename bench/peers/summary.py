@@ -39,6 +39,7 @@ class Cell:
     wrong: int
     failures: dict[str, int]
     client_cpu_ratio: float
+    server_us: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +152,7 @@ class Summary:
             wrong=sum(each.wrong for each in slices),
             failures=dict(failures),
             client_cpu_ratio=max(each.client_cpu_ratio for each in slices),
+            server_us=statistics.median(each.server_us for each in slices),
         )
 
     def ratio(self, traffic: str, row: str, other: str, in_flight: int) -> Spread | None:

@@ -53,7 +53,7 @@ def sheets(found: Found) -> list[Sheet]:
 
 def _rates(summary: Summary, traffic: str, title: str) -> Iterable[Sheet]:
     counts = summary.in_flight()
-    rates, ratios, latencies = [], [], []
+    rates, ratios, latencies, processor = [], [], [], []
     for row in summary.rows(traffic):
         cells = [summary.cell(traffic, row, count) for count in counts]
         if row == LOOP:
@@ -63,12 +63,14 @@ def _rates(summary: Summary, traffic: str, title: str) -> Iterable[Sheet]:
         to_loop = _each(cells, lambda cell: _short(cell.to_loop))
         ratios.append([row, *_each(cells, lambda cell: _ratio(cell.to_reference)), " / ".join(to_loop)])
         latencies.append([row, *_each(cells, lambda cell: f"{cell.p50_ms:.2f} / {cell.p99_ms:.2f}")])
+        processor.append([row, *_each(cells, lambda cell: f"{cell.server_us:.0f}")])
     if rates:
         columns = ["server", *(f"{count} in flight" for count in counts)]
         yield Sheet(title=title, columns=[*columns, "wrong answers", "failed"], rows=rates)
         loop = f"to the loop, {' / '.join(map(str, counts))}"
         yield Sheet(title=f"{title}: ratios to {REFERENCE}", columns=[*columns, loop], rows=ratios)
         yield Sheet(title=f"{title}: latencies in ms, p50 / p99", columns=columns, rows=latencies)
+        yield Sheet(title=f"{title}: processor time of the server in µs", columns=columns, rows=processor)
 
 
 def _targets(summary: Summary) -> Sheet:
@@ -91,7 +93,7 @@ def _started(found: Found) -> Sheet:
     for peer in PEERS:
         if peer.name in found.started:
             ready_seconds, mebibytes = found.started[peer.name]
-            over = ", ".join(dict.fromkeys(api.over for api in peer.unary.values()))
+            over = "; ".join(dict.fromkeys(api.over for api in peer.unary.values()))
             title = next(iter(peer.unary))
             rows.append(
                 [title, version_of(peer) or "this environment", over, f"{ready_seconds:.1f}", f"{mebibytes:.0f}"]

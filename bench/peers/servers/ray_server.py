@@ -36,7 +36,8 @@ def main() -> None:
     options = arguments()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    here = str(Path.cwd())  # a folder that is removed after the run
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False, _temp_dir=here)
     serve.start(http_options={"host": "127.0.0.1", "port": options.port})
     deployment: Any = Served
     serve.run(deployment.bind(options.model), route_prefix="/", logging_config={"enable_access_log": False})
