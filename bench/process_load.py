@@ -113,9 +113,8 @@ def take_turn(
     pids = serving_processes(server)
     watched = dict.fromkeys([*pids, server.process.pid])
     before, began = {pid: cpu_seconds(pid) for pid in watched}, time.perf_counter()
-    asked = [
-        each.result() for each in [clients.submit(ask, server.grpc, callers, sequences) for _ in range(callers.clients)]
-    ]
+    asking = [clients.submit(ask, server.grpc, callers, sequences) for _ in range(callers.clients)]
+    asked = [each.result() for each in asking]
     seconds = time.perf_counter() - began
     used = {pid: cpu_seconds(pid) - before[pid] for pid in watched}
     answered = max(1, sum(each.answered for each in asked))

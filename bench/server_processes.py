@@ -1,7 +1,7 @@
 """`python -m bench.server_processes`: what several server processes answer beside one, as ratios in one run.
 
-Both servers are loaded in turn, so what else the machine does falls on both alike. The client needs processors, too, and
-where it shares them with the server the ratio of rates says little. So the processor time of each process is taken
+Both servers are loaded in turn, so what else the machine does falls on both alike. The client needs processors, too,
+and where it shares them with the server the ratio of rates says little. So the processor time of each process is taken
 apart: a server whose processes had a processor each would be as fast as its busiest one.
 """
 
@@ -30,7 +30,8 @@ from soloist.json_text import json_text
 class Gain:
     """A server of several processes beside one of one: medians over the rounds of ratios, which are of one round each.
 
-    `with_own_cores` is the gain if each process had a processor of its own and the client none of them.
+    `with_own_cores` is the gain if each process had a processor of its own and the client none of them, and `if_even`
+    the same if connections were spread evenly, too.
     """
 
     processes: int
@@ -38,6 +39,7 @@ class Gain:
     with_own_cores: float
     least: float
     largest: float
+    if_even: float
     failed: int
 
 
@@ -51,6 +53,7 @@ def gain(processes: int, several: Sequence[Turn], one: Sequence[Turn]) -> Gain:
         with_own_cores=statistics.median(own_cores),
         least=min(own_cores),
         largest=max(own_cores),
+        if_even=statistics.median(processes * alone.server_ms / each.server_ms for each, alone in pairs),
         failed=sum(turn.failed for turn in (*several, *one)),
     )
 
@@ -99,8 +102,8 @@ def _table(turns: dict[int, list[Turn]], model: str) -> Table:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Of each process.")
 @click.option("--transport", type=click.Choice(("grpc", "httpunk")), default="grpc", show_default=True)
 @click.option("--clients", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that ask.")
-@click.option("--connections", type=click.IntRange(min=1), default=16, show_default=True, help="Of each client.")
-@click.option("--calls", type=click.IntRange(min=1), default=2, show_default=True, help="At once on a connection.")
+@click.option("--connections", type=click.IntRange(min=1), default=32, show_default=True, help="Of each client.")
+@click.option("--calls", type=click.IntRange(min=1), default=1, show_default=True, help="At once on a connection.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="Of each load.")
 @click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="After one to warm up.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -137,6 +140,7 @@ def main(
             f"with a processor for each and none for the client: {found.with_own_cores:.2f} "
             f"(from {found.least:.2f} to {found.largest:.2f})"
         )
+        click.echo(f"the same if connections were spread evenly: {found.if_even:.2f}")
     raise SystemExit(1 if found.failed else 0)
 
 

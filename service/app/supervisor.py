@@ -76,7 +76,7 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
             await supervisor.begin(stop)
             if not stop.drain.is_set():
                 announce(settings.host, grpc_port, http_port)
-            await stop.drain.wait()
+            await supervisor.group.watch(stop.drain)
             reporting.cancel()
             _log.info("draining", processes=settings.processes, drain_seconds=settings.drain_seconds)
             in_time = await supervisor.group.drain(

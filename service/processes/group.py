@@ -20,6 +20,8 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 30.0
 # The pauses of one that served this long before it died begin anew.
 _STEADY_SECONDS = 60.0
+# How long a process may take to hear about the others: one that hangs holds nothing up.
+_TOLD_SECONDS = 1.0
 
 
 class StartError(Exception):
@@ -57,12 +59,26 @@ class Group:
         """
         self._up = {number: asyncio.Event() for number in range(1, self.count + 1)}
         self._lives = {asyncio.create_task(self._live(number)) for number in self._up}
-        all_up = asyncio.gather(*(up.wait() for up in self._up.values()))
-        waited: set[asyncio.Future[Any]] = {all_up, *self._lives}
+        all_up = asyncio.create_task(self._all_up())
         try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({all_up, *self._lives}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             all_up.cancel()
+        self._raise_if_ended()
+
+    async def _all_up(self) -> None:
+        for up in self._up.values():
+            await up.wait()
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`. Raises what ends the watch over a process, which nothing should."""
+        stopping = asyncio.ensure_future(stop.wait())
+        waited: set[asyncio.Future[Any]] = {stopping, *self._lives}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        self._raise_if_ended()
+
+    def _raise_if_ended(self) -> None:
         for life in self._lives:
             if life.done():
                 life.result()
@@ -79,9 +95,11 @@ class Group:
             pause_seconds = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failed, 16))
             _log.error("process ended", process=number, exit_code=code, again_in_seconds=pause_seconds)
             self.restarted()
-            await self.tell_readiness()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), pause_seconds)
+            await asyncio.gather(self.tell_readiness(), self._pause(pause_seconds))
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
 
     async def _run(self, number: int) -> int:
         try:
@@ -122,9 +140,10 @@ class Group:
         await asyncio.gather(*(self._tell_readiness(each) for each in self.running.values() if each.is_loaded))
 
     async def _tell_readiness(self, process: Process) -> None:
-        with suppress(ChannelError):
-            why = self.why_not_ready(but=process.number)
-            await process.channel.ask(Message(kind="others", facts={"why": why}))
+        with suppress(ChannelError, TimeoutError):
+            async with asyncio.timeout(_TOLD_SECONDS):
+                why = self.why_not_ready(but=process.number)
+                await process.channel.ask(Message(kind="others", facts={"why": why}))
 
     async def reports(self) -> tuple[list[Report], Retired]:
         """Return what each process reports of its metrics now, and the counts of those that have ended."""
