@@ -75,7 +75,7 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
             reporting = asyncio.create_task(supervisor.report())
             await supervisor.begin(stop)
             if not stop.drain.is_set():
-                announce(settings.host, grpc_port, http_port)
+                await announce(settings.host, grpc_port, http_port)
             await supervisor.group.watch(stop.drain)
             reporting.cancel()
             _log.info("draining", processes=settings.processes, drain_seconds=settings.drain_seconds)
@@ -101,7 +101,7 @@ class Supervisor:
         values = json.dumps(settings.model_dump(mode="json")).encode()
         self.group = Group(
             count=settings.processes,
-            start=lambda number: Process.start(number, _PROCESS, values, self._answer),
+            start=lambda number, again: Process.start(number, _PROCESS, values, self._answer, is_again=again),
             restarted=restarts.inc,
         )
         self._changes = Changes(self.group)
@@ -149,6 +149,8 @@ class Supervisor:
                 await self.group.tell_readiness()
             case "loaded":
                 await self._changes.catch_up(process)
+            case "up":
+                self.group.is_up(process)
                 await self.group.tell_readiness()
             case "failed":
                 process.failure = message.facts["why"]

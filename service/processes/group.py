@@ -36,11 +36,11 @@ class StartError(Exception):
 class Group:
     """The processes by number, from 1 on. Belongs to the event loop.
 
-    `start` starts one; `restarted` is called when one is started again.
+    `start` starts one, for the first time or again; `restarted` is called when one is started again.
     """
 
     count: int
-    start: Callable[[int], Awaitable[Process]]
+    start: Callable[[int, bool], Awaitable[Process]]
     restarted: Callable[[], object]
     running: dict[int, Process] = field(default_factory=dict)
     retired: Retired = field(default_factory=Retired)
@@ -103,7 +103,7 @@ class Group:
 
     async def _run(self, number: int) -> int:
         try:
-            process = self.running[number] = await self.start(number)
+            process = self.running[number] = await self.start(number, self._up[number].is_set())
         except OSError as error:  # no memory, no process ids
             if not self._up[number].is_set():
                 raise
@@ -121,9 +121,8 @@ class Group:
             raise StartError(process.failure or f"process {number} ended while it started, with exit code {code}", code)
         return code
 
-    def is_loaded(self, process: Process) -> None:
-        """Note that a process has loaded its models."""
-        process.is_loaded = True
+    def is_up(self, process: Process) -> None:
+        """Note that a process listens and has loaded its models."""
         self._up[process.number].set()
 
     def why_not_ready(self, *, but: int) -> str:

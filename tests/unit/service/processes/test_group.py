@@ -20,6 +20,7 @@ class Stub:
     """A process, as far as a group knows it, and the channel to it."""
 
     number: int
+    is_again: bool
     end: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     is_loaded: bool = False
     why_not_ready: str = ""
@@ -66,10 +67,10 @@ class Site:
         self.refusals: Iterator[OSError] = iter(())
         self.group = Group(count=2, start=self._start, restarted=self._restarted)
 
-    async def _start(self, number: int) -> Process:
+    async def _start(self, number: int, is_again: bool) -> Process:
         for refusal in self.refusals:
             raise refusal
-        stub = Stub(number)
+        stub = Stub(number, is_again)
         self.started.put_nowait(stub)
         return cast("Process", stub)
 
@@ -82,7 +83,8 @@ class Site:
         beginning = asyncio.create_task(self.group.begin())
         both = [await self.started.get(), await self.started.get()]
         for stub in both:
-            self.group.is_loaded(cast("Process", stub))
+            stub.is_loaded = True
+            self.group.is_up(cast("Process", stub))
         await beginning
         return sorted(both, key=lambda stub: stub.number)
 
@@ -98,7 +100,7 @@ async def test_one_that_dies_is_started_again_and_the_others_hear_of_it(site: Si
     one, other = await site.up()
     one.exit(-9)
     again = await site.started.get()
-    assert (again.number, site.restarts) == (1, 1)
+    assert (one.is_again, again.number, again.is_again, site.restarts) == (False, 1, True, 1)
     assert other.heard == ["others/process 1: it is started again"]
     assert site.group.running[2] is cast("Process", other)
 
@@ -114,7 +116,7 @@ async def test_one_that_cannot_be_started_is_tried_again(site: Site) -> None:
 async def test_a_start_fails_with_the_first_that_ends(site: Site) -> None:
     beginning = asyncio.create_task(site.group.begin())
     one, other = await site.started.get(), await site.started.get()
-    site.group.is_loaded(cast("Process", one))
+    site.group.is_up(cast("Process", one))
     other.failure = "no such folder"
     other.exit(2)
     with pytest.raises(StartError, match="no such folder") as caught:
