@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from signal import SIGHUP
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from service.repository import RepositoryManager
     from service.repository.rollout import Rollout
 
+_LAST_REPORT_SECONDS = 0.5
 _LOAD, _UNLOAD, _FOLLOW = "load", "unload", "follow-rollout"
 
 
@@ -107,6 +108,12 @@ class Member:
     def listens(self) -> None:
         """Note that connections are taken."""
         self._listening.set()
+
+    async def report_last(self) -> None:
+        """Report the counts once more, so that none is lost when this process ends; waits for half a second at most."""
+        with suppress(ServiceError, TimeoutError):
+            async with asyncio.timeout(_LAST_REPORT_SECONDS):
+                await self._ask(Message(kind="report", body=await self._duties.report()))
 
     async def fetch(self, accept: str, accept_encoding: str, query: str) -> tuple[Mapping[str, str], bytes]:
         """Return headers and bytes of the metrics of all processes (service.app.http_pages.Metrics)."""

@@ -138,6 +138,8 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         if parts.feedback is not None:
             parts.feedback.log.write_soon()  # before what else ends, which may take long
         await loop.run_in_executor(ender, ending.close)
+        if member is not None:
+            await member.report_last()
         for host in settings.host:
             remove_socket(host)
         _log.info("stopped")

@@ -152,6 +152,8 @@ class Supervisor:
             case "up":
                 self.group.is_up(process)
                 await self.group.tell_readiness()
+            case "report":
+                process.report = decoded(message.body)
             case "failed":
                 process.failure = message.facts["why"]
             case "page":

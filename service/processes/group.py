@@ -91,8 +91,9 @@ class Group:
             if self._ending.is_set():
                 self._exit_codes.append(code)
                 return
-            failed = 0 if time.monotonic() > began + _STEADY_SECONDS else failed + 1
+            failed = 0 if time.monotonic() > began + _STEADY_SECONDS else failed
             pause_seconds = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failed, 16))
+            failed += 1
             _log.error("process ended", process=number, exit_code=code, again_in_seconds=pause_seconds)
             self.restarted()
             await asyncio.gather(self.tell_readiness(), self._pause(pause_seconds))

@@ -185,6 +185,28 @@ def test_a_process_that_is_killed_is_started_again(pair: RunningServer) -> None:
     assert ends[-1]["exit_code"] == -signal.SIGKILL
 
 
+def test_a_process_that_is_asked_to_end_loses_no_count(pair: RunningServer) -> None:
+    before, restarts = members(pair), pair.total("soloist_process_restarts_total")
+    with asking_each(pair) as askers:
+        answered = pair.total("soloist_requests_total", api="Predict", code="OK")
+        for asker in askers.values():
+            asker.predict(ones(1))
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+    assert eventually(lambda: not before & members(pair) and len(members(pair)) == 2)
+    assert eventually(lambda: is_ready(pair))
+    assert pair.total("soloist_requests_total", api="Predict", code="OK") == answered + 2
+    assert pair.total("soloist_process_restarts_total") == restarts + 2
+
+
+def is_ready(server: RunningServer) -> bool:
+    """Return whether the server says so; no process may be there to ask."""
+    try:
+        return server.get("/readyz") == (200, "ready\n")
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_signal_drains_all(repository: Path, tmp_path: Path, transport: str) -> None:
     settings: dict[str, Any] = {"processes": 2, "transport": transport, "log_format": "json"}
