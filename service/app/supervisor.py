@@ -38,7 +38,7 @@ _PROCESS = "service.app.process"
 _PATIENCE_SECONDS = 1.0
 # So much of a core goes into reports that nobody asks for: what a process that dies has counted since its last is lost.
 _CORE_RATIO = 0.01
-_REPORT_SECONDS = 1.0
+_REPORT_SECONDS, _LONGEST_REPORT_SECONDS = 1.0, 30.0
 _SCRAPE_SECONDS = 5.0
 
 RESTARTS = CounterFamily(
@@ -131,9 +131,10 @@ class Supervisor:
     async def report(self) -> None:
         """Ask for reports for ever, so that little of what a process has counted is lost when it dies."""
         while True:
-            began = time.process_time()
+            began = time.monotonic()
             await self.group.reports()
-            await asyncio.sleep(max(_REPORT_SECONDS, (time.process_time() - began) / _CORE_RATIO))
+            busy_seconds = time.monotonic() - began
+            await asyncio.sleep(min(_LONGEST_REPORT_SECONDS, max(_REPORT_SECONDS, busy_seconds / _CORE_RATIO)))
 
     def _reports(self) -> tuple[list[Report], Retired]:
         """Return the reports of all, this process included; called on the thread of a scrape."""
