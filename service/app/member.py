@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from signal import SIGHUP
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from service.repository import RepositoryManager
     from service.repository.rollout import Rollout
 
+_LAST_REPORT_SECONDS = 0.5
 _LOAD, _UNLOAD, _FOLLOW = "load", "unload", "follow-rollout"
 
 
@@ -42,35 +43,77 @@ class Member:
     `why_others` says which others can't be called, and why; empty if all can.
     """
 
-    def __init__(self, number: int, sock: socket.socket) -> None:
+    def __init__(self, number: int, sock: socket.socket, *, is_again: bool = False) -> None:
+        """Create it, not joined yet.
+
+        Args:
+            number: which process it is, from 1 on.
+            sock: its end of the channel to the supervisor.
+            is_again: it takes the place of one that has ended, while others serve.
+
+        """
         self.number = number
         self.why_others = "other processes start"
         self._sock = sock
+        self._is_again = is_again
+        self._loaded = asyncio.Event()
+        self._listening = asyncio.Event()
 
     @asynccontextmanager
     async def joined(self, duties: Duties) -> AsyncIterator[None]:
         """Do what a member does until the block ends."""
         self._duties = duties
         self._channel = await Channel.over(self._sock, self._answer)
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._tell_readiness())]
+        work = (self._hear(), self._tell_readiness(), self._tell_up())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _listen(self) -> None:
+    async def _hear(self) -> None:
         await self._channel.run()
         # The supervisor has gone, and this process must not stay behind. If it has heard of a stop already, it goes on.
         self._duties.stop.ask(SIGHUP)
 
     async def _tell_readiness(self) -> None:
+        await self._listening.wait()
         async for _ in self._duties.health.watch(""):
             self._channel.tell(Message(kind="state", facts={"why": self._duties.health.why_not_ready}))
 
-    def loaded(self) -> None:
-        """Tell that the models are loaded."""
-        self._channel.tell(Message(kind="loaded"))
+    async def _tell_up(self) -> None:
+        await self._listening.wait()
+        await self._loaded.wait()
+        self._channel.tell(Message(kind="up"))
+
+    async def may_listen(self, stop: Stop) -> None:
+        """Wait until it may take connections, or is to stop.
+
+        At the start of the server all listen at once, and say that models load. A process that comes back would take
+        connections from those that serve, so it waits until it has loaded its models and made all changes.
+        """
+        if not self._is_again:
+            return
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._loaded, stop.drain)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
+
+    async def loaded(self) -> None:
+        """Tell that the models are loaded, and make the changes that operators have asked for before."""
+        await self._ask(Message(kind="loaded"))
+        self._loaded.set()
+
+    def listens(self) -> None:
+        """Note that connections are taken."""
+        self._listening.set()
+
+    async def report_last(self) -> None:
+        """Report the counts once more, so that none is lost when this process ends; waits for half a second at most."""
+        with suppress(ServiceError, TimeoutError):
+            async with asyncio.timeout(_LAST_REPORT_SECONDS):
+                await self._ask(Message(kind="report", body=await self._duties.report()))
 
     async def fetch(self, accept: str, accept_encoding: str, query: str) -> tuple[Mapping[str, str], bytes]:
         """Return headers and bytes of the metrics of all processes (service.app.http_pages.Metrics)."""

@@ -20,17 +20,18 @@ _WRONG_USAGE = 2
 _PR_SET_PDEATHSIG = 1
 
 
-def main(descriptor: int, number: int) -> int:
+def main(descriptor: int, number: int, is_again: int) -> int:
     """Serve as one of several until the supervisor or a signal ends it; the settings are on standard input."""
     _end_with_supervisor()
     sock = socket.socket(fileno=descriptor)
+    own = sock.dup()  # the other one ends with the event loop, before the reason of a failure is known
     settings = Settings(**json.load(sys.stdin))
     try:
         run = runner(settings)
     except SettingsError as error:
-        _tell_failure(sock, str(error))
+        _tell_failure(own, str(error))
         return _WRONG_USAGE
-    _tell_failure(sock, serve(run, settings, member=Member(number, sock)))
+    _tell_failure(own, serve(run, settings, member=Member(number, sock, is_again=bool(is_again))))
     return _FAILED
 
 
@@ -47,4 +48,4 @@ def _tell_failure(sock: socket.socket, why: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(*map(int, sys.argv[1:])))

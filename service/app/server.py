@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -108,22 +108,26 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         adapter = GrpcAdapter(boundary, call_limits(settings))
         rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
         app = HttpApplication(_pages(health, page, member), rest)
+        await stack.enter_async_context(_joined(member, stop, base, parts, page))
+        tasks = []
+        if member is not None:
+            tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, member.loaded)))
+            await member.may_listen(stop)
         limits = http_limits(settings, open_files)
         http_port = await stack.enter_async_context(
             serving_http(settings.host, settings.http_port, app, limits, failures, shared=member is not None)
         )
         listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
-        await stack.enter_async_context(_joined(member, stop, base, parts, page))
-        announced = partial(announce, settings.host, listening.port, http_port) if member is None else member.loaded
-        work = {
-            Worker.REPOSITORY: _load(parts.models, announced),
-            Worker.EVENT_LOOP: watch_event_loop(process.lag_seconds.observe),
-            Worker.ARRIVALS: adapter.arrivals.watch(),
-        }
+        if member is not None:
+            member.listens()
+        else:
+            announced = partial(announce, settings.host, listening.port, http_port)
+            tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, announced)))
+        tasks.append(_working(failures, Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe)))
+        tasks.append(_working(failures, Worker.ARRIVALS, adapter.arrivals.watch()))
         if parts.feedback is not None:
-            work[Worker.ACCURACY] = parts.feedback.accuracy.follow()
-        tasks = [asyncio.create_task(failures.supervise(worker, each)) for worker, each in work.items()]
+            tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
         await stop.drain.wait()
         for task in tasks:
             task.cancel()
@@ -134,6 +138,8 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         if parts.feedback is not None:
             parts.feedback.log.write_soon()  # before what else ends, which may take long
         await loop.run_in_executor(ender, ending.close)
+        if member is not None:
+            await member.report_last()
         for host in settings.host:
             remove_socket(host)
         _log.info("stopped")
@@ -175,12 +181,16 @@ def _joined(
     return member.joined(Duties(stop=stop, health=base.health, manager=manager, report=report, answers=answers))
 
 
-async def _load(loading: Loading, announced: Callable[[], None]) -> None:
+def _working(failures: Failures, worker: Worker, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(failures.supervise(worker, work))
+
+
+async def _load(loading: Loading, announced: Callable[[], Awaitable[None]]) -> None:
     following = asyncio.create_task(loading.follow())
     try:
         await loading.start()
     finally:
-        announced()
+        await announced()
     await following
 
 

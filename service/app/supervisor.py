@@ -38,7 +38,7 @@ _PROCESS = "service.app.process"
 _PATIENCE_SECONDS = 1.0
 # So much of a core goes into reports that nobody asks for: what a process that dies has counted since its last is lost.
 _CORE_RATIO = 0.01
-_REPORT_SECONDS = 1.0
+_REPORT_SECONDS, _LONGEST_REPORT_SECONDS = 1.0, 30.0
 _SCRAPE_SECONDS = 5.0
 
 RESTARTS = CounterFamily(
@@ -75,8 +75,8 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
             reporting = asyncio.create_task(supervisor.report())
             await supervisor.begin(stop)
             if not stop.drain.is_set():
-                announce(settings.host, grpc_port, http_port)
-            await stop.drain.wait()
+                await announce(settings.host, grpc_port, http_port)
+            await supervisor.group.watch(stop.drain)
             reporting.cancel()
             _log.info("draining", processes=settings.processes, drain_seconds=settings.drain_seconds)
             in_time = await supervisor.group.drain(
@@ -101,7 +101,7 @@ class Supervisor:
         values = json.dumps(settings.model_dump(mode="json")).encode()
         self.group = Group(
             count=settings.processes,
-            start=lambda number: Process.start(number, _PROCESS, values, self._answer),
+            start=lambda number, again: Process.start(number, _PROCESS, values, self._answer, is_again=again),
             restarted=restarts.inc,
         )
         self._changes = Changes(self.group)
@@ -131,9 +131,10 @@ class Supervisor:
     async def report(self) -> None:
         """Ask for reports for ever, so that little of what a process has counted is lost when it dies."""
         while True:
-            began = time.process_time()
+            began = time.monotonic()
             await self.group.reports()
-            await asyncio.sleep(max(_REPORT_SECONDS, (time.process_time() - began) / _CORE_RATIO))
+            busy_seconds = time.monotonic() - began
+            await asyncio.sleep(min(_LONGEST_REPORT_SECONDS, max(_REPORT_SECONDS, busy_seconds / _CORE_RATIO)))
 
     def _reports(self) -> tuple[list[Report], Retired]:
         """Return the reports of all, this process included; called on the thread of a scrape."""
@@ -149,7 +150,11 @@ class Supervisor:
                 await self.group.tell_readiness()
             case "loaded":
                 await self._changes.catch_up(process)
+            case "up":
+                self.group.is_up(process)
                 await self.group.tell_readiness()
+            case "report":
+                process.report = decoded(message.body)
             case "failed":
                 process.failure = message.facts["why"]
             case "page":

@@ -310,7 +310,7 @@ class Reason(Enum):
     SEQUENCE_NOT_FOUND = (
         "FAILED_PRECONDITION",
         "model {model!r} has no sequence {sequence}",
-        "set sequence_start in its first request",
+        "set sequence_start in its first request, and send the others over the same connection",
     )
     SEQUENCE_EVICTED = (
         "FAILED_PRECONDITION",

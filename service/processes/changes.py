@@ -52,7 +52,7 @@ class Changes:
                 facts = {"change": change, "model": model, "version": version}
                 if (answer := await self._change(process, facts)).facts:
                     _log.warning("change not repeated", process=process.number, **facts, reason=answer.facts["reason"])
-            self._group.is_loaded(process)
+            process.is_loaded = True
 
     async def _change(self, process: Process, facts: Mapping[str, Any]) -> Message:
         try:

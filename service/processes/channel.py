@@ -108,6 +108,7 @@ class Channel:
                 if not answer.done():
                     answer.set_exception(GoneError("the other end has gone"))
             self._writer.close()
+        await asyncio.sleep(0)  # the last messages are handled, which say why it has gone
 
     def _take(self, head: Mapping[str, Any], message: Message) -> None:
         if head["answers"]:

@@ -20,6 +20,8 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 30.0
 # The pauses of one that served this long before it died begin anew.
 _STEADY_SECONDS = 60.0
+# How long a process may take to hear about the others: one that hangs holds nothing up.
+_TOLD_SECONDS = 1.0
 
 
 class StartError(Exception):
@@ -34,11 +36,11 @@ class StartError(Exception):
 class Group:
     """The processes by number, from 1 on. Belongs to the event loop.
 
-    `start` starts one; `restarted` is called when one is started again.
+    `start` starts one, for the first time or again; `restarted` is called when one is started again.
     """
 
     count: int
-    start: Callable[[int], Awaitable[Process]]
+    start: Callable[[int, bool], Awaitable[Process]]
     restarted: Callable[[], object]
     running: dict[int, Process] = field(default_factory=dict)
     retired: Retired = field(default_factory=Retired)
@@ -57,12 +59,26 @@ class Group:
         """
         self._up = {number: asyncio.Event() for number in range(1, self.count + 1)}
         self._lives = {asyncio.create_task(self._live(number)) for number in self._up}
-        all_up = asyncio.gather(*(up.wait() for up in self._up.values()))
-        waited: set[asyncio.Future[Any]] = {all_up, *self._lives}
+        all_up = asyncio.create_task(self._all_up())
         try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({all_up, *self._lives}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             all_up.cancel()
+        self._raise_if_ended()
+
+    async def _all_up(self) -> None:
+        for up in self._up.values():
+            await up.wait()
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`. Raises what ends the watch over a process, which nothing should."""
+        stopping = asyncio.ensure_future(stop.wait())
+        waited: set[asyncio.Future[Any]] = {stopping, *self._lives}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        self._raise_if_ended()
+
+    def _raise_if_ended(self) -> None:
         for life in self._lives:
             if life.done():
                 life.result()
@@ -75,17 +91,20 @@ class Group:
             if self._ending.is_set():
                 self._exit_codes.append(code)
                 return
-            failed = 0 if time.monotonic() > began + _STEADY_SECONDS else failed + 1
+            failed = 0 if time.monotonic() > began + _STEADY_SECONDS else failed
             pause_seconds = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failed, 16))
+            failed += 1
             _log.error("process ended", process=number, exit_code=code, again_in_seconds=pause_seconds)
             self.restarted()
-            await self.tell_readiness()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), pause_seconds)
+            await asyncio.gather(self.tell_readiness(), self._pause(pause_seconds))
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
 
     async def _run(self, number: int) -> int:
         try:
-            process = self.running[number] = await self.start(number)
+            process = self.running[number] = await self.start(number, self._up[number].is_set())
         except OSError as error:  # no memory, no process ids
             if not self._up[number].is_set():
                 raise
@@ -103,9 +122,8 @@ class Group:
             raise StartError(process.failure or f"process {number} ended while it started, with exit code {code}", code)
         return code
 
-    def is_loaded(self, process: Process) -> None:
-        """Note that a process has loaded its models."""
-        process.is_loaded = True
+    def is_up(self, process: Process) -> None:
+        """Note that a process listens and has loaded its models."""
         self._up[process.number].set()
 
     def why_not_ready(self, *, but: int) -> str:
@@ -122,9 +140,10 @@ class Group:
         await asyncio.gather(*(self._tell_readiness(each) for each in self.running.values() if each.is_loaded))
 
     async def _tell_readiness(self, process: Process) -> None:
-        with suppress(ChannelError):
-            why = self.why_not_ready(but=process.number)
-            await process.channel.ask(Message(kind="others", facts={"why": why}))
+        with suppress(ChannelError, TimeoutError):
+            async with asyncio.timeout(_TOLD_SECONDS):
+                why = self.why_not_ready(but=process.number)
+                await process.channel.ask(Message(kind="others", facts={"why": why}))
 
     async def reports(self) -> tuple[list[Report], Retired]:
         """Return what each process reports of its metrics now, and the counts of those that have ended."""

@@ -34,21 +34,29 @@ class Process:
 
     @classmethod
     async def start(
-        cls, number: int, module: str, settings: bytes, answer: Callable[[int, Message], Awaitable[Message]]
+        cls,
+        number: int,
+        module: str,
+        settings: bytes,
+        answer: Callable[[int, Message], Awaitable[Message]],
+        *,
+        is_again: bool,
     ) -> Self:
         """Start a fresh interpreter: a fork would take over threads' locks, and the event loop's descriptors.
 
         Args:
             number: which process of the server it is.
-            module: what it runs; its first argument is the descriptor of its end of the channel.
+            module: what it runs. Its arguments are the descriptor of its end of the channel, the number, and whether it
+                is started again: 0 or 1.
             settings: what it reads on its standard input.
             answer: answers its messages.
+            is_again: it takes the place of one that has ended.
 
         """
         ours, its = socket.socketpair()
         with its:
             child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", module, str(its.fileno()), str(number)),
+                *(sys.executable, "-P", "-m", module, str(its.fileno()), str(number), str(int(is_again))),
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=(its.fileno(),),
                 # The same modules as here, wherever they were found.

@@ -13,17 +13,18 @@ from typing import Any
 import grpc
 import pytest
 
-from soloist import Admin, Client, SoloistError
+from soloist import Admin, SoloistError
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.v1 import feedback_pb2, feedback_pb2_grpc
 from soloist.v1 import sequence_inference_pb2 as pb
-from tests.integration.asking import Asker, chunk, ones, opening, tensor
+from tests.integration.asking import Asker, asking, chunk, ones, opening, tensor
 from tests.integration.infer_requests import stub_of
 from tests.integration.labelling import sequence, write_classifier
 from tests.integration.processes import asking_each, is_running, members
 from tests.servers import SERVE, TRANSPORTS, RunningServer, environment, eventually, running_server
 
 _CALLS = 5
+_FRAMES = [[0.1, 0.2], [0.3, 1e-7], [3.3, -0.7]]
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +52,19 @@ def pair(
         yield server
 
 
-def test_both_processes_answer_with_the_same_bits(pair: RunningServer, repository: Path, tmp_path: Path) -> None:
-    frames = tensor([[0.1, 0.2], [0.3, 1e-7], [3.3, -0.7]])
+@pytest.fixture(scope="module")
+def expected(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The answer of a server of one process to _FRAMES."""
+    with (
+        running_server(repository, tmp_path_factory.mktemp("alone"), version_policy="1") as alone,
+        asking(alone.grpc) as asker,
+    ):
+        return asker.predict(tensor(_FRAMES)).outputs.data
+
+
+def test_both_processes_answer_with_the_bits_of_one(pair: RunningServer, expected: bytes) -> None:
     with asking_each(pair) as askers:
-        answers = [asker.predict(frames).outputs.data for asker in askers.values()]
-    with running_server(repository, tmp_path, version_policy="1") as alone, Client(alone.grpc) as client:
-        assert alone.get("/readyz") == (200, "ready\n")
-        expected = client.predict("sums", [[0.1, 0.2], [0.3, 1e-7], [3.3, -0.7]]).outputs
-    assert answers == [expected.astype("<f4").tobytes()] * 2
+        assert [asker.predict(tensor(_FRAMES)).outputs.data for asker in askers.values()] == [expected] * 2
 
 
 def test_the_page_has_the_counts_of_both(pair: RunningServer) -> None:
@@ -159,8 +165,8 @@ def test_a_process_that_is_killed_is_started_again(pair: RunningServer) -> None:
         codes = {part: talk.code_of_two_steps() for part, talk in talks.items()}
         assert sorted(codes.values(), key=str) == [grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE]
         (ended,) = (part for part, code in codes.items() if code is not grpc.StatusCode.OK)
-        # Until it has gone, connections may still wait for it, and are reset.
-        assert eventually(lambda: not is_running(killed))
+        # Until all its threads have gone, connections may still wait for it, and are reset.
+        assert eventually(lambda: killed not in members(pair))
         assert pair.get("/healthz") == (200, "alive\n")
         assert eventually(lambda: pair.total("soloist_process_restarts_total") == restarts + 1)
         # Asked of a server of which one process is missing, or starts.
@@ -175,9 +181,30 @@ def test_a_process_that_is_killed_is_started_again(pair: RunningServer) -> None:
             assert ended not in again
             assert {asker.predict(ones(1), version=2).version for asker in again.values()} == {2}
     assert len(members(pair)) == 2
-    assert killed not in members(pair)
     ends = [line for line in pair.log() if line["event"] == "process ended"]
     assert ends[-1]["exit_code"] == -signal.SIGKILL
+
+
+def test_a_process_that_is_asked_to_end_loses_no_count(pair: RunningServer) -> None:
+    before, restarts = members(pair), pair.total("soloist_process_restarts_total")
+    with asking_each(pair) as askers:
+        answered = pair.total("soloist_requests_total", api="Predict", code="OK")
+        for asker in askers.values():
+            asker.predict(ones(1))
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+    assert eventually(lambda: not before & members(pair) and len(members(pair)) == 2)
+    assert eventually(lambda: is_ready(pair))
+    assert pair.total("soloist_requests_total", api="Predict", code="OK") == answered + 2
+    assert pair.total("soloist_process_restarts_total") == restarts + 2
+
+
+def is_ready(server: RunningServer) -> bool:
+    """Return whether the server says so; no process may be there to ask."""
+    try:
+        return server.get("/readyz") == (200, "ready\n")
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -240,10 +267,9 @@ def test_a_start_that_fails_in_all_fails_once(
 
 def test_a_port_that_another_server_has_is_refused(pair: RunningServer, repository: Path, tmp_path: Path) -> None:
     given = {"repository": str(repository), "grpc_port": pair.grpc.rpartition(":")[2], "http_port": "0"}
-    for processes in ("1", "2"):
-        done = refused(tmp_path, {**given, "processes": processes})
-        assert done.returncode == 1
-        assert f"cannot listen on {pair.grpc}" in done.stderr
+    done = refused(tmp_path, given)
+    assert done.returncode == 1
+    assert f"cannot listen on {pair.grpc}" in done.stderr
 
 
 def refused(folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
