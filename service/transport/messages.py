@@ -49,7 +49,10 @@ class Messages:
 
         """
         peer = held.connection
-        if self.arrivals.is_busy(peer):
+        raw = self._ready(context, peer)
+        if raw is not None:
+            pass
+        elif self.arrivals.is_busy(peer):
             async with self.arrivals.turn(peer):
                 self.admission.require_room(peer, 0)
                 raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
@@ -83,7 +86,10 @@ class Messages:
         stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
         seconds, peer = idle_seconds(), held.connection
         scope = self._time_limits.within(seconds)
-        while (raw := await self._read(context, peer, scope)) is not None:
+        while True:
+            raw = self._ready(context, peer)
+            if raw is None and (raw := await self._read(context, peer, scope)) is None:
+                return
             message = self._parse(request, raw, held)
             if len(raw) > LARGE_BYTES:
                 await asyncio.sleep(0)
@@ -149,6 +155,14 @@ class Messages:
         # A callback of the call itself would keep it in memory until the next garbage collection.
         if task is not None:
             task.add_done_callback(gone)
+
+    def _ready(self, context: Context, peer: str) -> bytes | None:
+        """Return the next message if the transport has it already: nothing arrives then that has to be bounded."""
+        ready: Callable[[], bytes | None] | None = getattr(context, "ready", None)
+        raw = None if ready is None else ready()
+        if raw is not None:
+            self.arrivals.handed_over(peer, len(raw))
+        return raw
 
     async def _read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
         raw, cut = None, None

@@ -17,6 +17,7 @@ from service.transport.httpunk.call import HttpunkCall
 from service.transport.httpunk.headers import is_grpc
 from service.transport.httpunk.lifetime import Lifetime
 from service.transport.httpunk.requests import Server, is_reset
+from service.transport.httpunk.waiting import Backend
 
 if TYPE_CHECKING:
     from httpunk.h2.server import ServerRequest
@@ -46,6 +47,7 @@ class Connection(H2ServerProtocol):
 
     def __init__(self, shared: Shared) -> None:
         super().__init__()
+        self._backend = Backend()
         self._shared, self._limits = shared, shared.limits
         self._wire: asyncio.Transport = asyncio.Transport()  # until it is connected
         self._peer = ""
