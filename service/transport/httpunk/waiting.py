@@ -1,12 +1,13 @@
-"""What httpunk waits with: events and queues of few operations, where asyncio's are made for many who wait."""
+"""What httpunk waits with: events, queues and locks of few operations, where asyncio's are made for many who wait."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any
 
-from httpunk._backend.asyncio import AsyncioBackend
+from httpunk._backend.asyncio import AsyncioBackend, _AsyncioScope
 
 
 class Event:
@@ -79,10 +80,56 @@ class Queue:
         return self.items.popleft()
 
 
+class Lock:
+    """As asyncio.Lock, as a block. It orders writes, and is hardly ever taken."""
+
+    __slots__ = ("_is_taken", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        while self._is_taken:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                self._wake()  # it may have been this one's turn
+                raise
+        self._is_taken = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._is_taken = False
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and not self._is_taken:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+class Scope(_AsyncioScope):
+    """httpunk's tasks of a connection, begun without asking what they are."""
+
+    __slots__ = ()
+
+    def spawn(self, coro: Coroutine[Any, Any, None]) -> None:
+        """Begin one."""
+        task = asyncio.get_running_loop().create_task(coro)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
 class Backend(AsyncioBackend):
     """httpunk's asyncio with these in place of asyncio's own."""
 
     event = Event  # type: ignore[assignment]  # of the same form
+    lock = Lock  # type: ignore[assignment]
+    scope = Scope
 
     def queue(self) -> tuple[Queue, Queue]:
         """Return the two ends of a queue."""
