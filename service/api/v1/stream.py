@@ -92,7 +92,7 @@ async def _answer(
         first_frame=chunk.first_frame,
         frame_count=frame_count,
         outputs=encode(select(answer.outputs, selection)),
-        classification=classify(answer.outputs, servable.manifest.labels),
+        classification=classify(answer.outputs, servable.labels),
         extra_outputs=select_extra(answer, selection),
         batch_size=answer.batch_size,
         padded_frames=answer.padded_frames,

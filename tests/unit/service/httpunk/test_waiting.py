@@ -18,7 +18,7 @@ async def test_an_event_wakes_all_and_stays_set() -> None:
     await turns()
     event.set()
     event.set()
-    assert await asyncio.gather(tasks[0], tasks[2]) == [True, True]
+    assert all(await asyncio.gather(tasks[0], tasks[2]))
     assert event.is_set()
     assert await event.wait()
     event.clear()
