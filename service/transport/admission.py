@@ -108,7 +108,8 @@ class Held:
 
     def __exit__(self, *_: object) -> None:
         self._admission.end(of_machines=self._of_machines)
-        self.free_all()
+        if self.size:
+            self.free_all()
 
     async def lighter_than(self, size: int) -> None:
         """Wait until the call holds less than `size` bytes."""

@@ -103,9 +103,8 @@ class Batcher:
         if not (may_wait or is_let_in):
             queue.refuse(caller, deadline)
         self._queue_first()
-        is_short, observer = self._short.take(queue, row), None
-        if self._observe_runs is not None:
-            observer = self._observe_runs(servable, row)
+        observer = self._observe_runs(servable, row) if self._observe_runs else None
+        is_short = self._short.take(queue, row)
         if is_short and not queue.shares_runs:
             return self._short.run(queue, row, observer, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -176,8 +175,8 @@ class Batcher:
     def _dispatch(self) -> None:
         self._scheduled = False
         self._short.held_seconds = 0.0
-        first, self._first = self._first, None
-        if first is not None:
+        if self._first is not None:
+            first, self._first = self._first, None
             self._short.answer(*first)
         while (free := self._under_way.free_workers) and (queue := self._turns.next(free)) is not None:
             if self._short.have_held_long():
