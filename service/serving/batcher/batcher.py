@@ -69,7 +69,7 @@ class Batcher:
         self._turns = Turns(limits.workers)
         self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
         self._short = ShortRuns(limits, self._turns, self._under_way, self._results)
-        # The first job of this turn of the event loop, if its run is short: it needs no queue, unless another comes.
+        # The first job of this turn of the event loop, if its run is short: without a second it needs no queue.
         self._first: tuple[ModelQueue, Job] | None = None
         self._scheduled = False
 
@@ -104,8 +104,7 @@ class Batcher:
             queue.refuse(caller, deadline)
         self._queue_first()
         observer = self._observe_runs(servable, row) if self._observe_runs else None
-        is_short = self._short.take(queue, row)
-        if is_short and not queue.shares_runs:
+        if (is_short := self._short.take(queue, row)) and not queue.shares_runs:
             return self._short.run(queue, row, observer, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -157,8 +156,8 @@ class Batcher:
             self._turns.drop(queue)
 
     def _queue_first(self) -> None:
-        if self._first is not None:
-            first, self._first = self._first, None
+        if (first := self._first) is not None:
+            self._first = None
             self._enqueue(*first)
 
     def _enqueue(self, queue: ModelQueue, job: Job) -> None:
@@ -175,8 +174,8 @@ class Batcher:
     def _dispatch(self) -> None:
         self._scheduled = False
         self._short.held_seconds = 0.0
-        if self._first is not None:
-            first, self._first = self._first, None
+        if (first := self._first) is not None:
+            self._first = None
             self._short.answer(*first)
         while (free := self._under_way.free_workers) and (queue := self._turns.next(free)) is not None:
             if self._short.have_held_long():
