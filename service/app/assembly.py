@@ -104,10 +104,10 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
         # Observers of the shadow's own answers are called on its thread.
         shadowed = [log.log.shadowed, skew.observe] if log else [skew.observe]
         shadows = stack.enter_context(_shadows(base, models, shadowed))
-        observers: list[Observer] = [failures.guard(Worker.SHADOW, shadows.observe)]
+        observers: list[tuple[Worker, Observer]] = [(Worker.SHADOW, shadows.observe)]
         if log is not None:
-            observers.append(failures.guard(Worker.PREDICTION_LOG, log.log.answered))
-        observers.append(failures.guard(Worker.SKEW, skew.observe))
+            observers.append((Worker.PREDICTION_LOG, log.log.answered))
+        observers.append((Worker.SKEW, skew.observe))
         serving = Serving(
             repository=models.repository,
             sessions=Sessions(
@@ -120,7 +120,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             recorder=metrics.recorder,
             decoder=executors.decoder,
             limits=_input_limits(settings),
-            observers=observers,
+            observers=[failures.guard_all(observers)],
         )
         models.on_gone = serving.batcher.forget
         yield Parts(

@@ -21,7 +21,7 @@ import asyncio
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from enum import StrEnum
@@ -123,6 +123,18 @@ class Failures:
             except Exception as error:
                 self.note(worker, error)
                 return None
+
+        return guarded
+
+    def guard_all(self, observers: Sequence[tuple[str, Callable[P, object]]]) -> Callable[P, None]:
+        """Wrap observers of answers, with the names of their workers, into one that calls all and doesn't raise."""
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            for worker, observer in observers:
+                try:
+                    observer(*args, **kwargs)
+                except Exception as error:
+                    self.note(worker, error)
 
         return guarded
 

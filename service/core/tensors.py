@@ -26,6 +26,7 @@ class FramesForm:
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
+        self.has_inputs = bool(signature.inputs)
         spec = signature.frames
         self._data_type, self._dtype = spec.data_type, dtype_of(spec.data_type)
         self._frame_shape = tuple(spec.shape)[2:]

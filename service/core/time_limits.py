@@ -10,48 +10,60 @@ from typing import Any, Self
 
 
 class TimeLimit:
-    """A block of one task, ended with TimeoutError when its time is over or when somebody says so."""
+    """A block of one task, ended with TimeoutError when its time is over or when somebody says so.
 
-    __slots__ = ("_cancelling", "_loop", "_queue", "_task", "expired")
+    It may begin again once it is over. `task` is the one whose block it is.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None, queue: _Queue | None = None) -> None:
+    __slots__ = ("_cancelling", "_loop", "_queue", "expired", "task")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        queue: _Queue | None = None,
+        task: asyncio.Task[Any] | None = None,
+    ) -> None:
         self.expired = False
         self._loop = loop
         self._queue = queue
-        self._task: asyncio.Task[Any] | None = None
+        self.task = task
         self._cancelling = 0
 
     def __enter__(self) -> Self:
-        self.begin(asyncio.current_task(self._loop))
-        return self
-
-    def begin(self, task: asyncio.Task[Any] | None) -> None:
-        """Begin the block, in the task that is running, where that is known."""
+        task = self.task
+        if task is None:
+            task = self.task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a time limit needs a task")
-        self._task = task
+        self.expired = False
         self._cancelling = task.cancelling()
         queue = self._queue
         if queue is not None:
             queue.limits[self] = ends_at = queue.loop.time() + queue.seconds
             if not queue.has_timer:
                 queue.begin(ends_at)
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if self._queue is not None:
             self._queue.limits.pop(self, None)
-        task, self._task = self._task, None
+        task, self.task = self.task, None
         if self.expired and task is not None:
             # As asyncio.timeout does: whoever else cancelled the task meanwhile is heard.
             is_ours = task.uncancel() <= self._cancelling
             if is_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
                 raise TimeoutError from error
 
+    @property
+    def seconds(self) -> float | None:
+        """Return how long it may last."""
+        return None if self._queue is None else self._queue.seconds
+
     def expire(self) -> None:
         """End the block now."""
-        if not self.expired and self._task is not None:
+        if not self.expired and self.task is not None:
             self.expired = True
-            self._task.cancel()
+            self.task.cancel()
 
 
 class TimeLimits:

@@ -77,6 +77,16 @@ class Servable:
         return bool(signature.controls) or not all(each.HasField("constant") for each in signature.inputs)
 
     @cached_property
+    def takes_position(self) -> bool:
+        """Return whether it is told where in its sequence a row is."""
+        return bool(self.manifest.signature.controls)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Return the names of its classes."""
+        return tuple(self.manifest.labels)
+
+    @cached_property
     def _has_fixed_window(self) -> bool:
         return self.manifest.signature.frames_per_run > 0
 

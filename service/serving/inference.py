@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.core.errors import ServiceError
-from service.core.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -47,7 +46,6 @@ class Serving:
     limits: InputLimits
     observers: Sequence[Observer] = ()
     decoder: Executor | None = None
-    time_limits: TimeLimits = field(default_factory=TimeLimits)
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
         """Convert a large message on a thread of its own. It works in pieces, since it holds up the loop as well."""

@@ -42,17 +42,17 @@ def decode_row(
         ServiceError: the frames or an input are not what the model takes.
 
     """
-    sent_inputs, signature = sent.inputs, form.signature
+    sent_inputs = sent.inputs
     if sent_inputs:
         at_most(MAX_TENSORS, sent_inputs, "inputs")
     frames = form.decode(sent.frames, allow_non_finite=allow_non_finite)
-    if not sent_inputs and not signature.inputs:
+    if not (sent_inputs or form.has_inputs):
         return Row(
             frames=frames,
             states=states,
             auxiliary=NO_AUXILIARY_INPUTS if position is WHOLE else AuxiliaryInputs(position=position),
         )
-    specs = {each.tensor.name: each for each in signature.inputs}
+    specs = {each.tensor.name: each for each in form.signature.inputs}
     arrays = _decode_all(sent_inputs, specs, len(frames))
     auxiliary = sort(arrays, specs, position, allow_non_finite=allow_non_finite)
     return Row(frames=frames, states=states, auxiliary=auxiliary)

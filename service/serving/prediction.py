@@ -61,7 +61,7 @@ class Prediction:
             first_frame=session.frame_count if session else 0,
             is_whole=is_whole,
             batch_size=answer.batch_size,
-            session=weakref.ref(session) if session else None,
+            session=session.ref if session else None,
         )
 
 

@@ -93,9 +93,10 @@ class Recorder:
             encode_seconds=encode_seconds,
         )
         series = version.calls.of(call.api)
+        observe_queue, observe_compute = series.queue_seconds.observe, series.compute_seconds.observe
         for answer in answers:
-            series.queue_seconds.observe(answer.queue_seconds)
-            series.compute_seconds.observe(answer.compute_seconds)
+            observe_queue(answer.queue_seconds)
+            observe_compute(answer.compute_seconds)
 
     def failed(self, servable: Servable, *, seconds: float) -> None:
         """Record one request that was refused, failed or cancelled."""

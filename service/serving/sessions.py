@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from soloist.v1.sequence_inference_pb2 import Chunk
 
 _DIGEST_BYTES = 16
+# Frames of this size are their own digest.
+_SMALL_BYTES = 128
 # This many hexadecimal digits of a session's id make a number that fits into an int32.
 _NUMBER_DIGITS = 7
 _ENDS = {
@@ -54,6 +57,7 @@ class Session:
 
         """
         self.id = secrets.token_hex(16)
+        self.ref = weakref.ref(self)
         self.servable = servable
         self.states: States = servable.runner.initial_states()
         # Including those of the last answer.
@@ -69,7 +73,7 @@ class Session:
 
         `sequence_id` is the caller's name for the sequence, None if it has none.
         """
-        if not self.servable.manifest.signature.controls:
+        if not self.servable.takes_position:
             return WHOLE
         own = int(self.id[:_NUMBER_DIGITS], 16) or 1
         return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
@@ -226,7 +230,10 @@ class Sessions:
 
 def _digest(chunk: Chunk) -> bytes:
     # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` copies it as well.
-    digest = blake2b(chunk.frames.SerializeToString(deterministic=True), digest_size=_DIGEST_BYTES)
+    frames = chunk.frames.SerializeToString(deterministic=True)
+    if len(frames) <= _SMALL_BYTES and not chunk.inputs:
+        return frames
+    digest = blake2b(frames, digest_size=_DIGEST_BYTES)
     for named in chunk.inputs:
         digest.update(named.SerializeToString(deterministic=True))
     return digest.digest()

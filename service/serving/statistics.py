@@ -67,9 +67,25 @@ class Duration:
 class RunStatistics:
     """Runs of one batch size: the time to join rows, to run the graph, and to split answers."""
 
-    gather: Duration = field(default_factory=Duration)
-    graph: Duration = field(default_factory=Duration)
-    scatter: Duration = field(default_factory=Duration)
+    count: int = 0
+    gather_seconds: float = 0.0
+    graph_seconds: float = 0.0
+    scatter_seconds: float = 0.0
+
+    @property
+    def gather(self) -> Duration:
+        """Return the time to join rows."""
+        return Duration(self.count, self.gather_seconds)
+
+    @property
+    def graph(self) -> Duration:
+        """Return the time to run the graph."""
+        return Duration(self.count, self.graph_seconds)
+
+    @property
+    def scatter(self) -> Duration:
+        """Return the time to split answers."""
+        return Duration(self.count, self.scatter_seconds)
 
 
 @dataclass(slots=True)
@@ -79,25 +95,52 @@ class VersionStatistics:
     Rows are counted by the normaliser of the model, which may change when the file of the version is replaced.
     """
 
-    success: Duration = field(default_factory=Duration)
+    answered: int = 0
+    success_seconds: float = 0.0
+    queue_seconds: float = 0.0
+    input_seconds: float = 0.0
+    infer_seconds: float = 0.0
+    output_seconds: float = 0.0
     fail: Duration = field(default_factory=Duration)
-    queue: Duration = field(default_factory=Duration)
-    input: Duration = field(default_factory=Duration)
-    infer: Duration = field(default_factory=Duration)
-    output: Duration = field(default_factory=Duration)
     rows: dict[str, int] = field(default_factory=dict)
     last_request_ms: int = 0
     runs: dict[int, RunStatistics] = field(default_factory=dict)
     padding: float = 0.0
+
+    @property
+    def success(self) -> Duration:
+        """Return the time of requests that were answered."""
+        return Duration(self.answered, self.success_seconds)
+
+    @property
+    def queue(self) -> Duration:
+        """Return the part of it before the first run."""
+        return Duration(self.answered, self.queue_seconds)
+
+    @property
+    def input(self) -> Duration:
+        """Return the part of it that decoded requests and joined rows."""
+        return Duration(self.answered, self.input_seconds)
+
+    @property
+    def infer(self) -> Duration:
+        """Return the part of it that ran the graph."""
+        return Duration(self.answered, self.infer_seconds)
+
+    @property
+    def output(self) -> Duration:
+        """Return the part of it that split and encoded answers."""
+        return Duration(self.answered, self.output_seconds)
 
     def ran(self, rows: int, seconds: RunSeconds, padding_ratio: float) -> None:
         """Add one run of the graph."""
         run = self.runs.get(rows)
         if run is None:
             run = self.runs[rows] = RunStatistics()
-        run.gather.add(seconds.gather)
-        run.graph.add(seconds.graph)
-        run.scatter.add(seconds.scatter)
+        run.count += 1
+        run.gather_seconds += seconds.gather
+        run.graph_seconds += seconds.graph
+        run.scatter_seconds += seconds.scatter
         self.padding += padding_ratio
 
     def succeeded(
@@ -111,11 +154,12 @@ class VersionStatistics:
         if len(answers) > 1:
             slowest = max(answers, key=lambda answer: answer.queue_seconds + answer.compute_seconds)
         run = slowest.run
-        self.success.add(seconds)
-        self.queue.add(slowest.queue_seconds)
-        self.input.add(decode_seconds + run.gather)
-        self.infer.add(run.graph)
-        self.output.add(encode_seconds + run.scatter)
+        self.answered += 1
+        self.success_seconds += seconds
+        self.queue_seconds += slowest.queue_seconds
+        self.input_seconds += decode_seconds + run.gather
+        self.infer_seconds += run.graph
+        self.output_seconds += encode_seconds + run.scatter
         self.rows[norm] = self.rows.get(norm, 0) + len(answers)
         self.last_request_ms = time.time_ns() // 1_000_000
 
@@ -147,7 +191,7 @@ class StatisticsView(Collector):
         for version, counts in self._read().items():
             for norm, rows in list(counts.rows.items()):
                 predictions.add_metric((*version, norm), rows)
-            runs = [(size, run.graph.count) for size, run in list(counts.runs.items())]
+            runs = [(size, run.count) for size, run in list(counts.runs.items())]
             if count := sum(runs_of_size for _, runs_of_size in runs):
                 sizes.add_metric(version, count, sum(size * runs_of_size for size, runs_of_size in runs))
                 padding.add_metric(version, count, counts.padding)

@@ -92,14 +92,14 @@ class Held:
 
     """
 
-    __slots__ = ("_admission", "_freed", "_of_machines", "_sizes", "_total", "connection")
+    __slots__ = ("_admission", "_freed", "_of_machines", "_sizes", "connection", "size")
 
     def __init__(self, admission: Admission, connection: str, *, of_machines: bool = False) -> None:
         self._admission = admission
         self._of_machines = of_machines
         self.connection = connection
         self._sizes: dict[int, int] = {}
-        self._total = 0
+        self.size = 0
         self._freed: asyncio.Event | None = None  # made when somebody waits for it
 
     def __enter__(self) -> Self:
@@ -108,11 +108,12 @@ class Held:
 
     def __exit__(self, *_: object) -> None:
         self._admission.end(of_machines=self._of_machines)
-        self.free_all()
+        if self.size:
+            self.free_all()
 
     async def lighter_than(self, size: int) -> None:
         """Wait until the call holds less than `size` bytes."""
-        while self._total >= size:
+        while self.size >= size:
             if self._freed is None:
                 self._freed = asyncio.Event()
             self._freed.clear()
@@ -128,19 +129,19 @@ class Held:
         self._admission.take(self.connection, size)
         key, sizes = id(owner), self._sizes
         sizes[key] = sizes.get(key, 0) + size
-        self._total += size
+        self.size += size
 
     def free(self, owner: object) -> None:
         """Give back what an object holds, if anything."""
         if size := self._sizes.pop(id(owner), 0):
             self._admission.give_back(self.connection, size)
-            self._total -= size
+            self.size -= size
             if self._freed is not None:
                 self._freed.set()
 
     def free_all(self) -> None:
         """Give back everything."""
-        if self._total:
-            self._admission.give_back(self.connection, self._total)
-        self._total = 0
+        if self.size:
+            self._admission.give_back(self.connection, self.size)
+        self.size = 0
         self._sizes.clear()

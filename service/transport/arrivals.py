@@ -107,10 +107,16 @@ class Arrivals:
         connection.users += 1
         connection.reads[scope] = None
 
+    def handed_over(self, peer: str, size: int) -> None:
+        """Add a message of `size` bytes that was there before it was read."""
+        connection = self._connections.get(peer)
+        if connection is not None:
+            connection.handed_over += _on_the_wire(size)
+
     def end(self, peer: str, scope: TimeLimit, size: int) -> ServiceError | None:
         """Remove a read that has ended with `size` bytes, and return the reason if it was ended from here."""
         connection = self._connections[peer]
-        connection.handed_over += size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
+        connection.handed_over += _on_the_wire(size)
         del connection.reads[scope]
         connection.users -= 1
         if not connection.users:
@@ -160,6 +166,10 @@ class Arrivals:
             if not scope.expired:
                 self._cut[scope] = error
                 scope.expire()
+
+
+def _on_the_wire(size: int) -> int:
+    return size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
 
 
 def _memory_bytes() -> int:

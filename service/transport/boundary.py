@@ -63,7 +63,6 @@ class Around:
     def __init__(self, calls: ActiveCalls, recorder: Recorder, api: str, context: Caller, *, in_drain: bool) -> None:
         self._calls, self._recorder, self._api, self._context = calls, recorder, api, context
         self._in_drain = in_drain
-        self._scope = TimeLimit()
 
     async def __aenter__(self) -> Call:
         context = self._context
@@ -75,14 +74,15 @@ class Around:
             deadline=None if remaining is None else time.monotonic() + remaining,
         )
         self._started = time.perf_counter()
+        task = asyncio.current_task()
+        self._scope = TimeLimit(task=task)
         try:
-            task = asyncio.current_task()
             if not self._in_drain:
                 self._calls.begin(self._scope, task)
         except ServiceError as error:  # it comes too late
             await self._ended(error)
             raise grpc.aio.AbortError from None  # its caller couldn't be told
-        self._scope.begin(task)
+        self._scope.__enter__()
         return self._call
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:

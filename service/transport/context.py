@@ -30,7 +30,10 @@ class Caller(Protocol):
 
 
 class Context(Caller, Protocol):
-    """One call over gRPC. grpc.aio's contexts are of this form as they are: nothing stands between them and users."""
+    """One call over gRPC. grpc.aio's contexts are of this form as they are: nothing stands between them and users.
+
+    A transport that knows which messages have arrived also has `ready`, which returns the next one, or None.
+    """
 
     async def read(self) -> Any:
         """Return the bytes of the next message, or grpc.aio.EOF after the last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
@@ -13,7 +14,7 @@ from service.serving.call import Call
 from service.transport.admission import CallLimits, Held
 from service.transport.boundary import Around, Boundary
 from service.transport.context import Context
-from service.transport.messages import Messages, pause
+from service.transport.messages import LARGE_BYTES, Messages
 
 # Answers one call, and returns the only message of its answer, or None if it has written its answers itself. The first
 # argument is there for grpc.aio, and isn't used.
@@ -71,7 +72,8 @@ class GrpcAdapter:
                         del request
                         payload = response.SerializeToString()
                         del response
-                        await pause(payload)
+                        if len(payload) > LARGE_BYTES:
+                            await asyncio.sleep(0)
                         self._messages.bound_delivery(context, payload)
             except grpc.aio.AbortError as error:
                 _let_go(error)
@@ -86,7 +88,7 @@ class GrpcAdapter:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
                         async with aclosing(
-                            self._messages.requests(method.request, context, held, self._limits.idle_seconds)
+                            self._messages.requests(method.request, context, held, lambda: self._limits.idle_seconds)
                         ) as requests:
                             payload = (await method.handler(call, requests)).SerializeToString()
             except grpc.aio.AbortError as error:
@@ -96,7 +98,7 @@ class GrpcAdapter:
         return answer
 
     def _stream(self, method: StreamMethod[Any]) -> Answer:
-        idle_seconds = None if method.bounds_silence else self._limits.idle_seconds
+        usual_seconds = None if method.bounds_silence else self._limits.idle_seconds
         read, side_by_side = self._messages.requests, method.side_by_side
 
         async def answer(_: object, context: Context) -> None:
@@ -105,7 +107,13 @@ class GrpcAdapter:
                     with self._hold(method, call) as held:
                         async with (
                             aclosing(
-                                read(method.request, context, held, idle_seconds, side_by_side=side_by_side)
+                                read(
+                                    method.request,
+                                    context,
+                                    held,
+                                    lambda: usual_seconds and (call.idle_seconds or usual_seconds),
+                                    side_by_side=side_by_side,
+                                )
                             ) as requests,
                             aclosing(method.handler(call, requests)) as responses,
                         ):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
 from service.core.errors import Reason, ServiceError
-from service.core.time_limits import TimeLimits
+from service.core.time_limits import TimeLimit, TimeLimits
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
@@ -24,8 +24,10 @@ _AT_ONCE_BYTES = 2**16
 # The part of a connection's bytes that one stream may hold, and that arriving messages may.
 _STREAM_SHARE = 4
 _READS_AT_ONCE = 8
-# Copying this many bytes takes a millisecond.
-_LARGE_BYTES = 2**20
+# Copying this many bytes takes a millisecond: others have the event loop between two steps that each copy a message.
+LARGE_BYTES = 2**20
+# An answer up to this size isn't counted while it is sent: a call sends one at a time, and calls are bounded.
+_UNCOUNTED_BYTES = 2**12
 
 
 class Messages:
@@ -47,16 +49,20 @@ class Messages:
 
         """
         peer = held.connection
-        if self.arrivals.is_busy(peer):
+        raw = self._ready(context, peer)
+        if raw is not None:
+            pass
+        elif self.arrivals.is_busy(peer):
             async with self.arrivals.turn(peer):
                 self.admission.require_room(peer, 0)
-                raw = await self._read(context, peer, self._limits.idle_seconds)
+                raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
         else:
-            raw = await self._read(context, peer, self._limits.idle_seconds)
+            raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
         message = self._parse(request, raw, held)
-        await pause(raw)
+        if len(raw) > LARGE_BYTES:
+            await asyncio.sleep(0)
         return message
 
     async def requests(
@@ -64,49 +70,65 @@ class Messages:
         request: type[Request],
         context: Context,
         held: Held,
-        idle_seconds: float | None,
+        idle_seconds: Callable[[], float | None],
         *,
         side_by_side: bool = False,
     ) -> AsyncGenerator[Request]:
         """Yield the messages of a stream; with `side_by_side` the next is read before the handler is done with one.
 
+        `idle_seconds` returns how long the next may take to arrive; None stands for any time.
+
         Raises:
-            ServiceError: as `read_one`, or none arrived for `idle_seconds`.
+            ServiceError: as `read_one`, or none arrived in time.
 
         """
         # A stream with more side by side waits for its answers, so that other calls of the connection have room.
         stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
-        while (raw := await self._read(context, held.connection, idle_seconds)) is not None:
+        seconds, peer = idle_seconds(), held.connection
+        scope = self._time_limits.within(seconds)
+        while True:
+            raw = self._ready(context, peer)
+            if raw is None and (raw := await self._read(context, peer, scope)) is None:
+                return
             message = self._parse(request, raw, held)
-            await pause(raw)
+            if len(raw) > LARGE_BYTES:
+                await asyncio.sleep(0)
             del raw  # otherwise it would stay until the next one
             yield message
             if not side_by_side:
                 held.free(message)
             del message
-            await held.lighter_than(stream_bytes)
+            if held.size >= stream_bytes:
+                await held.lighter_than(stream_bytes)
+            if idle_seconds() != seconds:  # the model has a bound of its own
+                seconds = idle_seconds()
+                scope = self._time_limits.within(seconds)
 
     async def write_all(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
         """Write the answers of a stream as they come. A write that fails ends the handler with the same error."""
+        scope = self._time_limits.within(self._limits.idle_seconds)
         async for response in responses:
             raw = response.SerializeToString()
             del response  # so that at most one copy is held while the caller doesn't read
             try:
-                await self._write(context, raw, held)
+                await self._write(context, raw, held, scope)
             except ServiceError as error:
                 await responses.athrow(error)  # the handler ends with this error, and counts it
             del raw
 
-    async def _write(self, context: Context, raw: bytes, held: Held) -> None:
+    async def _write(self, context: Context, raw: bytes, held: Held, scope: TimeLimit) -> None:
         # Waits while the caller's flow-control window is full: for ever, if it never reads.
         calls = self._calls
         if calls.is_cutting:
             raise ServiceError(Reason.SERVER_DRAINING)
-        held.hold(raw, len(raw))
-        task, sending = asyncio.current_task(), calls.sending
-        sending.add(task)
+        is_counted = len(raw) > _UNCOUNTED_BYTES
+        if is_counted:
+            held.hold(raw, len(raw))
+        sending, task = calls.sending, None
         try:
-            with self._time_limits.within(self._limits.idle_seconds):
+            with scope:
+                task = scope.task
+                sending.add(task)
                 await context.write(raw)
         except TimeoutError:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._limits.idle_seconds) from None
@@ -114,7 +136,8 @@ class Messages:
             raise ServiceError(Reason.STREAM_CUT) from error
         finally:
             sending.discard(task)
-            held.free(raw)
+            if is_counted:
+                held.free(raw)
 
     def bound_delivery(self, context: Context, raw: bytes) -> None:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""
@@ -133,15 +156,23 @@ class Messages:
         if task is not None:
             task.add_done_callback(gone)
 
-    async def _read(self, context: Context, peer: str, idle_seconds: float | None) -> bytes | None:
-        scope, raw, cut = self._time_limits.within(idle_seconds), None, None
+    def _ready(self, context: Context, peer: str) -> bytes | None:
+        """Return the next message if the transport has it already: nothing arrives then that has to be bounded."""
+        ready: Callable[[], bytes | None] | None = getattr(context, "ready", None)
+        raw = None if ready is None else ready()
+        if raw is not None:
+            self.arrivals.handed_over(peer, len(raw))
+        return raw
+
+    async def _read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
+        raw, cut = None, None
         self.arrivals.begin(peer, scope)
         try:
             with scope:
                 message: Any = await context.read()
                 raw = None if message is grpc.aio.EOF else bytes(message)
         except TimeoutError:
-            cut = ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds)
+            cut = ServiceError(Reason.SESSION_IDLE, idle_seconds=scope.seconds)
         finally:
             cut = self.arrivals.end(peer, scope, len(raw or b"")) or cut
         if cut is not None:
@@ -161,9 +192,3 @@ class Messages:
             raise ServiceError(Reason.MALFORMED_MESSAGE, expected=request.DESCRIPTOR.full_name) from error
         held.hold(message, MESSAGE_FACTOR * len(raw))
         return message
-
-
-async def pause(raw: bytes) -> None:
-    """Yield to the event loop between two steps that each copy a large message."""
-    if len(raw) > _LARGE_BYTES:
-        await asyncio.sleep(0)

@@ -120,6 +120,8 @@ def _check_field(raw: bytes, at: int, size: int, field: _Field, left: _Left, *, 
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    if raw[at + 1] < 0x80:
+        return raw[at] & 0x7F | raw[at + 1] << 7, at + 2
     value = 0
     for place in range(_MAX_VARINT_BYTES):
         byte = raw[at + place]

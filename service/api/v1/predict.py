@@ -50,7 +50,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         prediction_id=prediction.id,
         frame_count=frame_count,
         outputs=encode(select(answer.outputs, request.output_selection)),
-        classification=classify(answer.outputs, manifest.labels),
+        classification=classify(answer.outputs, servable.labels),
         extra_outputs=select_extra(answer, request.output_selection),
         batch_size=answer.batch_size,
         padded_frames=answer.padded_frames,

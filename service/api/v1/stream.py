@@ -42,8 +42,7 @@ async def stream(
         ServiceError: a message is invalid or out of place in the stream. The session is freed.
 
     """
-    idle_seconds = serving.limits.idle_seconds
-    opening = _expect_open(await _next(serving, requests, idle_seconds))
+    opening = _expect_open(await _next(requests))
     servable = serving.repository.route(opening.model, opening.version, opening.version_label)
     call.model, call.version = servable.name, str(servable.version)
     servable.require_time_axis()
@@ -53,11 +52,11 @@ async def stream(
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
-        idle_seconds = servable.idle_seconds(idle_seconds)
+        call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
         selection = opening.output_selection
         del opening
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
-        while (chunks := await _next_chunk(serving, requests, idle_seconds)) is not None:
+        while (chunks := await _next_chunk(requests)) is not None:
             yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
     if session.frame_count:
         serving.recorder.sequence_ended(servable, session.frame_count)
@@ -93,7 +92,7 @@ async def _answer(
         first_frame=chunk.first_frame,
         frame_count=frame_count,
         outputs=encode(select(answer.outputs, selection)),
-        classification=classify(answer.outputs, servable.manifest.labels),
+        classification=classify(answer.outputs, servable.labels),
         extra_outputs=select_extra(answer, selection),
         batch_size=answer.batch_size,
         padded_frames=answer.padded_frames,
@@ -104,21 +103,16 @@ async def _answer(
     return result
 
 
-async def _next(serving: Serving, requests: AsyncIterator[StreamRequest], idle_seconds: float) -> StreamRequest:
+async def _next(requests: AsyncIterator[StreamRequest]) -> StreamRequest:
     try:
-        with serving.time_limits.within(idle_seconds):
-            return await anext(requests)
+        return await anext(requests)
     except StopAsyncIteration:
         raise ServiceError(Reason.STREAM_CUT) from None
-    except TimeoutError:
-        raise ServiceError(Reason.SESSION_IDLE, idle_seconds=idle_seconds) from None
 
 
-async def _next_chunk(
-    serving: Serving, requests: AsyncIterator[StreamRequest], idle_seconds: float
-) -> list[Chunk] | None:
+async def _next_chunk(requests: AsyncIterator[StreamRequest]) -> list[Chunk] | None:
     """Wait for the next chunk. It comes in a list, so that it can be removed; None if the caller closes the stream."""
-    message = await _next(serving, requests, idle_seconds)
+    message = await _next(requests)
     return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
 
 

@@ -20,6 +20,7 @@ from service.serving.batcher.model_turns import Turns
 from service.serving.batcher.results import Results
 from service.serving.batcher.run_place import Hop, Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
+from service.serving.batcher.short_runs import ShortRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,14 +62,15 @@ class Batcher:
         self._observe_runs = observe_runs
         self._select_batch = select_batch
         self._results = Results(on_run, self._enqueue)
-        # How long runs have held the event loop since it was last known to turn.
-        self._held_seconds = 0.0
         self._hop = Hop()
         self._queues: dict[Servable, ModelQueue] = {}
         self._forgets = False
         self._forgotten: WeakSet[Servable] = WeakSet()
         self._turns = Turns(limits.workers)
         self._under_way = RunsUnderWay(limits.workers, self._expire, on_stuck)
+        self._short = ShortRuns(limits, self._turns, self._under_way, self._results)
+        # The first job of this turn of the event loop, if its run is short: without a second it needs no queue.
+        self._first: tuple[ModelQueue, Job] | None = None
         self._scheduled = False
 
     async def submit(
@@ -100,15 +102,23 @@ class Batcher:
         queue = self._queues.get(servable) or self._new_queue(servable)
         if not (may_wait or is_let_in):
             queue.refuse(caller, deadline)
-        if not queue.shares_runs and self._runs_at_once(queue, row):
-            return self._run_at_once(queue, row, every_frame=every_frame)
+        self._queue_first()
+        observer = self._observe_runs(servable, row) if self._observe_runs else None
+        if (is_short := self._short.take(queue, row)) and not queue.shares_runs:
+            return self._short.run(queue, row, observer, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
-        job.run_observer = self._observe_runs(servable, row) if self._observe_runs else None
-        self._enqueue(queue, job)
+        job.run_observer = observer
+        if is_short:
+            self._first = queue, job
+            self._dispatch_soon()
+        else:
+            self._enqueue(queue, job)
         try:
-            return await job.future
+            return await future
         finally:
+            if self._first is not None and self._first[1] is job:
+                self._first = None
             if id(job) in queue.jobs:
                 queue.drop(job)
             if self._forgets and servable in self._forgotten:
@@ -121,6 +131,7 @@ class Batcher:
             ServiceError: QUEUE_FULL, OVERLOADED or DEADLINE_EXCEEDED.
 
         """
+        self._queue_first()
         queue = self._queues.get(servable)
         if queue is None and servable not in self._forgotten:
             queue = self._new_queue(servable)
@@ -144,6 +155,11 @@ class Batcher:
             del self._queues[servable]
             self._turns.drop(queue)
 
+    def _queue_first(self) -> None:
+        if (first := self._first) is not None:
+            self._first = None
+            self._enqueue(*first)
+
     def _enqueue(self, queue: ModelQueue, job: Job) -> None:
         queue.add(job)
         self._turns.add(queue)
@@ -157,9 +173,12 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        self._held_seconds = 0.0
+        self._short.held_seconds = 0.0
+        if (first := self._first) is not None:
+            self._first = None
+            self._short.answer(*first)
         while (free := self._under_way.free_workers) and (queue := self._turns.next(free)) is not None:
-            if self._has_held_long():
+            if self._short.have_held_long():
                 self._dispatch_soon()  # whatever else waits for the event loop comes first
                 return
             try:
@@ -177,27 +196,6 @@ class Batcher:
             else:
                 self._run_here(queue, batch)
 
-    def _has_held_long(self) -> bool:
-        return self._held_seconds > 0 and self._held_seconds >= self._limits.max_inline_seconds
-
-    def _runs_at_once(self, queue: ModelQueue, row: Row) -> bool:
-        """Return whether a row runs where it is asked for: it is short, nothing waits, and it could share no run."""
-        frames = len(row.frames)
-        return (
-            not (self._turns or self._has_held_long())
-            and self._under_way.free_workers > 0
-            and queue.places.of((frames,)) is Place.EVENT_LOOP
-            and (not queue.servable.sliced or frames <= self._limits.max_slice_frames)
-        )
-
-    def _run_at_once(self, queue: ModelQueue, row: Row, *, every_frame: bool) -> Answer:
-        observer = self._observe_runs(queue.servable, row) if self._observe_runs else None
-        self._turns.count(queue)
-        (done,) = execute(queue.servable, [row])
-        self._held_seconds += done.seconds
-        self._turns.ran(queue, done.seconds)
-        return self._results.answer(queue, row, done, observer, Place.EVENT_LOOP, every_frame=every_frame)
-
     def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         """Run a batch on the event loop."""
         started = time.perf_counter()
@@ -212,7 +210,7 @@ class Batcher:
                 job.fail(error)
         took = time.perf_counter() - started
         self._turns.ran(queue, took)
-        self._held_seconds += took
+        self._short.held_seconds += took
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]

@@ -86,22 +86,22 @@ class Job:
         "_batch_size",
         "_compute_seconds",
         "_done_frames",
-        "_every_frame",
         "_extra",
         "_outputs",
         "_padded_frames",
         "_queue_seconds",
-        "_row",
         "_run",
         "_running_frames",
         "_states",
-        "_waiting_since",
         "caller",
         "deadline",
+        "every_frame",
         "future",
         "may_wait",
         "remaining_frames",
+        "row",
         "run_observer",
+        "waiting_since",
     )
 
     def __init__(
@@ -132,13 +132,13 @@ class Job:
         self.run_observer: RunObserver | None = None
         # How many have not run.
         self.remaining_frames = len(row.frames)
-        self._row, self._states = row, row.states
-        self._every_frame = every_frame
+        self.row, self._states = row, row.states
+        self.every_frame = every_frame
         self._done_frames = self._running_frames = 0
         self._answer: Answer | None = None
         self._outputs: list[NDArray[Any]] = []
         self._extra: list[Arrays] = []
-        self._waiting_since = time.perf_counter()
+        self.waiting_since = time.perf_counter()
         self._queue_seconds = 0.0
         self._compute_seconds = 0.0
         self._run = NO_TIME
@@ -155,9 +155,9 @@ class Job:
 
     def begin_slice(self, frames: int, started: float) -> Row:
         """Return the next `frames` frames to run now; `started` is of time.perf_counter()."""
-        self._queue_seconds += started - self._waiting_since
+        self._queue_seconds += started - self.waiting_since
         self._running_frames = frames
-        return self._row.part(self._done_frames, frames, self._states)
+        return self.row.part(self._done_frames, frames, self._states)
 
     def end_slice(self, result: RowResult, *, seconds: float, batch_size: int, padded_frames: int) -> bool:
         """Store the answer to a slice that had `padded_frames` with padding, and return whether the job is answered.
@@ -170,7 +170,7 @@ class Job:
         if not (self._done_frames or self.remaining_frames):  # most jobs take one run
             self._answer = whole_answer(
                 result,
-                every_frame=self._every_frame,
+                every_frame=self.every_frame,
                 queue_seconds=self._queue_seconds,
                 compute_seconds=seconds,
                 batch_size=batch_size,
@@ -185,12 +185,12 @@ class Job:
         self._padded_frames += padded_frames
         if self._outputs:
             self._refuse_other_widths(result)
-        if self._every_frame:
+        if self.every_frame:
             self._outputs.append(result.outputs)
             self._extra.append(result.extra)
         else:
             self._keep_last(result)
-        self._waiting_since = time.perf_counter()
+        self.waiting_since = time.perf_counter()
         return self.remaining_frames == 0
 
     def _refuse_other_widths(self, result: RowResult) -> None:
@@ -199,7 +199,7 @@ class Job:
             widths = [list(each.shape[1:]) for each in (before[name], array)]
             if widths[0] != widths[1]:
                 cause = f"{name!r} are {widths[0]} a frame in one part of the sequence, and {widths[1]} in the next"
-                raise ServiceError(Reason.GRAPH_REFUSED, shape=list(self._row.frames.shape), cause=cause)
+                raise ServiceError(Reason.GRAPH_REFUSED, shape=list(self.row.frames.shape), cause=cause)
 
     def _keep_last(self, result: RowResult) -> None:
         # A slice may have no output of its own: then the last is that of an earlier slice.

@@ -49,9 +49,17 @@ class Results:
             self._take_in(queue, list(islice(rest, len(part.rows))), part, place)
 
     def answer(
-        self, queue: ModelQueue, row: Row, done: Done, observer: RunObserver | None, place: Place, *, every_frame: bool
+        self,
+        queue: ModelQueue,
+        row: Row,
+        done: Done,
+        observer: RunObserver | None,
+        place: Place,
+        *,
+        every_frame: bool,
+        queue_seconds: float,
     ) -> Answer:
-        """Return the answer to a row that ran by itself, whole and without waiting.
+        """Return the answer to a row that ran by itself, and whole.
 
         Raises:
             Exception: the run failed.
@@ -67,7 +75,7 @@ class Results:
         return whole_answer(
             result,
             every_frame=every_frame,
-            queue_seconds=0.0,
+            queue_seconds=queue_seconds,
             compute_seconds=done.seconds,
             batch_size=1,
             padded_frames=lengths[0],

@@ -15,15 +15,15 @@ from service.transport.httpunk.framing import Deframer, framed, unpacked
 from service.transport.httpunk.headers import (
     HEADERS,
     TRAILERS_OF_OK,
+    check_metadata,
     metadata_of,
     timeout_seconds,
     trailers_of,
     trailers_only,
 )
+from service.transport.httpunk.requests import Body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from httpunk.h2.server import SendStream, ServerRequest
 
 # A month. Longer deadlines are no deadlines, and timers of event loops end somewhere.
@@ -34,16 +34,16 @@ class HttpunkCall:
     """One call: a context for the adapter, and what its connection needs to end it."""
 
     __slots__ = (
-        "_chunks",
+        "_body",
         "_deadline",
         "_deframer",
+        "_encoding",
         "_has_ended",
         "_is_expired",
         "_is_gone",
         "_is_partial",
         "_loop",
         "_max_message_bytes",
-        "_metadata",
         "_peer",
         "_request",
         "_response",
@@ -60,8 +60,8 @@ class HttpunkCall:
         self._loop = task.get_loop()
         self._max_message_bytes = max_message_bytes
         self._deframer = Deframer(max_message_bytes)
-        self._metadata: list[tuple[str, str | bytes]] = []
-        self._chunks: AsyncIterator[bytes] | None = None
+        self._body = Body(request)
+        self._encoding: bytes | None = None  # of its messages, unless they are as they are
         self._response: SendStream | None = None
         self._status: grpc.Status | None = None
         self._deadline: float | None = None
@@ -79,7 +79,9 @@ class HttpunkCall:
 
         """
         headers = self._request.headers
-        self._metadata = metadata_of(headers)
+        check_metadata(headers)
+        encoding = headers.get("grpc-encoding")
+        self._encoding = None if encoding == b"identity" else encoding
         seconds = timeout_seconds(headers)
         if seconds is not None:
             self._deadline = self._loop.time() + seconds
@@ -115,7 +117,20 @@ class HttpunkCall:
 
     def invocation_metadata(self) -> list[tuple[str, str | bytes]]:
         """Return the caller's metadata."""
-        return self._metadata
+        return metadata_of(self._request.headers)
+
+    def ready(self) -> bytes | None:
+        """Return the next message if it has arrived, and None if `read` has to be asked."""
+        if self._encoding is not None:
+            return None
+        while (found := self._deframer.take()) is None:
+            if self._has_ended or not self._body.has_arrived():
+                return None
+            self._feed(self._body.chunk_now())
+        is_compressed, message = found
+        if is_compressed:
+            raise ServiceError(Reason.COMPRESSION_UNSUPPORTED, encoding="identity")
+        return message
 
     async def read(self) -> Any:
         """Return the next message, or grpc.aio.EOF. A caller that cancels ends the call instead."""
@@ -127,7 +142,7 @@ class HttpunkCall:
             await self._receive()
         is_compressed, message = found
         if is_compressed:
-            encoding = (self._request.headers.get("grpc-encoding") or b"identity").decode("latin-1")
+            encoding = (self._encoding or b"identity").decode("latin-1")
             return await unpacked(message, encoding, self._max_message_bytes)
         return message
 
@@ -187,20 +202,19 @@ class HttpunkCall:
             await self._response.send_trailers(trailers_of(status))
 
     async def _receive(self) -> None:
-        if self._chunks is None:
-            self._chunks = self._request.aiter_bytes()
         try:
-            self._deframer.feed(await anext(self._chunks))
-        except StopAsyncIteration:
-            self._has_ended = True
+            self._feed(await self._body.chunk())
         except HTTPunkError:  # cancelled, not half closed
             if self._is_gone:
                 raise asyncio.CancelledError from None
             self.abandon()
             await self._loop.create_future()  # until the cancellation arrives, here or in the task of the call
-        except BaseException:
-            self._chunks = None  # a generator that was cancelled is over, which looks like the end of the body
-            raise
+
+    def _feed(self, chunk: bytes | None) -> None:
+        if chunk is None:
+            self._has_ended = True
+        else:
+            self._deframer.feed(chunk)
 
     async def _await_reset(self) -> None:
         with suppress(HTTPunkError):  # the connection is lost

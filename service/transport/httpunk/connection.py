@@ -18,6 +18,7 @@ from service.transport.httpunk.headers import is_grpc
 from service.transport.httpunk.lifetime import Lifetime
 from service.transport.httpunk.requests import Server, is_reset
 from service.transport.httpunk.turned_down import turn_down
+from service.transport.httpunk.waiting import Backend
 
 if TYPE_CHECKING:
     from httpunk.h2.server import ServerRequest
@@ -46,6 +47,7 @@ class Connection(H2ServerProtocol):
 
     def __init__(self, shared: Shared) -> None:
         super().__init__()
+        self._backend = Backend()
         self._shared, self._limits = shared, shared.limits
         self._wire: asyncio.Transport = asyncio.Transport()  # until it is connected
         self._peer = ""
@@ -140,10 +142,12 @@ class Connection(H2ServerProtocol):
     async def _make_server(self) -> Server:
         return Server(self, backend=self._backend, max_concurrent_streams=self._limits.max_calls_per_connection)
 
-    async def receive_some(self, max_bytes: int = 65536) -> Any:
-        """Return the next bytes for httpunk's reader."""
-        if not self._is_writable.is_set():
-            await self._is_writable.wait()
+    def receive_some(self, max_bytes: int = 65536) -> Any:
+        """Return the next bytes for httpunk's reader, to be awaited."""
+        return super().receive_some(max_bytes) if self._is_writable.is_set() else self._receive_later(max_bytes)
+
+    async def _receive_later(self, max_bytes: int) -> Any:
+        await self._is_writable.wait()
         return await super().receive_some(max_bytes)
 
     def send_all(self, data: Any) -> Any:

@@ -36,6 +36,17 @@ def is_grpc(headers: HeaderMap) -> bool:
     return kind == _CONTENT_TYPE or (kind.startswith(_CONTENT_TYPE) and kind[len(_CONTENT_TYPE) :][:1] in (b"+", b";"))
 
 
+def check_metadata(headers: HeaderMap) -> None:
+    """Check the caller's metadata. It isn't read, which takes time, and few calls need it.
+
+    Raises:
+        ServiceError: METADATA_TOO_LARGE or METADATA_INVALID.
+
+    """
+    if _checked_fields(headers)[1]:
+        metadata_of(headers)
+
+
 def metadata_of(headers: HeaderMap) -> list[tuple[str, str | bytes]]:
     """Return the caller's metadata.
 
@@ -43,10 +54,7 @@ def metadata_of(headers: HeaderMap) -> list[tuple[str, str | bytes]]:
         ServiceError: METADATA_TOO_LARGE or METADATA_INVALID.
 
     """
-    fields = headers.raw_items()
-    size = sum(len(name) + len(value) for name, value in fields) + _FIELD_BYTES * len(fields)
-    if size > MAX_METADATA_BYTES:
-        raise ServiceError(Reason.METADATA_TOO_LARGE, metadata_bytes=size, max_metadata_bytes=MAX_METADATA_BYTES)
+    fields, _ = _checked_fields(headers)
     metadata: list[tuple[str, str | bytes]] = []
     for raw, value in fields:
         if raw in _RESERVED:
@@ -57,6 +65,17 @@ def metadata_of(headers: HeaderMap) -> list[tuple[str, str | bytes]]:
         else:
             metadata.append((name, value.decode("latin-1")))
     return metadata
+
+
+def _checked_fields(headers: HeaderMap) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Return the fields, if they aren't too large, and whether some of them hold bytes."""
+    fields, size, has_bytes = headers.raw_items(), 0, False
+    for name, value in fields:
+        size += _FIELD_BYTES + len(name) + len(value)
+        has_bytes = has_bytes or name[-4:] == b"-bin"
+    if size > MAX_METADATA_BYTES:
+        raise ServiceError(Reason.METADATA_TOO_LARGE, metadata_bytes=size, max_metadata_bytes=MAX_METADATA_BYTES)
+    return fields, has_bytes
 
 
 def timeout_seconds(headers: HeaderMap) -> float | None:

@@ -1,9 +1,10 @@
-"""httpunk's side of a connection, as it is set up here: windows, limits, and header blocks that it would cut."""
+"""httpunk's side of a connection, as it is set up here: windows, limits, bodies, and header blocks it would cut."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from httpunk._httpunk import H2Stopped
 from httpunk.h2.server import H2Server, ServerConnection, ServerRequest
 
 from service.transport.httpunk.headers import MAX_METADATA_BYTES
@@ -40,6 +41,45 @@ class Server(H2Server):
 def is_reset(request: ServerRequest) -> bool:
     """Return whether the caller has cancelled a request; httpunk tells it openly to a coroutine only."""
     return bool(request._stream.reset_evt.is_set())
+
+
+class Body:
+    """The body of a request as it arrives. As httpunk's own `aiter_bytes`, but a read that is cancelled may go on."""
+
+    __slots__ = ("_connection", "_stream")
+
+    def __init__(self, request: ServerRequest) -> None:
+        self._connection, self._stream = request._conn, request._stream
+
+    def has_arrived(self) -> bool:
+        """Return whether `chunk` would neither wait nor raise."""
+        items = self._stream.body_recv.items
+        return bool(items) and not isinstance(items[0], H2Stopped)
+
+    async def chunk(self) -> bytes | None:
+        """Return what comes next; None stands for the end.
+
+        Raises:
+            HTTPunkError: the caller has cancelled, or its connection is lost.
+
+        """
+        return self._taken(await self._stream.body_recv.receive())
+
+    def chunk_now(self) -> bytes | None:
+        """Return what comes next, which has arrived; None stands for the end."""
+        return self._taken(self._stream.body_recv.items.popleft())
+
+    def _taken(self, item: Any) -> bytes | None:
+        if item is None:
+            return None
+        connection, stream = self._connection, self._stream
+        if isinstance(item, H2Stopped):
+            raise connection._stopped_error(stream, item)
+        chunk, is_budgeted = item
+        if is_budgeted:
+            connection.release_data_frame(stream.id, len(chunk))
+        connection._after(connection.release_capacity(stream.id, len(chunk)))  # the caller may send as much again
+        return bytes(chunk)
 
 
 class _Frames(ServerConnection):

@@ -173,3 +173,22 @@ async def _make_known(bench: Bench, target: Servable) -> None:
             tasks = await bench.asked(target, *lengths)
             await bench.executor.finish_all()
             await asyncio.gather(*tasks)
+
+
+async def test_the_only_request_of_a_turn_needs_no_queue_and_a_second_shares_its_run(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(bench.runner, batched=True)
+    await _make_known(bench, target)
+    for _ in range(KNOWN):  # runs of two as well
+        tasks = await bench.asked(target, 2, 2)
+        await bench.executor.finish_all()
+        await asyncio.gather(*tasks)
+    assert (await bench.ask(target, 2)).batch_size == 1
+    answers = await asyncio.gather(bench.ask(target, 2), bench.ask(target, 2))
+    assert [answer.batch_size for answer in answers] == [2, 2]
+    assert [answer.outputs.tolist() for answer in answers] == [[[2.0]], [[2.0]]]
+    poisoned, sound = bench.ask(target, 2, value=POISON), bench.ask(target, 2)
+    await turns()
+    assert isinstance(poisoned.exception(), RuntimeError)
+    assert sound.result().outputs.tolist() == [[2.0]]
+    assert len(bench.executor) == 0

@@ -45,6 +45,18 @@ async def test_what_ends_in_time_is_not_disturbed() -> None:
         await asyncio.sleep(3 * SHORT)
 
 
+async def test_a_limit_may_begin_again_and_has_all_its_time() -> None:
+    limit = TimeLimits().within(SHORT)
+    for _ in range(3):
+        with limit:
+            await asyncio.sleep(0)
+        await asyncio.sleep(SHORT / 2)
+    for _ in range(2):  # also after it has expired
+        with pytest.raises(TimeoutError), limit:
+            await never()
+    await asyncio.sleep(0)
+
+
 async def test_somebody_may_end_a_block_without_a_limit() -> None:
     limit = TimeLimits().within(None)
     asyncio.get_running_loop().call_soon(limit.expire)
