@@ -8,11 +8,8 @@ server that lacks the part. The transport is what a real server takes more than 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,12 +21,11 @@ from bench.request_stages.in_memory import memory_server
 from bench.request_stages.load import streams, whole_sequences
 from bench.request_stages.measure import COLUMNS, Bench, Sample, Stages, medians
 from bench.server_process import ServerError, serving
+from bench.small_model import MODEL, small_model
 from bench.workload import WorkloadError, synthetic_sequences
 from soloist.json_text import json_text
 
 _STREAM_CHUNKS = 50
-_COMMAND = (sys.executable, "-m", "soloist.cli.main")
-MODEL = "vowels-lstm-layer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,21 +60,6 @@ async def measure(repository: Path, plan: Plan) -> list[Stages]:
                         sample = await bench.sample(traffic, at_once, plan.count)
                         found.setdefault((index, at_once), []).append(sample)
     return [medians(traffics[index], at_once, samples) for (index, at_once), samples in sorted(found.items())]
-
-
-@contextmanager
-def small_model() -> Iterator[Path]:
-    """Train a small model for one epoch, and export it: the time of a run doesn't depend on what was learnt."""
-    with tempfile.TemporaryDirectory() as folder:
-        task, architecture, norm = MODEL.split("-")
-        checkpoint, repository = Path(folder) / "checkpoint.pt", Path(folder) / "models"
-        train = ["train", "--task", task, "--architecture", architecture, "--norm", norm, "--epochs", "1"]
-        for arguments in (
-            [*train, "--out", str(checkpoint)],
-            ["export", str(checkpoint), "--repository", str(repository), "--name", MODEL],
-        ):
-            subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own
-        yield repository
 
 
 def table(found: Sequence[Stages], plan: Plan) -> Table:

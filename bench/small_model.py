@@ -1,0 +1,28 @@
+"""A small model for measurements that need one: trained for an epoch, since the time of a run isn't learnt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MODEL = "vowels-lstm-layer"
+_COMMAND = (sys.executable, "-m", "soloist.cli.main")
+
+
+@contextmanager
+def small_model(name: str = MODEL) -> Iterator[Path]:
+    """Train a model of the zoo, and yield the repository it was exported into; takes the better part of a minute."""
+    with tempfile.TemporaryDirectory() as folder:
+        task, architecture, norm = name.split("-")
+        checkpoint, repository = Path(folder) / "checkpoint.pt", Path(folder) / "models"
+        train = ["train", "--task", task, "--architecture", architecture, "--norm", norm, "--epochs", "1"]
+        for arguments in (
+            [*train, "--out", str(checkpoint)],
+            ["export", str(checkpoint), "--repository", str(repository), "--name", name],
+        ):
+            subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own
+        yield repository
