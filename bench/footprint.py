@@ -10,44 +10,29 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import grpc
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import MetricsPage
-from bench.server_process import ServerError, ServerProcess, serving
+from bench.held_memory import SETTLED_SECONDS, growth_bytes, resident_bytes, session_bytes
+from bench.resident import by_file
+from bench.server_process import ServerError, serving
 from bench.small_model import MODEL, small_model
-from bench.workload import Array, WorkloadError, synthetic_sequences
-from soloist import AsyncClient, SoloistError
+from bench.workload import WorkloadError
+from soloist import SoloistError
 from soloist.client.errors import from_rpc_error
-from soloist.data_types import data_type_of
 from soloist.json_text import json_text
-from soloist.oip import grpc_service_pb2 as oip
-from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
-from soloist.v1 import sequence_inference_pb2 as pb
-from soloist.v1 import tensor_pb2
-from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from soloist.v1 import model_pb2
-
-# The collector is spared what is loaded a second after that; memory is read later.
-_SETTLED_SECONDS = 1.5
-# Before memory is compared, so that what every kind of request takes once is there.
-_FIRST_REQUESTS = 1000
-_AT_ONCE = 16
-_LONGEST_FRAMES = 128
+_SHOWN_FILES = 8
 _OIP_TYPES = {"float32": "FP32", "int64": "INT64"}
 
 
@@ -64,33 +49,39 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """Medians over the starts. `session_bytes` is what is resident for a session, less the state that is counted."""
+    """Medians over the starts. `session_bytes` is what is resident for a session, less the state that is counted.
+
+    `files` are the resident bytes of the last start by file, largest first.
+    """
 
     ready_seconds: float
     resident_bytes: float
     session_bytes: float
     state_bytes: float
     growth_bytes: float
+    files: dict[str, int]
 
 
 def measure(repository: Path, plan: Plan, progress: Callable[[], object] = int) -> Footprint:
     """Start servers one after the other. Raises ServerError, WorkloadError, SoloistError and grpc.RpcError."""
     settings = {"transport": plan.transport, "max_sessions": plan.sessions + 1, "workers": 1}
     ready, resident = [], []
+    files: dict[str, int] = {}
     with _cached_bytecode():
         with serving(repository, settings):
             progress()  # what is read from disk and compiled once is no part of a start
         for _ in range(plan.starts):
             with serving(repository, settings) as server:
-                asyncio.run(asyncio.sleep(_SETTLED_SECONDS))
+                time.sleep(SETTLED_SECONDS)
                 ready.append(server.ready_seconds)
-                resident.append(_resident(server))
+                resident.append(resident_bytes(server))
+                files = by_file(server.process.pid)
             progress()
         with serving(repository, settings) as server:
-            session, state = asyncio.run(_session(server, plan))
+            session, state = asyncio.run(session_bytes(server, plan.model, plan.sessions))
             progress()
         with serving(repository, settings) as server:
-            growth = asyncio.run(_growth(server, plan))
+            growth = asyncio.run(growth_bytes(server, plan.model, plan.requests))
             progress()
     return Footprint(
         ready_seconds=statistics.median(ready),
@@ -98,6 +89,7 @@ def measure(repository: Path, plan: Plan, progress: Callable[[], object] = int) 
         session_bytes=session,
         state_bytes=state,
         growth_bytes=growth,
+        files=files,
     )
 
 
@@ -113,98 +105,6 @@ def _cached_bytecode() -> Iterator[None]:
             os.environ[name] = before
 
 
-async def _session(server: ServerProcess, plan: Plan) -> tuple[float, float]:
-    """Return what a session holds beside its state, and the state, in bytes."""
-    manifest = await _manifest(server, plan.model)
-    frames = _sequences(manifest, 1)[0][:1]
-
-    async with grpc.aio.insecure_channel(server.grpc) as channel:
-        stub = GRPCInferenceServiceStub(channel)
-
-        async def begin(number: int) -> None:
-            await stub.ModelInfer(_first_step(plan.model, manifest, frames, sequence=number + 1))
-
-        async def whole(_number: int) -> None:
-            await stub.ModelInfer(_first_step(plan.model, manifest, frames, sequence=None))
-
-        await _all(whole, _FIRST_REQUESTS)
-        before = await _settled(server)
-        await _all(begin, plan.sessions)
-        held = await _settled(server) - before
-        state = await asyncio.to_thread(lambda: MetricsPage.read(server.http).total("soloist_session_state_bytes"))
-    return (held - state) / plan.sessions, state / plan.sessions
-
-
-def _first_step(model: str, manifest: model_pb2.Model, frames: Array, *, sequence: int | None) -> oip.ModelInferRequest:
-    """Return a request for the first frame of a sequence, or for a whole sequence of one frame."""
-    request = oip.ModelInferRequest(model_name=model)
-    name = manifest.signature.frames.name
-    request.inputs.add(name=name, datatype=_OIP_TYPES[frames.dtype.name], shape=(1, *frames.shape))
-    request.raw_input_contents.append(frames.tobytes())
-    if sequence is not None:
-        request.parameters["sequence_id"].int64_param = sequence
-        request.parameters["sequence_start"].bool_param = True
-    return request
-
-
-async def _growth(server: ServerProcess, plan: Plan) -> float:
-    """Return how many bytes the server has grown by requests of random lengths."""
-    sequences = _sequences(await _manifest(server, plan.model), _LONGEST_FRAMES)
-    requests = [pb.PredictRequest(model=plan.model, frames=_tensor(frames)) for frames in sequences]
-    drawn = np.random.default_rng(0).integers(len(requests), size=_FIRST_REQUESTS + plan.requests).tolist()
-
-    async with grpc.aio.insecure_channel(server.grpc) as channel:
-        stub = SequenceInferenceStub(channel)
-
-        async def predict(number: int) -> None:
-            await stub.Predict(requests[drawn[number]])
-
-        await _all(predict, _FIRST_REQUESTS)
-        before = await _settled(server)
-        await _all(predict, plan.requests)
-        return await _settled(server) - before
-
-
-async def _all(call: Callable[[int], Awaitable[None]], count: int) -> None:
-    numbers = iter(range(count))
-
-    async def one_after_the_other() -> None:
-        for number in numbers:
-            await call(number)
-
-    await asyncio.gather(*(one_after_the_other() for _ in range(_AT_ONCE)))
-
-
-async def _settled(server: ServerProcess) -> float:
-    await asyncio.sleep(_SETTLED_SECONDS)
-    return await asyncio.to_thread(_resident, server)
-
-
-def _resident(server: ServerProcess) -> float:
-    resident = MetricsPage.read(server.http).total("process_resident_memory_bytes")
-    if not resident:
-        raise ServerError("the server tells no process_resident_memory_bytes")
-    return resident
-
-
-async def _manifest(server: ServerProcess, model: str) -> model_pb2.Model:
-    async with AsyncClient(server.grpc) as client:
-        manifest = (await client.model(model)).manifest
-    if manifest is None:
-        raise WorkloadError(f"{model} can't be called")
-    return manifest
-
-
-def _sequences(manifest: model_pb2.Model, longest: int) -> list[Array]:
-    """Return a sequence of every length up to `longest`."""
-    sequence = synthetic_sequences(manifest, seed=0)[0]
-    return [np.resize(sequence, (length, *sequence.shape[1:])) for length in range(1, longest + 1)]
-
-
-def _tensor(frames: Array) -> tensor_pb2.Tensor:
-    return tensor_pb2.Tensor(data_type=data_type_of(frames.dtype), shape=frames.shape, data=frames.tobytes())
-
-
 def table(found: Footprint, plan: Plan) -> Table:
     """Lay the figures out."""
     shown = Table("", "", title=f"{plan.model}, {plan.transport}: what a server takes", title_justify="left")
@@ -214,6 +114,16 @@ def table(found: Footprint, plan: Plan) -> Table:
     shown.add_row(f"a session of {plan.sessions} beside its state, bytes", f"{found.session_bytes:.0f}")
     shown.add_row("its state, bytes", f"{found.state_bytes:.0f}")
     shown.add_row(f"growth in {plan.requests} requests of random length, MB", f"{found.growth_bytes / 1e6:.1f}")
+    return shown
+
+
+def file_table(files: Mapping[str, int]) -> Table:
+    """Lay out the largest files."""
+    shown = Table("resident, by file", "MB", title_justify="left")
+    shown.columns[1].justify = "right"
+    for name, resident in islice(files.items(), _SHOWN_FILES):
+        shown.add_row(name, f"{resident / 1e6:.1f}")
+    shown.add_row("others", f"{sum(islice(files.values(), _SHOWN_FILES, None)) / 1e6:.1f}")
     return shown
 
 
@@ -252,6 +162,7 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
         click.echo(json_text(asdict(found)))
     else:
         Console().print(table(found, plan))
+        Console().print(file_table(found.files))
 
 
 if __name__ == "__main__":

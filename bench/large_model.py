@@ -203,9 +203,11 @@ def table(found: Sequence[Kept], plan: Plan) -> Table:
 @click.option(
     "--repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Models to serve. Default: one Transformer, trained for an epoch.",
+    help="Models to serve. Default: --model alone, trained for an epoch.",
 )
-@click.option("--model", default=MODEL, show_default=True, help="Model to ask.")
+@click.option(
+    "--model", default=MODEL, show_default=True, help="Model to ask; <task>-<architecture>-<norm> to train it."
+)
 @click.option(
     "--run-ms",
     multiple=True,
@@ -227,9 +229,9 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
     Exit codes: 0 measured, 1 failed or an answer differs, 2 wrong usage.
     """
     plan = Plan(**options)  # type: ignore[arg-type]
-    if repository is None and plan.model != MODEL:
-        raise click.UsageError("--model needs --repository")
-    with small_model(MODEL) if repository is None else nullcontext(repository) as models:
+    if repository is None and plan.model.count("-") != 2:
+        raise click.UsageError(f"{plan.model!r} is no <task>-<architecture>-<norm>: --repository has to have it")
+    with small_model(plan.model) if repository is None else nullcontext(repository) as models:
         try:
             found = measure(models, plan)
         except grpc.RpcError as error:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.footprint import Plan, measure, table
+from bench.footprint import Plan, file_table, measure, table
+from bench.resident import DATA
 from tests.graphs import Sums
 
 
@@ -22,4 +23,9 @@ def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.resident_bytes > 10e6
     assert found.state_bytes == 8  # two numbers, held until the next request
     assert table(found, plan).row_count == 5
+    if found.files:  # Linux tells
+        assert found.files[DATA] > 1e6
+        assert any("onnxruntime" in name for name in found.files)
+        assert sum(found.files.values()) == pytest.approx(found.resident_bytes, rel=0.1)
+    assert file_table(found.files).row_count > 0
     assert os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
