@@ -14,15 +14,15 @@ _COMMAND = (sys.executable, "-m", "soloist.cli.main")
 
 
 @contextmanager
-def small_model() -> Iterator[Path]:
-    """Train it and export it; returns the repository, which is gone after the block."""
+def small_model(name: str = MODEL) -> Iterator[Path]:
+    """Train a model of the zoo, and yield the repository that holds it."""
     with tempfile.TemporaryDirectory() as folder:
-        task, architecture, norm = MODEL.split("-")
+        task, architecture, norm = name.split("-")
         checkpoint, repository = Path(folder) / "checkpoint.pt", Path(folder) / "models"
         train = ["train", "--task", task, "--architecture", architecture, "--norm", norm, "--epochs", "1"]
         for arguments in (
             [*train, "--out", str(checkpoint)],
-            ["export", str(checkpoint), "--repository", str(repository), "--name", MODEL],
+            ["export", str(checkpoint), "--repository", str(repository), "--name", name],
         ):
             subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own
         yield repository

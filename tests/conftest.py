@@ -47,6 +47,8 @@ SLOW = (
     "integration/test_fuzz.py",
     "unit/models/test_precise.py",
     "unit/bench/test_monitoring_cost.py",
+    "unit/bench/test_footprint.py",
+    "unit/bench/test_large_model.py",
     "unit/demo/test_report.py",
     "unit/export/test_quantise_calibration.py",
 )

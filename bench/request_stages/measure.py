@@ -77,7 +77,7 @@ class Bench:
         self._memory = memory
         self._real = real
         self._clock = RunClock(servable)
-        self._bare = _bare_run(servable)
+        self._bare = bare_run(servable)
         self._timers = StageTimers()
         self._no_queue = replace(memory.parts.serving, batcher=cast("Batcher", NoQueue()))
 
@@ -148,7 +148,7 @@ class Bench:
         return processor_us(began, count)
 
 
-def _bare_run(servable: Servable) -> Callable[[Any], object]:
+def bare_run(servable: Servable) -> Callable[[Any], object]:
     """Return a function that runs the model on frames, with nothing around it."""
     path = cast("Path", servable.path)
     session = open_session(path)

@@ -15,7 +15,6 @@ from service.app.model_repository import Loading
 from service.app.process_resources import max_connections
 from service.comparison import Comparisons
 from service.core.failures import Worker
-from service.observers.feedback import Feedback, feedback
 from service.observers.feedback.policy import LogPolicy, parse_windows
 from service.observers.live_check import live_check
 from service.observers.shadow import ShadowPolicy, Shadows
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from service.core.health import Health
     from service.engine.row import Row
     from service.loading.servable import Servable
+    from service.observers.feedback.parts import Feedback
     from service.observers.live_check import LiveCheck
     from service.serving.batcher.job import ObserveRuns, RunObserver
     from service.serving.prediction import Observer
@@ -216,6 +216,8 @@ def _feedback(base: Base) -> Iterator[Feedback | None]:
     if settings.prediction_log is None:
         yield None
         return
+    from service.observers.feedback.parts import feedback  # SQLite, for those who asked for it
+
     policy = LogPolicy(
         path=settings.prediction_log,
         flush_seconds=settings.prediction_log_flush_seconds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 
 import click
 
@@ -31,6 +30,8 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
+        from importlib import metadata  # it takes longer than everything else here
+
         click.echo(f"soloist {metadata.version('soloist')}")
         ctx.exit()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,8 @@ def load(module: str, name: str, *, extras: str = "") -> Callable[..., Any]:
     `extras` are those that the whole command needs ("export,bench"); without it the extra of the missing module is
     named.
     """
+    collecting = gc.isenabled()
+    gc.disable()  # it would look again and again at what imports make, which stays
     try:
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
@@ -34,4 +37,7 @@ def load(module: str, name: str, *, extras: str = "") -> Callable[..., Any]:
             raise
         wanted = extras or _EXTRA_OF[missing]
         raise click.ClickException(f"{missing} is not installed: pip install 'soloist[{wanted}]'") from None
+    finally:
+        if collecting:
+            gc.enable()
     return function

@@ -13,7 +13,7 @@ from service.core.errors import Reason, ServiceError
 from soloist.v1 import feedback_pb2 as pb
 
 if TYPE_CHECKING:
-    from service.observers.feedback import Feedback
+    from service.observers.feedback.parts import Feedback
     from service.repository import Repository
     from service.serving.call import Call
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from service.core.errors import Reason, ServiceError
-from service.observers.feedback import Feedback, feedback
 from service.observers.feedback.label import Label, Outcome
+from service.observers.feedback.parts import Feedback, feedback
 from service.observers.feedback.policy import LogPolicy
 from tests.servers import eventually
 from tests.unit.service.conftest import Meter

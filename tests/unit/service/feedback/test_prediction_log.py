@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from service.observers.feedback import feedback
 from service.observers.feedback.answer_record import Record
 from service.observers.feedback.database import LogFileError, connect, prepare
 from service.observers.feedback.label import Label, Outcome
 from service.observers.feedback.log_file import LogFile
+from service.observers.feedback.parts import feedback
 from service.observers.feedback.policy import LogPolicy, Window, parse_windows
 from service.observers.feedback.prediction_log import PredictionLog
 from tests.servables import GatedRunner, servable
