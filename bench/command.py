@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from bench import ramp, report
-from bench.load import Arrivals, Load, Mode
+from bench.load import Api, Arrivals, Load, Mode
 from bench.processes import measure_load
 from bench.server_process import ServerError, serving
 from bench.workload import WorkloadError, read_sequences
@@ -47,11 +47,14 @@ def main(
 def _load(
     fields: dict[str, Any], *, frames_file: Path | None, ramp_p99_ms: float | None, allow_remote: bool, as_json: bool
 ) -> int:
-    load = Load(**{**fields, "mode": Mode(fields["mode"]), "arrivals": Arrivals(fields["arrivals"])})
+    kinds = {"mode": Mode, "arrivals": Arrivals, "api": Api}
+    load = Load(**fields | {name: kind(fields[name]) for name, kind in kinds.items()})
     if not (allow_remote or is_local(load.server)):
         raise click.UsageError(f"{load.server} is another machine: --allow-remote loads it all the same")
     if load.callers is not None and (ramp_p99_ms is not None or load.callers < load.processes):
         raise click.UsageError("--callers goes with no ramp, and each process needs one")
+    if load.frame_counts is not None and frames_file is not None:
+        raise click.UsageError("--lengths are those of made-up sequences: leave out --input")
     console = Console(stderr=True)
     try:
         sequences = read_sequences(frames_file) if frames_file else None
@@ -76,7 +79,7 @@ def _show(summary: report.Summary, as_json: bool) -> int:
         console.print(report.table(summary))
         for line in report.remarks(summary):
             console.print(line)
-    return 1 if summary.errors else 0
+    return 1 if summary.errors or summary.differing else 0
 
 
 def _show_knee(knee: ramp.Knee, as_json: bool) -> int:

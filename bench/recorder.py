@@ -9,7 +9,7 @@ from hdrh.histogram import HdrHistogram
 
 _LONGEST_MICROSECONDS = 3_600_000_000
 _SIGNIFICANT_DIGITS = 3
-CURVE_PERCENTILES = (0.0, 1.0, 5.0, *range(10, 100, 5), 96.0, 97.0, 98.0, 99.0, 99.5, 99.9, 100.0)
+CURVE_PERCENTILES = (0.0, 1.0, 5.0, *range(10, 100, 5), 96.0, 97.0, 98.0, 99.0, 99.5, 99.9, 99.99, 100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +78,52 @@ class Recorder:
     """
 
     def __init__(self) -> None:
-        self.sequences = Histogram()
+        self.whole = Histogram()
+        self.streams = Histogram()
         self.chunks = Histogram()
         self.lateness = Histogram()
-        self.errors: Counter[str] = Counter()
-        self.error_codes: Counter[str] = Counter()
+        self.failures: Counter[tuple[str, str]] = Counter()  # by code and reason; "" where nothing was sent
+        self.timeline: Counter[int] = Counter()  # answers, by the second after the start in which they came
+        self.began_seconds = 0.0
         self.deadline_misses = 0
         self.frame_count = 0
+        self.compared_count = 0
+        self.differing = 0
+
+    @property
+    def sequences(self) -> Histogram:
+        """Whole sequences, however they were sent."""
+        both = Histogram()
+        both.merge(self.whole)
+        both.merge(self.streams)
+        return both
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Failures by reason."""
+        return self._failures_by(1)
+
+    @property
+    def error_codes(self) -> Counter[str]:
+        """Failures by status code, without what was never sent."""
+        codes = self._failures_by(0)
+        del codes[""]
+        return codes
 
     def left(self, *, due_seconds: float, now_seconds: float) -> None:
         """Count a request that the generator begins with now."""
         self.lateness.add(now_seconds - due_seconds)
 
-    def answered(self, frame_count: int, *, due_seconds: float, now_seconds: float) -> None:
+    def answered(self, frame_count: int, *, due_seconds: float, now_seconds: float, streamed: bool = False) -> None:
         """Count a whole sequence whose last answer has come."""
-        self.sequences.add(now_seconds - due_seconds)
+        (self.streams if streamed else self.whole).add(now_seconds - due_seconds)
+        self.timeline[int(now_seconds - self.began_seconds)] += 1
         self.frame_count += frame_count
+
+    def compared(self, *, same: bool) -> None:
+        """Count an answer that was compared to the one that the same request had alone."""
+        self.compared_count += 1
+        self.differing += not same
 
     def chunk_answered(self, *, due_seconds: float, now_seconds: float, interval_seconds: float = 0.0) -> None:
         """Count the answer to one chunk of a stream; with an interval, it misses its deadline after so long."""
@@ -102,16 +132,23 @@ class Recorder:
 
     def failed(self, reason: str, code: str | None = None) -> None:
         """Count a request that got no answer; one that was never sent has no status code."""
-        self.errors[reason] += 1
-        if code is not None:
-            self.error_codes[code] += 1
+        self.failures[code or "", reason] += 1
 
     def merge(self, other: Recorder) -> None:
         """Add everything that the recorder of another process has seen."""
-        self.sequences.merge(other.sequences)
+        self.whole.merge(other.whole)
+        self.streams.merge(other.streams)
         self.chunks.merge(other.chunks)
         self.lateness.merge(other.lateness)
-        self.errors.update(other.errors)
-        self.error_codes.update(other.error_codes)
+        self.failures.update(other.failures)
+        self.timeline.update(other.timeline)
         self.deadline_misses += other.deadline_misses
         self.frame_count += other.frame_count
+        self.compared_count += other.compared_count
+        self.differing += other.differing
+
+    def _failures_by(self, part: int) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for failure, count in self.failures.items():
+            counted[failure[part]] += count
+        return counted

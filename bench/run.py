@@ -6,31 +6,33 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from bench.call import Request, Send, stream, unary
+from bench.alone import Alone, answers_alone, comparing
+from bench.call import Request, Send, Sender
 from bench.clock import Clock, SystemClock
-from bench.load import Load, Mode, arrival_seconds
+from bench.load import Load, arrival_seconds, turn_seconds
+from bench.own_delay import own_delay_watched
 from bench.recorder import Recorder
 from bench.report import Summary
-from bench.workload import Array, chunks, draw, synthetic_sequences
-from soloist import NO_RETRY, AsyncClient, SoloistError
+from bench.requests import choose, make_requests
+from bench.wire.target import target_of
+from bench.workload import Given
+from soloist import SoloistError
 
 NOT_SENT = "NOT_SENT"  # reason of a request that was due while max_in_flight others were under way
 _CLOSED_REQUESTS = 1000  # drawn beforehand and sent over and over: their number isn't known
 _LEAD_SECONDS = 0.05  # between "go" and the first arrival
 
 
-async def measure(load: Load, sequences: Sequence[Array] | None = None) -> Summary:
+async def measure(load: Load, sequences: Sequence[Given] | None = None) -> Summary:
     """Load a server and sum up what it did; takes load.seconds, and at most load.timeout_seconds more.
 
     Without `sequences` some are made up from the model's signature. A failed request is counted, not raised. Raises
     SoloistError when the model can't be had to begin with, WorkloadError when frames can't be made up.
     """
-    part = await run_part(load, sequences)
-    return summary_of(load, [part])
+    alone = await answers_alone(load, sequences) if load.check else None
+    return summary_of(load, [await run_part(load, sequences, alone=alone)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,31 +60,39 @@ def summary_of(load: Load, parts: Sequence[Part]) -> Summary:
 
 
 async def run_part(
-    load: Load, sequences: Sequence[Array] | None = None, *, number: int = 0, await_start: Callable[[], object] = int
+    load: Load,
+    sequences: Sequence[Given] | None = None,
+    *,
+    number: int = 0,
+    alone: Alone | None = None,
+    await_start: Callable[[], object] = int,
 ) -> Part:
     """Send the share of one of load.processes: every n-th request from its number on, or its share of the callers.
 
-    Raises as `measure` does; `await_start` is called once everything is connected and drawn, and may block.
+    Raises as `measure` does; `await_start` is called once everything is connected and drawn, and may block. With
+    `alone`, which has the answers that each request had alone, answers are compared to those.
     """
-    clock, recorder = SystemClock(), Recorder()
+    clock, recorder = SystemClock() if load.waits_awake else SystemClock(awake_seconds=0.0), Recorder()
     due = arrival_seconds(load.arrivals, rate_per_second=load.rate_per_second, seconds=load.seconds, seed=load.seed)
-    async with AsyncClient(load.server, timeout_seconds=load.timeout_seconds, retry=NO_RETRY) as client:
-        manifest = (await client.model(load.model)).manifest  # connects, too
-        if sequences is None:
-            if manifest is None:
-                raise ValueError(f"the server has no manifest of {load.model!r}: give frames in a file")
-            sequences = synthetic_sequences(manifest, seed=load.seed)
-        drawn = make_requests(load, sequences, _CLOSED_REQUESTS if load.callers else len(due))
+    async with target_of(load, connections=load.connections_of_a_process) as target:
+        made = make_requests(load, target, sequences)
+        if alone is not None:
+            made = [replace(request, alone=bits) for request, bits in zip(made, alone, strict=True)]
+        drawn = choose(load, made, _CLOSED_REQUESTS if load.callers else len(due))
         requests, due = drawn[number :: load.processes], due[number :: load.processes]
-        send = _sender(load, client, clock, recorder)
+        seen = comparing(recorder) if alone is not None else None
+        send = Sender(load, target.api, target.connections, clock=clock, recorder=recorder, seen=seen).send
         await_start()
         started, cpu_started = clock.now(), time.process_time()
+        recorder.began_seconds = started
         scheduled = len(due)
         if load.callers:
-            callers = load.callers_of(number)
-            scheduled = await ask_by_turns(
-                callers, requests or drawn, send, clock=clock, recorder=recorder, seconds=load.seconds
-            )
+            turns = turn_seconds(load, number)
+            async with own_delay_watched(recorder):
+                scheduled = await ask_by_turns(
+                    turns, requests or drawn, send, clock=clock, recorder=recorder, seconds=load.seconds,
+                    interval_seconds=load.chunk_interval_seconds,
+                )  # fmt: skip
         else:
             await drive(due.tolist(), requests, send, clock=clock, recorder=recorder, max_in_flight=load.max_in_flight)
         return Part(
@@ -91,15 +101,6 @@ async def run_part(
             elapsed_seconds=clock.now() - started,
             cpu_seconds=time.process_time() - cpu_started,
         )
-
-
-def make_requests(load: Load, sequences: Sequence[Array], count: int) -> list[Request]:
-    """Draw and cut what each request sends, before any leaves; the same seed gives the same."""
-    rng = np.random.default_rng(load.seed)
-    chosen = draw(sequences, count, rng)
-    if load.mode is Mode.UNARY:
-        return [Request(chunks=[sequence]) for sequence in chosen]
-    return [Request(chunks=chunks(sequence, chunk_frames=load.chunk_frames, rng=rng)) for sequence in chosen]
 
 
 async def drive(
@@ -123,50 +124,51 @@ async def drive(
             if len(under_way) >= max_in_flight:
                 recorder.failed(NOT_SENT)
                 continue
+            recorder.left(due_seconds=start + offset, now_seconds=clock.now())
             task = group.create_task(_one(request, start + offset, send, clock, recorder))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
 
 
 async def ask_by_turns(
-    callers: int, requests: Sequence[Request], send: Send, *, clock: Clock, recorder: Recorder, seconds: float
+    turn_seconds: Sequence[float],
+    requests: Sequence[Request],
+    send: Send,
+    *,
+    clock: Clock,
+    recorder: Recorder,
+    seconds: float,
+    interval_seconds: float = 0.0,
 ) -> int:
     """Let each caller send one request after the other until the time is over; returns how many were sent.
 
-    A latency counts from when its request was sent, so a stall shows in as many requests as there are callers.
+    Each caller has an entry in `turn_seconds`, when it begins. A latency counts from when its request was sent, so a
+    stall shows in as many requests as there are callers. A stream with an interval between its chunks ends with the
+    time.
     """
-    ends = clock.now() + seconds
+    began = clock.now()
+    ends = began + seconds
     endless, sent = itertools.cycle(requests), itertools.count()
 
-    async def ask() -> None:
+    async def ask(begin_seconds: float) -> None:
+        await clock.sleep_until(began + begin_seconds)
         while (now := clock.now()) < ends:
             next(sent)
-            await _one(next(endless), now, send, clock, recorder)
+            request = next(endless)
+            if interval_seconds and request.streamed:
+                request = request.shortened(int((ends - now) / interval_seconds))
+            await _one(request, now, send, clock, recorder)
 
     async with asyncio.TaskGroup() as group:
-        for _caller in range(callers):
-            group.create_task(ask())
+        for begin_seconds in turn_seconds:
+            group.create_task(ask(begin_seconds))
     return next(sent)
 
 
 async def _one(request: Request, due: float, send: Send, clock: Clock, recorder: Recorder) -> None:
-    recorder.left(due_seconds=due, now_seconds=clock.now())
     try:
         await send(request, due)
     except SoloistError as error:
         recorder.failed(error.reason, error.code.name)
     else:
-        recorder.answered(request.frame_count, due_seconds=due, now_seconds=clock.now())
-
-
-def _sender(load: Load, client: AsyncClient, clock: Clock, recorder: Recorder) -> Send:
-    if load.mode is Mode.UNARY:
-        return unary(client, load.model)
-    return stream(
-        client,
-        load.model,
-        chunk_interval_seconds=load.chunk_interval_seconds,
-        timeout_seconds=load.timeout_seconds,
-        clock=clock,
-        recorder=recorder,
-    )
+        recorder.answered(request.frame_count, due_seconds=due, now_seconds=clock.now(), streamed=request.streamed)

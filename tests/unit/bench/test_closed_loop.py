@@ -26,7 +26,7 @@ async def test_each_caller_sends_when_its_answer_has_come(clock: FakeClock) -> N
         await clock.sleep_until(due_seconds + 1.0)
         under_way[0] -= 1
 
-    work = ask_by_turns(3, [REQUEST], answer_after_a_second, clock=clock, recorder=recorder, seconds=4.0)
+    work = ask_by_turns([0.0] * 3, [REQUEST], answer_after_a_second, clock=clock, recorder=recorder, seconds=4.0)
     assert await clock.run(work) == 12
     assert under_way[1] == 3
     assert recorder.sequences.count == 12

@@ -100,7 +100,7 @@ async def test_errors_are_counted_by_reason_and_have_no_latency(clock: FakeClock
     assert recorder.errors == {"QUEUE_FULL": 2, "DEADLINE_EXCEEDED": 1}
     assert recorder.error_codes == {"RESOURCE_EXHAUSTED": 3}
     assert recorder.sequences.count == 1
-    assert "failed, QUEUE_FULL: 2" in remarks(_summary(recorder))
+    assert "failed, RESOURCE_EXHAUSTED QUEUE_FULL: 2" in remarks(_summary(recorder))
 
 
 def test_a_run_without_answers_has_a_summary() -> None:
