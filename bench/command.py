@@ -78,7 +78,7 @@ def _show(summary: report.Summary, as_json: bool) -> int:
         console = Console(highlight=False)
         console.print(report.table(summary))
         for line in report.remarks(summary):
-            console.print(line)
+            console.print(line, soft_wrap=True)
     return 1 if summary.errors or summary.differing else 0
 
 
@@ -90,5 +90,5 @@ def _show_knee(knee: ramp.Knee, as_json: bool) -> int:
         console = Console(highlight=False)
         console.print(ramp.table(knee))
         for line in ramp.remarks(knee):
-            console.print(line)
+            console.print(line, soft_wrap=True)
     return 0 if knee.rate_per_second else 1

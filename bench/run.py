@@ -153,10 +153,12 @@ async def ask_by_turns(
     async def ask(begin_seconds: float) -> None:
         await clock.sleep_until(began + begin_seconds)
         while (now := clock.now()) < ends:
-            next(sent)
             request = next(endless)
             if interval_seconds and request.streamed:
-                request = request.shortened(int((ends - now) / interval_seconds))
+                if ends - now < interval_seconds:
+                    return
+                request = request.shortened(1 + int((ends - now) / interval_seconds))
+            next(sent)
             await _one(request, now, send, clock, recorder)
 
     async with asyncio.TaskGroup() as group:

@@ -124,6 +124,16 @@ def test_each_process_needs_a_caller() -> None:
     assert refused.exit_code == 2
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_answers_that_differ_from_those_alone_make_the_command_fail(fake: FakeServer, processes: str) -> None:
+    fake.leaks = True
+    exit_code, said = await _bench(
+        fake, "--rate", "100", "--arrivals", "uniform", "--seconds", "0.1", "--check", "--processes", processes
+    )
+    assert exit_code == 1
+    assert "compared to the bit: 10 of 10 answers differ" in said
+
+
 async def test_wrong_usage_is_told(fake: FakeServer) -> None:
     exit_code, said = await _bench(fake, "--rate", "-1")
     assert exit_code == 2
