@@ -94,17 +94,13 @@ class Sender:
         # A pace takes its time, whatever the server does.
         paced_seconds = self._load.chunk_interval_seconds * len(request.messages)
         timeout_seconds = self._load.timeout_seconds + paced_seconds
-        call = next(self._connections).stream(self._api.stream_path, timeout_seconds)
-        try:
+        async with next(self._connections).stream(self._api.stream_path, timeout_seconds) as call:
             if self._api.opening is not None:
                 await call.ask(self._api.opening)
             await self._chunks(request, call, due_seconds)
             if self._api.closing is not None:
                 await call.ask(self._api.closing)
             await call.finish()
-        except BaseException:
-            call.cancel()
-            raise
 
     async def _chunks(self, request: Request, call: StreamCall, due_seconds: float) -> None:
         """Send the chunks, each when the one before is answered.

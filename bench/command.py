@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from bench import ramp, report
-from bench.load import Api, Arrivals, Load, Mode
+from bench.load import Api, Arrivals, Load, Mode, Transport
 from bench.processes import measure_load
 from bench.server_process import ServerError, serving
 from bench.workload import WorkloadError, read_sequences
@@ -47,7 +47,7 @@ def main(
 def _load(
     fields: dict[str, Any], *, frames_file: Path | None, ramp_p99_ms: float | None, allow_remote: bool, as_json: bool
 ) -> int:
-    kinds = {"mode": Mode, "arrivals": Arrivals, "api": Api}
+    kinds = {"mode": Mode, "arrivals": Arrivals, "api": Api, "client": Transport}
     load = Load(**fields | {name: kind(fields[name]) for name, kind in kinds.items()})
     if not (allow_remote or is_local(load.server)):
         raise click.UsageError(f"{load.server} is another machine: --allow-remote loads it all the same")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 
@@ -14,9 +15,6 @@ class StreamCall(Protocol):
     async def finish(self) -> None:
         """Send no more, and wait until the server has ended the call too."""
 
-    def cancel(self) -> None:
-        """End the call at once."""
-
 
 class Connection(Protocol):
     """One HTTP/2 connection."""
@@ -24,5 +22,5 @@ class Connection(Protocol):
     async def unary(self, path: str, message: bytes, timeout_seconds: float) -> bytes:
         """Return the answer to one message; `path` is /package.Service/Method. Raises SoloistError."""
 
-    def stream(self, path: str, timeout_seconds: float) -> StreamCall:
-        """Begin a bidirectional call that may take so long."""
+    def stream(self, path: str, timeout_seconds: float) -> AbstractAsyncContextManager[StreamCall]:
+        """Begin a bidirectional call that may take so long; it is cancelled if the block raises."""

@@ -36,13 +36,19 @@ class GrpcAioConnection:
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
 
-    def stream(self, path: str, timeout_seconds: float) -> StreamCall:
-        """Begin a bidirectional call."""
+    @asynccontextmanager
+    async def stream(self, path: str, timeout_seconds: float) -> AsyncIterator[StreamCall]:
+        """Begin a bidirectional call; it is cancelled if the block raises."""
         method = self._stream.get(path)
         if method is None:
             # The client's own exchange sees which status the server gave, and doesn't look at messages.
             method = self._stream[path] = SimpleNamespace(Stream=self._channel.stream_stream(path))
-        return cast(StreamCall, AsyncExchange(cast(Any, method), timeout_seconds))
+        exchange = AsyncExchange(cast(Any, method), timeout_seconds)
+        try:
+            yield cast(StreamCall, exchange)
+        except BaseException:
+            exchange.cancel()
+            raise
 
 
 @asynccontextmanager

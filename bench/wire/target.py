@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from bench.load import Api as ApiName
-from bench.load import Load
+from bench.load import Load, Transport
 from bench.wire.api import Api
 from bench.wire.connection import Connection
 from bench.wire.grpc_aio import grpc_aio_connection
@@ -29,12 +29,19 @@ class Target:
 async def target_of(load: Load, *, connections: int = 1) -> AsyncIterator[Target]:
     """Connect. Raises SoloistError when the model can't be had, and WorkloadError when it can't be asked."""
     async with AsyncExitStack() as stack:
-        opened: list[Connection] = [
-            await stack.enter_async_context(grpc_aio_connection(load.server)) for _ in range(connections)
-        ]
+        connect = _connector(load.client)
+        opened = [await stack.enter_async_context(connect(load.server)) for _ in range(connections)]
         if load.api is ApiName.OIP:
             manifest = await oip_manifest(opened[0], load.model, load.timeout_seconds)
             yield Target(connections=opened, api=OipApi(load.model, manifest.signature.frames.name), manifest=manifest)
         else:
             known = await own_manifest(opened[0], load.model, load.timeout_seconds)
             yield Target(connections=opened, api=OwnApi(load.model), manifest=known)
+
+
+def _connector(client: Transport) -> Callable[[str], AbstractAsyncContextManager[Connection]]:
+    if client is Transport.GRPC_AIO:
+        return grpc_aio_connection
+    from bench.wire.httpunk import httpunk_connection  # an extra that isn't installed by default
+
+    return httpunk_connection

@@ -86,6 +86,13 @@ def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None
     help="Of made-up sequences, in frames, uniform. Default: as the model was trained on.",
 )
 @click.option("--check", is_flag=True, help="Compare every answer to the bit with one that was got alone beforehand.")
+@click.option(
+    "--client",
+    type=click.Choice(["grpc.aio", "httpunk"], case_sensitive=False),
+    default="grpc.aio",
+    show_default=True,
+    help="What speaks gRPC; httpunk takes less processor time, and needs the extra fast.",
+)
 @click.option("--callers", type=click.IntRange(min=1), help="Closed loop: so many, each waiting for its answer.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="That share the load.")
 @click.option(
