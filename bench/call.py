@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +15,8 @@ from bench.wire.api import Api
 from bench.wire.connection import Connection, StreamCall
 from bench.workload import Array
 
-# Sends one request that is due at the given time; raises SoloistError.
-Send = Callable[["Request", float], Awaitable[None]]
+# Sends one request that is due at the given time, and returns how many frames were answered; raises SoloistError.
+Send = Callable[["Request", float], Awaitable[int]]
 # Gets the bits of the answer to the chunk of that number of a request.
 Seen = Callable[["Request", int, bytes], None]
 
@@ -46,14 +47,6 @@ class Request:
         messages = [api.chunk(first, frames) for first, frames in zip(first_frames, self.chunks, strict=False)]
         return replace(self, messages=messages)
 
-    def shortened(self, count: int) -> Request:
-        """Return its first chunks, one at least."""
-        if count >= len(self.chunks):
-            return self
-        count = max(1, count)
-        alone = None if self.alone is None else self.alone[:count]
-        return replace(self, chunks=self.chunks[:count], messages=self.messages[:count], alone=alone)
-
 
 class Sender:
     """Sends requests over its connections, in turn. `seen`, if given, is called for every answer."""
@@ -74,52 +67,61 @@ class Sender:
         self._clock = clock
         self._recorder = recorder
         self._seen = seen
+        self.ends_seconds = math.inf
         # Servers tell sequences apart by these, and other processes have some too.
         self._numbers = itertools.count(random.SystemRandom().getrandbits(48) + 1)
 
-    async def send(self, request: Request, due_seconds: float) -> None:
-        """Send a request; a stream's first chunk is due at the given time. Raises SoloistError."""
-        if request.streamed:
-            await self._stream(request, due_seconds)
-        else:
-            await self._whole(request)
+    async def send(self, request: Request, due_seconds: float) -> int:
+        """Send a request, and return how many frames were answered. Raises SoloistError.
 
-    async def _whole(self, request: Request) -> None:
+        A stream's first chunk is due at the given time. One in real time ends at `ends_seconds`.
+        """
+        return await (self._stream(request, due_seconds) if request.streamed else self._whole(request))
+
+    async def _whole(self, request: Request) -> int:
         connection, timeout_seconds = next(self._connections), self._load.timeout_seconds
         answer = await connection.unary(self._api.whole_path, request.messages[0], timeout_seconds)
         if self._seen is not None:
             self._seen(request, 0, self._api.whole_bits(answer))
+        return request.frame_count
 
-    async def _stream(self, request: Request, due_seconds: float) -> None:
+    async def _stream(self, request: Request, due_seconds: float) -> int:
         # A pace takes its time, whatever the server does.
         paced_seconds = self._load.chunk_interval_seconds * len(request.messages)
         timeout_seconds = self._load.timeout_seconds + paced_seconds
         async with next(self._connections).stream(self._api.stream_path, timeout_seconds) as call:
             if self._api.opening is not None:
                 await call.ask(self._api.opening)
-            await self._chunks(request, call, due_seconds)
+            frame_count = await self._chunks(request, call, due_seconds)
             if self._api.closing is not None:
                 await call.ask(self._api.closing)
             await call.finish()
+        return frame_count
 
-    async def _chunks(self, request: Request, call: StreamCall, due_seconds: float) -> None:
-        """Send the chunks, each when the one before is answered.
+    async def _chunks(self, request: Request, call: StreamCall, due_seconds: float) -> int:
+        """Send the chunks, each when the one before is answered, and return how many frames they have.
 
         With an interval, chunk n is due n intervals after the stream, as from a microphone, and its latency counts from
         then, even when the answer before it was late. Without one a chunk is due as soon as the one before is answered.
         """
         api, clock, recorder = self._api, self._clock, self._recorder
-        interval_seconds, sequence, last = self._load.chunk_interval_seconds, next(self._numbers), len(request.messages)
+        interval_seconds, sequence = self._load.chunk_interval_seconds, next(self._numbers)
+        frame_count, ends_seconds = 0, self.ends_seconds if interval_seconds else math.inf
         for number, message in enumerate(request.messages):
-            free = clock.now()
-            chunk_due = due_seconds + number * interval_seconds if interval_seconds else free
+            chunk_due = free = clock.now()
             if interval_seconds:
+                chunk_due = due_seconds + number * interval_seconds
                 await clock.sleep_until(chunk_due)
                 # Before the last answer it could not leave; what comes on top is the generator's own delay.
                 recorder.left(due_seconds=max(chunk_due, free), now_seconds=clock.now())
-            sent = api.in_stream(message, sequence, first=number == 0, last=number == last - 1)
-            answer = await call.ask(sent)
+            over = max(free, chunk_due + interval_seconds) >= ends_seconds
+            last = over or number == len(request.messages) - 1
+            answer = await call.ask(api.in_stream(message, sequence, first=number == 0, last=last))
             api.check_chunk(answer)
             recorder.chunk_answered(due_seconds=chunk_due, now_seconds=clock.now(), interval_seconds=interval_seconds)
             if self._seen is not None:
                 self._seen(request, number, api.chunk_bits(answer))
+            frame_count += len(request.chunks[number])
+            if last:
+                break
+        return frame_count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,17 +16,17 @@ _EVERY_SECONDS = 0.02
 async def own_delay_watched(recorder: Recorder) -> AsyncIterator[None]:
     """Record how late the event loop wakes a timer while the block runs: as late are the answers that wait for it."""
     loop = asyncio.get_running_loop()
-
-    timer: asyncio.Handle
+    timer: asyncio.Handle | None = None
 
     def wake(due_seconds: float) -> None:
         nonlocal timer
-        now = loop.time()
+        now = time.perf_counter()  # an event loop's own time may be that of its last turn
         recorder.left(due_seconds=due_seconds, now_seconds=now)
-        timer = loop.call_at(now + _EVERY_SECONDS, wake, now + _EVERY_SECONDS)
+        timer = loop.call_later(_EVERY_SECONDS, wake, now + _EVERY_SECONDS)
 
-    timer = loop.call_soon(wake, loop.time())
+    wake(time.perf_counter())
     try:
         yield
     finally:
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +26,17 @@ _CLOSED_REQUESTS = 1000  # drawn beforehand and sent over and over: their number
 _LEAD_SECONDS = 0.05  # between "go" and the first arrival
 
 
-async def measure(load: Load, sequences: Sequence[Given] | None = None) -> Summary:
+async def measure(
+    load: Load, sequences: Sequence[Given] | None = None, *, await_start: Callable[[], object] = int
+) -> Summary:
     """Load a server and sum up what it did; takes load.seconds, and at most load.timeout_seconds more.
 
-    Without `sequences` some are made up from the model's signature. A failed request is counted, not raised. Raises
-    SoloistError when the model can't be had to begin with, WorkloadError when frames can't be made up.
+    Without `sequences` some are made up from the model's signature; `await_start` as for `run_part`. A failed request
+    is counted, not raised. Raises SoloistError when the model can't be had to begin with, WorkloadError when frames
+    can't be made up.
     """
     alone = await answers_alone(load, sequences) if load.check else None
-    return summary_of(load, [await run_part(load, sequences, alone=alone)])
+    return summary_of(load, [await run_part(load, sequences, alone=alone, await_start=await_start)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,20 +85,24 @@ async def run_part(
         drawn = choose(load, made, _CLOSED_REQUESTS if load.callers else len(due))
         requests, due = drawn[number :: load.processes], due[number :: load.processes]
         seen = comparing(recorder) if alone is not None else None
-        send = Sender(load, target.api, target.connections, clock=clock, recorder=recorder, seen=seen).send
+        sender = Sender(load, target.api, target.connections, clock=clock, recorder=recorder, seen=seen)
         await_start()
         started, cpu_started = clock.now(), time.process_time()
         recorder.began_seconds = started
+        sender.ends_seconds = started + load.seconds if load.callers else math.inf
         scheduled = len(due)
         if load.callers:
             turns = turn_seconds(load, number)
             async with own_delay_watched(recorder):
                 scheduled = await ask_by_turns(
-                    turns, requests or drawn, send, clock=clock, recorder=recorder, seconds=load.seconds,
+                    turns, requests or drawn, sender.send, clock=clock, recorder=recorder, seconds=load.seconds,
                     interval_seconds=load.chunk_interval_seconds,
                 )  # fmt: skip
         else:
-            await drive(due.tolist(), requests, send, clock=clock, recorder=recorder, max_in_flight=load.max_in_flight)
+            await drive(
+                due.tolist(), requests, sender.send,
+                clock=clock, recorder=recorder, max_in_flight=load.max_in_flight,
+            )  # fmt: skip
         return Part(
             recorder=recorder,
             scheduled=scheduled,
@@ -143,8 +151,7 @@ async def ask_by_turns(
     """Let each caller send one request after the other until the time is over; returns how many were sent.
 
     Each caller has an entry in `turn_seconds`, when it begins. A latency counts from when its request was sent, so a
-    stall shows in as many requests as there are callers. A stream with an interval between its chunks ends with the
-    time.
+    stall shows in as many requests as there are callers. `interval_seconds` is that between the chunks of a stream.
     """
     began = clock.now()
     ends = began + seconds
@@ -154,10 +161,8 @@ async def ask_by_turns(
         await clock.sleep_until(began + begin_seconds)
         while (now := clock.now()) < ends:
             request = next(endless)
-            if interval_seconds and request.streamed:
-                if ends - now < interval_seconds:
-                    return
-                request = request.shortened(1 + int((ends - now) / interval_seconds))
+            if request.streamed and ends - now < interval_seconds:
+                return  # a stream of one chunk tells nothing
             next(sent)
             await _one(request, now, send, clock, recorder)
 
@@ -169,8 +174,8 @@ async def ask_by_turns(
 
 async def _one(request: Request, due: float, send: Send, clock: Clock, recorder: Recorder) -> None:
     try:
-        await send(request, due)
+        frame_count = await send(request, due)
     except SoloistError as error:
         recorder.failed(error.reason, error.code.name)
     else:
-        recorder.answered(request.frame_count, due_seconds=due, now_seconds=clock.now(), streamed=request.streamed)
+        recorder.answered(frame_count, due_seconds=due, now_seconds=clock.now(), streamed=request.streamed)

@@ -20,11 +20,12 @@ REQUEST = Request(chunks=[np.zeros((5, 3), np.float32)])
 async def test_each_caller_sends_when_its_answer_has_come(clock: FakeClock) -> None:
     recorder, under_way = Recorder(), [0, 0]  # now, and at most
 
-    async def answer_after_a_second(_request: Request, due_seconds: float) -> None:
+    async def answer_after_a_second(request: Request, due_seconds: float) -> int:
         under_way[0] += 1
         under_way[1] = max(under_way)
         await clock.sleep_until(due_seconds + 1.0)
         under_way[0] -= 1
+        return request.frame_count
 
     work = ask_by_turns([0.0] * 3, [REQUEST], answer_after_a_second, clock=clock, recorder=recorder, seconds=4.0)
     assert await clock.run(work) == 12
