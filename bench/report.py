@@ -103,33 +103,35 @@ class Summary:
         """Return the rate of whole sequences that were answered."""
         return self.answered / self.elapsed_seconds
 
+    def distributions(self) -> dict[str, Latency]:
+        """Return each distribution that was measured, by its name."""
+        named = {"sequence": self.sequence, "  whole": self.whole, "  stream": self.stream, "chunk": self.chunk}
+        return {name: latency for name, latency in named.items() if latency is not None}
+
     def as_json(self) -> dict[str, Any]:
         """Return everything as what `json` can write."""
         rate = self.answers_per_second
         return {**asdict(self), "answers_per_second": rate, "generator_fell_behind": self.fell_behind}
 
 
-def table(summary: Summary) -> Table:
-    """Lay the latencies out, one row a distribution."""
+def title(summary: Summary) -> str:
+    """Say in a line what the load was."""
     load = summary.load
     how = f"{load.rate_per_second:g} a second for {load.seconds:g} s, {load.arrivals}"
     if load.callers:
         how = f"{load.callers} callers for {load.seconds:g} s"
-    title = f"{load.model}: {load.mode}, {how}"
+    return f"{load.model}: {load.mode}, {how}"
+
+
+def table(summary: Summary) -> Table:
+    """Lay the latencies out, one row a distribution."""
     columns = ("latency, ms", "count", "mean", "p50", "p90", "p99", "p99.9", "max")
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=title(summary), title_justify="left")
     for column in columns:
         shown.add_column(column, justify="left" if column == columns[0] else "right")
-    rows = (
-        ("sequence", summary.sequence),
-        ("  whole", summary.whole),
-        ("  stream", summary.stream),
-        ("chunk", summary.chunk),
-    )
-    for name, latency in rows:
-        if latency is not None:
-            times = (latency.mean_ms, latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.p999_ms, latency.max_ms)
-            shown.add_row(name, str(latency.count), *(f"{time:.2f}" for time in times))
+    for name, latency in summary.distributions().items():
+        times = (latency.mean_ms, latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.p999_ms, latency.max_ms)
+        shown.add_row(name, str(latency.count), *(f"{time:.2f}" for time in times))
     return shown
 
 

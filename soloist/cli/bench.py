@@ -107,12 +107,14 @@ def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None
 )
 @click.option("--allow-remote", is_flag=True, help="Load another machine; only loopback is loaded without.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 def bench(
     serve: Path | None,
     frames_file: Path | None,
     ramp_p99_ms: float | None,
     allow_remote: bool,
     as_json: bool,
+    html: Path | None,
     **fields: Any,
 ) -> None:
     """Load a server with requests whose times were fixed beforehand; latency counts from those times.
@@ -121,5 +123,7 @@ def bench(
 
     Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed or differed, 2 wrong usage.
     """
-    how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote, "as_json": as_json}
-    sys.exit(load("bench.command", "main", extras="bench")(fields, repository=serve, **how))
+    how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote}
+    extras = "bench,fast" if fields["client"] == "httpunk" else "bench"
+    main = load("bench.command", "main", extras=extras)
+    sys.exit(main(fields, repository=serve, as_json=as_json, html=html, **how))
