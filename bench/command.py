@@ -26,6 +26,7 @@ def main(
     fields: dict[str, Any],
     *,
     repository: Path | None,
+    transport: str,
     frames_file: Path | None,
     ramp_p99_ms: float | None,
     allow_remote: bool,
@@ -34,13 +35,13 @@ def main(
 ) -> int:
     """Load a server as `fields` of Load say; returns the exit code. Raises click's errors.
 
-    With a `repository` a server of it is started for the run, and stands in for the one in `fields`.
+    With a `repository` a server of it is started for the run, on `transport`, in place of the one in `fields`.
     """
     shown = Shown(as_json=as_json, html=html)
     if repository is None:
         return _load(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=allow_remote, shown=shown)
     try:
-        with serving(repository, {}) as server:
+        with serving(repository, {"transport": transport}) as server:
             fields = {**fields, "server": server.grpc}
             return _load(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=True, shown=shown)
     except ServerError as error:

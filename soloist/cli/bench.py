@@ -105,11 +105,19 @@ def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None
     metavar="REPOSITORY",
     help="Start a server of this repository for the run, and load that.",
 )
+@click.option(
+    "--transport",
+    type=click.Choice(["grpc", "httpunk"], case_sensitive=False),
+    default="grpc",
+    show_default=True,
+    help="Of the server that --serve starts.",
+)
 @click.option("--allow-remote", is_flag=True, help="Load another machine; only loopback is loaded without.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 def bench(
     serve: Path | None,
+    transport: str,
     frames_file: Path | None,
     ramp_p99_ms: float | None,
     allow_remote: bool,
@@ -124,6 +132,6 @@ def bench(
     Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed or differed, 2 wrong usage.
     """
     how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote}
-    extras = "bench,fast" if fields["client"] == "httpunk" else "bench"
+    extras = "bench,fast" if "httpunk" in (transport, fields["client"]) else "bench"
     main = load("bench.command", "main", extras=extras)
-    sys.exit(main(fields, repository=serve, as_json=as_json, html=html, **how))
+    sys.exit(main(fields, repository=serve, transport=transport, as_json=as_json, html=html, **how))
