@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.load import Arrivals, Load, Mode
+from bench.load import Arrivals, Load, Mode, Transport
 from bench.run import measure
 from soloist.cli.bench import bench
 from tests.unit.bench.conftest import FakeServer
@@ -51,6 +51,14 @@ async def test_refusals_are_counted_by_reason_and_not_tried_again(fake: FakeServ
     summary = await measure(load(fake))
     assert summary.errors == {"RESOURCE_EXHAUSTED": 2}
     assert fake.calls == summary.scheduled
+
+
+@pytest.mark.parametrize("client", Transport)
+@pytest.mark.parametrize("mode", [Mode.UNARY, Mode.STREAM])
+async def test_calls_that_never_end_are_given_up(fake: FakeServer, mode: Mode, client: Transport) -> None:
+    fake.stalls = True
+    summary = await measure(load(fake, mode=mode, client=client, timeout_seconds=0.2, rate_per_second=20.0))
+    assert summary.errors == {"DEADLINE_EXCEEDED": summary.scheduled}
 
 
 @pytest.mark.parametrize("mode", Mode)
