@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httptools
 
@@ -45,9 +46,8 @@ class HttpConnection(asyncio.Protocol):
 
     # --- as asyncio's protocol ---
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101  # TCP is one
+    def connection_made(self, transport: Any) -> None:
+        """Begin. That of uvloop has the methods of asyncio's, and not its class."""
         self._wire = transport
 
     def data_received(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import uvloop
 
 from bench.raw_client.closed_loop import Conversation, Exchanges, ask_in_turns, step_in_turns
 from bench.raw_client.failure import RawCallError
@@ -128,6 +129,15 @@ def test_posts_over_http(sums: RunningServer) -> None:
     exchanges = asyncio.run(run())
     assert not exchanges.failed
     assert all(b'"outputs"' in each.reply for each in exchanges.answered)
+
+
+def test_posts_on_uvloop(sums: RunningServer) -> None:
+    async def run() -> bytes:
+        async with http_connection(sums.http) as connection:
+            return await connection.ask(post_request(sums.http, "/v2/models/sums/infer", {}, b"{"))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, pytest.raises(RawCallError, match="400"):
+        runner.run(run())
 
 
 async def test_nobody_listens() -> None:
