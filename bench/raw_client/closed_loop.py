@@ -75,15 +75,16 @@ async def ask_in_turns(
 ) -> Exchanges:
     """Let as many callers as there are `asks` send the messages over and over, shared among them.
 
-    Failures are counted; a caller that has lost its connection ends.
+    Each sends at least one. Failures are counted; a caller that has lost its connection ends.
     """
     numbers = itertools.cycle(range(len(messages)))
 
     def caller(ask: Ask) -> _Caller:
         async def run(until: float, seen: list[Exchange]) -> None:
-            while time.perf_counter() < until:
+            while True:
                 number = next(numbers)
-                if not await _exchange(ask, number, messages[number], seen):
+                stands = await _exchange(ask, number, messages[number], seen)
+                if not stands or time.perf_counter() >= until:
                     return
 
         return run
@@ -99,8 +100,9 @@ async def step_in_turns(
 
     def caller(opened: OpenStream) -> _Caller:
         async def run(until: float, seen: list[Exchange]) -> None:
-            while time.perf_counter() < until:
-                if not await _converse(opened, next(endless), until, seen):
+            while True:
+                stands = await _converse(opened, next(endless), until, seen)
+                if not stands or time.perf_counter() >= until:
                     return
 
         return run
@@ -153,10 +155,10 @@ async def _converse(opened: OpenStream, conversation: Conversation, until: float
         try:
             await ask(conversation.opening)
             for number, step in enumerate(conversation.steps, conversation.first_number):
-                if time.perf_counter() >= until:
-                    break
                 if not await _exchange(ask, number, step, seen) or seen[-1].failure:
                     return seen[-1].failure != _CONNECTION_LOST
+                if time.perf_counter() >= until:
+                    break
             await ask(conversation.closing)
             stream.end()
             await stream.receive()
