@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from hdrh.histogram import HdrHistogram
 
 _LONGEST_MICROSECONDS = 3_600_000_000
 _SIGNIFICANT_DIGITS = 3
+_EXACT_BITS = 10  # three digits
+_MOST_KEPT = 2_000_000
 CURVE_PERCENTILES = (0.0, 1.0, 5.0, *range(10, 100, 5), 96.0, 97.0, 98.0, 99.0, 99.5, 99.9, 99.99, 100.0)
 
 
@@ -27,48 +32,73 @@ class Latency:
 
 
 class Histogram:
-    """Times from a microsecond to an hour, to three significant digits."""
+    """Times from a microsecond to an hour, to three significant digits.
+
+    They are kept as they come, and sorted in when they are asked for: that would take time from what is measured.
+    """
 
     def __init__(self) -> None:
         self._counts = HdrHistogram(1, _LONGEST_MICROSECONDS, _SIGNIFICANT_DIGITS)
+        self._kept = array("d")
 
     def __getstate__(self) -> bytes:
         """Return the counts in the format of HDR histograms, so that one process can send them to another."""
-        return bytes(self._counts.encode())
+        return bytes(self._sorted().encode())
 
     def __setstate__(self, encoded: bytes) -> None:
         """Take the counts over."""
         self._counts = HdrHistogram.decode(encoded)
+        self._kept = array("d")
 
     def merge(self, other: Histogram) -> None:
         """Add everything that another has counted."""
-        self._counts.add(other._counts)  # of the same class
+        self._counts.add(other._sorted())  # of the same class
 
     def add(self, seconds: float) -> None:
         """Count one; what is out of range counts as the nearest that is in it."""
-        self._counts.record_value(min(max(round(seconds * 1e6), 1), _LONGEST_MICROSECONDS))
+        self._kept.append(seconds)
+        if len(self._kept) >= _MOST_KEPT:
+            self._sorted()
 
     def percentile_ms(self, percentile: float) -> float:
         """Return the time that so many percent do not exceed."""
-        return float(self._counts.get_value_at_percentile(percentile)) / 1e3 if self.count else 0.0
+        return self._percentiles_ms((percentile,))[percentile]
 
     @property
     def count(self) -> int:
         """Number of times counted."""
-        return int(self._counts.get_total_count())
+        return int(self._counts.get_total_count()) + len(self._kept)
 
     def latency(self) -> Latency:
         """Sum up."""
+        at = self._percentiles_ms((50.0, 90.0, 99.0, 99.9, 100.0, *CURVE_PERCENTILES))
         return Latency(
             count=self.count,
             mean_ms=float(self._counts.get_mean_value()) / 1e3 if self.count else 0.0,
-            p50_ms=self.percentile_ms(50.0),
-            p90_ms=self.percentile_ms(90.0),
-            p99_ms=self.percentile_ms(99.0),
-            p999_ms=self.percentile_ms(99.9),
-            max_ms=self.percentile_ms(100.0),
-            curve=[(float(percentile), self.percentile_ms(percentile)) for percentile in CURVE_PERCENTILES],
+            p50_ms=at[50.0],
+            p90_ms=at[90.0],
+            p99_ms=at[99.0],
+            p999_ms=at[99.9],
+            max_ms=at[100.0],
+            curve=[(float(percentile), at[percentile]) for percentile in CURVE_PERCENTILES],
         )
+
+    def _percentiles_ms(self, percentiles: Iterable[float]) -> dict[float, float]:
+        ascending = sorted(set(percentiles))
+        if not self.count:
+            return dict.fromkeys(ascending, 0.0)
+        values = self._sorted().get_percentile_to_value_dict(ascending)
+        return {percentile: float(values[percentile]) / 1e3 for percentile in ascending}
+
+    def _sorted(self) -> HdrHistogram:
+        if self._kept:
+            microseconds = np.clip(np.rint(np.array(self._kept) * 1e6), 1, _LONGEST_MICROSECONDS).astype(np.int64)
+            # Rounded down to what the histogram tells apart, few different ones are left.
+            units = np.left_shift(1, np.maximum(0, np.log2(microseconds).astype(np.int64) - _EXACT_BITS))
+            for value, count in zip(*np.unique(microseconds // units * units, return_counts=True), strict=True):
+                self._counts.record_value(int(value), int(count))
+            self._kept = array("d")
+        return self._counts
 
 
 class Recorder:

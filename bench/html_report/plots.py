@@ -6,7 +6,7 @@ from bench.figures import nines, svg
 from bench.ramp import Knee, Step
 from bench.recorder import Latency
 from bench.report import Summary
-from soloist.cli.plotting import Axes
+from soloist.cli.plotting import Axes, LogFormatter
 
 _MARKED = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99)
 _KEPT, _FAILED, _TARGET = "#2f7fe0", "#e07b1a", "#8a919e"
@@ -60,6 +60,8 @@ def rate_against_p99(knee: Knee) -> str:
         if knee.rate_per_second is not None:
             panel.axvline(knee.rate_per_second, color=_KEPT, linestyle=":", label=f"knee, {knee.rate_per_second:.1f}")
         panel.set_yscale("log")
+        panel.yaxis.set_major_formatter(LogFormatter())
+        panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
         panel.set_xlabel("sequences asked for in a second")
         panel.set_ylabel("p99, milliseconds")
         panel.legend(loc="upper left")
