@@ -157,5 +157,10 @@ def _about_generator(summary: Summary) -> list[str]:
     if summary.generator_cpu_ratio is not None:
         lines[0] += f"; its busiest process computed {summary.generator_cpu_ratio:.0%} of the time"
     if summary.fell_behind:
-        lines.append("the GENERATOR is the bottleneck, not the server: give it more processes or cores")
+        waited = summary.generator_cpu_ratio is not None and summary.generator_cpu_ratio < BUSY_RATIO / 2
+        lines.append(
+            "the GENERATOR had to wait for a processor, so the figures aren't the server's: give it a core of its own"
+            if waited
+            else "the GENERATOR is the bottleneck, not the server: give it more processes or cores"
+        )
     return lines
