@@ -25,6 +25,12 @@ def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None
     return int(shortest), int(longest)
 
 
+def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | None) -> Path | None:
+    if given is not None and not given.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {given.parent}")
+    return given
+
+
 @click.command()
 @click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
 @click.option("--model", required=True, help="Model to ask.")
@@ -114,7 +120,12 @@ def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None
 )
 @click.option("--allow-remote", is_flag=True, help="Load another machine; only loopback is loaded without.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_writable,
+    help="Write a page with plots to this file.",
+)
 def bench(
     serve: Path | None,
     transport: str,

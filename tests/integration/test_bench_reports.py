@@ -12,46 +12,54 @@ import pytest
 from click.testing import CliRunner
 
 from soloist.cli.bench import bench
-from tests.servers import RunningServer
+from tests.graphs import Sums
+from tests.servers import running_server
 
-MODEL = "vowels-lstm-layer"
+MODEL = Sums(name="sums")
+SCHEMA = str(resources.files("bench").joinpath("report.schema.json"))
 LOADS = {
     "unary": ("--rate", "100"),
-    "mixed": ("--callers", "4", "--mode", "mixed", "--check"),
+    "mixed": ("--callers", "4", "--mode", "mixed", "--check", "--html"),
     "paced": ("--callers", "2", "--mode", "stream", "--chunk-interval-seconds", "0.05"),
-    "ramp": ("--rate", "40", "--ramp-p99-ms", "0.001"),
-    "failed": ("--rate", "20", "--timeout-seconds", "0.00001"),
+    "ramp": ("--rate", "50", "--ramp-p99-ms", "0.001", "--html"),
+    "failed": ("--rate", "50", "--timeout-seconds", "10", "--input", "wide.jsonl"),
 }
 
 
-def test_every_report_is_of_the_documented_form(server: RunningServer, tmp_path: Path) -> None:
-    for name, options in LOADS.items():
-        done = _bench(server, "--json", *options)
-        (tmp_path / f"{name}.json").write_text(done)
-    schema = resources.files("bench").joinpath("report.schema.json")
-    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema)]
-    checked = subprocess.run(
-        [*command, *map(str, sorted(tmp_path.glob("*.json")))], capture_output=True, text=True, check=False
-    )
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hold a JSON file of every load, and the pages of those that have one."""
+    folder = tmp_path_factory.mktemp("reports")
+    MODEL.write(folder / "repository", manifest=MODEL.manifest)
+    (folder / "wide.jsonl").write_text("[[1, 2, 3]]\n")
+    with running_server(folder / "repository", folder) as server:
+        for name, options in LOADS.items():
+            places = {"--html": ["--html", str(folder / f"{name}.html")], "wide.jsonl": [str(folder / "wide.jsonl")]}
+            given = [part for option in options for part in places.get(option, [option])]
+            command = ["--server", server.grpc, "--model", MODEL.name, "--seconds", "0.1", "--json", *given]
+            (folder / f"{name}.json").write_text(CliRunner().invoke(bench, command).stdout)
+    return folder
+
+
+def test_every_report_is_of_the_documented_form(reports: Path) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", SCHEMA]
+    files = sorted(str(file) for file in reports.glob("*.json"))
+    checked = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert len(files) == len(LOADS)
     assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize(("load", "figures"), [("mixed", 2), ("ramp", 3)])
-def test_the_page_has_its_plots_and_needs_nothing_else(
-    server: RunningServer, tmp_path: Path, load: str, figures: int
-) -> None:
-    page = tmp_path / "page.html"
-    _bench(server, "--html", str(page), *LOADS[load])
-    text = page.read_text()
+def test_the_page_has_its_plots_and_needs_nothing_else(reports: Path, load: str, figures: int) -> None:
+    text = (reports / f"{load}.html").read_text()
     assert text.count("<svg") == figures
-    assert MODEL in text
-    assert not re.search(r"<script|<link|src=|@import", text)
+    assert MODEL.name in text
+    assert not re.search(r"<script|<link|src=|@import|url\((?!#)", text)
     assert {href for href in re.findall(r'href="([^"]*)"', text) if not href.startswith("#")} == set()
 
 
-def test_a_page_that_can_not_be_written_is_told(server: RunningServer, tmp_path: Path) -> None:
-    assert "Error: " in _bench(server, "--html", str(tmp_path / "none" / "page.html"), *LOADS["unary"])
-
-
-def _bench(server: RunningServer, *options: str) -> str:
-    return CliRunner().invoke(bench, ["--server", server.grpc, "--model", MODEL, "--seconds", "0.3", *options]).output
+def test_a_page_that_has_no_place_is_told_before_the_load(tmp_path: Path) -> None:
+    command = ["--server", "127.0.0.1:1", "--model", "m", "--html", str(tmp_path / "none" / "page.html")]
+    refused = CliRunner().invoke(bench, command)
+    assert refused.exit_code == 2
+    assert "--html" in refused.output
