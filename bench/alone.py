@@ -33,6 +33,13 @@ async def answers_alone(load: Load, sequences: Sequence[Given] | None) -> Alone:
         return list(answers.values())
 
 
+def expecting(requests: list[Request], alone: Alone | None) -> list[Request]:
+    """Return the requests of a load with the answers that they had alone, if they are known."""
+    if alone is None:
+        return requests
+    return [replace(request, alone=bits) for request, bits in zip(requests, alone, strict=True)]
+
+
 def comparing(recorder: Recorder) -> Seen:
     """Return what compares answers to those that their requests had alone, and counts."""
 

@@ -12,10 +12,10 @@ import pytest
 
 from bench.call import Request
 from bench.load import Load, Mode, turn_seconds
+from bench.loops import ask_by_turns
 from bench.own_delay import own_delay_watched
 from bench.recorder import Recorder
 from bench.report import BUSY_RATIO, Summary, remarks
-from bench.run import ask_by_turns
 from tests.unit.bench.conftest import FakeClock
 
 REQUEST = Request(chunks=[np.zeros((5, 3), np.float32)])

@@ -10,9 +10,9 @@ import pytest
 
 from bench.call import Request
 from bench.load import Load
+from bench.loops import NOT_SENT, drive
 from bench.recorder import Recorder
 from bench.report import FELL_BEHIND_MS, Summary, remarks
-from bench.run import NOT_SENT, drive
 from soloist import SoloistError
 from tests.unit.bench.conftest import FakeClock
 
