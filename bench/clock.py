@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import time
 from typing import Protocol
 
@@ -57,6 +58,8 @@ class SystemClock:
             return
         loop = asyncio.get_running_loop()
         ahead_seconds = self._sleepers[0][0] - self.now() - self._awake_seconds
+        if not self._awake_seconds:
+            ahead_seconds = math.ceil(ahead_seconds * 1e3) / 1e3  # uvloop rounds down, and would turn until it is time
         self._timer = loop.call_later(ahead_seconds, self._wake) if ahead_seconds > 0 else loop.call_soon(self._wake)
 
     def _wake(self) -> None:

@@ -65,7 +65,7 @@ async def ask_by_turns(
         await clock.sleep_until(began + begin_seconds)
         while (now := clock.now()) < ends:
             request = next(endless)
-            if request.streamed and ends - now < interval_seconds:
+            if request.streamed and ends - now < 2 * interval_seconds:
                 return  # a stream of one chunk tells nothing
             next(sent)
             await _one(request, now, send, clock, recorder)
