@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -125,6 +126,15 @@ def test_another_machine_is_refused_unless_told(server: str) -> None:
     refused = CliRunner().invoke(bench, ["--server", server, "--model", "m", "--seconds", "0.1"])
     assert refused.exit_code == 2
     assert "--allow-remote" in refused.output
+
+
+@pytest.mark.parametrize("missing", ["httpunk", "uvloop"])
+def test_a_client_that_is_not_installed_names_its_extra(missing: str) -> None:
+    program = f"import sys; sys.modules['{missing}'] = None; from soloist.cli.bench import bench; bench()"
+    command = [sys.executable, "-c", program, "--model", "m", "--client", "httpunk"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {missing} is not installed: pip install 'soloist[bench,fast]'\n"
 
 
 def test_each_process_needs_a_caller() -> None:
