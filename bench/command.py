@@ -57,6 +57,8 @@ def _load(
         raise click.UsageError(f"{load.server} is another machine: --allow-remote loads it all the same")
     if load.callers is not None and (ramp_p99_ms is not None or load.callers < load.processes):
         raise click.UsageError("--callers goes with no ramp, and each process needs one")
+    if load.client is Transport.HTTPUNK and not load.server.rpartition(":")[2].isdecimal():
+        raise click.UsageError("--client httpunk takes HOST:PORT")
     if load.frame_counts is not None and frames_file is not None:
         raise click.UsageError("--lengths are those of made-up sequences: leave out --input")
     try:

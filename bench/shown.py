@@ -44,7 +44,7 @@ class Shown:
 
             self.html.write_text(knee_page(knee))
         self._print("ramp", knee.as_json(), ramp.table(knee), ramp.remarks(knee))
-        return 0 if knee.rate_per_second else 1
+        return 0 if knee.rate_per_second and not knee.differing else 1
 
     def _print(self, kind: str, figures: dict[str, Any], table: Table, remarks: list[str]) -> None:
         if self.as_json:

@@ -115,7 +115,9 @@ async def grpc_connection(address: str) -> AsyncIterator[GrpcConnection]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            _, protocol = await loop.create_connection(lambda: H2ClientProtocol(authority=address), host, int(port))
+            _, protocol = await loop.create_connection(
+                lambda: H2ClientProtocol(authority=address), host.strip("[]"), int(port)
+            )
             connection = await protocol.ready()
     except (OSError, TimeoutError, HTTPunkError) as error:
         raise RawCallError("UNAVAILABLE", f"{address}: {error}") from error

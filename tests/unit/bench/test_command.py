@@ -128,6 +128,11 @@ def test_another_machine_is_refused_unless_told(server: str) -> None:
     assert "--allow-remote" in refused.output
 
 
+def test_httpunk_needs_a_port() -> None:
+    refused = CliRunner().invoke(bench, ["--server", "unix:/tmp/s", "--model", "m", "--client", "httpunk"])
+    assert refused.exit_code == 2
+
+
 @pytest.mark.parametrize("missing", ["httpunk", "uvloop"])
 def test_a_client_that_is_not_installed_names_its_extra(missing: str) -> None:
     program = f"import sys; sys.modules['{missing}'] = None; from soloist.cli.bench import bench; bench()"
