@@ -29,7 +29,8 @@ class WorkloadError(Exception):
 def read_sequences(path: Path) -> list[Given]:
     """Read sequences: [time, feature] numbers, [time] tokens or a text.
 
-    A .npy holds one, a .npz one an array, and any other file JSON lines: one a line. Raises WorkloadError.
+    A .npy holds one, a .npz one an array or a data set of this project, and any other file JSON lines: one a line.
+    Raises WorkloadError.
     """
     return [*_read_arrays(path)] if path.suffix in _ARRAY_SUFFIXES else _read_json_lines(path)
 
@@ -37,7 +38,12 @@ def read_sequences(path: Path) -> list[Given]:
 def _read_arrays(path: Path) -> list[Array]:
     try:
         loaded = np.load(path, allow_pickle=False)
-        sequences = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in loaded.files]
+        if isinstance(loaded, np.ndarray):
+            sequences = [loaded]
+        elif {"frames", "offsets"} <= set(loaded.files):
+            sequences = _ragged(loaded["frames"], loaded["offsets"])
+        else:
+            sequences = [loaded[name] for name in loaded.files]
     except (OSError, ValueError, EOFError) as error:
         raise WorkloadError(f"{path} can't be read as .npy or .npz: {error}") from error
     if not sequences:
@@ -46,6 +52,14 @@ def _read_arrays(path: Path) -> list[Array]:
         if sequence.dtype.kind not in _NUMERIC_KINDS or sequence.ndim not in (1, 2) or not len(sequence):
             raise WorkloadError(f"{path} holds a {sequence.dtype} array of shape {sequence.shape}: not a sequence")
     return sequences
+
+
+def _ragged(frames: Array, offsets: Array) -> list[Array]:
+    """Return the sequences of a data set, all whose frames are in one array. Raises ValueError if they can't be."""
+    inner = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 1 and frames.ndim > 0
+    if not (inner and offsets[0] >= 0 and offsets[-1] <= len(frames) and (offsets[:-1] <= offsets[1:]).all()):
+        raise ValueError("offsets aren't where the sequences of frames begin and end")
+    return np.split(frames[offsets[0] : offsets[-1]], offsets[1:-1] - offsets[0])
 
 
 def _read_json_lines(path: Path) -> list[Given]:

@@ -82,7 +82,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     "--frames-file",
     "frames_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON lines, one sequence each; .npz: one an array; .npy: one. Default: made up from the model's signature.",
+    help="JSON lines, one sequence each; .npz: one an array, or a data set; .npy: one. Default: made up.",
 )
 @click.option(
     "--lengths",
