@@ -1,64 +1,127 @@
-"""One request: a sequence sent whole, or as a stream chunk by chunk, through the public client."""
+"""One request: a sequence sent whole, or as a stream chunk by chunk."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import itertools
+import math
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from bench.clock import Clock
+from bench.load import Load
 from bench.recorder import Recorder
+from bench.wire.api import Api
+from bench.wire.connection import Connection, StreamCall
 from bench.workload import Array
-from soloist import AsyncClient
 
-# Sends one request that is due at the given time; raises SoloistError.
-Send = Callable[["Request", float], Awaitable[None]]
+# Sends one request that is due at the given time, and returns how many frames were answered; raises SoloistError.
+Send = Callable[["Request", float], Awaitable[int]]
+# Gets the bits of the answer to the chunk of that number of a request.
+Seen = Callable[["Request", int, bytes], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """One sequence in one or more chunks."""
+    """One sequence in one or more chunks.
 
-    chunks: list[Array]
+    `messages` has one for each chunk, in the form that the server takes. `alone` has the bits of their answers when
+    nothing else was asked, where they are compared.
+    """
+
+    chunks: Sequence[Array]
+    streamed: bool = False
+    messages: Sequence[bytes] = ()
+    alone: Sequence[bytes] | None = None
 
     @property
     def frame_count(self) -> int:
         """Length of the sequence."""
         return sum(map(len, self.chunks))
 
-
-def unary(client: AsyncClient, model: str) -> Send:
-    """Send every sequence whole, with Predict."""
-
-    async def send(request: Request, _due_seconds: float) -> None:
-        (frames,) = request.chunks
-        await client.predict(model, frames)
-
-    return send
+    def encoded(self, api: Api) -> Request:
+        """Return it with its messages."""
+        if not self.streamed:
+            return replace(self, messages=[api.whole(self.chunks[0])])
+        first_frames = itertools.accumulate(map(len, self.chunks), initial=0)
+        messages = [api.chunk(first, frames) for first, frames in zip(first_frames, self.chunks, strict=False)]
+        return replace(self, messages=messages)
 
 
-def stream(
-    client: AsyncClient,
-    model: str,
-    *,
-    chunk_interval_seconds: float,
-    timeout_seconds: float,
-    clock: Clock,
-    recorder: Recorder,
-) -> Send:
-    """Send every sequence as a stream: open, its chunks, close.
+class Sender:
+    """Sends requests over its connections, in turn. `seen`, if given, is called for every answer."""
 
-    With an interval, chunk n is due n intervals after the stream, as from a microphone, and its latency counts from
-    then, even when the answer before it was late. Without one a chunk is due as soon as the one before is answered.
-    """
+    def __init__(
+        self,
+        load: Load,
+        api: Api,
+        connections: Sequence[Connection],
+        *,
+        clock: Clock,
+        recorder: Recorder,
+        seen: Seen | None = None,
+    ) -> None:
+        self._load = load
+        self._api = api
+        self._connections = itertools.cycle(connections)
+        self._clock = clock
+        self._recorder = recorder
+        self._seen = seen
+        self.ends_seconds = math.inf
+        # Servers tell sequences apart by these, and other processes have some too.
+        self._numbers = itertools.count(random.SystemRandom().getrandbits(48) + 1)
 
-    async def send(request: Request, due_seconds: float) -> None:
-        async with client.stream(model, timeout_seconds=timeout_seconds) as opened:
-            for number, frames in enumerate(request.chunks):
-                chunk_due = clock.now() if not chunk_interval_seconds else due_seconds + number * chunk_interval_seconds
+    async def send(self, request: Request, due_seconds: float) -> int:
+        """Send a request, and return how many frames were answered. Raises SoloistError.
+
+        A stream's first chunk is due at the given time. One in real time ends at `ends_seconds`.
+        """
+        return await (self._stream(request, due_seconds) if request.streamed else self._whole(request))
+
+    async def _whole(self, request: Request) -> int:
+        connection, timeout_seconds = next(self._connections), self._load.timeout_seconds
+        answer = await connection.unary(self._api.whole_path, request.messages[0], timeout_seconds)
+        if self._seen is not None:
+            self._seen(request, 0, self._api.whole_bits(answer))
+        return request.frame_count
+
+    async def _stream(self, request: Request, due_seconds: float) -> int:
+        # A pace takes its time, whatever the server does.
+        paced_seconds = self._load.chunk_interval_seconds * len(request.messages)
+        timeout_seconds = self._load.timeout_seconds + paced_seconds
+        async with next(self._connections).stream(self._api.stream_path, timeout_seconds) as call:
+            if self._api.opening is not None:
+                await call.ask(self._api.opening)
+            frame_count = await self._chunks(request, call, due_seconds)
+            if self._api.closing is not None:
+                await call.ask(self._api.closing)
+            await call.finish()
+        return frame_count
+
+    async def _chunks(self, request: Request, call: StreamCall, due_seconds: float) -> int:
+        """Send the chunks, each when the one before is answered, and return how many frames they have.
+
+        With an interval, chunk n is due n intervals after the stream, as from a microphone, and its latency counts from
+        then, even when the answer before it was late. Without one a chunk is due as soon as the one before is answered.
+        """
+        api, clock, recorder = self._api, self._clock, self._recorder
+        interval_seconds, sequence = self._load.chunk_interval_seconds, next(self._numbers)
+        frame_count, ends_seconds = 0, self.ends_seconds if interval_seconds else math.inf
+        for number, message in enumerate(request.messages):
+            chunk_due = free = clock.now()
+            if interval_seconds:
+                chunk_due = due_seconds + number * interval_seconds
                 await clock.sleep_until(chunk_due)
-                await opened.send(frames)
-                recorder.chunk_answered(
-                    due_seconds=chunk_due, now_seconds=clock.now(), interval_seconds=chunk_interval_seconds
-                )
-
-    return send
+                # Before the last answer it could not leave; what comes on top is the generator's own delay.
+                recorder.left(due_seconds=max(chunk_due, free), now_seconds=clock.now())
+            over = max(free, chunk_due + interval_seconds) >= ends_seconds
+            last = over or number == len(request.messages) - 1
+            answer = await call.ask(api.in_stream(message, sequence, first=number == 0, last=last))
+            api.check_chunk(answer)
+            recorder.chunk_answered(due_seconds=chunk_due, now_seconds=clock.now(), interval_seconds=interval_seconds)
+            if self._seen is not None:
+                self._seen(request, number, api.chunk_bits(answer))
+            frame_count += len(request.chunks[number])
+            if last:
+                break
+        return frame_count

@@ -1,7 +1,8 @@
-"""What `soloist bench` does: one load, or a ramp to the knee, printed as a table or as JSON."""
+"""What `soloist bench` does: one load, or a ramp to the knee."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,83 +10,73 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bench import ramp, report
-from bench.load import Arrivals, Load, Mode
+from bench.load import Api, Arrivals, Load, Mode, Transport
 from bench.processes import measure_load
+from bench.progress import progress
+from bench.ramp import Knee, find_knee
+from bench.report import Summary
 from bench.server_process import ServerError, serving
-from bench.workload import WorkloadError, read_sequences
+from bench.shown import Shown
+from bench.workload import Given, WorkloadError, read_sequences
 from soloist import SoloistError
 from soloist.client.channel import is_local
-from soloist.json_text import json_text
 
 
 def main(
     fields: dict[str, Any],
     *,
     repository: Path | None,
+    transport: str,
     frames_file: Path | None,
     ramp_p99_ms: float | None,
     allow_remote: bool,
     as_json: bool,
+    html: Path | None,
 ) -> int:
     """Load a server as `fields` of Load say; returns the exit code. Raises click's errors.
 
-    With a `repository` a server of it is started for the run, and stands in for the one in `fields`.
+    With a `repository` a server of it is started for the run, on `transport`, in place of the one in `fields`.
     """
+    shown = Shown(as_json=as_json, html=html)
     if repository is None:
-        return _load(
-            fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=allow_remote, as_json=as_json
-        )
+        return _load(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=allow_remote, shown=shown)
     try:
-        with serving(repository, {}) as server:
+        with serving(repository, {"transport": transport}) as server:
             fields = {**fields, "server": server.grpc}
-            return _load(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=True, as_json=as_json)
+            return _load(fields, frames_file=frames_file, ramp_p99_ms=ramp_p99_ms, allow_remote=True, shown=shown)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 
 
 def _load(
-    fields: dict[str, Any], *, frames_file: Path | None, ramp_p99_ms: float | None, allow_remote: bool, as_json: bool
+    fields: dict[str, Any], *, frames_file: Path | None, ramp_p99_ms: float | None, allow_remote: bool, shown: Shown
 ) -> int:
-    load = Load(**{**fields, "mode": Mode(fields["mode"]), "arrivals": Arrivals(fields["arrivals"])})
+    kinds = {"mode": Mode, "arrivals": Arrivals, "api": Api, "client": Transport}
+    load = Load(**fields | {name: kind(fields[name]) for name, kind in kinds.items()})
     if not (allow_remote or is_local(load.server)):
         raise click.UsageError(f"{load.server} is another machine: --allow-remote loads it all the same")
     if load.callers is not None and (ramp_p99_ms is not None or load.callers < load.processes):
         raise click.UsageError("--callers goes with no ramp, and each process needs one")
-    console = Console(stderr=True)
+    if load.client is Transport.HTTPUNK and not load.server.rpartition(":")[2].isdecimal():
+        raise click.UsageError("--client httpunk takes HOST:PORT")
+    if load.frame_counts is not None and frames_file is not None:
+        raise click.UsageError("--lengths are those of made-up sequences: leave out --input")
     try:
         sequences = read_sequences(frames_file) if frames_file else None
-        with console.status(f"{load.model}: {load.seconds:g} s") as status:
+        with progress(Console(stderr=True), load.seconds) as begin:
             if ramp_p99_ms is None:
-                return _show(measure_load(load, sequences), as_json)
-
-            def step(rate_per_second: float) -> report.Summary:
-                status.update(f"{load.model}: {rate_per_second:.1f} a second for {load.seconds:g} s")
-                return measure_load(replace(load, rate_per_second=rate_per_second), sequences)
-
-            return _show_knee(ramp.find_knee(step, first_per_second=load.rate_per_second, p99_ms=ramp_p99_ms), as_json)
-    except (SoloistError, WorkloadError, ValueError) as error:
+                begin(f"{load.model}: {load.seconds:g} s")
+                found: Summary | Knee = measure_load(load, sequences)
+            else:
+                found = _knee(load, sequences, p99_ms=ramp_p99_ms, begin=begin)
+        return shown.show(found)
+    except (SoloistError, WorkloadError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _show(summary: report.Summary, as_json: bool) -> int:
-    if as_json:
-        click.echo(json_text(summary.as_json()))
-    else:
-        console = Console(highlight=False)
-        console.print(report.table(summary))
-        for line in report.remarks(summary):
-            console.print(line)
-    return 1 if summary.errors else 0
+def _knee(load: Load, sequences: Sequence[Given] | None, *, p99_ms: float, begin: Callable[[str], None]) -> Knee:
+    def step(rate_per_second: float) -> Summary:
+        begin(f"{load.model}: {rate_per_second:.1f} a second for {load.seconds:g} s")
+        return measure_load(replace(load, rate_per_second=rate_per_second), sequences)
 
-
-def _show_knee(knee: ramp.Knee, as_json: bool) -> int:
-    """Show a ramp; that it ends at a rate with errors is what it is for."""
-    if as_json:
-        click.echo(json_text(knee.as_json()))
-    else:
-        console = Console(highlight=False)
-        console.print(ramp.table(knee))
-        for line in ramp.remarks(knee):
-            console.print(line)
-    return 0 if knee.rate_per_second else 1
+    return find_knee(step, first_per_second=load.rate_per_second, p99_ms=p99_ms)

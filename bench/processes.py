@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
+from typing import Any, TypeVar
 
-from bench.load import Load
+from bench.alone import Alone, answers_alone
+from bench.load import Load, Transport
 from bench.report import Summary
 from bench.run import Part, measure, run_part, summary_of
-from bench.workload import Array
+from bench.workload import Given
+
+_T = TypeVar("_T")
 
 _READY_SECONDS = 60.0
 _barrier: Barrier  # of a child; set before its work begins
 
 
-def measure_load(load: Load, sequences: Sequence[Array] | None = None) -> Summary:
+def measure_load(load: Load, sequences: Sequence[Given] | None = None) -> Summary:
     """Load a server from load.processes processes and sum up what it did. Raises as `bench.run.measure` does."""
     if load.processes == 1:
-        return asyncio.run(measure(load, sequences))
+        return _run_loop(load, measure(load, sequences, await_start=_spare))
+    alone = _run_loop(load, answers_alone(load, sequences)) if load.check else None
     # A forked gRPC library doesn't work.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         load.processes, mp_context=context, initializer=_take, initargs=(context.Barrier(load.processes),)
     ) as pool:
-        futures = [pool.submit(_run, load, sequences, number) for number in range(load.processes)]
+        futures = [pool.submit(_run, load, sequences, alone, number) for number in range(load.processes)]
         errors = [error for future in futures if (error := future.exception()) is not None]
     # Where one fails before the start, the others only know that somebody did.
     for error in sorted(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
@@ -40,9 +46,33 @@ def _take(barrier: Barrier) -> None:
     _barrier = barrier
 
 
-def _run(load: Load, sequences: Sequence[Array] | None, number: int) -> Part:
+def _run(load: Load, sequences: Sequence[Given] | None, alone: Alone | None, number: int) -> Part:
+    def await_start() -> None:
+        _spare()
+        _barrier.wait(_READY_SECONDS)
+
     try:
-        return asyncio.run(run_part(load, sequences, number=number, await_start=lambda: _barrier.wait(_READY_SECONDS)))
+        return _run_loop(load, run_part(load, sequences, number=number, alone=alone, await_start=await_start))
     except BaseException:
         _barrier.abort()
         raise
+
+
+def _spare() -> None:
+    """Let the garbage collector never look again at what is there before a load begins: it would delay requests."""
+    gc.collect()
+    gc.freeze()
+
+
+def _run_loop(load: Load, work: Coroutine[Any, Any, _T]) -> _T:
+    with asyncio.Runner(loop_factory=_loop_factory(load.client)) as runner:
+        return runner.run(work)
+
+
+def _loop_factory(client: Transport) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return the event loop that suits a library, None for asyncio's own."""
+    if client is Transport.GRPC_AIO:
+        return None
+    import uvloop  # an extra that isn't installed by default
+
+    return uvloop.new_event_loop

@@ -37,6 +37,11 @@ class Knee:
         """Return whether the generator fell behind at a rate that failed: the knee is then at least what was found."""
         return any(step.summary.fell_behind for step in self.steps if not step.kept)
 
+    @property
+    def differing(self) -> int:
+        """Return how many answers, at any rate, differ from those alone."""
+        return sum(step.summary.differing or 0 for step in self.steps)
+
     def as_json(self) -> dict[str, Any]:
         """Return everything as what `json` can write."""
         steps = [
@@ -54,15 +59,15 @@ class Knee:
 def find_knee(measure: Callable[[float], Summary], *, first_per_second: float, p99_ms: float) -> Knee:
     """Try rates half as high again each until one fails, then halve the gap until it is 5 %.
 
-    A rate is kept when every request was answered, the p99 of whole sequences is at most `p99_ms`, and the generator
-    did not fall behind.
+    A rate is kept when every request was answered, no answer that was compared differs, the p99 of whole sequences is
+    at most `p99_ms`, and the generator did not fall behind.
     """
     steps: list[Step] = []
     best, worst = 0.0, float("inf")
     rate = first_per_second
     while len(steps) < _MAX_STEPS:
         summary = measure(rate)
-        kept = bool(summary.answered) and not (summary.errors or summary.fell_behind)
+        kept = bool(summary.answered) and not (summary.errors or summary.differing or summary.fell_behind)
         kept = kept and summary.sequence.p99_ms <= p99_ms
         steps.append(Step(rate_per_second=rate, summary=summary, kept=kept))
         if kept:
@@ -94,6 +99,7 @@ def table(knee: Knee) -> Table:
 def remarks(knee: Knee) -> list[str]:
     """Return the knee in words, and whether the generator is what stopped the ramp."""
     found = "no rate kept the target" if knee.rate_per_second is None else f"knee: {knee.rate_per_second:.1f} a second"
+    lines = [found, f"{knee.differing} answers differ from those alone"] if knee.differing else [found]
     if knee.limited_by_generator:
-        return [found, "the generator FELL BEHIND: the server may take more; use more processes or cores"]
-    return [found]
+        return [*lines, "the generator FELL BEHIND: the server may take more; use more processes or cores"]
+    return lines

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.figures import nines, svg
 from bench.workload import RANDOM_CHUNK_FRAMES
 from demo.normalisers import plot
-from demo.rendering import render, svg
+from demo.rendering import render
 from demo.result import ModelResult, Report
 from soloist.cli.plotting import Axes, PercentFormatter
 
@@ -51,7 +51,7 @@ def latency_by_percentile(models: Sequence[ModelResult]) -> str:
                 _curve(chunk, model.streamed_load.chunk, model)
         for panel, title in ((whole, "one whole sequence (Predict)"), (chunk, "one chunk (Stream)")):
             panel.set_title(title)
-            panel.set_xticks([_nines(percentile) for percentile in _PERCENTILES], [f"{p:g}" for p in _PERCENTILES])
+            panel.set_xticks([nines(percentile) for percentile in _PERCENTILES], [f"{p:g}" for p in _PERCENTILES])
             panel.set_xlabel("percentile")
             panel.set_ylim(bottom=0)
         whole.set_ylabel("milliseconds")
@@ -61,15 +61,10 @@ def latency_by_percentile(models: Sequence[ModelResult]) -> str:
 
 
 def _curve(panel: Axes, latency: Latency, model: ModelResult) -> None:
-    points = [(_nines(percentile), ms) for percentile, ms in latency.curve if percentile <= _PERCENTILES[-1]]
+    points = [(nines(percentile), ms) for percentile, ms in latency.curve if percentile <= _PERCENTILES[-1]]
     line = _ARCHITECTURE_LINES.get(model.architecture, ":")
     label = f"{model.architecture} {model.norm}"
     panel.plot(*zip(*points, strict=True), color=_colour(model), linestyle=line, label=label)
-
-
-def _nines(percentile: float) -> float:
-    """Return the place on an axis that spreads the slow calls out: 0, 90, 99 % lie at equal distances."""
-    return -math.log10(1.0 - percentile / 100.0)
 
 
 def _colour(model: ModelResult) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from bench.figures import standalone
 from bench.metrics_page import MetricsPage
 from bench.server_process import ServerError, ServerProcess, serving
 from demo import display, verdict
@@ -25,7 +26,6 @@ from demo.normalisers.plot import company
 from demo.normalisers.result import NormaliserResult
 from demo.normalisers.variants import KINDS, derived_names
 from demo.plan import ARCHITECTURES, SERVER_SETTINGS, DemoError, Plan
-from demo.rendering import standalone
 from demo.report_page import page
 from demo.result import Report
 from demo.table import legend, table

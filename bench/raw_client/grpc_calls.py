@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from bench.raw_client.failure import RawCallError
 if TYPE_CHECKING:
     from httpunk.types import Response
 
-_HEADERS = HeaderMap([("content-type", "application/grpc"), ("te", "trailers")])
+_HEADERS = [("content-type", "application/grpc"), ("te", "trailers")]
 _PREFIX = struct.Struct(">BI")
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 _CONNECT_SECONDS = 10.0
@@ -32,11 +33,14 @@ class GrpcConnection:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def unary(self, path: str, message: bytes) -> bytes:
-        """Return the reply to one message, `path` being /package.Service/Method. Raises RawCallError."""
-        body = _framed(message)
+    async def unary(self, path: str, message: bytes, *, timeout_seconds: float | None = None) -> bytes:
+        """Return the reply to one message, `path` being /package.Service/Method. Raises RawCallError.
+
+        The server is told how long it has; whether it keeps to that isn't watched here.
+        """
+        request = Request("POST", path, headers=_headers(timeout_seconds), body=_framed(message))
         try:
-            response = await self._connection.send_request(Request("POST", path, headers=_HEADERS, body=body))
+            response = await self._connection.send_request(request)
             received = await response.read()
         except HTTPunkError as error:
             raise RawCallError("UNAVAILABLE", str(error)) from error
@@ -47,9 +51,9 @@ class GrpcConnection:
         return replies[0]
 
     @asynccontextmanager
-    async def stream(self, path: str) -> AsyncIterator[GrpcStream]:
+    async def stream(self, path: str, *, timeout_seconds: float | None = None) -> AsyncIterator[GrpcStream]:
         """Open a bidirectional stream; it is cancelled if the block ends before the server has ended it."""
-        stream = GrpcStream(self._connection, path)
+        stream = GrpcStream(self._connection, path, timeout_seconds)
         try:
             yield stream
         finally:
@@ -59,12 +63,12 @@ class GrpcConnection:
 class GrpcStream:
     """One bidirectional stream: messages go out in order, and replies are read in order."""
 
-    def __init__(self, connection: Any, path: str) -> None:
+    def __init__(self, connection: Any, path: str, timeout_seconds: float | None) -> None:
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._response: Response | None = None
         self._parts: AsyncIterator[bytes] | None = None
         self._buffer = bytearray()
-        request = Request("POST", path, headers=_HEADERS, body=self._body())
+        request = Request("POST", path, headers=_headers(timeout_seconds), body=self._body())
         self._opening = asyncio.ensure_future(connection.send_request(request))
 
     def send(self, message: bytes) -> None:
@@ -111,7 +115,9 @@ async def grpc_connection(address: str) -> AsyncIterator[GrpcConnection]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            _, protocol = await loop.create_connection(lambda: H2ClientProtocol(authority=address), host, int(port))
+            _, protocol = await loop.create_connection(
+                lambda: H2ClientProtocol(authority=address), host.strip("[]"), int(port)
+            )
             connection = await protocol.ready()
     except (OSError, TimeoutError, HTTPunkError) as error:
         raise RawCallError("UNAVAILABLE", f"{address}: {error}") from error
@@ -119,6 +125,12 @@ async def grpc_connection(address: str) -> AsyncIterator[GrpcConnection]:
         yield GrpcConnection(connection)
     finally:
         await protocol.aclose()
+
+
+@functools.lru_cache(maxsize=64)
+def _headers(timeout_seconds: float | None) -> HeaderMap:
+    told = [] if timeout_seconds is None else [("grpc-timeout", f"{max(1, round(timeout_seconds * 1000))}m")]
+    return HeaderMap([*_HEADERS, *told])
 
 
 def _framed(message: bytes) -> bytes:
@@ -159,4 +171,4 @@ def _check(response: Response | None) -> None:
     if status is None:
         raise RawCallError("UNKNOWN", f"HTTP status {response.status} and no status of gRPC")
     message = unquote((fields.get("grpc-message") or b"").decode())
-    raise RawCallError(_CODES.get(int(status), "UNKNOWN"), message)
+    raise RawCallError(_CODES.get(int(status), "UNKNOWN"), message, fields.get("grpc-status-details-bin") or b"")

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.figures import INK, svg
 from demo.monitoring.interval import Interval
 from demo.monitoring.plan import BATCH
 from demo.monitoring.result import Live, Report, SkewPoint
 from demo.monitoring.summary import ANSWERERS, LiveRow, OfflineRow, crossings, live_rows, offline_rows
-from demo.rendering import INK, render, svg
+from demo.rendering import render
 from soloist.cli.plotting import Axes, PercentFormatter
 
 _COLOURS = {"layer": "#2f7fe0", "batch": "#e07b1a", "single_pass": "#8a919e", "recalibrated": "#2aa876"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.figures import svg
 from demo.normalisers.conditions import CONDITIONS
 from demo.normalisers.result import NormaliserResult
 from demo.normalisers.variants import CURRENT
-from demo.rendering import svg
 from soloist.cli.plotting import Axes, PercentFormatter
 
 _COLOURS = ("#8a919e", "#2e9e5b", "#e0561a", "#2f7fe0")  # of the companies

@@ -16,6 +16,21 @@ def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRang
     return click.FloatRange(min=minimum, min_open=open_end)
 
 
+def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    shortest, _, longest = given.partition(":")
+    if not (shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
+        raise click.BadParameter(f"{given!r} is not MIN:MAX, two numbers of frames from 1 on")
+    return int(shortest), int(longest)
+
+
+def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | None) -> Path | None:
+    if given is not None and not given.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {given.parent}")
+    return given
+
+
 @click.command()
 @click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
 @click.option("--model", required=True, help="Model to ask.")
@@ -23,10 +38,24 @@ def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRang
 @click.option("--seconds", type=_positive(), default=10.0, show_default=True, help="How long requests arrive.")
 @click.option(
     "--mode",
-    type=click.Choice(["unary", "stream"], case_sensitive=False),
+    type=click.Choice(["unary", "stream", "mixed"], case_sensitive=False),
     default="unary",
     show_default=True,
-    help="Whole, or in chunks.",
+    help="Whole, in chunks, or some of each.",
+)
+@click.option(
+    "--stream-share",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Share of the requests that are streams, in mixed mode.",
+)
+@click.option(
+    "--api",
+    type=click.Choice(["soloist", "oip"], case_sensitive=False),
+    default="soloist",
+    show_default=True,
+    help="Own API, or the Open Inference Protocol.",
 )
 @click.option(
     "--arrivals",
@@ -49,12 +78,32 @@ def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRang
 )
 @click.option("--max-in-flight", type=click.IntRange(min=1), default=1000, show_default=True, help="Requests at once.")
 @click.option(
+    "--input",
     "--frames-file",
+    "frames_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help=".npy: one sequence; .npz: one an array. Default: made up from the model's signature.",
+    help="JSON lines, one sequence each; .npz: one an array, or a data set; .npy: one. Default: made up.",
+)
+@click.option(
+    "--lengths",
+    "frame_counts",
+    metavar="MIN:MAX",
+    callback=_lengths,
+    help="Of made-up sequences, in frames, uniform. Default: as the model was trained on.",
+)
+@click.option("--check", is_flag=True, help="Compare every answer to the bit with one that was got alone beforehand.")
+@click.option(
+    "--client",
+    type=click.Choice(["grpc.aio", "httpunk"], case_sensitive=False),
+    default="grpc.aio",
+    show_default=True,
+    help="What speaks gRPC; httpunk takes less processor time, and needs the extra fast.",
 )
 @click.option("--callers", type=click.IntRange(min=1), help="Closed loop: so many, each waiting for its answer.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="That share the load.")
+@click.option(
+    "--connections", type=click.IntRange(min=1), help="Of each process. Default: one for each hundred streams."
+)
 @click.option("--ramp-p99-ms", type=_positive(), help="Look for the highest rate that keeps this p99, from --rate on.")
 @click.option(
     "--serve",
@@ -62,21 +111,40 @@ def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRang
     metavar="REPOSITORY",
     help="Start a server of this repository for the run, and load that.",
 )
+@click.option(
+    "--transport",
+    type=click.Choice(["grpc", "httpunk"], case_sensitive=False),
+    default="grpc",
+    show_default=True,
+    help="Of the server that --serve starts.",
+)
 @click.option("--allow-remote", is_flag=True, help="Load another machine; only loopback is loaded without.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_writable,
+    help="Write a page with plots to this file.",
+)
 def bench(
     serve: Path | None,
+    transport: str,
     frames_file: Path | None,
     ramp_p99_ms: float | None,
     allow_remote: bool,
     as_json: bool,
+    html: Path | None,
     **fields: Any,
 ) -> None:
     """Load a server with requests whose times were fixed beforehand; latency counts from those times.
 
     With --callers the loop is closed, and latency counts from when a request is sent.
 
-    Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed, 2 wrong usage.
+    Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed or differed, 2 wrong usage.
     """
-    how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote, "as_json": as_json}
-    sys.exit(load("bench.command", "main", extras="bench")(fields, repository=serve, **how))
+    how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote}
+    if fields["client"] == "httpunk":  # on which the run depends, but not the command
+        load("uvloop", "new_event_loop", extras="bench,fast")
+        load("bench.wire.httpunk", "httpunk_connection", extras="bench,fast")
+    main = load("bench.command", "main", extras="bench")
+    sys.exit(main(fields, repository=serve, transport=transport, as_json=as_json, html=html, **how))

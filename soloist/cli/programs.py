@@ -18,6 +18,8 @@ _EXTRA_OF = {
     "hdrh": "bench",
     "jinja2": "bench",
     "matplotlib": "bench",
+    "httpunk": "fast",
+    "uvloop": "fast",
 }
 
 

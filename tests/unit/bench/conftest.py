@@ -58,6 +58,7 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
     streamed: list[list[int]] = field(default_factory=list)
     calls: int = 0
     under_way: int = 0
+    stalls: bool = False  # a call never ends
     leaks: bool = False  # an answer tells how many calls came before it
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: ARG002
@@ -100,6 +101,8 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
 
     async def _count(self, context: Any) -> None:
         self.calls += 1
+        if self.stalls:
+            await asyncio.Event().wait()
         if self.calls - 1 in self.refused:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
 

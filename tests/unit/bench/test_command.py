@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.load import Arrivals, Load, Mode
+from bench.load import Arrivals, Load, Mode, Transport
 from bench.run import measure
 from soloist.cli.bench import bench
 from tests.unit.bench.conftest import FakeServer
@@ -51,6 +52,14 @@ async def test_refusals_are_counted_by_reason_and_not_tried_again(fake: FakeServ
     summary = await measure(load(fake))
     assert summary.errors == {"RESOURCE_EXHAUSTED": 2}
     assert fake.calls == summary.scheduled
+
+
+@pytest.mark.parametrize("client", Transport)
+@pytest.mark.parametrize("mode", [Mode.UNARY, Mode.STREAM])
+async def test_calls_that_never_end_are_given_up(fake: FakeServer, mode: Mode, client: Transport) -> None:
+    fake.stalls = True
+    summary = await measure(load(fake, mode=mode, client=client, timeout_seconds=0.2, rate_per_second=20.0))
+    assert summary.errors == {"DEADLINE_EXCEEDED": summary.scheduled}
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -119,9 +128,33 @@ def test_another_machine_is_refused_unless_told(server: str) -> None:
     assert "--allow-remote" in refused.output
 
 
+def test_httpunk_needs_a_port() -> None:
+    refused = CliRunner().invoke(bench, ["--server", "unix:/tmp/s", "--model", "m", "--client", "httpunk"])
+    assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize("missing", ["httpunk", "uvloop"])
+def test_a_client_that_is_not_installed_names_its_extra(missing: str) -> None:
+    program = f"import sys; sys.modules['{missing}'] = None; from soloist.cli.bench import bench; bench()"
+    command = [sys.executable, "-c", program, "--model", "m", "--client", "httpunk"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {missing} is not installed: pip install 'soloist[bench,fast]'\n"
+
+
 def test_each_process_needs_a_caller() -> None:
     refused = CliRunner().invoke(bench, ["--model", "m", "--callers", "1", "--processes", "2"])
     assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_answers_that_differ_from_those_alone_make_the_command_fail(fake: FakeServer, processes: str) -> None:
+    fake.leaks = True
+    exit_code, said = await _bench(
+        fake, "--rate", "100", "--arrivals", "uniform", "--seconds", "0.1", "--check", "--processes", processes
+    )
+    assert exit_code == 1
+    assert "compared to the bit: 10 of 10 answers differ" in said
 
 
 async def test_wrong_usage_is_told(fake: FakeServer) -> None:

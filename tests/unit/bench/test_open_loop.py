@@ -10,9 +10,9 @@ import pytest
 
 from bench.call import Request
 from bench.load import Load
+from bench.loops import NOT_SENT, drive
 from bench.recorder import Recorder
 from bench.report import FELL_BEHIND_MS, Summary, remarks
-from bench.run import NOT_SENT, drive
 from soloist import SoloistError
 from tests.unit.bench.conftest import FakeClock
 
@@ -28,9 +28,10 @@ class StalledServer:
         self._stalled_until = stalled_until
         self.came: list[float] = []
 
-    async def send(self, _request: Request, _due_seconds: float) -> None:
+    async def send(self, request: Request, _due_seconds: float) -> int:
         self.came.append(self._clock.now())
         await self._clock.sleep_until(self._stalled_until)
+        return request.frame_count
 
 
 async def test_a_stall_does_not_delay_what_is_due_later(clock: FakeClock) -> None:
@@ -61,8 +62,9 @@ async def test_latency_counts_from_the_due_time_when_the_generator_itself_is_lat
         async def sleep_until(self, at_seconds: float) -> None:
             await clock.sleep_until(at_seconds + 0.5)
 
-    async def answer_at_once(_request: Request, _due_seconds: float) -> None:
+    async def answer_at_once(request: Request, _due_seconds: float) -> int:
         await asyncio.sleep(0)
+        return request.frame_count
 
     work = drive([0.0], [REQUEST], answer_at_once, clock=LateClock(), recorder=recorder, max_in_flight=9)
     await clock.run(work)
@@ -90,17 +92,18 @@ async def test_errors_are_counted_by_reason_and_have_no_latency(clock: FakeClock
     recorder = Recorder()
     reasons = iter(["QUEUE_FULL", "DEADLINE_EXCEEDED", "QUEUE_FULL"])
 
-    async def refuse(_request: Request, _due_seconds: float) -> None:
+    async def refuse(request: Request, _due_seconds: float) -> int:
         reason = next(reasons, None)
         if reason is not None:
             raise SoloistError("no", code=grpc.StatusCode.RESOURCE_EXHAUSTED, reason=reason)
+        return request.frame_count
 
     work = drive(EVERY_SECOND, [REQUEST] * 4, refuse, clock=clock, recorder=recorder, max_in_flight=9)
     await clock.run(work)
     assert recorder.errors == {"QUEUE_FULL": 2, "DEADLINE_EXCEEDED": 1}
     assert recorder.error_codes == {"RESOURCE_EXHAUSTED": 3}
     assert recorder.sequences.count == 1
-    assert "failed, QUEUE_FULL: 2" in remarks(_summary(recorder))
+    assert "failed, RESOURCE_EXHAUSTED QUEUE_FULL: 2" in remarks(_summary(recorder))
 
 
 def test_a_run_without_answers_has_a_summary() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_the_knee_is_found_to_five_percent_from_either_side(knee: float, refuses
     assert knee / 1.05 <= found.rate_per_second <= knee
     assert not found.limited_by_generator
     assert {step.kept for step in found.steps} == {True, False}
+
+
+def test_a_rate_at_which_answers_differ_is_not_kept() -> None:
+    answer = server(1e9)
+
+    def measure(rate_per_second: float) -> Summary:
+        return replace(answer(rate_per_second), compared=9, differing=int(rate_per_second > 120))
+
+    found = find_knee(measure, first_per_second=100.0, p99_ms=TARGET_MS)
+    assert found.rate_per_second == pytest.approx(120, rel=0.06)
+    assert f"{found.differing} answers differ" in remarks(found)[-1]
 
 
 def test_a_target_that_no_rate_keeps_is_given_up() -> None:

@@ -29,6 +29,21 @@ def test_an_npy_file_is_one_sequence_and_an_npz_one_an_array(tmp_path: Path) -> 
     assert [len(sequence) for sequence in read_sequences(tmp_path / "two.npz")] == [10, 4]
 
 
+def test_a_data_set_is_read_by_its_offsets(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", frames=SEQUENCE, offsets=np.array([0, 3, 10]), labels=np.array([1, 0]))
+    read = read_sequences(tmp_path / "set.npz")
+    assert np.array_equal(read[0], SEQUENCE[:3])
+    assert np.array_equal(read[1], SEQUENCE[3:])
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("offsets", [[0, 11], [5, 3], [-1, 4], [0], [[0, 1]], [0.0, 3.0], [0, 0, 4]])
+def test_offsets_that_are_none_are_refused(tmp_path: Path, offsets: list[int]) -> None:
+    np.savez(tmp_path / "set.npz", frames=SEQUENCE, offsets=np.array(offsets))
+    with pytest.raises(WorkloadError, match=r"offsets|not a sequence"):
+        read_sequences(tmp_path / "set.npz")
+
+
 @pytest.mark.parametrize("array", [np.zeros((0, 2)), np.zeros((1, 2, 3)), np.array(["text"])])
 def test_arrays_that_are_no_sequence_are_refused(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "bad.npy", array)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from bench.figures import standalone
 from demo.normalisers.conditions import ALONE, ASKED, CONDITIONS, PADDED_FRAMES
 from demo.normalisers.plot import company
 from demo.normalisers.table import legend, table
 from demo.normalisers.variants import CURRENT, FEW, KINDS, LAYER, RUNNING, SHIFTED
 from demo.normalisers.verdict import failures
-from demo.rendering import standalone
 from soloist import Prediction
 from tests.unit.demo.conftest import condition, normaliser
 

@@ -1,0 +1,47 @@
+"""The part of a server that a load goes to: connections, the service, and what is known of the model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from bench.load import Api as ApiName
+from bench.load import Load, Transport
+from bench.wire.api import Api
+from bench.wire.connection import Connection
+from bench.wire.grpc_aio import grpc_aio_connection
+from bench.wire.oip_api import OipApi, oip_manifest
+from bench.wire.own_api import OwnApi, own_manifest
+from soloist.v1 import model_pb2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a load goes to; without a manifest nothing is known of the model."""
+
+    connections: list[Connection]
+    api: Api
+    manifest: model_pb2.Model | None
+
+
+@asynccontextmanager
+async def target_of(load: Load, *, connections: int = 1) -> AsyncIterator[Target]:
+    """Connect. Raises SoloistError when the model can't be had, and WorkloadError when it can't be asked."""
+    async with AsyncExitStack() as stack:
+        connect = _connector(load.client)
+        opened = [await stack.enter_async_context(connect(load.server)) for _ in range(connections)]
+        if load.api is ApiName.OIP:
+            manifest = await oip_manifest(opened[0], load.model, load.timeout_seconds)
+            yield Target(connections=opened, api=OipApi(load.model, manifest.signature.frames.name), manifest=manifest)
+        else:
+            known = await own_manifest(opened[0], load.model, load.timeout_seconds)
+            yield Target(connections=opened, api=OwnApi(load.model), manifest=known)
+
+
+def _connector(client: Transport) -> Callable[[str], AbstractAsyncContextManager[Connection]]:
+    if client is Transport.GRPC_AIO:
+        return grpc_aio_connection
+    from bench.wire.httpunk import httpunk_connection  # an extra that isn't installed by default
+
+    return httpunk_connection
