@@ -42,6 +42,8 @@ SLOW = (
     "e2e/test_images.py",
     "contract/test_probe.py",
     "integration/test_admission.py",
+    "integration/test_stop.py",
+    "integration/test_signals.py",
     "integration/test_loading.py",
     "integration/test_fresh_home.py",
     "integration/test_fuzz.py",
