@@ -102,7 +102,7 @@ def _table(turns: dict[int, list[Turn]], model: str) -> Table:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Of each process.")
 @click.option("--transport", type=click.Choice(("grpc", "httpunk")), default="grpc", show_default=True)
 @click.option("--clients", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that ask.")
-@click.option("--connections", type=click.IntRange(min=1), default=32, show_default=True, help="Of each client.")
+@click.option("--connections", type=click.IntRange(min=1), default=64, show_default=True, help="Of each client.")
 @click.option("--calls", type=click.IntRange(min=1), default=1, show_default=True, help="At once on a connection.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="Of each load.")
 @click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="After one to warm up.")
