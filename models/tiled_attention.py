@@ -17,6 +17,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.config import TransformerConfig
 from models.rows import take
@@ -25,50 +26,54 @@ from models.rows import take
 class Tiling:
     """Where the frames of a chunk lie in tiles; the same for every layer. Holds row numbers for models/rows.py.
 
-    A buffer begins with the cache: its row W + j holds absolute position base + j, base = (position // Q) * Q. It is
-    never made: rows are taken from where they are, cache or new frames. The cache's last row is always zero, since the
-    tile that a stream is in is never full; it stands for every row that holds no frame.
+    A row's table is its cache and its new frames: row S + t is the chunk's frame t, and the cache ends with the frame
+    before. Whatever a query doesn't see only has to be finite: before the sequence the cache is zero, and behind the
+    last frame that frame stands for all that are still to come.
 
-    Only tiles that hold a frame are there: among sequences of different lengths, padding takes no attention. Rows of
-    numbers are short, and a graph's time goes by operators, so there are as few of them as may be.
+    Only tiles that hold a frame are there: among sequences of different lengths, padding takes no attention. Numbers of
+    rows are few, and take as long as the graph has operators for them, so those are as few as may be.
     """
 
     def __init__(self, position_B: Tensor, length_B: Tensor, frames: int, config: TransformerConfig) -> None:
         window, tile, heads = config.window, config.tile, config.heads
         cached = window + tile
-        position_B11 = position_B[:, None, None]
-        offset_B11 = position_B11 % tile
-        end_B11 = offset_B11 + length_B[:, None, None]
-        start_X = torch.arange(0, tile + frames, tile)  # where tiles of any row may begin
-        exists_BX = start_X < end_B11[:, 0].clamp(min=1)
-        b_N, x_N = torch.nonzero(exists_BX).unbind(1)
-        torch._check(b_N.shape[0] >= 1)  # type: ignore[no-untyped-call]
-        offset_N11, end_N11 = offset_B11.index_select(0, b_N), end_B11.index_select(0, b_N)
-        start_N11, b_N11 = x_N[:, None, None] * tile, b_N[:, None, None]
-        column_R, head_H1 = torch.arange(-window, tile), torch.arange(heads)[:, None]
+        head_H1, frame_T = torch.arange(heads)[:, None], torch.arange(frames)
+        batch_B1, position_B1, length_B1 = (
+            torch.arange(position_B.shape[0])[:, None],
+            position_B[:, None],
+            length_B[:, None],
+        )
+        offset_B1, last_B1 = position_B1 % tile, length_B1.clamp(min=1) - 1
+        # Tiles begin at multiples of their size, so the first one may begin before the chunk.
+        exists_BX = torch.arange(0, tile + frames, tile) <= offset_B1 + last_B1
+        pair_N2 = torch.nonzero(exists_BX)
+        torch._check(pair_N2.shape[0] >= 1)  # type: ignore[no-untyped-call]
+        b_N1 = pair_N2[:, :1]
+        b_N11 = b_N1[:, :, None]
 
-        def source(row: Tensor, offset: Tensor, end: Tensor, batch: Tensor) -> Tensor:
-            """Return the numbers of the cached and new rows that stand for rows of the buffer."""
-            there = row + torch.where(row < offset, window, cached - offset)
-            return torch.where(row < end, there, cached - 1) + batch * (cached + frames)
+        def of_tiles(number_B1: Tensor) -> Tensor:
+            return functional.embedding(b_N1, number_B1)
 
-        self.key_NHR = source(start_N11 + column_R, offset_N11, end_N11, b_N11) * heads + head_H1
-        offset_B1, end_B1, batch_B1 = offset_B11[:, 0], end_B11[:, 0], torch.arange(position_B.shape[0])[:, None]
-        self.next_BS = source(end_B1 - end_B1 % tile + column_R, offset_B1, end_B1, batch_B1)
+        first_N11 = pair_N2[:, 1:, None] * tile - of_tiles(offset_B1)  # the frame that its tile begins with
+        frame_N1R = torch.minimum(first_N11 + torch.arange(-window, tile), of_tiles(last_B1))
+        row_N1R = frame_N1R + (b_N11 * (cached + frames) + cached)
+        self.key_NHR = row_N1R * heads + head_H1
+        self.next_BS = batch_B1 * (cached + frames) + length_B1 + torch.arange(cached)
         # In a chunk's first tile queries begin where the chunk does; what runs over the tile's end is never read.
         queries = torch.sym_min(tile, frames + 1)  # type: ignore[no-untyped-call]
-        place_N1M = (torch.where(start_N11 == 0, offset_N11, 0) + torch.arange(queries)).clamp(max=tile - 1)
-        frame_N1M = (start_N11 - offset_N11 + place_N1M).clamp(0, frames - 1)
+        place_N1M = ((-first_N11).clamp(min=0) + torch.arange(queries)).clamp(max=tile - 1)
+        frame_N1M = (first_N11 + place_N1M).clamp(max=frames - 1)
         self.query_NHM = (b_N11 * frames + frame_N1M) * heads + head_H1
-        age_N11 = ((position_B11 - offset_B11).index_select(0, b_N) + start_N11).clamp(max=window)
+        age_N11 = (of_tiles(position_B1) + first_N11).clamp(max=window)
         self.bias_NHM = age_N11 * heads + head_H1 * tile + place_N1M
         # Tiles of one row stand behind those of the row before.
         tiles_B1 = exists_BX.sum(1, keepdim=True)
-        at_BT = offset_B1 + torch.arange(frames)
+        read_BT = torch.minimum(frame_T, last_B1)
+        at_BT = offset_B1 + read_BT
         in_tile_BT = at_BT % tile
-        tile_BT = torch.minimum((at_BT - in_tile_BT) // tile, tiles_B1 - 1) + (tiles_B1.cumsum(0) - tiles_B1)
-        in_tile_BT1 = (in_tile_BT - torch.where(at_BT < tile, offset_B1, 0))[:, :, None]
-        self.answer_BTH = (tile_BT[:, :, None] * heads + torch.arange(heads)) * queries + in_tile_BT1
+        tile_BT = torch.div(at_BT - in_tile_BT, tile, rounding_mode="floor") + (tiles_B1.cumsum(0) - tiles_B1)
+        place_BT1 = torch.minimum(read_BT, in_tile_BT)[:, :, None]
+        self.answer_BTH = (tile_BT[:, :, None] * heads + torch.arange(heads)) * queries + place_BT1
 
 
 class TiledAttention(nn.Module):

@@ -44,6 +44,36 @@ def test_tiles_are_a_sliding_window(frames: int) -> None:
         torch.testing.assert_close(y_BTE, plain(attention, x_BTE), atol=1e-6, rtol=1e-6)
 
 
+def test_padding_takes_no_tiles() -> None:
+    config = TransformerConfig(width=12, heads=HEADS, window=WINDOW, tile=4)
+    position_B, length_B = torch.tensor([0, 3, 6, 5]), torch.tensor([9, 1, 3, 4])
+    tiling = Tiling(position_B, length_B, 9, config)
+    # From 0 to 9, from 3 to 4, from 6 to 9, from 5 to 9.
+    assert len(tiling.key_NHR) == len(tiling.query_NHM) == len(tiling.bias_NHM) == 3 + 1 + 2 + 2
+    assert tiling.answer_BTH.shape == (4, 9, HEADS)
+    assert int(tiling.answer_BTH.max()) < tiling.query_NHM.numel()
+
+
+def test_rows_do_not_depend_on_what_is_behind_them() -> None:
+    torch.manual_seed(0)
+    config = TransformerConfig(width=12, heads=HEADS, window=WINDOW, tile=4)
+    attention = TiledAttention(config)
+    x_BTE, position_B, length_B = torch.randn(3, 9, 12), torch.tensor([0, 7, 20]), torch.tensor([9, 2, 5])
+    caches = torch.randn(2, 3, WINDOW + 4, 12)
+    caches[:, 0] = 0
+    for row in range(3):
+        x_BTE[row, int(length_B[row]) :] = math.nan
+    with torch.no_grad():
+        y_BTE, following = attention(x_BTE, Tiling(position_B, length_B, 9, config), (caches[0], caches[1]))
+        for row, length in enumerate(length_B.tolist()):
+            one = slice(row, row + 1)
+            alone = Tiling(position_B[one], length_B[one], length, config)
+            y_1TE, next_alone = attention(x_BTE[one, :length], alone, (caches[0, one], caches[1, one]))
+            torch.testing.assert_close(y_BTE[one, :length], y_1TE, atol=1e-6, rtol=1e-6)
+            for state, state_alone in zip(following, next_alone, strict=True):
+                torch.testing.assert_close(state[one], state_alone)
+
+
 @pytest.fixture(params=["none", "layer", "rms", "batch"])
 def encoder(request: pytest.FixtureRequest) -> zoo.SequenceModel:
     torch.manual_seed(0)
