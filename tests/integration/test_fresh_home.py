@@ -123,7 +123,8 @@ def test_lint_and_certify(fresh: Fresh, tmp_path: Path) -> None:
 
 def test_only_one_module_imports_it() -> None:
     """The contract of pyproject.toml looks at packages; this at tests, scripts and whatever else is Python here."""
-    allowed = {"service/engine/onnx_runtime.py", "export/quantise/dynamic.py"}
+    # The last runs in environments where there is no `service`, beside Soloist in one measurement.
+    allowed = {"service/engine/onnx_runtime.py", "export/quantise/dynamic.py", "bench/peers/servers/model.py"}
     files = [
         path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in {".venv", "build", "out"}
     ]

@@ -7,7 +7,7 @@ import http.client
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ RAW = [
     # The JSON of the last is more than this server takes.
     if len(each[1].raw_input_contents) == len(each[1].inputs) and each[0] != "too-many-outputs"
 ]
+
+
+@pytest.fixture
+def each_server(servers: Callable[[str], RunningServer], transport: str) -> RunningServer:
+    return servers(transport)
 
 
 def test_the_server_and_its_models_describe_themselves(strict: RunningServer) -> None:
@@ -67,22 +72,22 @@ def test_whether_a_model_is_ready(strict: RunningServer, path: str, status: int,
 
 @BOTH
 @pytest.mark.parametrize("model", SMALL_MODELS)
-def test_answers_have_the_bits_of_grpc(server: RunningServer, model: str, binary: bool) -> None:
+def test_answers_have_the_bits_of_grpc(each_server: RunningServer, model: str, binary: bool) -> None:
     rng = np.random.default_rng(1)
-    with asking(server.grpc) as asker:
+    with asking(each_server.grpc) as asker:
         for length in (1, 7, 29):
             asked = request(rng.normal(size=(1, length, 12)).astype(np.float32), model=model)
             ours = outputs_of(infer(asker, asked)[0])["outputs"]
-            found = post(server.http, asked, binary=binary)
+            found = post(each_server.http, asked, binary=binary)
             assert found.status == 200, found.body
             assert found.outputs()["outputs"].tobytes() == ours.tobytes()
 
 
 @BOTH
-def test_chunks_over_rest_are_the_whole_over_grpc(server: RunningServer, binary: bool) -> None:
+def test_chunks_over_rest_are_the_whole_over_grpc(each_server: RunningServer, binary: bool) -> None:
     frames = np.random.default_rng(2).normal(size=(1, 20, 12)).astype(np.float32)
     model = SMALL_MODELS[0]
-    with asking(server.grpc) as asker:
+    with asking(each_server.grpc) as asker:
         whole = outputs_of(infer(asker, request(frames, model=model))[0])["outputs"]
         # One sequence, over both by turns.
         parts = []
@@ -93,7 +98,7 @@ def test_chunks_over_rest_are_the_whole_over_grpc(server: RunningServer, binary:
             parts.append(
                 outputs_of(infer(asker, asked)[0])["outputs"]
                 if over_grpc
-                else post(server.http, asked, binary=binary).outputs()["outputs"]
+                else post(each_server.http, asked, binary=binary).outputs()["outputs"]
             )
     assert np.concatenate(parts, axis=1).tobytes() == whole.tobytes()
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from simulation.scenario import ScenarioError, scenario
 from simulation.tally import Tally
 from soloist import Monitor
 from tests.graphs import Sums
-from tests.servers import RunningServer, eventually, running_server
+from tests.servers import USUAL_TRANSPORT, RunningServer, eventually, running_server
 
 LABELS = ("left", "right")
 MODEL = Sums(name="sums")
@@ -91,10 +91,14 @@ def test_a_model_of_other_classes_is_refused(logged: RunningServer, dataset: Dat
         play(logged.grpc, Dataset(name="toy", spec=other, train=dataset.train, test=dataset.test, sha256=""))
 
 
-def test_the_command_tells_each_phase_and_labels_that_nobody_takes(server: RunningServer) -> None:
+def test_the_command_tells_each_phase_and_labels_that_nobody_takes(
+    servers: Callable[[str], RunningServer],
+) -> None:
     options = ["--model", "vowels-tcn-layer", "--task", "vowels", "--rate", "40", "--seconds", "1", "--json"]
     options += ["--shift", "gain:factor=2,begin_seconds=0.5", "--label-delay", "constant", "--label-mean-seconds", "0"]
-    ended = subprocess.run([*SIMULATE, "--server", server.grpc, *options], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [*SIMULATE, "--server", servers(USUAL_TRANSPORT).grpc, *options], capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     phases = json.loads(ended.stdout)["phases"]
     assert [phase["phase"] for phase in phases] == ["0 to 0.5 s: no shift", "from 0.5 s: gain factor=2"]
