@@ -11,6 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from typing import Any, TypeVar
 
+import uvloop
+
 from bench.alone import Alone, answers_alone
 from bench.load import Load, Transport
 from bench.report import Summary
@@ -71,8 +73,4 @@ def _run_loop(load: Load, work: Coroutine[Any, Any, _T]) -> _T:
 
 def _loop_factory(client: Transport) -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return the event loop that suits a library, None for asyncio's own."""
-    if client is Transport.GRPC_AIO:
-        return None
-    import uvloop  # an extra that isn't installed by default
-
-    return uvloop.new_event_loop
+    return None if client is Transport.GRPC_AIO else uvloop.new_event_loop

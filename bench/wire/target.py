@@ -11,6 +11,7 @@ from bench.load import Load, Transport
 from bench.wire.api import Api
 from bench.wire.connection import Connection
 from bench.wire.grpc_aio import grpc_aio_connection
+from bench.wire.httpunk import httpunk_connection
 from bench.wire.oip_api import OipApi, oip_manifest
 from bench.wire.own_api import OwnApi, own_manifest
 from soloist.v1 import model_pb2
@@ -40,8 +41,4 @@ async def target_of(load: Load, *, connections: int = 1) -> AsyncIterator[Target
 
 
 def _connector(client: Transport) -> Callable[[str], AbstractAsyncContextManager[Connection]]:
-    if client is Transport.GRPC_AIO:
-        return grpc_aio_connection
-    from bench.wire.httpunk import httpunk_connection  # an extra that isn't installed by default
-
-    return httpunk_connection
+    return grpc_aio_connection if client is Transport.GRPC_AIO else httpunk_connection

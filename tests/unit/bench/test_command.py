@@ -139,7 +139,7 @@ def test_a_client_that_is_not_installed_names_its_extra(missing: str) -> None:
     command = [sys.executable, "-c", program, "--model", "m", "--client", "httpunk"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == f"Error: {missing} is not installed: pip install 'soloist[bench,fast]'\n"
+    assert done.stderr == f"Error: {missing} is not installed: pip install 'soloist[bench]'\n"
 
 
 def test_each_process_needs_a_caller() -> None:
