@@ -18,7 +18,7 @@ from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
 from service.serving.batcher.results import Results
-from service.serving.batcher.run_place import Hop, Place, RunPlaces
+from service.serving.batcher.run_place import Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 from service.serving.batcher.short_runs import ShortRuns
 
@@ -62,7 +62,6 @@ class Batcher:
         self._observe_runs = observe_runs
         self._select_batch = select_batch
         self._results = Results(on_run, self._enqueue)
-        self._hop = Hop()
         self._queues: dict[Servable, ModelQueue] = {}
         self._forgets = False
         self._forgotten: WeakSet[Servable] = WeakSet()
@@ -145,7 +144,7 @@ class Batcher:
         self._let_go(servable)
 
     def _new_queue(self, servable: Servable) -> ModelQueue:
-        places = RunPlaces(self._limits.max_inline_seconds, self._hop)
+        places = RunPlaces(self._limits.max_inline_seconds)
         queue = self._queues[servable] = ModelQueue(servable, self._limits, self._select_batch, places)
         return queue
 
@@ -228,16 +227,13 @@ class Batcher:
             run.fail(error)
         else:
             expected_seconds = queue.pace.run_seconds
-            done.add_done_callback(lambda done: self._finish(queue, run, started, expected_seconds, done))
+            done.add_done_callback(lambda done: self._finish(queue, run, expected_seconds, done))
 
-    def _finish(
-        self, queue: ModelQueue, run: Run, started: float, expected_seconds: float, done: asyncio.Future[list[Done]]
-    ) -> None:
+    def _finish(self, queue: ModelQueue, run: Run, expected_seconds: float, done: asyncio.Future[list[Done]]) -> None:
         self._under_way.end(run)
         try:
-            parts, took = done.result(), time.perf_counter() - started
+            parts = done.result()
             seconds = sum(part.seconds for part in parts)
-            self._hop.took(took - seconds)
             self._results.hand_out(queue, run.jobs, parts, Place.WORKER)
             self._turns.ran(queue, seconds - expected_seconds)
         except (Exception, asyncio.CancelledError) as error:  # whatever it was, no caller may wait for ever

@@ -1,8 +1,8 @@
 """Where a run happens: on a worker, or on the event loop if the way to a worker and back would cost more than it.
 
 A run on the event loop can't be cancelled and delays everything else, so only those are let onto it that are known to
-be short: of a shape that has run often enough, in less time than the way to a worker costs. Both are measured. A model
-that was once much slower than expected runs on the workers for a while.
+be short: of a shape that has run often enough, in less time than the way to a worker costs. A model that was once much
+slower than expected runs on the workers for a while.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What the way to a worker and back is taken to cost until so many were measured.
+# About what the way to a worker and back costs, lost caches included (`python -m bench.request_path`: queue and run of
+# chunks that go there, beside those that don't). The time it takes is far less, and says little about that.
 HOP_SECONDS = 0.0002
-_MEASURED_HOPS = 32
-# What it costs, as a multiple of the shortest time it takes: on another thread a run finds no data in the caches.
-_COST = 3.0
 # How often a shape must have run before its time is known, and the weight of the newest run in it.
 _KNOWN_RUNS = 8
 _WEIGHT = 0.1
@@ -33,37 +31,18 @@ class Place(StrEnum):
     EVENT_LOOP = "event-loop"
 
 
-class Hop:
-    """What the way to a worker and back costs on this machine, in seconds. Belongs to the event loop."""
-
-    def __init__(self) -> None:
-        self.seconds = HOP_SECONDS
-        self._measured: list[float] = []
-
-    def took(self, seconds: float) -> None:
-        """Add one: the time from when a run was sent off until its results were back, without the run itself.
-
-        The shortest counts, since whatever else the event loop and the processor do makes the others longer.
-        """
-        self._measured.append(seconds)
-        if len(self._measured) >= _MEASURED_HOPS:
-            self.seconds = _COST * min(self._measured)
-            self._measured.clear()
-
-
 class RunPlaces:
     """The times of one model's runs by shape, and where the next one happens. Belongs to the event loop."""
 
-    def __init__(self, max_seconds: float, hop: Hop | None = None) -> None:
+    def __init__(self, max_seconds: float) -> None:
         """Create it without runs.
 
         Args:
             max_seconds: how long runs may hold the event loop in one turn of it; 0: no run happens there.
-            hop: measures the way to a worker for all models.
 
         """
         self._max_seconds = max_seconds
-        self._hop = hop or Hop()
+        self._short_seconds = min(HOP_SECONDS, max_seconds)
         self._seconds: dict[tuple[int, int], tuple[int, float]] = {}
         self._barred_runs = 0
 
@@ -72,8 +51,7 @@ class RunPlaces:
         if not self._max_seconds or self._barred_runs:
             return Place.WORKER
         runs, seconds = self._seconds.get(_shape(lengths), _UNKNOWN)
-        is_short = runs >= _KNOWN_RUNS and seconds <= self._hop.seconds and seconds <= self._max_seconds
-        return Place.EVENT_LOOP if is_short else Place.WORKER
+        return Place.EVENT_LOOP if runs >= _KNOWN_RUNS and seconds <= self._short_seconds else Place.WORKER
 
     def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
         """Add a run that has ended, with its processor time."""

@@ -8,7 +8,7 @@ import pytest
 
 from service.loading.servable import Servable
 from service.serving.batcher import Place
-from service.serving.batcher.run_place import HOP_SECONDS, Hop, RunPlaces
+from service.serving.batcher.run_place import HOP_SECONDS, RunPlaces
 from tests.servables import POISON, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench, turns
@@ -36,16 +36,6 @@ def test_what_takes_longer_than_the_way_to_a_worker_stays_there() -> None:
     places = RunPlaces(MAX_SECONDS)
     ran(places, [3], LONG)
     assert places.of([3]) is Place.WORKER
-
-
-@pytest.mark.parametrize(("hop_seconds", "place"), [(SHORT, Place.EVENT_LOOP), (SHORT / 4, Place.WORKER)])
-def test_what_the_way_to_a_worker_costs_is_measured(hop_seconds: float, place: Place) -> None:
-    hop = Hop()
-    places = RunPlaces(MAX_SECONDS, hop)
-    ran(places, [3], SHORT)
-    for index in range(100):  # most of them were held up by others
-        hop.took(hop_seconds if index % 3 == 0 else LONG)
-    assert places.of([3]) is place
 
 
 def test_a_shape_that_gets_slower_goes_back_to_the_workers() -> None:
