@@ -11,8 +11,8 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.cores import cores
 from bench.request_stages.load import Traffic, in_flight, whole_sequences
 from bench.request_stages.measure import bare_run
 from bench.server_process import ServerError, serving
@@ -79,9 +80,9 @@ def measure(repository: Path, plan: Plan) -> list[Kept]:
     servers = {others[-1]}
     settings = {"workers": 1, "skew_probe_ratio": 0, "transport": plan.transport}
     found: list[Kept] = []
-    with _cores(servers), serving(repository, settings) as server, _cores({ours}):
+    with cores(servers), serving(repository, settings) as server, cores({ours}):
         for run_ms in plan.run_ms:
-            with _cores(servers):
+            with cores(servers):
                 sequences = _sequences(servable, run, run_ms)
             found += asyncio.run(_sized(server.grpc, plan, run, sequences, servers))
     return found
@@ -97,7 +98,7 @@ async def _sized(
     differing = dict.fromkeys(plan.callers, 0)
     async with grpc.aio.insecure_channel(server) as channel:
         for number in range(plan.rounds + 1):
-            with _cores(servers):
+            with cores(servers):
                 alone = _bare_rate(run, sequences, plan.seconds)
             bare += [alone] if number else []  # the first round warms up
             for callers in plan.callers:
@@ -174,17 +175,6 @@ def _sequences(servable: Servable, run: Callable[[Array], Any], run_ms: float) -
         if 1000 * statistics.median(took) >= run_ms:
             return sequences
     raise WorkloadError(f"{servable.name} takes no {run_ms:g} ms, however long sequences are")
-
-
-@contextmanager
-def _cores(chosen: set[int]) -> Iterator[None]:
-    """Run this thread, and what it starts, on these processors until the block ends."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, chosen)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def table(found: Sequence[Kept], plan: Plan) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cores import cores
 from bench.peers import process_tree
 from bench.peers.apis import Api
 from bench.peers.catalogue import Peer
@@ -83,17 +83,6 @@ class RunningPeer:
     def resume(self) -> None:
         """Let it go on."""
         process_tree.send(process_tree.tree(self.process.pid), signal.SIGCONT)
-
-
-@contextmanager
-def cores(chosen: set[int]) -> Iterator[None]:
-    """Run this thread, and what it starts, on these cores until the block ends."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, chosen)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.cores import cores
 from bench.peers.catalogue import LEFT_OUT, LOOP, REFERENCE, Peer
 from bench.peers.environments import PeerError, python_of
-from bench.peers.launch import Place, RunningPeer, cores, started
+from bench.peers.launch import Place, RunningPeer, started
 from bench.peers.slices import STEPS, WHOLE, Callers, Slice
 from bench.peers.workload import BareLoop, Workload, save, sequences
 
