@@ -1,1 +1,1 @@
-"""Load tests, through public interfaces only."""
+"""Measurements: load tests, gates, comparisons. What is measured is asked through public interfaces only."""

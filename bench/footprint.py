@@ -24,10 +24,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.held_memory import SETTLED_SECONDS, growth_bytes, resident_bytes, session_bytes
-from bench.resident import by_file
-from bench.server_process import ServerError, serving
+from bench.load_generator.workload import WorkloadError
+from bench.server.process import ServerError, serving
+from bench.server.resident import by_file
 from bench.small_model import MODEL, small_model
-from bench.workload import WorkloadError
 from soloist import SoloistError
 from soloist.client.errors import from_rpc_error
 from soloist.json_text import json_text

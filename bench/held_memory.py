@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import grpc
 import numpy as np
 
-from bench.metrics_page import MetricsPage
-from bench.server_process import ServerError, ServerProcess
-from bench.workload import Array, WorkloadError, synthetic_sequences
+from bench.load_generator.workload import Array, WorkloadError, synthetic_sequences
+from bench.server.metrics_page import MetricsPage
+from bench.server.process import ServerError, ServerProcess
 from soloist import AsyncClient
 from soloist.data_types import data_type_of
 from soloist.oip import grpc_service_pb2 as oip

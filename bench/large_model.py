@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cores import cores
+from bench.load_generator.workload import Array, WorkloadError, synthetic_sequences
 from bench.request_stages.load import Traffic, in_flight, whole_sequences
 from bench.request_stages.measure import bare_run
-from bench.server_process import ServerError, serving
+from bench.server.process import ServerError, serving
 from bench.small_model import small_model
-from bench.workload import Array, WorkloadError, synthetic_sequences
 from service.core.health import API
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from soloist.client.errors import from_rpc_error

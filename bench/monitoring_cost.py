@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.load import Load, Mode
-from bench.run import measure
-from bench.server_process import ServerError, ServerProcess, serving
-from bench.workload import WorkloadError
+from bench.load_generator.load import Load, Mode
+from bench.load_generator.run import measure
+from bench.load_generator.workload import WorkloadError
+from bench.server.process import ServerError, ServerProcess, serving
 from soloist import SoloistError
 from soloist.json_text import json_text
 

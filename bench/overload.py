@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import MetricsPage
 from bench.overload_callers import CallResults, OfferedLoad, ask_in_process, ask_politely
-from bench.server_process import ServerError, ServerProcess, serving
+from bench.server.metrics_page import MetricsPage
+from bench.server.process import ServerError, ServerProcess, serving
 from soloist import Client, SoloistError
 from soloist.json_text import json_text
 from soloist.v1 import sequence_inference_pb2, tensor_pb2

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import grpc
 
-from bench.server_process import ServerProcess
-from bench.workload import Array
+from bench.load_generator.workload import Array
+from bench.server.process import ServerProcess
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import sequence_inference_pb2_grpc, tensor_pb2
 

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import MetricsPage
-from bench.workload import Array, WorkloadError, chunks, draw, synthetic_sequences
+from bench.load_generator.workload import Array, WorkloadError, chunks, draw, synthetic_sequences
+from bench.server.metrics_page import MetricsPage
 from soloist import AsyncClient, SoloistError
 from soloist.json_text import json_text
 

@@ -16,12 +16,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.load_generator.workload import WorkloadError, synthetic_sequences
 from bench.request_stages.in_memory import memory_server
 from bench.request_stages.load import streams, whole_sequences
 from bench.request_stages.measure import COLUMNS, Bench, Sample, Stages, medians
-from bench.server_process import ServerError, serving
+from bench.server.process import ServerError, serving
 from bench.small_model import MODEL, small_model
-from bench.workload import WorkloadError, synthetic_sequences
 from service.app.settings import load_settings
 from service.app.transports import runner
 from soloist.json_text import json_text

@@ -26,9 +26,9 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from bench.metrics_page import MetricsPage
-from bench.server_process import ServerError, ServerProcess, serving
-from bench.workload import WorkloadError, synthetic_sequences
+from bench.load_generator.workload import WorkloadError, synthetic_sequences
+from bench.server.metrics_page import MetricsPage
+from bench.server.process import ServerError, ServerProcess, serving
 from soloist import Client
 from soloist.client.channel import options
 from soloist.json_text import json_text

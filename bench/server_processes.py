@@ -19,9 +19,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.load_generator.workload import WorkloadError, synthetic_sequences
 from bench.process_load import Callers, Turn, take_turn
-from bench.server_process import ServerError, serving
-from bench.workload import WorkloadError, synthetic_sequences
+from bench.server.process import ServerError, serving
 from soloist import Client, SoloistError
 from soloist.json_text import json_text
 

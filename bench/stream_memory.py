@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.metrics_page import MetricsPage
-from bench.server_process import ServerError, serving
-from bench.workload import Array, WorkloadError, synthetic_sequences
+from bench.load_generator.workload import Array, WorkloadError, synthetic_sequences
+from bench.server.metrics_page import MetricsPage
+from bench.server.process import ServerError, serving
 from soloist import AsyncClient, SoloistError
 from soloist.client.errors import from_rpc_error
 from soloist.data_types import data_type_of

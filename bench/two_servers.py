@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from bench.workload import Array, WorkloadError, synthetic_sequences
+from bench.load_generator.workload import Array, WorkloadError, synthetic_sequences
 from soloist import Client, SoloistError
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.load import Load, Mode
-from bench.metrics_page import MetricsPage
-from bench.report import Summary
-from bench.run import measure
+from bench.load_generator.load import Load, Mode
+from bench.load_generator.report import Summary
+from bench.load_generator.run import measure
+from bench.server.metrics_page import MetricsPage
 from demo.plan import DemoError, Plan
 from demo.requests import Answers, ask_streamed, ask_whole, bits_differ
 from demo.result import Calls, ModelResult, ServerFigures

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.figures import nines, svg
-from bench.workload import RANDOM_CHUNK_FRAMES
+from bench.load_generator.workload import RANDOM_CHUNK_FRAMES
 from demo.normalisers import plot
 from demo.rendering import render
 from demo.result import ModelResult, Report

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.workload import chunks
+from bench.load_generator.workload import chunks
 from demo.plan import DemoError
 from soloist import AsyncClient, SoloistError
 

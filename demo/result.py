@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.report import Summary
+from bench.load_generator.report import Summary
 from demo.environment import Environment
 from demo.normalisers.result import NormaliserResult
 

@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 
 from bench.figures import standalone
-from bench.metrics_page import MetricsPage
-from bench.server_process import ServerError, ServerProcess, serving
+from bench.server.metrics_page import MetricsPage
+from bench.server.process import ServerError, ServerProcess, serving
 from demo import display, verdict
 from demo.build_models import build_all
 from demo.environment import this_environment

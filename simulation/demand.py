@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.workload import chunks
+from bench.load_generator.workload import chunks
 from models.data import Dataset, Split
 from simulation.labels import PlannedLabel, planned
 from simulation.phases import Phases

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.clock import Clock
+from bench.load_generator.clock import Clock
 from simulation.tally import LABEL_NO_ROOM, LABEL_TOO_LATE, Tally
 from soloist import AsyncClient, Label, SoloistError, UnavailableError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from bench.clock import Clock
+from bench.load_generator.clock import Clock
 from simulation.demand import Request
 from simulation.label_reports import DueLabel, WaitingLabels
 from simulation.tally import NOT_SENT, Tally

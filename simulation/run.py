@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from bench.clock import Clock, SystemClock
+from bench.load_generator.clock import Clock, SystemClock
 from models.data import Dataset
 from simulation.demand import Demand, Request
 from simulation.label_reports import Taken, WaitingLabels, label_reporter

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.metrics_page import MetricsPage, Samples, read_page
-from bench.server_process import SERVE, ServerError, launched
-from bench.server_process import server_environment as environment
+from bench.server.metrics_page import MetricsPage, Samples, read_page
+from bench.server.process import SERVE, ServerError, launched
+from bench.server.process import server_environment as environment
 
 # `soloist serve --transport`; tests that speak about it run on both.
 TRANSPORTS = ("grpc", "httpunk")

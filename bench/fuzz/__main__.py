@@ -13,7 +13,7 @@ from rich.table import Table
 from bench.fuzz import script as scripts
 from bench.fuzz.run import TRANSPORTS, Plan, Result, replay, run
 from bench.fuzz.script import KINDS, Kind
-from bench.server_process import ServerError
+from bench.server.process import ServerError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

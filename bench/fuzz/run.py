@@ -19,7 +19,7 @@ from bench.fuzz.sender import Sender, connect
 from bench.fuzz.server_facts import read_server_facts
 from bench.fuzz.server_health import faults_at_the_end, resident_mebibytes
 from bench.fuzz.worker import Task, WorkerReport, work
-from bench.server_process import ServerProcess, serving
+from bench.server.process import ServerProcess, serving
 
 if TYPE_CHECKING:
     from bench.fuzz.outcome import Outcome

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from bench.metrics_page import MetricsPage
+from bench.server.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
-    from bench.server_process import ServerProcess
+    from bench.server.process import ServerProcess
 
 _TRACEBACK = "Traceback (most recent call last)"
 _POLL_SECONDS = 0.1

@@ -15,8 +15,8 @@ from rich.table import Table
 from bench.gates import endings, floods, readers, traffic
 from bench.gates.target import GateError, Target, target
 from bench.gates.traffic import Tick
-from bench.server_process import ServerError
-from bench.workload import WorkloadError
+from bench.load_generator.workload import WorkloadError
+from bench.server.process import ServerError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

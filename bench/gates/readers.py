@@ -10,7 +10,7 @@ import numpy as np
 from bench.gates.http2 import DATA, PING, SETTINGS, SentAwayError, frame, http2_connection
 from bench.gates.target import IDLE_SECONDS, Target, eventually, require
 from bench.gates.traffic import Tick
-from bench.workload import Array
+from bench.load_generator.workload import Array
 from soloist import Client
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import grpc
 
-from bench.metrics_page import MetricsPage
-from bench.server_process import ServerProcess, serving
-from bench.workload import Array, synthetic_sequences
+from bench.load_generator.workload import Array, synthetic_sequences
+from bench.server.metrics_page import MetricsPage
+from bench.server.process import ServerProcess, serving
 from soloist import Client
 from soloist.oip import grpc_service_pb2, grpc_service_pb2_grpc
 

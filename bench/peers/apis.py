@@ -10,10 +10,10 @@ from functools import partial
 
 import numpy as np
 
+from bench.load_generator.workload import Array
 from bench.raw_client.closed_loop import Ask, Conversation, OpenStream
 from bench.raw_client.grpc_calls import grpc_connection
 from bench.raw_client.http_posts import http_connection, post_request
-from bench.workload import Array
 from soloist.json_text import json_text
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.v1 import sequence_inference_pb2 as pb

@@ -19,7 +19,7 @@ from bench.peers.catalogue import Peer
 from bench.peers.environments import PeerError, last_line
 from bench.peers.workload import Workload
 from bench.raw_client.failure import RawCallError
-from bench.server_process import server_environment
+from bench.server.process import server_environment
 
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.workload import Array
+from bench.load_generator.workload import Array
 from models.data import load
 
 _STREAMS, _STREAM_FRAMES = 8, 500

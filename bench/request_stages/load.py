@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc
 
+from bench.load_generator.workload import Array
 from bench.request_stages.in_memory import MemoryContext
-from bench.workload import Array
 from service.core.health import API
 from service.core.tensors import encode
 from soloist.v1 import sequence_inference_pb2 as pb

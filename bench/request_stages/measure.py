@@ -16,7 +16,7 @@ from bench.request_stages.call_count import CallCount
 from bench.request_stages.load import Traffic, from_memory, in_flight, nothing, over_network, processor_us
 from bench.request_stages.stand_ins import NoQueue, RunClock
 from bench.request_stages.timers import STAGES, StageTimers
-from bench.server_process import ServerProcess
+from bench.server.process import ServerProcess
 from service.engine.one_step import FILE
 from service.engine.onnx_runtime import ort
 from service.engine.session import open_session, run_graph

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.load import Load
+from bench.load_generator.load import Load
 from bench.monitoring_cost import Ratios, compare, variants
-from bench.server_process import ServerError, serving
+from bench.server.process import ServerError, serving
 from demo import display
 from demo.environment import this_environment
 from demo.monitoring import build_models, offline, verdict

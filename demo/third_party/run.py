@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.server_process import ServerError, serving
+from bench.server.process import ServerError, serving
 from demo.display import output
 from demo.plan import SERVER_SETTINGS
 from demo.third_party.comparison import Comparer, Comparison

@@ -143,5 +143,5 @@ def bench(
     Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed or differed, 2 wrong usage.
     """
     how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote}
-    main = load("bench.command", "main", extras="bench")
+    main = load("bench.load_generator.command", "main", extras="bench")
     sys.exit(main(fields, repository=serve, transport=transport, as_json=as_json, html=html, **how))

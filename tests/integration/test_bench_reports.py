@@ -16,7 +16,7 @@ from tests.graphs import Sums
 from tests.servers import running_server
 
 MODEL = Sums(name="sums")
-SCHEMA = str(resources.files("bench").joinpath("report.schema.json"))
+SCHEMA = str(resources.files("bench.load_generator").joinpath("report.schema.json"))
 LOADS = {
     "unary": ("--rate", "100"),
     "mixed": ("--callers", "4", "--mode", "mixed", "--check", "--html"),

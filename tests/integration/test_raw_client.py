@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import uvloop
 
+from bench.load_generator.workload import Array
 from bench.raw_client.closed_loop import Conversation, Exchanges, ask_in_turns, step_in_turns
 from bench.raw_client.failure import RawCallError
 from bench.raw_client.grpc_calls import grpc_connection
 from bench.raw_client.http_posts import http_connection, post_request
 from bench.recorder import Recorder
-from bench.workload import Array
 from soloist import Client
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2

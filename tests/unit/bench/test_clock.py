@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bench.clock import SystemClock
+from bench.load_generator.clock import SystemClock
 
 
 @pytest.mark.parametrize("awake_seconds", [0.0, 0.002])

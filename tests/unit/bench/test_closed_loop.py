@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.call import Request
-from bench.load import Load, Mode, turn_seconds
-from bench.loops import ask_by_turns
-from bench.own_delay import own_delay_watched
+from bench.load_generator.call import Request
+from bench.load_generator.load import Load, Mode, turn_seconds
+from bench.load_generator.loops import ask_by_turns
+from bench.load_generator.own_delay import own_delay_watched
+from bench.load_generator.report import BUSY_RATIO, Summary, remarks
 from bench.recorder import Recorder
-from bench.report import BUSY_RATIO, Summary, remarks
 from tests.unit.bench.conftest import FakeClock
 
 REQUEST = Request(chunks=[np.zeros((5, 3), np.float32)])

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.load import Arrivals, Load, Mode, Transport
-from bench.run import measure
+from bench.load_generator.load import Arrivals, Load, Mode, Transport
+from bench.load_generator.run import measure
 from soloist.cli.bench import bench
 from tests.unit.bench.conftest import FakeServer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.footprint import Plan, file_table, measure, table
-from bench.resident import DATA
+from bench.server.resident import DATA
 from tests.graphs import Sums
 
 

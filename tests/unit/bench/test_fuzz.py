@@ -24,7 +24,7 @@ from bench.fuzz.outcome import Outcome
 from bench.fuzz.script import KINDS, Kind, Script, Step, one_message
 from bench.fuzz.sender import Sender, connect
 from bench.fuzz.server_facts import ModelFacts, ServerFacts, TensorPort
-from bench.metrics_page import MetricsPage
+from bench.server.metrics_page import MetricsPage
 from soloist.oip.grpc_service_pb2 import ModelInferResponse, ModelStreamInferResponse
 from soloist.v1 import admin_pb2
 from tests.graphs import Sums

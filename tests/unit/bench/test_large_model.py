@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.large_model import Plan, measure, table
-from bench.workload import WorkloadError
+from bench.load_generator.workload import WorkloadError
 from tests.graphs import Sums
 
 PLAN = Plan(model="sums", run_ms=(0.01,), callers=(1, 4), seconds=0.02, rounds=1, transport="grpc")

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.monitoring_cost import Cost, main, ratios, variants
-from bench.server_process import ServerError, serving
+from bench.server.process import ServerError, serving
 from tests.graphs import Sums
 
 

@@ -8,11 +8,11 @@ import grpc
 import numpy as np
 import pytest
 
-from bench.call import Request
-from bench.load import Load
-from bench.loops import NOT_SENT, drive
+from bench.load_generator.call import Request
+from bench.load_generator.load import Load
+from bench.load_generator.loops import NOT_SENT, drive
+from bench.load_generator.report import FELL_BEHIND_MS, Summary, remarks
 from bench.recorder import Recorder
-from bench.report import FELL_BEHIND_MS, Summary, remarks
 from soloist import SoloistError
 from tests.unit.bench.conftest import FakeClock
 

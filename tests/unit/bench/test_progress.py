@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.progress import progress
+from bench.load_generator.progress import progress
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.load import Load
-from bench.ramp import find_knee, remarks, table
+from bench.load_generator.load import Load
+from bench.load_generator.ramp import find_knee, remarks, table
+from bench.load_generator.report import Summary
 from bench.recorder import Recorder
-from bench.report import Summary
 
 TARGET_MS = 10.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.load import Arrivals, arrival_seconds
+from bench.load_generator.load import Arrivals, arrival_seconds
 
 
 @pytest.mark.parametrize("arrivals", Arrivals)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.scrape import measure
-from bench.server_process import ServerError
+from bench.server.process import ServerError
 from tests.integration.labelling import write_classifier
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.server_process import ServerError, serving
+from bench.server.process import ServerError, serving
 
 
 def test_a_server_that_does_not_start_fails_and_names_its_log(tmp_path: Path) -> None:

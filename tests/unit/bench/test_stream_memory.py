@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.server_process import serving
+from bench.server.process import serving
 from bench.stream_memory import measure, situations
 from tests.graphs import Sums
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.workload import WorkloadError, chunks, read_sequences, synthetic_sequences
+from bench.load_generator.workload import WorkloadError, chunks, read_sequences, synthetic_sequences
 from soloist.v1 import model_pb2, tensor_pb2
 
 SEQUENCE = np.arange(20, dtype=np.float32).reshape(10, 2)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.load import Load, Mode
+from bench.load_generator.load import Load, Mode
+from bench.load_generator.report import Summary
 from bench.recorder import Recorder
-from bench.report import Summary
 from demo import verdict
 from demo.environment import Environment
 from demo.normalisers.conditions import CONDITIONS

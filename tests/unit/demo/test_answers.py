@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from bench.metrics_page import MetricsPage
+from bench.server.metrics_page import MetricsPage
 from demo.measurement import answered_calls
 from demo.requests import Answer, Answers, bits_differ
 

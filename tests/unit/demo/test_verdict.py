@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.load import Mode
+from bench.load_generator.load import Mode
 from demo.result import Calls
 from demo.verdict import failures, warnings
 from tests.unit.demo.conftest import model, summary

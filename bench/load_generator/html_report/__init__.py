@@ -1,5 +1,5 @@
 """The report of a load as one HTML file that needs nothing else."""
 
-from bench.html_report.page import knee_page, load_page
+from bench.load_generator.html_report.page import knee_page, load_page
 
 __all__ = ["knee_page", "load_page"]

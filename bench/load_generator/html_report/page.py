@@ -6,10 +6,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bench import ramp, report
-from bench.html_report import plots
-from bench.ramp import Knee
-from bench.report import Summary
+from bench.load_generator import ramp, report
+from bench.load_generator.html_report import plots
+from bench.load_generator.ramp import Knee
+from bench.load_generator.report import Summary
 
 
 def load_page(summary: Summary) -> str:
@@ -27,7 +27,7 @@ def knee_page(knee: Knee) -> str:
 
 def _render(*, title: str, remarks: list[str], knee: Knee | None, summary: Summary) -> str:
     environment = Environment(
-        loader=PackageLoader("bench.html_report", ""),
+        loader=PackageLoader("bench.load_generator.html_report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from bench.alone import Alone, answers_alone
-from bench.load import Load, Transport
-from bench.report import Summary
-from bench.run import Part, measure, run_part, summary_of
-from bench.workload import Given
+from bench.load_generator.alone import Alone, answers_alone
+from bench.load_generator.load import Load, Transport
+from bench.load_generator.report import Summary
+from bench.load_generator.run import Part, measure, run_part, summary_of
+from bench.load_generator.workload import Given
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ _barrier: Barrier  # of a child; set before its work begins
 
 
 def measure_load(load: Load, sequences: Sequence[Given] | None = None) -> Summary:
-    """Load a server from load.processes processes and sum up what it did. Raises as `bench.run.measure` does."""
+    """Load a server from load.processes processes and sum up what it did. Raises as `run.measure` does."""
     if load.processes == 1:
         return _run_loop(load, measure(load, sequences, await_start=_spare))
     alone = _run_loop(load, answers_alone(load, sequences)) if load.check else None

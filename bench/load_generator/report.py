@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from rich.table import Table
 
-from bench.load import Load, Mode
+from bench.load_generator.load import Load, Mode
 from bench.recorder import Latency, Recorder
 
 # Later than this at the 99th percentile, the generator's own delay is no longer small beside what it measures.

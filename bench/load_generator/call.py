@@ -8,12 +8,12 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.clock import Clock
-from bench.load import Load
+from bench.load_generator.clock import Clock
+from bench.load_generator.load import Load
+from bench.load_generator.wire.api import Api
+from bench.load_generator.wire.connection import Connection, StreamCall
+from bench.load_generator.workload import Array
 from bench.recorder import Recorder
-from bench.wire.api import Api
-from bench.wire.connection import Connection, StreamCall
-from bench.workload import Array
 
 # Sends one request that is due at the given time, and returns how many frames were answered; raises SoloistError.
 Send = Callable[["Request", float], Awaitable[int]]

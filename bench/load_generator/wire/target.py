@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from bench.load import Api as ApiName
-from bench.load import Load, Transport
-from bench.wire.api import Api
-from bench.wire.connection import Connection
-from bench.wire.grpc_aio import grpc_aio_connection
-from bench.wire.httpunk import httpunk_connection
-from bench.wire.oip_api import OipApi, oip_manifest
-from bench.wire.own_api import OwnApi, own_manifest
+from bench.load_generator.load import Api as ApiName
+from bench.load_generator.load import Load, Transport
+from bench.load_generator.wire.api import Api
+from bench.load_generator.wire.connection import Connection
+from bench.load_generator.wire.grpc_aio import grpc_aio_connection
+from bench.load_generator.wire.httpunk import httpunk_connection
+from bench.load_generator.wire.oip_api import OipApi, oip_manifest
+from bench.load_generator.wire.own_api import OwnApi, own_manifest
 from soloist.v1 import model_pb2
 
 

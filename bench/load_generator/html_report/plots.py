@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bench.figures import nines, svg
-from bench.ramp import Knee, Step
+from bench.load_generator.ramp import Knee, Step
+from bench.load_generator.report import Summary
 from bench.recorder import Latency
-from bench.report import Summary
 from soloist.cli.plotting import Axes, LogFormatter
 
 _MARKED = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99)

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from bench.load_generator.wire.connection import StreamCall
 from bench.raw_client.failure import RawCallError
 from bench.raw_client.grpc_calls import GrpcConnection, GrpcStream, grpc_connection
-from bench.wire.connection import StreamCall
 from soloist import SoloistError
 from soloist.client.errors import no_answer
 

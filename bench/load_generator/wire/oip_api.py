@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import grpc
 
-from bench.wire.connection import Connection
-from bench.workload import Array, WorkloadError
+from bench.load_generator.wire.connection import Connection
+from bench.load_generator.workload import Array, WorkloadError
 from soloist import SoloistError
 from soloist.data_types import ELEMENT_TYPES, data_type_of
 from soloist.oip import grpc_service_pb2 as pb

@@ -6,8 +6,8 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-from bench.call import Request, Send
-from bench.clock import Clock
+from bench.load_generator.call import Request, Send
+from bench.load_generator.clock import Clock
 from bench.recorder import Recorder
 from soloist import SoloistError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.report import Summary
+from bench.load_generator.report import Summary
 
 _GROWTH = 1.5  # from one step to the next while the target is kept
 _CLOSE_RATIO = 1.05  # the search ends when the lowest rate that failed is so near the highest that kept

@@ -10,14 +10,14 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bench.load import Api, Arrivals, Load, Mode, Transport
-from bench.processes import measure_load
-from bench.progress import progress
-from bench.ramp import Knee, find_knee
-from bench.report import Summary
-from bench.server_process import ServerError, serving
-from bench.shown import Shown
-from bench.workload import Given, WorkloadError, read_sequences
+from bench.load_generator.load import Api, Arrivals, Load, Mode, Transport
+from bench.load_generator.processes import measure_load
+from bench.load_generator.progress import progress
+from bench.load_generator.ramp import Knee, find_knee
+from bench.load_generator.report import Summary
+from bench.load_generator.shown import Shown
+from bench.load_generator.workload import Given, WorkloadError, read_sequences
+from bench.server.process import ServerError, serving
 from soloist import SoloistError
 from soloist.client.channel import is_local
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.metrics_page import MetricsPage
+from bench.server.metrics_page import MetricsPage
 
 SERVE = (sys.executable, "-m", "soloist.cli.main", "serve")
 _READY_PREFIX = "soloist: serving "

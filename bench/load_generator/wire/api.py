@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bench.workload import Array
+from bench.load_generator.workload import Array
 
 
 class Api(Protocol):

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import ramp, report
-from bench.ramp import Knee
-from bench.report import Summary
+from bench.load_generator import ramp, report
+from bench.load_generator.ramp import Knee
+from bench.load_generator.report import Summary
 from soloist.json_text import json_text
 
 # Of the JSON, as described in report.schema.json; the next number comes when something is taken away or changes.
@@ -32,7 +32,7 @@ class Shown:
 
     def _load(self, summary: Summary) -> int:
         if self.html is not None:
-            from bench.html_report import load_page  # matplotlib takes its time
+            from bench.load_generator.html_report import load_page  # matplotlib takes its time
 
             self.html.write_text(load_page(summary))
         self._print("load", summary.as_json(), report.table(summary), report.remarks(summary))
@@ -40,7 +40,7 @@ class Shown:
 
     def _knee(self, knee: Knee) -> int:
         if self.html is not None:
-            from bench.html_report import knee_page
+            from bench.load_generator.html_report import knee_page
 
             self.html.write_text(knee_page(knee))
         self._print("ramp", knee.as_json(), ramp.table(knee), ramp.remarks(knee))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.call import Request, Seen, Sender
-from bench.clock import SystemClock
-from bench.load import Load
+from bench.load_generator.call import Request, Seen, Sender
+from bench.load_generator.clock import SystemClock
+from bench.load_generator.load import Load
+from bench.load_generator.requests import make_requests
+from bench.load_generator.wire.target import target_of
+from bench.load_generator.workload import Given
 from bench.recorder import Recorder
-from bench.requests import make_requests
-from bench.wire.target import target_of
-from bench.workload import Given
 
 # The bits of the answers to each request of a load: one, or one a chunk.
 Alone = Sequence[Sequence[bytes]]
 
 
 async def answers_alone(load: Load, sequences: Sequence[Given] | None) -> Alone:
-    """Ask one request after the other, and return the bits of their answers. Raises as `bench.run.measure` does."""
+    """Ask one request after the other, and return the bits of their answers. Raises as `run.measure` does."""
     unpaced, clock = replace(load, chunk_interval_seconds=0.0), SystemClock()
     async with target_of(load) as target:
         requests = make_requests(load, target, sequences)

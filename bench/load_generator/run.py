@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.alone import Alone, answers_alone, comparing, expecting
-from bench.call import Sender
-from bench.clock import SystemClock
-from bench.load import Load, arrival_seconds, turn_seconds
-from bench.loops import ask_by_turns, drive
-from bench.own_delay import own_delay_watched
+from bench.load_generator.alone import Alone, answers_alone, comparing, expecting
+from bench.load_generator.call import Sender
+from bench.load_generator.clock import SystemClock
+from bench.load_generator.load import Load, arrival_seconds, turn_seconds
+from bench.load_generator.loops import ask_by_turns, drive
+from bench.load_generator.own_delay import own_delay_watched
+from bench.load_generator.report import Summary
+from bench.load_generator.requests import choose, make_requests
+from bench.load_generator.wire.target import target_of
+from bench.load_generator.workload import Given
 from bench.recorder import Recorder
-from bench.report import Summary
-from bench.requests import choose, make_requests
-from bench.wire.target import target_of
-from bench.workload import Given
 
 _CLOSED_REQUESTS = 1000  # drawn beforehand and sent over and over: their number isn't known
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.wire.connection import Connection
-from bench.workload import Array
+from bench.load_generator.wire.connection import Connection
+from bench.load_generator.workload import Array
 from soloist.client.predictions import CLOSE, chunk_request, open_request, predict_request
 from soloist.v1 import model_pb2
 from soloist.v1 import sequence_inference_pb2 as pb

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import grpc
 
-from bench.wire.connection import StreamCall
+from bench.load_generator.wire.connection import StreamCall
 from soloist.client.channel import options
 from soloist.client.errors import from_rpc_error
 from soloist.client.exchange import AsyncExchange

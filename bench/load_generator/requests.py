@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.call import Request
-from bench.load import Load, Mode
-from bench.wire.target import Target
-from bench.workload import Array, Given, WorkloadError, chunks, synthetic_sequences
+from bench.load_generator.call import Request
+from bench.load_generator.load import Load, Mode
+from bench.load_generator.wire.target import Target
+from bench.load_generator.workload import Array, Given, WorkloadError, chunks, synthetic_sequences
 from soloist.client.frames import to_model_frames
 
 _CUT_REQUESTS = 256  # of few sequences, so many streams with other random cuts

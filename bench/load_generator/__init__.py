@@ -1,0 +1,1 @@
+"""`soloist bench`: a load is sent, measured and shown."""

@@ -1,0 +1,1 @@
+"""The server that is measured: its process, its memory, its pages."""
