@@ -5,7 +5,7 @@ import warnings
 
 from soloist.oip import grpc_service_pb2 as soloist_dot_oip_dot_grpc__service__pb2
 
-GRPC_GENERATED_VERSION = '1.75.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + f' but the generated code in soloist/oip/grpc_service_pb2_grpc.py depends on'
+        + ' but the generated code in soloist/oip/grpc_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class GRPCInferenceServiceStub(object):
+class GRPCInferenceServiceStub:
     """The methods of the protocol.
     """
 
@@ -137,7 +137,7 @@ class GRPCInferenceServiceStub(object):
                 _registered_method=True)
 
 
-class GRPCInferenceServiceServicer(object):
+class GRPCInferenceServiceServicer:
     """The methods of the protocol.
     """
 
@@ -392,7 +392,7 @@ def add_GRPCInferenceServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class GRPCInferenceService(object):
+class GRPCInferenceService:
     """The methods of the protocol.
     """
 

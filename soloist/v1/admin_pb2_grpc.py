@@ -5,7 +5,7 @@ import warnings
 
 from soloist.v1 import admin_pb2 as soloist_dot_v1_dot_admin__pb2
 
-GRPC_GENERATED_VERSION = '1.75.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + f' but the generated code in soloist/v1/admin_pb2_grpc.py depends on'
+        + ' but the generated code in soloist/v1/admin_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class AdminStub(object):
+class AdminStub:
     """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
 
     Errors are those of SequenceInference.
@@ -59,7 +59,7 @@ class AdminStub(object):
                 _registered_method=True)
 
 
-class AdminServicer(object):
+class AdminServicer:
     """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
 
     Errors are those of SequenceInference.
@@ -124,7 +124,7 @@ def add_AdminServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class Admin(object):
+class Admin:
     """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
 
     Errors are those of SequenceInference.

@@ -5,7 +5,7 @@ import warnings
 
 from soloist.v1 import norm_skew_pb2 as soloist_dot_v1_dot_norm__skew__pb2
 
-GRPC_GENERATED_VERSION = '1.75.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + f' but the generated code in soloist/v1/norm_skew_pb2_grpc.py depends on'
+        + ' but the generated code in soloist/v1/norm_skew_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class NormSkewStub(object):
+class NormSkewStub:
     """Reads the pools of the server's probes.
 
     Errors are those of SequenceInference.
@@ -49,7 +49,7 @@ class NormSkewStub(object):
                 _registered_method=True)
 
 
-class NormSkewServicer(object):
+class NormSkewServicer:
     """Reads the pools of the server's probes.
 
     Errors are those of SequenceInference.
@@ -91,7 +91,7 @@ def add_NormSkewServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class NormSkew(object):
+class NormSkew:
     """Reads the pools of the server's probes.
 
     Errors are those of SequenceInference.

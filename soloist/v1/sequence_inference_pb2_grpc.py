@@ -5,7 +5,7 @@ import warnings
 
 from soloist.v1 import sequence_inference_pb2 as soloist_dot_v1_dot_sequence__inference__pb2
 
-GRPC_GENERATED_VERSION = '1.75.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + f' but the generated code in soloist/v1/sequence_inference_pb2_grpc.py depends on'
+        + ' but the generated code in soloist/v1/sequence_inference_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class SequenceInferenceStub(object):
+class SequenceInferenceStub:
     """Serves sequence models, one sequence at a time, of any length.
 
     Errors carry a google.rpc.ErrorInfo: domain "soloist", a stable reason, and facts as metadata.
@@ -64,7 +64,7 @@ class SequenceInferenceStub(object):
                 _registered_method=True)
 
 
-class SequenceInferenceServicer(object):
+class SequenceInferenceServicer:
     """Serves sequence models, one sequence at a time, of any length.
 
     Errors carry a google.rpc.ErrorInfo: domain "soloist", a stable reason, and facts as metadata.
@@ -144,7 +144,7 @@ def add_SequenceInferenceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class SequenceInference(object):
+class SequenceInference:
     """Serves sequence models, one sequence at a time, of any length.
 
     Errors carry a google.rpc.ErrorInfo: domain "soloist", a stable reason, and facts as metadata.
