@@ -83,7 +83,9 @@ class MemoryServer:
 
     def handler(self, name: str, serving: Serving, change: Callable[[Method], Method] = lambda method: method) -> Any:
         """Return the handler of a method of our own API on some parts, as grpc.aio would call it."""
-        adapter = GrpcAdapter(Boundary(ActiveCalls(), serving.recorder), call_limits(self.settings))
+        adapter = GrpcAdapter(
+            Boundary(ActiveCalls(), serving.recorder), call_limits(self.settings), serving.batcher.on_the_way
+        )
         methods = [change(method) for method in sequence_inference(serving, self.parts.comparisons)]
         found: Any = adapter.service(API, methods).service(_Details(method=f"/{API}/{name}"))  # type: ignore[arg-type]
         return found.stream_unary or found.stream_stream

@@ -178,6 +178,7 @@ def _batcher(base: Base, engine: Executor, check: LiveCheck) -> Batcher:
         max_slice_frames=settings.max_slice_frames,
         max_queued=settings.max_queued_requests,
         max_inline_seconds=settings.max_inline_seconds,
+        max_gather_seconds=settings.max_gather_seconds,
     )
     return Batcher(
         engine,

@@ -105,7 +105,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         parts.models.on_settled = Sparing().soon
         calls = ActiveCalls()
         boundary = Boundary(calls, base.metrics.recorder)
-        adapter = GrpcAdapter(boundary, call_limits(settings))
+        adapter = GrpcAdapter(boundary, call_limits(settings), parts.serving.batcher.on_the_way)
         rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
         app = HttpApplication(_pages(health, page, member), rest)
         await stack.enter_async_context(_joined(member, stop, base, parts, page))

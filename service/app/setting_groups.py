@@ -100,6 +100,13 @@ class BatchingSettings(BaseModel):
         allow_inf_nan=False,
         description="Longest that short runs hold the event loop in one turn of it; 0: every run is on a thread.",
     )
+    max_gather_seconds: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Longest that a run waits for requests whose message is about to be there; 0: it waits for none.",
+    )
     max_queued_requests: int = Field(
         1024, ge=1, description="Most requests that wait for a model; more are refused: QUEUE_FULL."
     )

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
+from service.serving.batcher import OnTheWay
 from service.serving.call import Call
 from service.transport.admission import CallLimits, Held
 from service.transport.boundary import Around, Boundary
@@ -29,10 +30,10 @@ class GrpcAdapter:
     it without end, before our code could refuse the call.
     """
 
-    def __init__(self, boundary: Boundary, limits: CallLimits) -> None:
+    def __init__(self, boundary: Boundary, limits: CallLimits, on_the_way: OnTheWay) -> None:
         self._boundary = boundary
         self._limits = limits
-        self._messages = Messages(boundary.calls, limits)
+        self._messages = Messages(boundary.calls, limits, on_the_way)
         self.arrivals = self._messages.arrivals
         self.admission = self._messages.admission
 

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from service.core.errors import Reason, ServiceError
 from service.core.time_limits import TimeLimit, TimeLimits
+from service.serving.batcher import OnTheWay
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
@@ -33,9 +34,10 @@ _UNCOUNTED_BYTES = 2**12
 class Messages:
     """The reading and writing of messages for all calls of a server."""
 
-    def __init__(self, calls: ActiveCalls, limits: CallLimits) -> None:
+    def __init__(self, calls: ActiveCalls, limits: CallLimits, on_the_way: OnTheWay) -> None:
         self._calls = calls
         self._limits = limits
+        self._on_the_way = on_the_way
         self._time_limits = TimeLimits()
         self.admission = Admission(limits)
         share = limits.max_connection_bytes // _STREAM_SHARE // limits.max_message_bytes
@@ -50,20 +52,25 @@ class Messages:
         """
         peer = held.connection
         raw = self._ready(context, peer)
-        if raw is not None:
-            pass
-        elif self.arrivals.is_busy(peer):
-            async with self.arrivals.turn(peer):
-                self.admission.require_room(peer, 0)
-                raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
-        else:
-            raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
+        if raw is None:
+            self._on_the_way.begin()
+            try:
+                raw = await self._read_only(context, peer)
+            finally:
+                self._on_the_way.end()
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
         message = self._parse(request, raw, held)
         if len(raw) > LARGE_BYTES:
             await asyncio.sleep(0)
         return message
+
+    async def _read_only(self, context: Context, peer: str) -> bytes | None:
+        if not self.arrivals.is_busy(peer):
+            return await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
+        async with self.arrivals.turn(peer):
+            self.admission.require_room(peer, 0)
+            return await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
 
     async def requests(
         self,

@@ -141,7 +141,7 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     await serving.repository.loads.load(ready, loads)
     boundary = Boundary(ActiveCalls(), metrics.recorder)
     limits = CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
-    adapter = GrpcAdapter(boundary, limits)
+    adapter = GrpcAdapter(boundary, limits, serving.batcher.on_the_way)
     sequences = Sequences(serving.sessions, idle_seconds=60)
     manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
     parts_of_oip = OipContext(serving=serving, sequences=sequences, manager=manager, health=Health(), max_rows=8)

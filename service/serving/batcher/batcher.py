@@ -1,7 +1,7 @@
 """The batcher: it gives the workers to the queues of the models, one after the other.
 
 Nothing waits for a timer. Jobs gather while every worker is busy, and a worker that becomes free takes the next batch
-at once. Jobs that arrive in one turn of the event loop are gathered too.
+at once. Jobs that arrive in one turn of the event loop are gathered too, and those that are on their way by then.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from service.serving.batcher.batch_selection import SelectBatch, select_batch
 from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
+from service.serving.batcher.on_the_way import OnTheWay
 from service.serving.batcher.results import Results
 from service.serving.batcher.run_place import Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
@@ -34,7 +35,10 @@ _log = structlog.get_logger("soloist.batcher")
 
 
 class Batcher:
-    """The queues of all models, and the runs in progress. Belongs to one event loop; runs happen on the executor."""
+    """The queues of all models, and the runs in progress. Belongs to one event loop; runs happen on the executor.
+
+    `on_the_way` is told of requests that will be submitted soon.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Batcher:
             select_batch: chooses the jobs that share a run.
 
         """
+        self.on_the_way = OnTheWay(limits.max_gather_seconds)
         self._executor = executor
         self._limits = limits
         self._observe_runs = observe_runs
@@ -173,6 +178,9 @@ class Batcher:
     def _dispatch(self) -> None:
         self._scheduled = False
         self._short.held_seconds = 0.0
+        if self._is_more_awaited():
+            self._dispatch_soon()
+            return
         if (first := self._first) is not None:
             self._first = None
             self._short.answer(*first)
@@ -194,6 +202,13 @@ class Batcher:
                 self._start(queue, batch)
             else:
                 self._run_here(queue, batch)
+
+    def _is_more_awaited(self) -> bool:
+        """Return whether all that waits could share its run with a request that is on its way, and waits for it."""
+        if self._first is not None:
+            return self._first[0].shares_runs and self.on_the_way.is_awaited(self._first[1].waiting_since)
+        oldest = self._turns.oldest_to_share()
+        return oldest is not None and self.on_the_way.is_awaited(oldest)
 
     def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         """Run a batch on the event loop."""

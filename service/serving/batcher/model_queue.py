@@ -29,6 +29,7 @@ class BatchLimits:
     """Bounds: runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait.
 
     `max_inline_seconds` is how long runs may hold the event loop in one turn of it; with 0 all happen on workers.
+    `max_gather_seconds` is how long a run may wait for requests that are on their way.
     """
 
     workers: int
@@ -37,6 +38,7 @@ class BatchLimits:
     max_slice_frames: int
     max_queued: int
     max_inline_seconds: float = 0.0
+    max_gather_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -127,6 +129,14 @@ class ModelQueue:
         self.drop(youngest)
         youngest.fail(ServiceError(Reason.QUEUE_FULL, queued=self.queued + 1))
         return True
+
+    def has_room_in_run(self) -> bool:
+        """Return whether one more job could be in the next run."""
+        return self.shares_runs and len(self.jobs) < self._limits.max_batch_size
+
+    def oldest_since(self) -> float:
+        """Return since when the oldest job has waited, in seconds of time.perf_counter()."""
+        return next(iter(self.jobs.values())).waiting_since
 
     def ahead_of(self, caller: str) -> int:
         """Return about how many of the waiting jobs run before the next one of a caller."""

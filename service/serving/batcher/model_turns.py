@@ -65,6 +65,12 @@ class Turns:
         self._clock = queue.clock
         return queue
 
+    def oldest_to_share(self) -> float | None:
+        """Return since when the oldest job has waited, if every queue has room for more in its next run; else None."""
+        if not self._waiting or not all(queue.has_room_in_run() for queue in self._waiting):
+            return None
+        return min(queue.oldest_since() for queue in self._waiting)
+
     def began(self, queue: ModelQueue, expected_seconds: float) -> None:
         """Count a run of a queue in advance."""
         queue.clock += expected_seconds
