@@ -18,7 +18,7 @@ from service.serving.batcher.job import Answer, Job
 from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
 from service.serving.batcher.results import Results
-from service.serving.batcher.run_place import Place, RunPlaces
+from service.serving.batcher.run_place import Company, Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 from service.serving.batcher.short_runs import ShortRuns
 
@@ -62,6 +62,7 @@ class Batcher:
         self._observe_runs = observe_runs
         self._select_batch = select_batch
         self._results = Results(on_run, self._enqueue)
+        self._company = Company()
         self._queues: dict[Servable, ModelQueue] = {}
         self._forgets = False
         self._forgotten: WeakSet[Servable] = WeakSet()
@@ -103,7 +104,10 @@ class Batcher:
             queue.refuse(caller, deadline)
         self._queue_first()
         observer = self._observe_runs(servable, row) if self._observe_runs else None
-        if (is_short := self._short.take(queue, row)) and not queue.shares_runs:
+        self._company.came()
+        is_short = self._short.take(queue, row)
+        if is_short and not queue.shares_runs and queue.places.is_short((len(row.frames),)):
+            self._company.left()
             return self._short.run(queue, row, observer, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -116,6 +120,7 @@ class Batcher:
         try:
             return await future
         finally:
+            self._company.left()
             if self._first is not None and self._first[1] is job:
                 self._first = None
             if id(job) in queue.jobs:
@@ -144,7 +149,7 @@ class Batcher:
         self._let_go(servable)
 
     def _new_queue(self, servable: Servable) -> ModelQueue:
-        places = RunPlaces(self._limits.max_inline_seconds)
+        places = RunPlaces(self._limits.max_inline_seconds, self._company)
         queue = self._queues[servable] = ModelQueue(servable, self._limits, self._select_batch, places)
         return queue
 
