@@ -105,9 +105,8 @@ class Batcher:
         self._queue_first()
         observer = self._observe_runs(servable, row) if self._observe_runs else None
         self._company.came()
-        is_short = self._short.take(queue, row)
-        if is_short and not queue.shares_runs and queue.places.is_short((len(row.frames),)):
-            self._company.left()
+        if (is_short := self._short.take(queue, row)) and (not queue.shares_runs or self._company.is_none):
+            asyncio.get_running_loop().call_soon(self._turned)
             return self._short.run(queue, row, observer, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -158,6 +157,11 @@ class Batcher:
         if queue is not None and not queue.jobs:
             del self._queues[servable]
             self._turns.drop(queue)
+
+    def _turned(self) -> None:
+        """Count a run on the event loop no more, after the turn of it: a second request of that turn has company."""
+        self._short.held_seconds = 0.0
+        self._company.left()
 
     def _queue_first(self) -> None:
         if (first := self._first) is not None:

@@ -86,10 +86,6 @@ class RunPlaces:
             return Place.WORKER
         return Place.EVENT_LOOP if seconds <= self._short_seconds or self._company.is_none else Place.WORKER
 
-    def is_short(self, lengths: Sequence[int]) -> bool:
-        """Return whether rows of these lengths, which run on the event loop, do so in any company."""
-        return self._seconds.get(_shape(lengths), _UNKNOWN)[1] <= self._short_seconds
-
     def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
         """Add a run that has ended, with its processor time."""
         shape = _shape(lengths)
