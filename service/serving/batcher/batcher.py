@@ -202,23 +202,7 @@ class Batcher:
             if queue.places.of([frames for _, frames in batch]) is Place.WORKER:
                 self._start(queue, batch)
             else:
-                self._run_here(queue, batch)
-
-    def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
-        """Run a batch on the event loop."""
-        started = time.perf_counter()
-        jobs = [job for job, _ in batch]
-        try:
-            rows = [job.begin_slice(frames, started) for job, frames in batch]
-            parts = execute(queue.servable, rows, is_awaited=lambda index: not jobs[index].future.done())
-            self._results.hand_out(queue, jobs, parts, Place.EVENT_LOOP)
-        except Exception as error:  # as in _finish
-            _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
-            for job in jobs:
-                job.fail(error)
-        took = time.perf_counter() - started
-        self._turns.ran(queue, took)
-        self._short.held_seconds += took
+                self._short.run_batch(queue, batch)
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]
