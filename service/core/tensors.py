@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from soloist.v1.model_pb2 import Signature
 
+# So many numbers are worked through sooner one by one than as an array.
+_FEW = 64
+
 
 class FramesForm:
     """What the frames of a model look like: what `decode_frames` needs of a signature, read from it once."""
@@ -47,11 +50,18 @@ class FramesForm:
         if self._is_plain and len(sizes) == len(self._frame_shape) + 1 and tensor.data_type == self._data_type:
             shape = tuple(sizes)
             if shape[1:] == self._frame_shape and 0 < len(data) == shape[0] * self._frame_bytes:
-                frames: NDArray[Any] = np.frombuffer(data, self._dtype).reshape(shape)
-                if allow_non_finite or self._dtype.kind != "f" or np.logical_and.reduce(np.isfinite(frames), axis=None):
-                    return frames
+                numbers: NDArray[Any] = np.frombuffer(data, self._dtype)
+                if allow_non_finite or self._dtype.kind != "f" or _are_finite(numbers):
+                    return numbers.reshape(shape)
         # All refusals come from there.
         return decode_frames(tensor, self.signature, allow_non_finite=allow_non_finite)
+
+
+def _are_finite(numbers: NDArray[Any]) -> bool:
+    """Return whether all are finite. Large doubles may seem not to be; the longer way looks at them again."""
+    if len(numbers) <= _FEW:
+        return math.isfinite(sum(numbers.tolist()))
+    return bool(np.logical_and.reduce(np.isfinite(numbers)))
 
 
 def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: bool) -> NDArray[Any]:

@@ -77,6 +77,11 @@ class Servable:
         return bool(signature.controls) or not all(each.HasField("constant") for each in signature.inputs)
 
     @cached_property
+    def key(self) -> tuple[str, str]:
+        """Return its name and version, as labels of metrics."""
+        return self.name, str(self.version)
+
+    @cached_property
     def takes_position(self) -> bool:
         """Return whether it is told where in its sequence a row is."""
         return bool(self.manifest.signature.controls)

@@ -61,7 +61,7 @@ class Recorder:
 
     def statistics(self, servable: Servable) -> VersionStatistics:
         """Return the sums of one version, all zero at first."""
-        version = self._of(servable.name, str(servable.version))
+        version = self._of(servable.key)
         return version.statistics if version is not None else VersionStatistics()
 
     def ran(self, servable: Servable, lengths: Sequence[int], seconds: RunSeconds, place: Place = Place.WORKER) -> None:
@@ -82,7 +82,7 @@ class Recorder:
         encode_seconds: float = 0.0,
     ) -> None:
         """Record one request that was answered with at least one row, `seconds` after it arrived."""
-        version = self._of(servable.name, str(servable.version))
+        version = self._of(servable.key)
         if version is None:
             return
         version.statistics.succeeded(
@@ -104,7 +104,7 @@ class Recorder:
 
     def sequence_ended(self, servable: Servable, frame_count: int) -> None:
         """Record a sequence that was answered to its end."""
-        version = self._of(servable.name, str(servable.version))
+        version = self._of(servable.key)
         if version is not None:
             version.calls.sequence_frames.observe(frame_count)
 
@@ -114,7 +114,7 @@ class Recorder:
         A call whose version is unknown, or has left the repository meanwhile, counts without a model and a time.
         """
         seconds = time.perf_counter() - began
-        version = self._of(call.model, call.version) if call.model else None
+        version = self._of((call.model, call.version)) if call.model else None
         if version is None:
             self._no_model.of(call.api).ended(code)
             return seconds
@@ -125,10 +125,10 @@ class Recorder:
             series.first_output_seconds.observe(call.first_output_at - (call.first_frames_at or began))
         return seconds
 
-    def _of(self, name: str, version: str) -> _Version | None:
-        found = self._versions.get((name, version))
-        if found is None and self.is_listed(name, int(version)):
-            found = self._versions[name, version] = _Version()
+    def _of(self, key: tuple[str, str]) -> _Version | None:
+        found = self._versions.get(key)
+        if found is None and self.is_listed(key[0], int(key[1])):
+            found = self._versions[key] = _Version()
         return found
 
     def _statistics(self) -> Mapping[tuple[str, str], VersionStatistics]:

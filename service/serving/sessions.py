@@ -85,9 +85,9 @@ class Session:
             ServiceError: there is a gap, an overlap, or other frames at a position that was answered.
 
         """
-        facts = {"first_frame": chunk.first_frame, "expected_first_frame": self.frame_count}
         if chunk.first_frame == self.frame_count:
             return None
+        facts = {"first_frame": chunk.first_frame, "expected_first_frame": self.frame_count}
         if chunk.first_frame > self.frame_count:
             raise ServiceError(Reason.CHUNK_GAP, **facts)
         if self._last is None or chunk.first_frame != self._last.first_frame:

@@ -32,7 +32,8 @@ class Caller(Protocol):
 class Context(Caller, Protocol):
     """One call over gRPC. grpc.aio's contexts are of this form as they are: nothing stands between them and users.
 
-    A transport that knows which messages have arrived also has `ready`, which returns the next one, or None.
+    A transport that knows which messages have arrived also has `ready`, which returns the next one, or None; one that
+    knows what its caller has room for also has `write_now`, which returns what is left to be awaited, or None.
     """
 
     async def read(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import grpc
@@ -133,10 +133,14 @@ class Messages:
             held.hold(raw, len(raw))
         sending, task = calls.sending, None
         try:
+            write_now: Callable[[bytes], Awaitable[None] | None] | None = getattr(context, "write_now", None)
+            rest = context.write(raw) if write_now is None else write_now(raw)
+            if rest is None:  # it is sent, so there is no time to bound
+                return
             with scope:
                 task = scope.task
                 sending.add(task)
-                await context.write(raw)
+                await rest
         except TimeoutError:
             raise ServiceError(Reason.SESSION_IDLE, idle_seconds=self._limits.idle_seconds) from None
         except Exception as error:  # grpc.aio's errors are private; each means that the caller can't be reached

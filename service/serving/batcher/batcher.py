@@ -19,7 +19,7 @@ from service.serving.batcher.model_queue import BatchLimits, ModelQueue
 from service.serving.batcher.model_turns import Turns
 from service.serving.batcher.on_the_way import OnTheWay
 from service.serving.batcher.results import Results
-from service.serving.batcher.run_place import Place, RunPlaces
+from service.serving.batcher.run_place import Company, Place, RunPlaces
 from service.serving.batcher.runs import Done, Run, RunsUnderWay, execute
 from service.serving.batcher.short_runs import ShortRuns
 
@@ -67,6 +67,7 @@ class Batcher:
         self._observe_runs = observe_runs
         self._select_batch = select_batch
         self._results = Results(on_run, self._enqueue)
+        self._company = Company()
         self._queues: dict[Servable, ModelQueue] = {}
         self._forgets = False
         self._forgotten: WeakSet[Servable] = WeakSet()
@@ -108,7 +109,9 @@ class Batcher:
             queue.refuse(caller, deadline)
         self._queue_first()
         observer = self._observe_runs(servable, row) if self._observe_runs else None
-        if (is_short := self._short.take(queue, row)) and not queue.shares_runs:
+        self._company.came(more_come=bool(self.on_the_way))
+        if (is_short := self._short.take(queue, row)) and (not queue.shares_runs or self._company.is_none):
+            asyncio.get_running_loop().call_soon(self._turned)
             return self._short.run(queue, row, observer, every_frame=every_frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         job = Job(row, every_frame=every_frame, deadline=deadline, future=future, caller=caller, may_wait=may_wait)
@@ -121,6 +124,7 @@ class Batcher:
         try:
             return await future
         finally:
+            self._company.left()
             if self._first is not None and self._first[1] is job:
                 self._first = None
             if id(job) in queue.jobs:
@@ -149,7 +153,7 @@ class Batcher:
         self._let_go(servable)
 
     def _new_queue(self, servable: Servable) -> ModelQueue:
-        places = RunPlaces(self._limits.max_inline_seconds)
+        places = RunPlaces(self._limits.max_inline_seconds, self._company)
         queue = self._queues[servable] = ModelQueue(servable, self._limits, self._select_batch, places)
         return queue
 
@@ -158,6 +162,11 @@ class Batcher:
         if queue is not None and not queue.jobs:
             del self._queues[servable]
             self._turns.drop(queue)
+
+    def _turned(self) -> None:
+        """Count a run on the event loop no more, after the turn of it: a second request of that turn has company."""
+        self._short.held_seconds = 0.0
+        self._company.left()
 
     def _queue_first(self) -> None:
         if (first := self._first) is not None:
@@ -201,7 +210,7 @@ class Batcher:
             if queue.places.of([frames for _, frames in batch]) is Place.WORKER:
                 self._start(queue, batch)
             else:
-                self._run_here(queue, batch)
+                self._short.run_batch(queue, batch)
 
     def _is_more_awaited(self) -> bool:
         """Return whether all that waits could share its run with a request that is on its way, and waits for it."""
@@ -209,22 +218,6 @@ class Batcher:
             return self._first[0].shares_runs and self.on_the_way.is_awaited(self._first[1].waiting_since)
         oldest = self._turns.oldest_to_share()
         return oldest is not None and self.on_the_way.is_awaited(oldest)
-
-    def _run_here(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
-        """Run a batch on the event loop."""
-        started = time.perf_counter()
-        jobs = [job for job, _ in batch]
-        try:
-            rows = [job.begin_slice(frames, started) for job, frames in batch]
-            parts = execute(queue.servable, rows, is_awaited=lambda index: not jobs[index].future.done())
-            self._results.hand_out(queue, jobs, parts, Place.EVENT_LOOP)
-        except Exception as error:  # as in _finish
-            _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
-            for job in jobs:
-                job.fail(error)
-        took = time.perf_counter() - started
-        self._turns.ran(queue, took)
-        self._short.held_seconds += took
 
     def _start(self, queue: ModelQueue, batch: list[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch]

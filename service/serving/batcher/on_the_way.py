@@ -24,6 +24,10 @@ class OnTheWay:
         self._requests = 0
         self._newest = 0.0
 
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return self._requests > 0
+
     def begin(self) -> None:
         """Add a request whose message isn't there yet."""
         self._requests += 1

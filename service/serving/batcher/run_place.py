@@ -1,8 +1,9 @@
 """Where a run happens: on a worker, or on the event loop if the way to a worker and back would cost more than it.
 
 A run on the event loop can't be cancelled and delays everything else, so only those are let onto it that are known to
-be short: of a shape that has run often enough, in less time than the way to a worker costs. A model that was once much
-slower than expected runs on the workers for a while.
+be short: of a shape that has run often enough, in less time than the way to a worker costs. While requests come one at
+a time there is nothing to delay, so the way is saved for longer runs, too. A model that was once much slower than
+expected runs on the workers for a while.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ HOP_SECONDS = 0.0002
 _KNOWN_RUNS = 8
 _WEIGHT = 0.1
 _UNKNOWN = 0, 0.0
+# After so many requests that found no other, they come one at a time.
+_ALONE_REQUESTS = 32
+# Then runs may take this share of the bound on the event loop. Those of one shape differ by a factor of two in length.
+_ALONE_SHARE = 0.5
 # A model whose run took longer than the bound on the event loop is on the workers for this many runs.
 _BARRED_RUNS = 1000
 
@@ -31,18 +36,44 @@ class Place(StrEnum):
     EVENT_LOOP = "event-loop"
 
 
+class Company:
+    """Whether requests come one at a time, those for all models taken together. Belongs to the event loop."""
+
+    __slots__ = ("_lonely", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting = self._lonely = 0
+
+    def came(self, *, more_come: bool = False) -> None:
+        """Take note of a request, and of whether more are on their way."""
+        self._lonely = 0 if self._waiting or more_come else self._lonely + 1
+        self._waiting += 1
+
+    def left(self) -> None:
+        """Take note that one has its answer."""
+        self._waiting -= 1
+
+    @property
+    def is_none(self) -> bool:
+        """Return whether none of the last requests found another that had no answer yet."""
+        return self._lonely > _ALONE_REQUESTS
+
+
 class RunPlaces:
     """The times of one model's runs by shape, and where the next one happens. Belongs to the event loop."""
 
-    def __init__(self, max_seconds: float) -> None:
+    def __init__(self, max_seconds: float, company: Company | None = None) -> None:
         """Create it without runs.
 
         Args:
             max_seconds: how long runs may hold the event loop in one turn of it; 0: no run happens there.
+            company: whether requests come one at a time; without it they never do.
 
         """
         self._max_seconds = max_seconds
+        self._company = company or Company()
         self._short_seconds = min(HOP_SECONDS, max_seconds)
+        self._alone_seconds = max(self._short_seconds, _ALONE_SHARE * max_seconds)
         self._seconds: dict[tuple[int, int], tuple[int, float]] = {}
         self._barred_runs = 0
 
@@ -51,7 +82,9 @@ class RunPlaces:
         if not self._max_seconds or self._barred_runs:
             return Place.WORKER
         runs, seconds = self._seconds.get(_shape(lengths), _UNKNOWN)
-        return Place.EVENT_LOOP if runs >= _KNOWN_RUNS and seconds <= self._short_seconds else Place.WORKER
+        if runs < _KNOWN_RUNS or seconds > self._alone_seconds:
+            return Place.WORKER
+        return Place.EVENT_LOOP if seconds <= self._short_seconds or self._company.is_none else Place.WORKER
 
     def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
         """Add a run that has ended, with its processor time."""

@@ -1,15 +1,19 @@
-"""Short runs of one row, on the event loop: no queue, no batch and no worker is needed for them."""
+"""Short runs, on the event loop: they need no worker, and those of one row no queue and no batch either."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from service.core.errors import Reason, ServiceError
 from service.serving.batcher.run_place import Place
 from service.serving.batcher.runs import execute
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.engine.runner import Row
     from service.serving.batcher.job import Answer, Job, RunObserver
     from service.serving.batcher.model_queue import BatchLimits, ModelQueue
@@ -17,9 +21,11 @@ if TYPE_CHECKING:
     from service.serving.batcher.results import Results
     from service.serving.batcher.runs import RunsUnderWay
 
+_log = structlog.get_logger("soloist.batcher")
+
 
 class ShortRuns:
-    """The runs that happen on the event loop without having waited in a queue. Belongs to the event loop.
+    """The runs that happen on the event loop. Belongs to it.
 
     `held_seconds` is how long runs have held the event loop since it was last known to turn.
     """
@@ -44,6 +50,22 @@ class ShortRuns:
             and queue.places.of((frames,)) is Place.EVENT_LOOP
             and (frames <= self._limits.max_slice_frames or not queue.servable.sliced)
         )
+
+    def run_batch(self, queue: ModelQueue, batch: Sequence[tuple[Job, int]]) -> None:
+        """Run jobs that have waited in a queue, so many frames of each."""
+        started = time.perf_counter()
+        jobs = [job for job, _ in batch]
+        try:
+            rows = [job.begin_slice(frames, started) for job, frames in batch]
+            parts = execute(queue.servable, rows, is_awaited=lambda index: not jobs[index].future.done())
+            self._results.hand_out(queue, jobs, parts, Place.EVENT_LOOP)
+        except Exception as error:  # whatever it was, no caller may wait for ever
+            _log.exception("answers were not handed out", model=queue.servable.name, version=queue.servable.version)
+            for job in jobs:
+                job.fail(error)
+        took = time.perf_counter() - started
+        self._turns.ran(queue, took)
+        self.held_seconds += took
 
     def run(
         self,

@@ -21,9 +21,11 @@ from service.transport.httpunk.headers import (
     trailers_of,
     trailers_only,
 )
-from service.transport.httpunk.requests import Body
+from service.transport.httpunk.requests import Body, sent_now
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from httpunk.h2.server import SendStream, ServerRequest
 
 # A month. Longer deadlines are no deadlines, and timers of event loops end somewhere.
@@ -146,13 +148,22 @@ class HttpunkCall:
             return await unpacked(message, encoding, self._max_message_bytes)
         return message
 
+    def write_now(self, message: bytes) -> Awaitable[None] | None:
+        """Send a message as far as the caller has room for it; return the sending of the rest if there is one."""
+        if self._response is None:
+            return self.write(message)
+        framed_message = framed(message)
+        sent = sent_now(self._request, framed_message)
+        if sent is None:
+            return None
+        self._is_partial = sent > 0
+        return self._send(framed_message[sent:])
+
     async def write(self, message: bytes, /) -> None:
         """Send a message; waits while the caller doesn't read."""
         if self._response is None:
             self._response = await self._request.send_response(200, headers=HEADERS)
-        self._is_partial = True
-        await self._response.send_data(framed(message))
-        self._is_partial = False
+        await self._send(framed(message))
 
     async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
         """Take the status that the call ends with, and end its handler."""
@@ -192,6 +203,12 @@ class HttpunkCall:
     async def refuse(self, error: ServiceError) -> None:
         """Answer with an error alone."""
         await self._send_status(to_grpc_status(error))
+
+    async def _send(self, data: bytes) -> None:
+        assert self._response is not None  # noqa: S101  # `write` has begun it
+        self._is_partial = True
+        await self._response.send_data(data)
+        self._is_partial = False
 
     async def _send_status(self, status: grpc.Status) -> None:
         if self._is_partial:  # trailers after half a message would make it look whole

@@ -14,6 +14,7 @@ from httpunk.exceptions import HTTPunkError
 
 from service.core.errors import ServiceError
 from service.transport.httpunk.call import HttpunkCall
+from service.transport.httpunk.calls_in_progress import CallsInProgress
 from service.transport.httpunk.headers import is_grpc
 from service.transport.httpunk.lifetime import Lifetime
 from service.transport.httpunk.requests import Server, is_reset
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
     from service.transport.connection_limits import ConnectionLimits
     from service.transport.grpc_adapter import Answer
+    from service.transport.httpunk.frames import Frames
 
-# A call that lasts longer than one to two of these is watched for its caller's cancelling.
-_WATCH_SECONDS = 0.01
 # How long an ended connection may take to send what is left.
 _LINGER_SECONDS = 2.0
+# httpunk reads at most this much at once.
+_READ_BYTES = 2**16
 _numbers = itertools.count(1)
 
 
@@ -51,11 +53,9 @@ class Connection(H2ServerProtocol):
         self._shared, self._limits = shared, shared.limits
         self._wire: asyncio.Transport = asyncio.Transport()  # until it is connected
         self._peer = ""
-        self._calls: set[HttpunkCall] = set()
-        self._unwatched: set[HttpunkCall] = set()
-        self._tick = 0
-        self._ticking: asyncio.TimerHandle | None = None
+        self._calls = CallsInProgress(self._loop)
         self._lifetime: Lifetime | None = None
+        self._frames: Frames | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._is_writable = asyncio.Event()
         self._is_writable.set()
@@ -99,10 +99,18 @@ class Connection(H2ServerProtocol):
         serving.add_done_callback(self._served)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what has come."""
-        if self._lifetime is not None:
-            self._lifetime.received(data)
+        """Hand on what has come: to httpunk's reader only if it isn't waiting for it, or has to wait all the same."""
+        if self._lifetime is None:
+            return
+        self._lifetime.received(data)
+        frames, reader = self._frames, self._read_waiter
+        if frames is None or reader is None or reader.done() or len(data) > _READ_BYTES or not self.can_send:
             super().data_received(data)
+            return
+        try:
+            frames.take_in(data)
+        except Exception as error:  # the reader deals with it as with its own; its traceback would refer to the reader
+            reader.set_exception(error.with_traceback(None))
 
     def eof_received(self) -> None:
         """Close, where httpunk would keep the other half open: a gRPC client that has closed its half has gone."""
@@ -115,8 +123,7 @@ class Connection(H2ServerProtocol):
         if self._lifetime is not None:
             self._lifetime.end()
         self._resume()
-        for call in list(self._calls):
-            call.abandon()
+        self._calls.abandon()
         self._is_lost = True
         self._free()
 
@@ -140,7 +147,9 @@ class Connection(H2ServerProtocol):
     # --- as httpunk's connection ---
 
     async def _make_server(self) -> Server:
-        return Server(self, backend=self._backend, max_concurrent_streams=self._limits.max_calls_per_connection)
+        server = Server(self, backend=self._backend, max_concurrent_streams=self._limits.max_calls_per_connection)
+        self._frames = server.frames
+        return server
 
     def receive_some(self, max_bytes: int = 65536) -> Any:
         """Return the next bytes for httpunk's reader, to be awaited."""
@@ -150,11 +159,28 @@ class Connection(H2ServerProtocol):
         await self._is_writable.wait()
         return await super().receive_some(max_bytes)
 
+    @property
+    def can_send(self) -> bool:
+        """Return whether what is sent doesn't have to wait."""
+        return self._is_writable.is_set() and not self._conn_lost
+
+    def send_now(self, data: memoryview) -> None:
+        """Send what httpunk has gathered, when nothing has to wait."""
+        if self._lifetime is not None:
+            self._lifetime.sent(data)
+        self._wire.write(data)
+
     def send_all(self, data: Any) -> Any:
         """Send what httpunk has gathered."""
         if self._lifetime is not None:
             self._lifetime.sent(data)
         return super().send_all(data)
+
+    async def answered(self, request: ServerRequest) -> None:
+        """Answer one call, as httpunk does what has waited for it."""
+        if self._frames is not None:
+            self._frames.accepted(request._stream.id)
+        await self._run_h2_handler(request)
 
     async def handle(self, request: ServerRequest) -> None:
         """Answer one call, unless it was cancelled before anything was done: so a flood of resets costs little."""
@@ -167,7 +193,7 @@ class Connection(H2ServerProtocol):
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in one
         call = HttpunkCall(request, self._peer, task, self._limits.max_message_bytes)
-        self._enter(call)
+        self._calls.add(call)
         try:
             try:
                 call.begin()
@@ -181,28 +207,9 @@ class Connection(H2ServerProtocol):
         except HTTPunkError:  # the caller has gone meanwhile, and the adapter has counted the call
             pass
         finally:
-            self._leave(call)
-
-    def _enter(self, call: HttpunkCall) -> None:
-        self._calls.add(call)
-        self._unwatched.add(call)
-        call.tick = self._tick
-        if self._ticking is None:
-            self._ticking = self._loop.call_later(_WATCH_SECONDS, self._watch_calls)
-
-    def _leave(self, call: HttpunkCall) -> None:
-        call.end()
-        self._calls.discard(call)
-        self._unwatched.discard(call)
-        if not self._calls and self._lifetime is not None:
-            self._lifetime.calls_ended()
-
-    def _watch_calls(self) -> None:
-        for call in [each for each in self._unwatched if each.tick < self._tick]:
-            self._unwatched.discard(call)
-            call.watch()
-        self._tick += 1
-        self._ticking = self._loop.call_later(_WATCH_SECONDS, self._watch_calls) if self._unwatched else None
+            self._calls.remove(call)
+            if not self._calls and self._lifetime is not None:
+                self._lifetime.calls_ended()
 
     def _served(self, _: object) -> None:
         self._is_served = True
@@ -216,7 +223,7 @@ class Connection(H2ServerProtocol):
         if self._linger is not None:
             self._linger.cancel()
         if self._is_lost and self._is_served:
-            self._server = self._serve_task = self._lifetime = self._going = self._linger = None
+            self._server = self._frames = self._serve_task = self._lifetime = self._going = self._linger = None
             self._chunks.clear()
 
 

@@ -1,13 +1,13 @@
-"""httpunk's side of a connection, as it is set up here: windows, limits, bodies, and header blocks it would cut."""
+"""httpunk's side of a connection, as it is set up here: windows, limits and bodies."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from httpunk._httpunk import H2Stopped
-from httpunk.h2.server import H2Server, ServerConnection, ServerRequest
+from httpunk.h2.server import H2Server, ServerRequest
 
-from service.transport.httpunk.headers import MAX_METADATA_BYTES
+from service.transport.httpunk.frames import Frames
 
 # What a stream and a connection may send before it is read. With httpunk's own, 1 MiB each, one handler that doesn't
 # read would stop every other call of its connection.
@@ -16,9 +16,6 @@ _STREAM_WINDOW_BYTES, _CONNECTION_WINDOW_BYTES = 2**19, 2**25
 _MAX_PENDING_RESETS = 2_000
 # httpunk keeps this much of a header list, drops the rest, and serves the call.
 _HEADER_LIST_BYTES = 2**20
-# What is received without the end of a frame is a header block, since other frames have 16 KiB. To have less left than
-# is refused anyway, a block has to lose a field of nearly a MiB, which takes more than this on the wire.
-_BLOCK_BYTES = 2**18
 
 
 class Server(H2Server):
@@ -26,7 +23,7 @@ class Server(H2Server):
 
     def __init__(self, transport: Any, *, backend: Any, max_concurrent_streams: int) -> None:
         # Not by the class above, which would make a connection of httpunk's own.
-        self._conn = _Frames(
+        self.frames = self._conn = Frames(
             transport,
             backend=backend,
             max_concurrent_streams=max_concurrent_streams,
@@ -41,6 +38,17 @@ class Server(H2Server):
 def is_reset(request: ServerRequest) -> bool:
     """Return whether the caller has cancelled a request; httpunk tells it openly to a coroutine only."""
     return bool(request._stream.reset_evt.is_set())
+
+
+def sent_now(request: ServerRequest, data: bytes) -> int | None:
+    """Send data of an answer that has begun, as far as the caller has room for it; return how much, None for all.
+
+    Raises:
+        HTTPunkError: the caller has cancelled, or its connection is lost.
+
+    """
+    sent: int | None = request._conn._try_send_data(request._stream, data, 0, False)
+    return sent
 
 
 class Body:
@@ -80,22 +88,3 @@ class Body:
             connection.release_data_frame(stream.id, len(chunk))
         connection._after(connection.release_capacity(stream.id, len(chunk)))  # the caller may send as much again
         return bytes(chunk)
-
-
-class _Frames(ServerConnection):
-    """Marks the requests whose header blocks were too large for httpunk."""
-
-    _unfinished_bytes = 0
-
-    def receive(self, data: bytes) -> Any:
-        """Return the frames that have arrived whole."""
-        frames = super().receive(data)
-        if frames:
-            headers = getattr(frames[0], "headers", None)
-            if self._unfinished_bytes > _BLOCK_BYTES and headers is not None:
-                # However much of it was dropped: now it is refused as any other that is too large.
-                headers.add("metadata-cut", b"x" * MAX_METADATA_BYTES)
-            self._unfinished_bytes = 0
-        else:
-            self._unfinished_bytes += len(data)
-        return frames

@@ -89,6 +89,11 @@ class Lock:
         self._is_taken = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def is_free(self) -> bool:
+        """Return whether nobody has it, nor waits for it."""
+        return not (self._is_taken or self._waiting)
+
     async def __aenter__(self) -> None:
         while self._is_taken:
             waiter = asyncio.get_running_loop().create_future()
@@ -129,7 +134,15 @@ class Backend(AsyncioBackend):
 
     event = Event  # type: ignore[assignment]  # of the same form
     lock = Lock  # type: ignore[assignment]
-    scope = Scope
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Scope | None = None  # the tasks of its connection's calls, once there may be some
+
+    def scope(self) -> Scope:  # type: ignore[override]  # of the same form
+        """Return tasks of a connection: only its calls have any."""
+        self.calls = Scope()
+        return self.calls
 
     def queue(self) -> tuple[Queue, Queue]:
         """Return the two ends of a queue."""

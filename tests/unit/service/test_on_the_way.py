@@ -84,6 +84,20 @@ async def test_a_short_run_waits_too(meter: Meter) -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_a_request_has_company_while_another_is_on_its_way(meter: Meter) -> None:
+    bench = Bench(meter, max_inline_seconds=LONG)
+    target = servable(bench.runner, batched=True)
+    for _ in range(64):  # until it is known that requests come one at a time
+        (task,) = await bench.asked(target, 3)
+        await bench.executor.finish_all()
+        await task
+    bench.batcher.on_the_way.begin()
+    tasks = await bench.asked(target, 3, 3)
+    await bench.executor.finish_all()
+    await asyncio.gather(*tasks)
+    assert bench.runner.runs[-1] == [3, 3]
+
+
 async def _arrives(bench: Bench, target: Servable, length: int) -> asyncio.Task[Answer]:
     """Submit a request that was on its way in the same step in which it is there."""
 

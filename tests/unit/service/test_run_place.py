@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import pytest
 
+from service.engine.row import Row, RowResult
 from service.loading.servable import Servable
 from service.serving.batcher import Place
-from service.serving.batcher.run_place import HOP_SECONDS, RunPlaces
-from tests.servables import POISON, servable
+from service.serving.batcher.run_place import HOP_SECONDS, Company, RunPlaces
+from tests.servables import POISON, GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench, turns
 
 KNOWN = 8
 MAX_SECONDS = 0.001
+ALONE = 33
 SHORT, LONG = HOP_SECONDS / 2, HOP_SECONDS * 2
+
+
+class SlowRunner(GatedRunner):
+    """Takes processor time: longer than the way to a worker costs."""
+
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
+        until = time.thread_time() + LONG
+        while time.thread_time() < until:
+            pass
+        return super().run_rows(rows)
 
 
 def ran(places: RunPlaces, lengths: list[int], seconds: float, place: Place = Place.WORKER) -> None:
@@ -35,6 +49,23 @@ def test_a_shape_is_on_the_event_loop_once_its_runs_are_known_to_be_short() -> N
 def test_what_takes_longer_than_the_way_to_a_worker_stays_there() -> None:
     places = RunPlaces(MAX_SECONDS)
     ran(places, [3], LONG)
+    assert places.of([3]) is Place.WORKER
+
+
+def test_longer_runs_are_on_the_event_loop_while_requests_come_one_at_a_time() -> None:
+    company = Company()
+    places = RunPlaces(MAX_SECONDS, company)
+    ran(places, [3], LONG)
+    ran(places, [30], 0.6 * MAX_SECONDS)
+    for _ in range(ALONE):
+        assert places.of([3]) is Place.WORKER
+        company.came()
+        company.left()
+    assert places.of([3]) is Place.EVENT_LOOP
+    assert places.of([30]) is Place.WORKER  # others of its shape might take longer than the bound
+    company.came()
+    assert places.of([3]) is Place.EVENT_LOOP
+    company.came()
     assert places.of([3]) is Place.WORKER
 
 
@@ -141,6 +172,25 @@ async def test_what_could_share_no_run_runs_at_once(meter: Meter) -> None:
     assert answers[1].result().outputs.tolist() == [[1.0], [2.0]]
     assert isinstance(answers[2].exception(), RuntimeError)
     assert meter.value("soloist_runs_total", place="event-loop") == 2
+
+
+@pytest.mark.parametrize("batched", [False, True])
+async def test_requests_that_come_one_at_a_time_save_the_way_to_a_worker(meter: Meter, batched: bool) -> None:
+    bench = Bench(meter, max_inline_seconds=1.0)
+    target = servable(SlowRunner(), batched=batched)
+    for _ in range(ALONE):
+        (task,) = await bench.asked(target, 2)
+        await bench.executor.finish_all()
+        await task
+    before = meter.value("soloist_runs_total", place="worker")
+    assert (await bench.ask(target, 2)).outputs.tolist() == [[2.0]]
+    assert meter.value("soloist_runs_total", place="worker") == before
+    tasks = await bench.asked(target, 2, 2)  # two at once, and from then on they aren't alone
+    await bench.executor.finish_all()
+    (alone,) = await bench.asked(target, 2)
+    assert len(bench.executor) == 1
+    await bench.executor.finish_all()
+    await asyncio.gather(*tasks, alone)
 
 
 async def test_nothing_runs_at_once_while_others_wait(meter: Meter) -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import decode_frames, encode
+from service.core.tensors import FramesForm, decode_frames, encode
 from soloist.data_types import ELEMENT_TYPES, dtype_of
 from soloist.v1.model_pb2 import Signature
-from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_INT64, Tensor, TensorSpec
+from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_FLOAT64, DATA_TYPE_INT64, Tensor, TensorSpec
 
 NUMBERS = Signature(frames=TensorSpec(name="frames", data_type=DATA_TYPE_FLOAT32, shape=[-1, -1, 3]))
 TOKENS = Signature(frames=TensorSpec(name="frames", data_type=DATA_TYPE_INT64, shape=[-1, -1]), token_count=5)
@@ -90,3 +90,20 @@ def test_the_first_token_out_of_range_is_named(tokens: list[int]) -> None:
         decode_frames(tensor, TOKENS, allow_non_finite=False)
     assert caught.value.reason is Reason.TOKEN_OUT_OF_RANGE
     assert caught.value.facts == {"frame": bad[0][0], "token": bad[0][1], "max_token": 4}
+
+
+@pytest.mark.parametrize("data_type", [DATA_TYPE_FLOAT32, DATA_TYPE_FLOAT64])
+@given(st.integers(1, 30), st.sampled_from([math.nan, math.inf, -math.inf, 0.0]), st.data())
+def test_the_short_way_takes_the_same_frames(data_type: Any, count: int, odd: float, data: st.DataObject) -> None:
+    spec = TensorSpec(name="frames", data_type=data_type, shape=[-1, -1, 3])
+    dtype: Any = dtype_of(data_type)
+    largest = float(np.finfo(dtype).max)  # the sum of a few is infinite as a double
+    frames: Any = np.full((count, 3), largest, dtype)
+    frames[data.draw(st.integers(0, count - 1)), 1] = odd
+    form = FramesForm(Signature(frames=spec))
+    if odd == 0:
+        assert form.decode(encode(frames), allow_non_finite=False).tobytes() == frames.tobytes()
+    else:
+        with pytest.raises(ServiceError) as caught:
+            form.decode(encode(frames), allow_non_finite=False)
+        assert caught.value.reason is Reason.NON_FINITE_INPUT
