@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.transport.peer_certificate import PeerCertificate, peer_certificate
+
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
@@ -87,6 +89,7 @@ class Connection(HttpToolsProtocol):
         self.all = connections
         # The task that may be cancelled when the caller leaves: no work is done for nobody.
         self.call: asyncio.Task[Any] | None = None
+        self.certificate: PeerCertificate | None = None
         self._head_bytes = self._unwanted_bytes = 0
         self._is_in_head = self._is_over = self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
@@ -109,6 +112,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         # An answer counts as sent when the system has taken all of it.
         transport.set_write_buffer_limits(0)
+        self.certificate = peer_certificate(transport)
         self.all.begin(self)
         self._start_timer(self.all.limits.head_seconds)
 
