@@ -23,8 +23,8 @@ class Caller(Protocol):
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
         """Return who the caller's verified certificate says it is, as grpc.aio tells it.
 
-        With a certificate it has "x509_pem_cert", and "x509_common_name" and "x509_subject_alternative_name" if the
-        certificate has them; without one it has none of these, and may be empty.
+        With a certificate it has "x509_pem_cert", "x509_common_name", of which the only value is empty if there is no
+        such name, and "x509_subject_alternative_name" if there are such names. Without one it has none of the three.
         """
 
     async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:

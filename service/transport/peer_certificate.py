@@ -45,6 +45,7 @@ def _auth_context(connection: ssl.SSLObject) -> AuthContext:
     found: dict[str, list[bytes]] = {
         "transport_security_type": [b"ssl"],
         "x509_pem_cert": [ssl.DER_cert_to_PEM_cert(encoded).encode()],
+        "x509_common_name": [b""],  # as gRPC, if there is none
     }
     common = [value for part in names.get("subject", ()) for kind, value in part if kind == "commonName"]
     alternatives = [_text(*pair) for pair in names.get("subjectAltName", ()) if pair[0] in _ALTERNATIVES]

@@ -110,9 +110,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin: the first head must come in time."""
         super().connection_made(transport)
-        # An answer counts as sent when the system has taken all of it.
-        transport.set_write_buffer_limits(0)
         self.certificate = peer_certificate(transport)
+        # An answer counts as sent when the system has taken all of it. With TLS the limit is the first size that is too
+        # large, and not the last that isn't; below it there is a buffer of 64 KiB.
+        transport.set_write_buffer_limits(0 if self.certificate is None else 1, 0)
         self.all.begin(self)
         self._start_timer(self.all.limits.head_seconds)
 
