@@ -12,9 +12,9 @@ from pathlib import Path
 import grpc
 
 from bench.metrics_page import MetricsPage
+from bench.tls.certificates import client_context
 from soloist import TLS
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
-from tests.certificates import client_context
 from tests.servers import RunningServer
 
 _SECONDS = 10
@@ -34,7 +34,7 @@ class TlsCaller:
     folder: Path
 
     @property
-    def grpc(self) -> str:
+    def target(self) -> str:
         """Where the gRPC port is."""
         return localhost(self.server.grpc)
 
@@ -43,7 +43,7 @@ class TlsCaller:
         shown = grpc.ssl_channel_credentials(
             self.tls.root_certificates, self.tls.private_key, self.tls.certificate_chain
         )
-        return grpc.secure_channel(self.grpc, shown, [("grpc.use_local_subchannel_pool", 1)])
+        return grpc.secure_channel(self.target, shown, [("grpc.use_local_subchannel_pool", 1)])
 
     def stub(self, channel: grpc.Channel) -> SequenceInferenceStub:
         """Return the stub of a channel."""

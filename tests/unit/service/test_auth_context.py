@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from bench.tls.certificates import Authority, Mounted, client_context
 from service.api.health import HEALTH, health_methods
 from service.api.routes import Answer, Route
 from service.core.health import Health
@@ -33,7 +34,6 @@ from service.transport.http.http_server import serving_http
 from service.transport.httpunk.listener import serving_httpunk
 from service.transport.tls import Tls
 from soloist import TLS
-from tests.certificates import Authority, Mounted, client_context
 from tests.unit.service.conftest import Meter
 
 LIMITS = CallLimits(max_message_bytes=10_000, idle_seconds=10.0)

@@ -1,4 +1,4 @@
-"""Owns the certificates of tests: an authority, the files of a server in a folder that is swapped, and clients."""
+"""An authority, the files that it gives a server, in a folder that is swapped as a whole, and its clients."""
 
 from __future__ import annotations
 
