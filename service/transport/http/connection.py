@@ -95,6 +95,11 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._refusal = (400, b"this is no HTTP/1.1")
 
+    @property
+    def is_secure(self) -> bool:
+        """Return whether it is over TLS."""
+        return self.certificate is not None
+
     def abort(self) -> None:
         """Close the connection without waiting for its caller."""
         if self.cycle is not None:
@@ -113,7 +118,7 @@ class Connection(HttpToolsProtocol):
         self.certificate = peer_certificate(transport)
         # An answer counts as sent when the system has taken all of it. With TLS the limit is the first size that is too
         # large, and not the last that isn't; below it there is a buffer of 64 KiB.
-        transport.set_write_buffer_limits(0 if self.certificate is None else 1, 0)
+        transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
         self.all.begin(self)
         self._start_timer(self.all.limits.head_seconds)
 
