@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from service.app.settings import Settings, SettingsError
 from service.core.failures import Failures, Worker
 from service.transport.certificates import CertificateMetrics, Certificates, Port
@@ -14,6 +16,7 @@ from service.transport.tls import Tls
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+_log = structlog.get_logger("soloist.tls")
 _HTTPUNK = "httpunk"
 
 
@@ -55,6 +58,8 @@ def port_certificates(settings: Settings, registry: CollectorRegistry) -> PortCe
 
     """
     grpc, http, metrics = _grpc(settings), _http(settings), CertificateMetrics(registry)
+    if grpc is not None and http is None:
+        _log.warning("HTTP port takes plain connections", hint="set http_tls_certificate and http_tls_key")
     return PortCertificates(
         grpc=None if grpc is None else Certificates(Port.GRPC, grpc, ["h2"], metrics),
         http=None if http is None else Certificates(Port.HTTP, http, ["http/1.1"], metrics),

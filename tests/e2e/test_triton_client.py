@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.tls.caller import localhost
 from bench.tls.certificates import Authority, Mounted
 from soloist import Client
 from tests.conftest import SMALL_MODELS
 from tests.e2e.foreign_environment import TRITON_CLIENT, UnavailableError, folder_with, or_skip
 from tests.graphs import Sums
-from tests.integration.tls_server import localhost
 from tests.servers import TRANSPORTS, USUAL_TRANSPORT, RunningServer, running_server
 
 PROGRAM = Path(__file__).parent / "foreign" / "triton_program.py"

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.tls.caller import TlsCaller, page
 from bench.tls.certificates import Authority, Mounted, client_context
 from tests.graphs import Sums
-from tests.integration.tls_server import TlsCaller, page
-from tests.servers import eventually, running_server
+from tests.servers import RunningServer, eventually, running_server
 
 ROWS = 1_500_000  # more than the system takes for a caller that does not read
 
 
 @pytest.fixture(scope="module")
-def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsCaller]:
+def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsCaller[RunningServer]]:
     folder, authority = tmp_path_factory.mktemp("https"), Authority()
     mounted = Mounted(folder / "secret", authority.server())
     Sums(name="sums").write(folder / "repository")
@@ -56,7 +56,7 @@ def infer(connection: http.client.HTTPSConnection, rows: int) -> bytes:
     return content[int(response.headers["Inference-Header-Content-Length"]) :]
 
 
-def test_answers_of_every_size_come_whole_over_one_connection(caller: TlsCaller) -> None:
+def test_answers_of_every_size_come_whole_over_one_connection(caller: TlsCaller[RunningServer]) -> None:
     connection = caller.connection()
     for rows in (1, 3, 10_000, 300_000, 2):
         found = np.frombuffer(infer(connection, rows), np.float32)
@@ -67,7 +67,7 @@ def test_answers_of_every_size_come_whole_over_one_connection(caller: TlsCaller)
     connection.close()
 
 
-def test_plain_http_gets_no_answer(caller: TlsCaller) -> None:
+def test_plain_http_gets_no_answer(caller: TlsCaller[RunningServer]) -> None:
     connection = http.client.HTTPConnection(caller.server.http, timeout=10)
     connection.request("GET", "/metrics")
     with pytest.raises((ConnectionError, http.client.HTTPException)):
@@ -75,7 +75,7 @@ def test_plain_http_gets_no_answer(caller: TlsCaller) -> None:
     connection.close()
 
 
-def test_a_caller_that_does_not_read_is_sent_away_and_leaves_nothing(caller: TlsCaller) -> None:
+def test_a_caller_that_does_not_read_is_sent_away_and_leaves_nothing(caller: TlsCaller[RunningServer]) -> None:
     host, _, port = caller.server.http.rpartition(":")
     body, headers = question(ROWS)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

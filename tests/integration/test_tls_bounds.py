@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from bench.tls.caller import TlsCaller
 from bench.tls.certificates import Authority, Mounted, client_context
 from bench.tls.records import client_hello, mutations, named_cases
 from soloist import Client, SoloistError
 from tests.graphs import Sums
-from tests.integration.tls_server import TlsCaller
 from tests.servers import RunningServer, eventually, running_server
 
 HANDSHAKE_SECONDS = 1
@@ -28,7 +28,7 @@ PORTS = ("grpc", "http")
 
 
 @pytest.fixture(scope="module")
-def caller(transport: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsCaller]:
+def caller(transport: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsCaller[RunningServer]]:
     folder, authority = tmp_path_factory.mktemp("bounds"), Authority()
     mounted = Mounted(folder / "secret", authority.server())
     Sums(name="sums").write(folder / "repository")
@@ -59,7 +59,7 @@ def all_of(connection: socket.socket) -> bytes:
     return found
 
 
-def is_answered(caller: TlsCaller) -> bool:
+def is_answered(caller: TlsCaller[RunningServer]) -> bool:
     try:
         with Client(caller.target, tls=caller.tls, timeout_seconds=10) as client:
             frames = client.predict("sums", [[1.0, 2.0]]).frame_count
@@ -69,7 +69,7 @@ def is_answered(caller: TlsCaller) -> bool:
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_what_is_no_tls_ends_in_time_and_harms_nobody(caller: TlsCaller, port: str) -> None:
+def test_what_is_no_tls_ends_in_time_and_harms_nobody(caller: TlsCaller[RunningServer], port: str) -> None:
     for sent in [*named_cases().values(), *islice(mutations(seed=1), 15)]:
         with connected(caller.server, port) as connection:
             with suppress(OSError):  # it has been closed already
@@ -81,7 +81,7 @@ def test_what_is_no_tls_ends_in_time_and_harms_nobody(caller: TlsCaller, port: s
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("name", ["nothing", "one byte", "half a ClientHello", "a ClientHello and no more"])
-def test_a_handshake_that_never_ends_is_ended(caller: TlsCaller, port: str, name: str) -> None:
+def test_a_handshake_that_never_ends_is_ended(caller: TlsCaller[RunningServer], port: str, name: str) -> None:
     sent = named_cases()[name]
     with connected(caller.server, port) as connection:
         connection.sendall(sent)
@@ -90,7 +90,7 @@ def test_a_handshake_that_never_ends_is_ended(caller: TlsCaller, port: str, name
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_handshakes_at_once_are_bounded(caller: TlsCaller, port: str) -> None:
+def test_handshakes_at_once_are_bounded(caller: TlsCaller[RunningServer], port: str) -> None:
     before = caller.total("process_open_fds")
     with ExitStack() as stack:
         crowd = [stack.enter_context(connected(caller.server, port)) for _ in range(CROWD)]
@@ -113,7 +113,7 @@ def test_handshakes_at_once_are_bounded(caller: TlsCaller, port: str) -> None:
 )
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 def test_old_versions_and_ciphers_are_refused(
-    caller: TlsCaller, port: str, version: ssl.TLSVersion, ciphers: str, is_taken: bool
+    caller: TlsCaller[RunningServer], port: str, version: ssl.TLSVersion, ciphers: str, is_taken: bool
 ) -> None:
     context = client_context(caller.tls, caller.folder)
     context.set_ciphers(ciphers)

@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 import pytest
 
+from bench.tls.caller import TlsCaller, localhost, page
 from bench.tls.certificates import Authority, Files, Mounted
 from soloist import TLS, Client
 from tests.graphs import Sums
-from tests.integration.tls_server import TlsCaller, localhost, page
-from tests.servers import eventually, running_server
+from tests.servers import RunningServer, eventually, running_server
 
 LOOK_SECONDS = 0.05
 RELOADS = "soloist_certificate_reloads_total"
@@ -38,12 +38,12 @@ class Site:
         self.server = stack.enter_context(running_server(folder / "repository", folder, **given))
         self.caller = self.caller_of(self.authority)
 
-    def caller_of(self, authority: Authority, trusted: Authority | None = None) -> TlsCaller:
+    def caller_of(self, authority: Authority, trusted: Authority | None = None) -> TlsCaller[RunningServer]:
         """Return one that shows a certificate of one authority, and trusts another."""
         roots = (trusted or authority).ca.cert_pem.bytes()
         return TlsCaller(self.server, replace(authority.client(), root_certificates=roots), self.folder)
 
-    def renew(self, files: Files, caller: TlsCaller | None = None) -> None:
+    def renew(self, files: Files, caller: TlsCaller[RunningServer] | None = None) -> None:
         """Swap the files, and wait until both ports have taken them up, as a caller sees it that trusts them."""
         self.mounted.swap(files)
         shown = ssl.PEM_cert_to_DER_cert(files.certificate.decode())

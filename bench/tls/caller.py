@@ -1,4 +1,4 @@
-"""Owns a server with TLS on both ports, and what its callers see: pages, certificates, answers."""
+"""What a caller sees of a server with TLS on both ports: pages, certificates, whether calls are answered."""
 
 from __future__ import annotations
 
@@ -8,16 +8,31 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 
 from bench.metrics_page import MetricsPage
 from bench.tls.certificates import client_context
 from soloist import TLS
-from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
-from tests.servers import RunningServer
+from soloist.client.channel import credentials
 
 _SECONDS = 10
+
+
+class Addressed(Protocol):
+    """A server, and where it listens (host:port)."""
+
+    @property
+    def grpc(self) -> str:
+        """The gRPC port."""
+
+    @property
+    def http(self) -> str:
+        """The HTTP port."""
+
+
+_Server = TypeVar("_Server", bound=Addressed)
 
 
 def localhost(address: str) -> str:
@@ -26,10 +41,10 @@ def localhost(address: str) -> str:
 
 
 @dataclass(frozen=True)
-class TlsCaller:
-    """One who knows a server with TLS on both ports, and shows a certificate."""
+class TlsCaller(Generic[_Server]):
+    """One who knows a server with TLS on both ports, and what it shows; `folder` is for files."""
 
-    server: RunningServer
+    server: _Server
     tls: TLS
     folder: Path
 
@@ -40,14 +55,7 @@ class TlsCaller:
 
     def channel(self) -> grpc.Channel:
         """Return a channel with a connection of its own."""
-        shown = grpc.ssl_channel_credentials(
-            self.tls.root_certificates, self.tls.private_key, self.tls.certificate_chain
-        )
-        return grpc.secure_channel(self.target, shown, [("grpc.use_local_subchannel_pool", 1)])
-
-    def stub(self, channel: grpc.Channel) -> SequenceInferenceStub:
-        """Return the stub of a channel."""
-        return SequenceInferenceStub(channel)
+        return grpc.secure_channel(self.target, credentials(self.tls), [("grpc.use_local_subchannel_pool", 1)])
 
     def connection(self) -> http.client.HTTPSConnection:
         """Return a connection to the HTTP port, which begins with its first request."""
