@@ -47,6 +47,10 @@ class MemoryContext:
         """Return the caller's address."""
         return self._peer
 
+    def auth_context(self) -> dict[str, list[bytes]]:
+        """Return that there is no certificate."""
+        return {}
+
     def time_remaining(self) -> None:
         """Return that there is no deadline."""
 

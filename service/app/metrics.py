@@ -15,6 +15,7 @@ from service.observers.skew import metrics as skew
 from service.observers.skew.metrics import SkewMetrics
 from service.serving.recorder import Recorder
 from service.serving.session_metrics import SessionMetrics
+from service.transport import certificates
 
 
 def new_registry() -> CollectorRegistry:
@@ -29,7 +30,7 @@ def new_registry() -> CollectorRegistry:
 
 def merges() -> dict[str, Merge]:
     """Return what gauges of several processes show together, by name, where it isn't the sum."""
-    parts = (*model_repository.FAMILIES, *feedback.FAMILIES, *skew.FAMILIES)
+    parts = (*model_repository.FAMILIES, *feedback.FAMILIES, *skew.FAMILIES, *certificates.FAMILIES)
     return {each.name: each.merge for each in parts if isinstance(each, GaugeFamily) and each.merge is not Merge.SUM}
 
 

@@ -23,6 +23,7 @@ from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
 from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.certificates import port_certificates
 from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
@@ -52,6 +53,8 @@ from service.transport.reflection import REFLECTION, reflection_methods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from service.transport.certificates import Certificates
 
 _log = structlog.get_logger("soloist.server")
 _FAILED = 1
@@ -90,6 +93,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
     failures = Failures(registry, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why))
     base = Base(settings=settings, metrics=Metrics(registry), health=health, failures=failures, member=member)
     process = ProcessMetrics(registry, workers=settings.workers)
+    certificates = port_certificates(settings, registry)
     async with AsyncExitStack() as stack:
         # What has to end well does so on a thread: calls that come too late are refused meanwhile.
         ender, ending = stack.enter_context(_executor(1, "soloist-ender")), stack.enter_context(ExitStack())
@@ -115,9 +119,11 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
             await member.may_listen(stop)
         limits = http_limits(settings, open_files)
         http_port = await stack.enter_async_context(
-            serving_http(settings.host, settings.http_port, app, limits, failures, shared=member is not None)
+            serving_http(
+                settings.host, settings.http_port, app, limits, failures, certificates.http, shared=member is not None
+            )
         )
-        listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files))
+        listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files, certificates.grpc))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         if member is not None:
             member.listens()
@@ -126,6 +132,9 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, announced)))
         tasks.append(_working(failures, Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe)))
         tasks.append(_working(failures, Worker.ARRIVALS, adapter.arrivals.watch()))
+        tasks.append(
+            _working(failures, Worker.CERTIFICATES, certificates.follow(failures, settings.tls_reload_seconds))
+        )
         if parts.feedback is not None:
             tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
         await stop.drain.wait()
@@ -147,7 +156,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
 
 
 def _serving_calls(
-    base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int
+    base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int, certificates: Certificates | None
 ) -> AbstractAsyncContextManager[Listening]:
     settings, repository = base.settings, parts.models.repository
     services: dict[str, Sequence[Method]] = {
@@ -163,7 +172,7 @@ def _serving_calls(
     limits = connection_limits(settings)
     most = max_connections(open_files) - http_limits(settings, open_files).max_connections
     limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
-    return serving_calls(settings, adapter, services, base.health, limits)
+    return serving_calls(settings, adapter, services, base.health, limits, certificates)
 
 
 def _pages(health: Health, page: MetricsPage, member: Member | None) -> Mapping[str, Page]:

@@ -56,13 +56,6 @@ class ListeningSettings(BaseModel):
     processes: int = Field(
         1, ge=1, le=256, description="Server processes that share the ports, each with an engine and limits of its own."
     )
-    tls_certificate: Path | None = Field(
-        None, description="Certificate chain of the gRPC port, PEM; without it the port takes plain connections."
-    )
-    tls_key: Path | None = Field(None, description="Private key of that certificate, PEM.")
-    tls_client_ca: Path | None = Field(
-        None, description="Certificates, PEM, one of which must have signed that of every caller (mutual TLS)."
-    )
     http_port: int = Field(
         8002, ge=0, le=65535, description="Port of REST, /metrics, /healthz and /readyz; 0 takes a free one."
     )

@@ -23,6 +23,7 @@ from service.app.setting_groups import (
     SessionSettings,
     SkewSettings,
 )
+from service.app.tls_settings import TlsSettings
 
 CONFIG = "config"
 _PREFIX = "SOLOIST_"
@@ -35,6 +36,7 @@ class SettingsError(Exception):
 class Settings(
     ModelSettings,
     ListeningSettings,
+    TlsSettings,
     BatchingSettings,
     LimitSettings,
     ConnectionSettings,

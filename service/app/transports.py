@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from service.app.certificates import check_tls
 from service.app.settings import Settings, SettingsError
 from service.transport.grpc_server import serving_grpc
-from service.transport.tls import Tls
 
 if TYPE_CHECKING:
     from service.api.methods import Method
     from service.core.health import Health
+    from service.transport.certificates import Certificates
     from service.transport.connection_limits import ConnectionLimits
     from service.transport.grpc_adapter import GrpcAdapter
 
@@ -37,7 +38,7 @@ def runner(settings: Settings) -> Callable[[Coroutine[Any, Any, Any]], Any]:
         SettingsError: the transport isn't installed, or the settings of TLS don't fit together.
 
     """
-    _tls(settings)
+    check_tls(settings)
     missing = [name for name in (HTTPUNK, _UVLOOP) if find_spec(name) is None]
     if settings.transport == HTTPUNK and missing:
         raise SettingsError(f"transport: {missing[0]} is not installed: pip install 'soloist[fast]'")
@@ -48,15 +49,6 @@ def runner(settings: Settings) -> Callable[[Coroutine[Any, Any, Any]], Any]:
     return uvloop.run
 
 
-def _tls(settings: Settings) -> Tls | None:
-    certificate, key = settings.tls_certificate, settings.tls_key
-    if certificate is not None and key is not None:
-        return Tls(certificate=certificate, key=key, client_ca=settings.tls_client_ca)
-    if (certificate, key, settings.tls_client_ca) != (None, None, None):
-        raise SettingsError("tls_certificate and tls_key have to be set both, and tls_client_ca only with them")
-    return None
-
-
 @asynccontextmanager
 async def serving_calls(
     settings: Settings,
@@ -64,11 +56,12 @@ async def serving_calls(
     services: Mapping[str, Iterable[Method]],
     health: Health,
     limits: ConnectionLimits,
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[Listening]:
     """Serve the methods of services, by their full names, on the transport of the settings until the block ends.
 
     Raises:
-        OSError: the address can't be bound, or a certificate can't be used.
+        OSError: the address can't be bound.
 
     """
     hosts, port, shared = settings.host, settings.grpc_port, settings.processes > 1
@@ -80,9 +73,9 @@ async def serving_calls(
             for name, methods in services.items()
             for path, answer in adapter.answers(name, methods).items()
         }
-        async with serving_httpunk(hosts, port, answers, health, limits, _tls(settings), shared=shared) as listener:
+        async with serving_httpunk(hosts, port, answers, health, limits, certificates, shared=shared) as listener:
             yield Listening(listener.port, listener.go_away)
     else:
         handlers = [adapter.service(name, methods) for name, methods in services.items()]
-        async with serving_grpc(hosts, port, handlers, health, limits, _tls(settings), shared=shared) as grpc_port:
+        async with serving_grpc(hosts, port, handlers, health, limits, certificates, shared=shared) as grpc_port:
             yield Listening(grpc_port)

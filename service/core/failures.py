@@ -10,6 +10,7 @@ each Worker:
 - event-loop, arrivals: if they end, the loop's lag is unknown or arriving data unbounded, and the server isn't ready.
 - metrics: what can't be collected is left out of the page, and the rest is shown.
 - http: if what keeps the date of HTTP answers ends, the server isn't ready.
+- certificates: a look for renewed ones that fails is followed by the next one, and the old ones are kept.
 
 A thread that can't be started when the server starts ends the process with the reason. Tasks that a drain cancels are
 not reported.
@@ -60,6 +61,7 @@ class Worker(StrEnum):
     REPOSITORY = "repository"
     METRICS = "metrics"
     HTTP = "http"
+    CERTIFICATES = "certificates"
 
 
 FAILED = CounterFamily(

@@ -25,6 +25,7 @@ from service.observers.live_check import metrics as live_check
 from service.observers.skew import metrics as skew
 from service.serving import call_metrics, session_metrics, statistics
 from service.serving.call_metrics import ALERTED_CODES, INFERENCE_APIS, VERSION_APIS
+from service.transport import certificates
 
 _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Calls and runs", (*call_metrics.FAMILIES, *statistics.FAMILIES)),
@@ -36,7 +37,13 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Normaliser skew", skew.FAMILIES),
     (
         "The process",
-        (*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES, *supervisor.FAMILIES),
+        (
+            *process_resources.FAMILIES,
+            *failures.FAMILIES,
+            *logging_setup.FAMILIES,
+            *supervisor.FAMILIES,
+            *certificates.FAMILIES,
+        ),
     ),
 )
 _TYPES: Final = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import grpc
@@ -19,6 +19,13 @@ class Caller(Protocol):
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
         """Return the caller's metadata."""
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        """Return who the caller's verified certificate says it is, as grpc.aio tells it.
+
+        With a certificate it has "x509_pem_cert", "x509_common_name", of which the only value is empty if there is no
+        such name, and "x509_subject_alternative_name" if there are such names. Without one it has none of the three.
+        """
 
     async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
         """End the call with a status.

@@ -10,8 +10,9 @@ import grpc
 from service.core.addresses import at, cannot_listen, free_port, is_unix, refuse_taken
 from service.core.health import Health
 from service.transport.active_calls import remembered
+from service.transport.certificates import Certificates
 from service.transport.connection_limits import ConnectionLimits
-from service.transport.tls import Tls, server_credentials
+from service.transport.grpc_credentials import server_credentials
 
 _STOP_SECONDS = 1.0
 # gRPC refuses messages over its own limit without our reason, so our limit must be lower.
@@ -62,7 +63,7 @@ async def serving_grpc(
     services: Sequence[grpc.GenericRpcHandler],
     health: Health,
     limits: ConnectionLimits,
-    tls: Tls | None = None,
+    certificates: Certificates | None = None,
     *,
     shared: bool = False,
 ) -> AsyncIterator[int]:
@@ -72,15 +73,14 @@ async def serving_grpc(
     processes listen on it as well.
 
     Raises:
-        OSError: the address can't be bound, or a certificate can't be used.
+        OSError: the address can't be bound.
 
     """
     server = grpc.aio.server(options=_options(limits, shared=shared))
     server.add_generic_rpc_handlers(tuple(services))
     port = free_port(hosts, port)
-    credentials = None if tls is None else server_credentials(tls)
     for host in hosts:
-        bound_port = _bind(server, host, port, credentials)
+        bound_port = _bind(server, host, port, certificates)
         port = port if is_unix(host) else bound_port
     with remembered():
         await server.start()
@@ -91,12 +91,12 @@ async def serving_grpc(
             await server.stop(_STOP_SECONDS)
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
+def _bind(server: grpc.aio.Server, host: str, port: int, certificates: Certificates | None) -> int:
     if is_unix(host):
         refuse_taken(host)
     try:
-        if credentials is not None:
-            return server.add_secure_port(at(host, port), credentials)
+        if certificates is not None:
+            return server.add_secure_port(at(host, port), server_credentials(certificates))
         return server.add_insecure_port(at(host, port))
     except RuntimeError as error:
         raise cannot_listen(host, port, error) from error

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
+
+_File = str | Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +18,17 @@ class TLS:
     root_certificates: bytes | None = None
     certificate_chain: bytes | None = None
     private_key: bytes | None = None
+
+    @classmethod
+    def from_files(cls, *, ca: _File = None, certificate: _File = None, key: _File = None) -> TLS:
+        """Load them from files: the authorities to trust, and what is shown to the server.
+
+        Raises:
+            OSError: a file can't be read.
+
+        """
+        found = [None if file is None else Path(file).read_bytes() for file in (ca, certificate, key)]
+        return cls(root_certificates=found[0], certificate_chain=found[1], private_key=found[2])
 
 
 OPTIONS: list[tuple[str, int]] = [

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.tls.caller import localhost
+from bench.tls.certificates import Authority, Mounted
 from soloist import Client
 from tests.conftest import SMALL_MODELS
 from tests.e2e.foreign_environment import TRITON_CLIENT, UnavailableError, folder_with, or_skip
@@ -19,6 +21,7 @@ from tests.servers import TRANSPORTS, USUAL_TRANSPORT, RunningServer, running_se
 
 PROGRAM = Path(__file__).parent / "foreign" / "triton_program.py"
 HTTP_PROGRAM = Path(__file__).parent / "foreign" / "triton_http_program.py"
+TLS_PROGRAM = Path(__file__).parent / "foreign" / "triton_tls_program.py"
 OPERATOR = Path(__file__).parent / "foreign" / "triton_operator.py"
 WAYS = {"unary", "unary_sequence", "row", "stream", "until_final", "aio", "aio_stream"}
 HTTP_WAYS = {"json", "binary", "gzip", "deflate", "side_by_side", "in_chunks", "aio"}
@@ -92,3 +95,19 @@ def test_models_come_and_go_as_its_operator_says(
         theirs = {name: answers[name].tobytes() for name in answers.files}
     times = ("first", "again")
     assert theirs == {f"{way}-{time}": outputs.tobytes() for way, outputs in ours.items() for time in times}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_it_shows_its_certificate_on_both_ports(python: Path, tmp_path: Path, transport: str) -> None:
+    authority = Authority()
+    mounted, client = Mounted(tmp_path / "server", authority.server()), authority.client()
+    shown = {"ca": client.root_certificates, "certificate": client.certificate_chain, "key": client.private_key}
+    for name, content in shown.items():
+        (tmp_path / name).write_bytes(content or b"")
+    Sums(name="sums").write(tmp_path / "repository")
+    settings: dict[str, Any] = {"transport": transport, **mounted.settings()}
+    with running_server(tmp_path / "repository", tmp_path, **settings) as server:
+        addresses = [localhost(address) for address in (server.http, server.grpc)]
+        command = [str(python), str(TLS_PROGRAM), *addresses, *(str(tmp_path / name) for name in shown)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, 3 * "[4.0, 6.0]\n"), done.stderr

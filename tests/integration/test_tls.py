@@ -11,13 +11,21 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from soloist import TLS, Client
+from soloist.cli.main import main
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
 from tests.integration.asking import ones
-from tests.servers import SERVE, RunningServer, environment, running_server
+from tests.servers import SERVE, TRANSPORTS, RunningServer, environment, running_server
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,10 @@ def test_a_server_may_show_a_certificate_without_asking_for_one(
 @pytest.mark.parametrize(
     ("missing", "code", "words"),
     [
+        ({"http_tls_certificate": Path(__file__)}, 2, "http_tls_certificate and http_tls_key have to be set both"),
+        ({"http_tls_client_ca": Path(__file__)}, 2, "http_tls_client_ca only with them"),
+        ({"http_tls_certificate": Path(__file__), "http_tls_key": Path(__file__)}, 1, "PEM"),
+        ({"tls_client_ca": Path("/dev/zero")}, 1, "/dev/zero: is no regular file"),
         ({"tls_key": None}, 2, "tls_certificate and tls_key have to be set both"),
         ({"tls_certificate": None, "tls_key": None}, 2, "tls_client_ca only with them"),
         ({"tls_key": Path("/nowhere.pem")}, 1, "No such file"),
@@ -116,3 +128,50 @@ def test_files_that_do_not_fit_are_named(
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("soloist: ")
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS[:1])
+def test_a_transport_that_can_not_ask_for_certificates_says_so(certificates: Certificates, transport: str) -> None:
+    given = {
+        **certificates.files,
+        "tls_client_certificate": "optional",
+        "transport": transport,
+        "repository": "nowhere",
+    }
+    done = subprocess.run(SERVE, capture_output=True, text=True, check=False, env=environment(given), timeout=60)
+    assert (done.returncode, "set transport to httpunk" in done.stderr) == (2, True)
+
+
+def test_a_key_with_a_password_is_refused_and_not_asked_for(certificates: Certificates, tmp_path: Path) -> None:
+    key = load_pem_private_key(certificates.files["tls_key"].read_bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    (tmp_path / "locked.pem").write_bytes(locked)
+    given = {**certificates.files, "tls_key": tmp_path / "locked.pem", "repository": tmp_path, "grpc_port": 0}
+    done = subprocess.run(
+        [*SERVE, "--http-port", "0"], capture_output=True, text=True, check=False, env=environment(given), timeout=60
+    )
+    assert done.returncode == 1
+    assert "locked.pem: " in done.stderr
+
+
+def test_commands_show_a_certificate(mutual: RunningServer, certificates: Certificates, tmp_path: Path) -> None:
+    shown = {
+        "--tls-ca": certificates.client.root_certificates,
+        "--tls-cert": certificates.client.certificate_chain,
+        "--tls-key": certificates.client.private_key,
+    }
+    flags = ["--server", target(mutual)]
+    for flag, content in shown.items():
+        (tmp_path / flag[2:]).write_bytes(content or b"")
+        flags += [flag, str(tmp_path / flag[2:])]
+    for command in (["models"], ["admin", "index"]):
+        done = CliRunner().invoke(main, [*command, *flags])
+        assert done.exit_code == 0, done.output
+        assert "sums" in done.stdout
+    asked = CliRunner().invoke(main, ["predict", "sums", "--format", "csv", "--json", *flags], input="1,2\n3,4\n")
+    assert asked.exit_code == 0, asked.output
+    # Without its key, without one, and without TLS.
+    assert "belong together" in CliRunner().invoke(main, ["models", *flags[:6]]).output
+    for few in (flags[:4], flags[:2]):
+        refused = CliRunner().invoke(main, ["models", *few, "--timeout-seconds", "1"])
+        assert (refused.exit_code, refused.stdout) == (1, "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ _log = structlog.get_logger("soloist.http")
 # The longest time of a page, and of what its caller sends with it although nobody wants it.
 _PAGE_SECONDS = 10.0
 _READING = "GET, HEAD"
+_TLS_PIECE_BYTES = 2**16
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -87,11 +88,18 @@ async def _deliver(response: Response, send: Send, connection: Connection, withi
     try:
         async with asyncio.timeout(within_seconds):
             await send({"type": "http.response.start", "status": response.status, "headers": raw})
-            for piece in response.body:
+            for piece in _cut(response.body) if connection.is_secure else response.body:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body"})
     except TimeoutError:
         connection.reset()
+
+
+def _cut(body: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    """Cut what is sent over TLS: event loops tell that the system doesn't take it only of what comes after it."""
+    for piece in body:
+        whole = memoryview(piece)
+        yield from (whole[start : start + _TLS_PIECE_BYTES] for start in range(0, len(whole), _TLS_PIECE_BYTES))
 
 
 async def _discarded(incoming: Incoming) -> bool:

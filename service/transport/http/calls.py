@@ -23,6 +23,7 @@ from service.transport.http.statuses import as_json, failed
 if TYPE_CHECKING:
     from service.transport.http.connection import Connection
     from service.transport.http.incoming import Incoming
+    from service.transport.peer_certificate import AuthContext, PeerCertificate
 
 PREFIX = "/v2"
 # An answer up to this size is sent at once, whether or not its caller reads.
@@ -55,7 +56,7 @@ class Calls:
         if route is None:
             allowed = ", ".join(sorted({"GET": "GET, HEAD"}.get(verb, verb) for verb in routes))
             return as_json(405, {"error": f"send {allowed}"}, allow=allowed)
-        caller, found = _Caller(request), None
+        caller, found = _Caller(request, connection.certificate), None
         connection.call = asyncio.current_task()
         try:
             async with self._boundary.around(route.api, caller) as call:
@@ -123,11 +124,16 @@ class _Caller:
     """Who calls, as the boundary takes it."""
 
     request: Request
+    certificate: PeerCertificate | None
     status: grpc.Status | None = None
 
     def peer(self) -> str:
         """Return the caller's address."""
         return self.request.peer
+
+    def auth_context(self) -> AuthContext:
+        """Return who the caller's certificate says it is."""
+        return {} if self.certificate is None else self.certificate.auth_context()
 
     def time_remaining(self) -> None:
         """Return that HTTP has no deadlines; the parameter `timeout` of a request is one."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.transport.peer_certificate import PeerCertificate, peer_certificate
+
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
@@ -87,10 +89,16 @@ class Connection(HttpToolsProtocol):
         self.all = connections
         # The task that may be cancelled when the caller leaves: no work is done for nobody.
         self.call: asyncio.Task[Any] | None = None
+        self.certificate: PeerCertificate | None = None
         self._head_bytes = self._unwanted_bytes = 0
         self._is_in_head = self._is_over = self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._refusal = (400, b"this is no HTTP/1.1")
+
+    @property
+    def is_secure(self) -> bool:
+        """Return whether it is over TLS."""
+        return self.certificate is not None
 
     def abort(self) -> None:
         """Close the connection without waiting for its caller."""
@@ -107,8 +115,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin: the first head must come in time."""
         super().connection_made(transport)
-        # An answer counts as sent when the system has taken all of it.
-        transport.set_write_buffer_limits(0)
+        self.certificate = peer_certificate(transport)
+        # An answer counts as sent when the system has taken all of it. With TLS the limit is the first size that is too
+        # large, and not the last that isn't; below it there is a buffer of 64 KiB.
+        transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)
         self.all.begin(self)
         self._start_timer(self.all.limits.head_seconds)
 

@@ -14,7 +14,9 @@ from uvicorn.server import ServerState
 
 from service.core.addresses import cannot_listen, free_port, is_unix, listening_socket
 from service.core.failures import Failures, Worker
+from service.transport.certificates import Certificates
 from service.transport.http.connection import Connection, Connections, HttpLimits
+from service.transport.tls_listener import TlsListener, handshake_limits
 
 _BACKLOG = 512
 _DATE_SECONDS = 1.0
@@ -29,6 +31,7 @@ async def serving_http(
     app: Application,
     limits: HttpLimits,
     failures: Failures,
+    certificates: Certificates | None = None,
     *,
     shared: bool = False,
 ) -> AsyncIterator[int]:
@@ -48,13 +51,13 @@ async def serving_http(
     connections, state = Connections(limits), ServerState()
     new = partial(Connection, connections, config, state)
     port = free_port(hosts, port)
-    servers: list[asyncio.Server] = []
+    servers: list[asyncio.Server | TlsListener] = []
     dating: asyncio.Task[None] | None = None
     try:
         for host in hosts:
             if not is_unix(host):
-                servers.append(await _listen(new, host, port, shared=shared))
-                port = int(servers[-1].sockets[0].getsockname()[1])
+                server, port = await _listen(new, host, port, limits, certificates, shared=shared)
+                servers.append(server)
         dating = asyncio.create_task(failures.supervise(Worker.HTTP, _date(state)))
         await asyncio.sleep(0)  # it has begun, so that it can be cancelled
         yield port if servers else 0
@@ -66,10 +69,22 @@ async def serving_http(
         connections.abort()
 
 
-async def _listen(new: Callable[[], Connection], host: str, port: int, *, shared: bool) -> asyncio.Server:
+async def _listen(
+    new: Callable[[], Connection],
+    host: str,
+    port: int,
+    limits: HttpLimits,
+    certificates: Certificates | None,
+    *,
+    shared: bool,
+) -> tuple[asyncio.Server | TlsListener, int]:
     try:
         sock = listening_socket(host, port, shared=shared)
-        return await asyncio.get_running_loop().create_server(new, sock=sock, backlog=_BACKLOG)
+        bound = int(sock.getsockname()[1])
+        if certificates is not None:
+            handshakes = handshake_limits(limits.head_seconds, limits.max_connections)
+            return TlsListener(sock, new, certificates, handshakes, backlog=_BACKLOG), bound
+        return await asyncio.get_running_loop().create_server(new, sock=sock, backlog=_BACKLOG), bound
     except OSError as error:
         raise cannot_listen(host, port, error) from error
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from httpunk.h2.server import SendStream, ServerRequest
 
+    from service.transport.peer_certificate import AuthContext, PeerCertificate
+
 # A month. Longer deadlines are no deadlines, and timers of event loops end somewhere.
 _LONGEST_SECONDS = 30 * 86_400.0
 
@@ -37,6 +39,7 @@ class HttpunkCall:
 
     __slots__ = (
         "_body",
+        "_certificate",
         "_deadline",
         "_deframer",
         "_encoding",
@@ -56,9 +59,16 @@ class HttpunkCall:
         "tick",
     )
 
-    def __init__(self, request: ServerRequest, peer: str, task: asyncio.Task[Any], max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        request: ServerRequest,
+        peer: str,
+        certificate: PeerCertificate | None,
+        task: asyncio.Task[Any],
+        max_message_bytes: int,
+    ) -> None:
         self.tick = 0  # of its connection, when it began
-        self._request, self._peer, self._task = request, peer, task
+        self._request, self._peer, self._certificate, self._task = request, peer, certificate, task
         self._loop = task.get_loop()
         self._max_message_bytes = max_message_bytes
         self._deframer = Deframer(max_message_bytes)
@@ -112,6 +122,10 @@ class HttpunkCall:
     def peer(self) -> str:
         """Return the caller's address."""
         return self._peer
+
+    def auth_context(self) -> AuthContext:
+        """Return who the caller's certificate says it is."""
+        return {} if self._certificate is None else self._certificate.auth_context()
 
     def time_remaining(self) -> float | None:
         """Return the seconds until the deadline."""

@@ -20,6 +20,7 @@ from service.transport.httpunk.lifetime import Lifetime
 from service.transport.httpunk.requests import Server, is_reset
 from service.transport.httpunk.turned_down import turn_down
 from service.transport.httpunk.waiting import Backend
+from service.transport.peer_certificate import PeerCertificate, peer_certificate
 
 if TYPE_CHECKING:
     from httpunk.h2.server import ServerRequest
@@ -53,6 +54,7 @@ class Connection(H2ServerProtocol):
         self._shared, self._limits = shared, shared.limits
         self._wire: asyncio.Transport = asyncio.Transport()  # until it is connected
         self._peer = ""
+        self._certificate: PeerCertificate | None = None  # of a connection without TLS
         self._calls = CallsInProgress(self._loop)
         self._lifetime: Lifetime | None = None
         self._frames: Frames | None = None
@@ -93,6 +95,7 @@ class Connection(H2ServerProtocol):
         self._wire = transport
         self._shared.connections.add(self)
         self._peer = _peer(transport)
+        self._certificate = peer_certificate(transport)
         super().connection_made(transport)
         self._lifetime = Lifetime(self, self._limits, self._loop)
         serving: Any = self._serve_task
@@ -192,7 +195,7 @@ class Connection(H2ServerProtocol):
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in one
-        call = HttpunkCall(request, self._peer, task, self._limits.max_message_bytes)
+        call = HttpunkCall(request, self._peer, self._certificate, task, self._limits.max_message_bytes)
         self._calls.add(call)
         try:
             try:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from service.core.addresses import UNIX, bind, cannot_listen, free_port, is_unix, refuse_taken, resolve
+from service.core.addresses import UNIX, bind, cannot_listen, free_port, is_unix, refuse_taken, remove_socket, resolve
 from service.transport.httpunk.connection import Connection, Shared
-from service.transport.tls import Tls, ssl_context
+from service.transport.tls_listener import TlsListener, handshake_limits
 
 if TYPE_CHECKING:
     from service.core.health import Health
+    from service.transport.certificates import Certificates
     from service.transport.connection_limits import ConnectionLimits
     from service.transport.grpc_adapter import Answer
 
@@ -29,7 +30,7 @@ class Listener:
 
     port: int = 0
     _shared: Shared
-    _servers: list[asyncio.AbstractServer] = field(default_factory=list)
+    _servers: list[asyncio.AbstractServer | TlsListener] = field(default_factory=list)
 
     def go_away(self) -> None:
         """Tell every peer to send no more calls over its connection (GOAWAY, in two phases); those sent are answered.
@@ -47,7 +48,7 @@ async def serving_httpunk(
     answers: Mapping[str, Answer],
     health: Health,
     limits: ConnectionLimits,
-    tls: Tls | None = None,
+    certificates: Certificates | None = None,
     *,
     shared: bool = False,
 ) -> AsyncIterator[Listener]:
@@ -57,16 +58,15 @@ async def serving_httpunk(
     processes listen on it as well.
 
     Raises:
-        OSError: the address can't be bound, or a certificate can't be used.
+        OSError: the address can't be bound.
 
     """
     common = Shared(answers=answers, limits=limits)
-    security = _security(limits, tls)
     listener = Listener(_shared=common)
     port = free_port(hosts, port)
     try:
         for host in hosts:
-            server, bound = await _listen(host, port, common, security, shared=shared)
+            server, bound = await _listen(host, port, common, certificates, shared=shared)
             listener._servers.append(server)
             if not is_unix(host):
                 listener.port = port = bound
@@ -78,30 +78,37 @@ async def serving_httpunk(
         await _end(listener)
 
 
-def _security(limits: ConnectionLimits, tls: Tls | None) -> dict[str, Any]:
-    if tls is None:
-        return {}
-    return {"ssl": ssl_context(tls), "ssl_handshake_timeout": limits.handshake_timeout_seconds}
-
-
 async def _listen(
-    host: str, port: int, common: Shared, security: Mapping[str, Any], *, shared: bool
-) -> tuple[asyncio.AbstractServer, int]:
+    host: str, port: int, common: Shared, certificates: Certificates | None, *, shared: bool
+) -> tuple[asyncio.AbstractServer | TlsListener, int]:
     loop, connect = asyncio.get_running_loop(), partial(Connection, common)
     try:
         if is_unix(host):
             refuse_taken(host)
-            return await loop.create_unix_server(connect, host.removeprefix(UNIX), backlog=_BACKLOG, **security), 0
-        family, address = resolve(host, port)
-        sock = socket.socket(family, socket.SOCK_STREAM)
+            if certificates is None:
+                return await loop.create_unix_server(connect, host.removeprefix(UNIX), backlog=_BACKLOG), 0
+            remove_socket(host)  # that of a server that has gone
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            address: Any = host.removeprefix(UNIX)
+        else:
+            family, address = resolve(host, port)
+            sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             bind(sock, address, shared=shared)
-            return await loop.create_server(connect, sock=sock, backlog=_BACKLOG, **security), sock.getsockname()[1]
+            bound = 0 if is_unix(host) else sock.getsockname()[1]
+            if certificates is not None:
+                return _with_tls(sock, common, certificates), bound
+            return await loop.create_server(connect, sock=sock, backlog=_BACKLOG), bound
         except BaseException:
             sock.close()
             raise
     except OSError as error:
         raise error if str(error).startswith("cannot listen") else cannot_listen(host, port, error) from error
+
+
+def _with_tls(sock: socket.socket, common: Shared, certificates: Certificates) -> TlsListener:
+    limits = handshake_limits(common.limits.handshake_timeout_seconds, common.limits.max_connections)
+    return TlsListener(sock, partial(Connection, common), certificates, limits, backlog=_BACKLOG)
 
 
 async def _end(listener: Listener) -> None:

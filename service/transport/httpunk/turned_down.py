@@ -36,7 +36,7 @@ async def turn_down(request: ServerRequest) -> None:
         error = ServiceError(
             Reason.METHOD_UNSUPPORTED, method=request.path, instead="server reflection lists all methods"
         )
-        await HttpunkCall(request, "", task, 0).refuse(error)
+        await HttpunkCall(request, "", None, task, 0).refuse(error)
 
 
 async def _discard(request: ServerRequest) -> None:

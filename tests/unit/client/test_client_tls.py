@@ -58,5 +58,13 @@ async def test_trusts_no_other_async(secure: str) -> None:
             await client.predict("sums", FRAMES)
 
 
+def test_files_are_read(secure: str, certificate: tuple[bytes, bytes], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(certificate[0])
+    with Client(secure, tls=TLS.from_files(ca=tmp_path / "ca.pem")) as client:
+        assert client.predict("sums", FRAMES).label == "left"
+    with pytest.raises(FileNotFoundError):
+        TLS.from_files(ca=tmp_path / "nowhere.pem")
+
+
 def _read(folder: Path, name: str) -> bytes:
     return (folder / name).read_bytes()
