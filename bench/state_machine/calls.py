@@ -54,6 +54,11 @@ class VirtualCall:
         self._status: Outcome | None = None
 
     @property
+    def is_stuck(self) -> bool:
+        """Return whether the server waits for the caller to read an answer. gRPC takes no status meanwhile."""
+        return self._taken is not None and not self._taken.done()
+
+    @property
     def unread(self) -> int:
         """Return how many messages the server hasn't read."""
         return len(self._messages)

@@ -20,8 +20,6 @@ from bench.state_machine.virtual_time import VirtualLoop
 
 _ALL_TURNS = 100_000
 _MOST_STREAMS = 5
-# A server lives for so many steps at least, so that there is something to lose.
-_LEAST_STEPS = 15
 _ANSWER_BYTES = 200
 
 _bounds = st.builds(
@@ -38,6 +36,8 @@ _bounds = st.builds(
 _frames = st.lists(st.integers(0, 3).map(float), min_size=1, max_size=5)
 _turns = st.sampled_from([_ALL_TURNS, 0, 1, 2, 4])
 _which = st.integers(0, _MOST_STREAMS - 1)
+# A server that ends at every other step has nothing to lose.
+_rarely = st.sampled_from([*[False] * 9, True])
 _limit = st.none() | st.sampled_from([0.5, 3.0])
 
 
@@ -71,14 +71,12 @@ class Histories(RuleBasedStateMachine):
         self._begin_replica()
 
     def _begin_replica(self) -> None:
-        self._steps = 0
         self._loop = VirtualLoop()
         self._replica = Replica(self._bounds, self._loop)
         self._streams, self._requests = [], []
 
     def _step(self, name: str, turns: int) -> None:
         self.tally.steps[name] += 1
-        self._steps += 1
         self._replica.turn(turns)
 
     @precondition(lambda self: len(self._streams) < _MOST_STREAMS)
@@ -161,17 +159,25 @@ class Histories(RuleBasedStateMachine):
     @rule(
         sequence=st.integers(1, 3),
         frames=_frames,
-        start=st.booleans(),
-        end=st.booleans(),
+        in_place=st.sampled_from([True, True, True, False]),
+        end=st.sampled_from([False, False, True]),
         seconds=_limit,
         fails=st.sampled_from([False, False, False, True]),
         turns=_turns,
     )
     def infer(
-        self, sequence: int, frames: list[float], start: bool, end: bool, seconds: float | None, fails: bool, turns: int
+        self,
+        sequence: int,
+        frames: list[float],
+        in_place: bool,
+        end: bool,
+        seconds: float | None,
+        fails: bool,
+        turns: int,
     ) -> None:
-        """Send a request of a sequence."""
+        """Send a request of a sequence: the next, or one that goes on with nothing or begins what has begun."""
         sent = [*frames, POISON] if fails else frames
+        start = (self._replica.owner_of(sequence).state is None) is in_place
         self._ask(sequence, sent, start=start, end=end, seconds=seconds)
         self._step("infer", turns)
 
@@ -197,36 +203,42 @@ class Histories(RuleBasedStateMachine):
         self._replica.finish_run(which)
         self._step("run", turns)
 
+    @precondition(lambda self: self._loop.is_busy)
     @rule(turns=_turns)
     def turn(self, turns: int) -> None:
         """Let the event loop turn."""
         self._step("turn", turns)
 
+    @precondition(lambda self: self._calls() or self._replica.room.owners)
     @rule(seconds=st.sampled_from([0.1, 0.1, 0.3, 0.3, 1.0, 1.0, 5.0, 21.0]))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self._loop.advance(seconds)
         self._step("wait", _ALL_TURNS)
 
-    @precondition(lambda self: self._steps >= _LEAST_STEPS)
-    @rule(seconds=st.sampled_from([0.0, 1.0]), runs=st.integers(0, 2))
-    def drain(self, seconds: float, runs: int) -> None:
-        """Drain the server, cut what is left, and start another one."""
-        self._replica.drain()
-        self._loop.turn()
-        for _ in range(runs):
-            self._replica.finish_run(0)
-            self._loop.turn()
-        self._loop.advance(seconds)
+    @precondition(lambda self: not self._replica.is_draining)
+    @rule(really=_rarely, turns=_turns)
+    def drain(self, really: bool, turns: int) -> None:
+        """Let the server take no more calls."""
+        if really:
+            self._replica.drain()
+            self._step("drain", turns)
+
+    @precondition(lambda self: self._replica.is_draining)
+    @rule()
+    def cut(self) -> None:
+        """End what is left when the time of the drain is over, and start another server."""
         self._replica.cut()
         self._loop.advance(1.0)
-        self._end_replica("drain", is_cut=True)
+        late = [each for each in self._calls() if not (each.is_over or each.call.is_stuck)]
+        self._check(not late, "a call was not cut")
+        self._end_replica("cut")
 
-    @precondition(lambda self: self._steps >= _LEAST_STEPS)
-    @rule()
-    def crash(self) -> None:
+    @rule(really=_rarely)
+    def crash(self, really: bool) -> None:
         """Lose the server with all that it knows, and start another one."""
-        self._end_replica("crash", is_cut=False)
+        if really:
+            self._end_replica("crash")
 
     @invariant()
     def nothing_is_wrong(self) -> None:
@@ -252,7 +264,7 @@ class Histories(RuleBasedStateMachine):
             self._settle()
             self._sweep()
             self._check(not self._streams and not self._requests, "a call waits for ever")
-            self._end_replica("end", is_cut=False)
+            self._end_replica("end")
 
     def _settle(self) -> None:
         for stream in self._streams:
@@ -264,13 +276,9 @@ class Histories(RuleBasedStateMachine):
                 self._loop.turn()
             self._loop.advance(self._bounds.idle_seconds + 1)
 
-    def _end_replica(self, name: str, *, is_cut: bool) -> None:
+    def _end_replica(self, name: str) -> None:
         self.tally.steps[name] += 1
         replica = self._replica
-        if is_cut:
-            # A run that nobody waits for ends some time later; calls don't wait for it.
-            late = [each for each in self._calls() if not each.is_over]
-            self._check(not late, "a call was not cut")
         self._check(not replica.room.faults, replica.room.faults)
         for each in self._calls():
             each.call.on_end = lambda: None

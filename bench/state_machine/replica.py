@@ -101,7 +101,9 @@ class _OneModel:
 class _WatchedSequences(Sequences):
     """Sequences that tell which request has which of them."""
 
-    def __init__(self, room: Room, sessions: WatchedSessions, owner_of: Callable[[Key], SequenceOwner], **bounds: Any):
+    def __init__(
+        self, room: Room, sessions: WatchedSessions, owner_of: Callable[[int | str], SequenceOwner], **bounds: Any
+    ):
         super().__init__(sessions, **bounds)
         self._room = room
         self._owner_of = owner_of
@@ -109,7 +111,7 @@ class _WatchedSequences(Sequences):
     @asynccontextmanager
     async def lease(self, key: Key) -> AsyncIterator[SequenceLease]:
         """Lease a sequence, and note for whom."""
-        owner, task = self._owner_of(key), asyncio.current_task()
+        owner, task = self._owner_of(key.sequence_id), asyncio.current_task()
         owner.users += 1
         try:
             async with super().lease(key) as lease:
@@ -158,9 +160,8 @@ class Replica:
         answers = self.adapter.answers("", self._methods(serving))
         self.answer_stream, self.answer_infer = answers["//Stream"], answers["//ModelInfer"]
 
-    def owner_of(self, key: Key) -> SequenceOwner:
+    def owner_of(self, sequence: int | str) -> SequenceOwner:
         """Return the owner of a sequence's session."""
-        sequence = key.sequence_id
         if sequence not in self.sequence_owners:
             self.sequence_owners[sequence] = SequenceOwner(f"sequence {sequence}", self.bounds.idle_seconds, self.room)
         return self.sequence_owners[sequence]

@@ -36,6 +36,11 @@ class VirtualLoop:
         # What was raised where nobody waits for it.
         self.faults: list[str] = []
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether something is ready to run."""
+        return bool(self._ready)
+
     def time(self) -> float:
         """Return the virtual time in seconds."""
         return self._now

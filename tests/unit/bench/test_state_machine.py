@@ -17,9 +17,9 @@ _ENOUGH_STEPS = 100_000
 
 
 def test_nothing_is_lost_and_no_answer_is_wrong() -> None:
-    outcome = run(5_000, first_seed=0)
+    outcome = run(3_000, first_seed=0)
     assert outcome.failure == ""
-    assert outcome.tally.steps.total() >= 5_000
+    assert outcome.tally.steps.total() >= 3_000
     ends = outcome.tally.outcomes
     assert {"OK", "UNAVAILABLE SESSION_EVICTED", "ABORTED SESSION_IDLE", "CANCELLED STREAM_CUT"} <= set(ends)
 
@@ -48,21 +48,19 @@ def _ignore_order(job: Job, frames: int, _started: float) -> Any:
 
 @pytest.mark.parametrize(
     ("part", "name", "fault"),
-    [
-        (IdleSessions, "remove", _never_busy),
-        (Sessions, "_grow", _leak),
-        (Session, "answered", _forget_last),
-        (Job, "begin_slice", _ignore_order),
-    ],
-    ids=["evicts what is in use", "leaks bytes", "counts repeats twice", "loses the state between slices"],
+    [(Sessions, "_grow", _leak), (Session, "answered", _forget_last), (Job, "begin_slice", _ignore_order)],
+    ids=["leaks bytes", "counts repeats twice", "loses the state between slices"],
 )
-def test_a_planted_fault_is_found_and_its_history_is_short(
-    monkeypatch: pytest.MonkeyPatch, part: Any, name: str, fault: Any
-) -> None:
+def test_a_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, fault: Any) -> None:
     monkeypatch.setattr(part, name, fault)
-    outcome = run(_ENOUGH_STEPS, first_seed=0)
-    assert "Failing test case" in outcome.failure
-    assert outcome.failure.count("state.") < 40
+    assert "Failing test case" in run(_ENOUGH_STEPS, first_seed=0, shortens=False).failure
+
+
+def test_the_history_of_a_planted_fault_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IdleSessions, "remove", _never_busy)
+    failure = run(_ENOUGH_STEPS, first_seed=0).failure
+    assert "Failing test case" in failure
+    assert failure.count("state.") < 12
 
 
 def test_the_command_prints_what_it_tried() -> None:
