@@ -115,6 +115,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
                 max_state_bytes=settings.max_state_bytes,
                 metrics=metrics.sessions,
                 refcounts=refcounts,
+                evict_after_idle_seconds=settings.evict_after_idle_seconds,
             ),
             batcher=_batcher(base, executors.engine, check),
             recorder=metrics.recorder,

@@ -198,6 +198,13 @@ class SessionSettings(BaseModel):
         gt=0,
         description="A call or sequence that sends nothing or takes no answer for this long ends: SESSION_IDLE.",
     )
+    # Longer than a live source pauses between two chunks, and a tenth of what it may pause while there is room.
+    evict_after_idle_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="When there is no room, the stream or sequence idle longest ends, after this long at least: "
+        "SESSION_EVICTED. inf: never.",
+    )
 
 
 class LiveCheckSettings(BaseModel):

@@ -214,6 +214,11 @@ class Reason(Enum):
         "the call was ended: for {idle_seconds} s its caller sent no message, or left an answer unread",
         "begin another stream, send messages in time, and read the answers",
     )
+    SESSION_EVICTED = (
+        "UNAVAILABLE",
+        "the stream was ended to make room for others: its caller had sent nothing for {idle_seconds} s",
+        "begin another stream, and send chunks more often; an operator can raise max_sessions or max_state_bytes",
+    )
     SERVER_DRAINING = ("UNAVAILABLE", "the server is shutting down", "try again; another replica may answer")
     INPUT_MISSING = (
         "INVALID_ARGUMENT",

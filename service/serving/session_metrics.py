@@ -33,6 +33,7 @@ class SessionEnd(StrEnum):
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
     IDLE = "idle"
+    EVICTED = "evicted"
     DRAINED = "drained"
     ERROR = "error"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from service.core.errors import Reason, ServiceError
 from service.engine.row import WHOLE, Position
 from service.repository.refcounts import Refcounts
+from service.serving.idle_sessions import IdleSessions
 from service.serving.session_metrics import SessionEnd
 from soloist.v1.sequence_inference_pb2 import ChunkResult
 
@@ -115,6 +117,10 @@ class Session:
         kept = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result.SerializeToString())
         self._take(states, result.frame_count, kept)
 
+    def forget(self) -> None:
+        """Free what it holds; nothing is asked of it any more."""
+        self.states, self._last = {}, None
+
     def _take(self, states: States, frame_count: int, last: _Answered | None) -> None:
         servable = self.servable
         grows = servable.states_grow
@@ -128,10 +134,16 @@ class Session:
 
 
 class Sessions:
-    """All open sessions. Belongs to the event loop."""
+    """All open sessions, and which of them are `idle`. Belongs to the event loop."""
 
     def __init__(
-        self, *, max_sessions: int, max_state_bytes: int, metrics: SessionMetrics, refcounts: Refcounts | None = None
+        self,
+        *,
+        max_sessions: int,
+        max_state_bytes: int,
+        metrics: SessionMetrics,
+        refcounts: Refcounts | None = None,
+        evict_after_idle_seconds: float = math.inf,
     ) -> None:
         """Create an empty set of sessions.
 
@@ -140,6 +152,7 @@ class Sessions:
             max_state_bytes: how much memory they may hold together.
             metrics: their metrics.
             refcounts: counts the sessions of every version.
+            evict_after_idle_seconds: how long a session must have been idle to make room for another.
 
         """
         self._refcounts = refcounts or Refcounts()
@@ -147,6 +160,7 @@ class Sessions:
         self._max_state_bytes = max_state_bytes
         self._metrics = metrics
         self._open: set[Session] = set()
+        self.idle: IdleSessions[Session] = IdleSessions(evict_after_idle_seconds)
         self._state_bytes = 0
         self._cutting = False
 
@@ -189,9 +203,7 @@ class Sessions:
             ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
 
         """
-        if len(self._open) >= self._max_sessions:
-            raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
-        self._require_room(servable.runner.state_bytes)
+        self._make_room(1, servable.runner.state_bytes)
         session = Session(servable, partial(self._grow, servable))
         self._open.add(session)
         self._refcounts.begin(servable)
@@ -199,22 +211,38 @@ class Sessions:
         return session
 
     def end(self, session: Session, reason: SessionEnd) -> None:
-        """Free a session, and count the reason."""
+        """Free a session, and count the reason. Does nothing if it has ended."""
+        if session not in self._open:
+            return
         servable = session.servable
-        self._open.discard(session)
+        self._open.remove(session)
+        self.idle.remove(session)
         self._hold(servable, -1, -session.state_bytes)
         self._metrics.ended.labels(servable.name, reason).inc()
         self._refcounts.end(servable)
 
     def _grow(self, servable: Servable, state_bytes: int) -> None:
-        self._require_room(state_bytes)
+        if state_bytes > 0:
+            self._make_room(0, state_bytes)
         self._hold(servable, 0, state_bytes)
 
-    def _require_room(self, state_bytes: int) -> None:
-        if state_bytes > 0 and self._state_bytes + state_bytes > self._max_state_bytes:
-            raise ServiceError(
-                Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
-            )
+    def _make_room(self, sessions: int, state_bytes: int) -> None:
+        too_many = len(self._open) + sessions - self._max_sessions
+        too_large = self._state_bytes + state_bytes - self._max_state_bytes
+        if too_many <= 0 and too_large <= 0:
+            return
+        victims = self.idle.victims(too_many, too_large)
+        for session, on_evicted in victims:
+            self.end(session, SessionEnd.EVICTED)
+            session.forget()
+            on_evicted()
+        if victims:
+            return
+        if too_many > 0:
+            raise ServiceError(Reason.TOO_MANY_SESSIONS, sessions=len(self._open), max_sessions=self._max_sessions)
+        raise ServiceError(
+            Reason.SESSION_STATE_FULL, state_bytes=self._state_bytes, max_state_bytes=self._max_state_bytes
+        )
 
     def _why_cut(self, is_past_deadline: Callable[[], bool]) -> SessionEnd:
         if self._cutting:

@@ -45,7 +45,7 @@ CODES = (
 WORKERS = (
     "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http"
 )
-ENDS = "complete cancelled deadline idle drained error"
+ENDS = "complete cancelled deadline idle evicted drained error"
 
 
 @dataclass(frozen=True)

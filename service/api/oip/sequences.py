@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,6 +97,8 @@ class Sequences:
         if place.timer is not None:
             place.timer.cancel()
             place.timer = None
+        if place.session is not None:
+            self._sessions.idle.remove(place.session)
         try:
             async with place.turns:
                 yield SequenceLease(self, key, place)
@@ -134,13 +137,25 @@ class Sequences:
         if place.session is None:
             del self._places[key]
         else:
-            place.timer = asyncio.get_running_loop().call_later(place.idle_seconds, self._evict, key, place)
+            place.timer = asyncio.get_running_loop().call_later(place.idle_seconds, self._expire, key, place)
+            self._sessions.idle.add(place.session, partial(self._evict, key, place))
 
-    def _evict(self, key: Key, place: _Place) -> None:
+    def _expire(self, key: Key, place: _Place) -> None:
         """End a sequence that nobody has used for too long."""
         self.free(place, SessionEnd.IDLE)
+        self._remove(key, place.idle_seconds)
+
+    def _evict(self, key: Key, place: _Place, idle_seconds: float) -> None:
+        """Note that the session of a sequence was ended to make room."""
+        place.session = None
+        if place.timer is not None:
+            place.timer.cancel()
+            place.timer = None
+        self._remove(key, round(idle_seconds, 3))
+
+    def _remove(self, key: Key, idle_seconds: float) -> None:
         del self._places[key]
-        self._evicted[_digest(key)] = place.idle_seconds
+        self._evicted[_digest(key)] = idle_seconds
         if len(self._evicted) > _REMEMBERED:
             self._evicted.popitem(last=False)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from service.api.v1.answers import classify, select, select_extra
 from service.core.errors import Reason, ServiceError
 from service.core.tensors import encode
+from service.serving.idle_sessions import IdleStream
 from service.serving.inputs import decode_row
 from service.serving.prediction import Prediction
 from soloist.v1.sequence_inference_pb2 import (
@@ -55,8 +56,9 @@ async def stream(
         call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
         selection = opening.output_selection
         del opening
+        idle = IdleStream(serving.sessions.idle, session)
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
-        while (chunks := await _next_chunk(requests)) is not None:
+        while (chunks := await _next_chunk(requests, idle)) is not None:
             yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
     if session.frame_count:
         serving.recorder.sequence_ended(servable, session.frame_count)
@@ -110,9 +112,10 @@ async def _next(requests: AsyncIterator[StreamRequest]) -> StreamRequest:
         raise ServiceError(Reason.STREAM_CUT) from None
 
 
-async def _next_chunk(requests: AsyncIterator[StreamRequest]) -> list[Chunk] | None:
+async def _next_chunk(requests: AsyncIterator[StreamRequest], idle: IdleStream[Session]) -> list[Chunk] | None:
     """Wait for the next chunk. It comes in a list, so that it can be removed; None if the caller closes the stream."""
-    message = await _next(requests)
+    with idle:
+        message = await _next(requests)
     return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
 
 

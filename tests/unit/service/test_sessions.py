@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.core.errors import Reason, ServiceError
+from service.serving.session_metrics import SessionEnd
 from service.serving.sessions import Session, Sessions
 from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
 from tests.integration.asking import ones
@@ -153,3 +154,84 @@ def _end(
     return {
         sample.labels["reason"]: sample.value for sample in samples if sample.value and sample.name.endswith("_total")
     }
+
+
+class Evicted:
+    """Hears of its eviction."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def __call__(self, idle_seconds: float) -> None:
+        self.seconds.append(idle_seconds)
+
+
+def _bounded(meter: Meter, *, after: float = 0.0, count: int = 3, state_bytes: int = 250) -> Sessions:
+    return Sessions(
+        max_sessions=count,
+        max_state_bytes=state_bytes,
+        metrics=meter.metrics.sessions,
+        evict_after_idle_seconds=after,
+    )
+
+
+def _idle(sessions: Sessions) -> tuple[Session, Evicted]:
+    session, evicted = sessions.begin(TARGET), Evicted()
+    sessions.idle.add(session, evicted)
+    return session, evicted
+
+
+@pytest.mark.parametrize("bounds", [{"count": 2, "state_bytes": 10_000}, {"count": 3}], ids=["number", "memory"])
+def test_the_one_idle_longest_makes_room(meter: Meter, bounds: dict[str, int]) -> None:
+    sessions = _bounded(meter, **bounds)
+    (first, first_evicted), (second, second_evicted) = _idle(sessions), _idle(sessions)
+    sessions.idle.remove(first)
+    sessions.idle.add(first, first_evicted)
+    sessions.begin(TARGET)
+    assert (first_evicted.seconds, len(second_evicted.seconds)) == ([], 1)
+    assert second.states == {}
+    assert len(sessions) == 2
+    assert meter.value("soloist_sessions_ended_total", model="gated", reason="evicted") == 1
+    assert meter.value("soloist_session_state_bytes", model="gated") == 2 * STATE_BYTES
+    sessions.end(second, SessionEnd.COMPLETE)  # its owner comes to hear of it later
+    assert len(sessions) == 2
+    assert meter.value("soloist_sessions_ended_total", model="gated", reason="complete") is None
+
+
+def test_a_session_that_grows_evicts_as_many_as_it_needs(meter: Meter) -> None:
+    sessions = _bounded(meter, count=10, state_bytes=450)
+    growing = sessions.begin(TARGET)
+    idle = [_idle(sessions)[1] for _ in range(3)]
+    growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 150, frame_count=2))
+    assert [len(evicted.seconds) for evicted in idle] == [1, 1, 0]
+    assert meter.value("soloist_session_state_bytes", model="gated") == growing.state_bytes + STATE_BYTES
+
+
+def test_nobody_is_evicted_where_it_does_not_help(meter: Meter) -> None:
+    sessions = _bounded(meter, count=10)
+    growing = sessions.begin(TARGET)
+    _, evicted = _idle(sessions)
+    with pytest.raises(ServiceError) as caught:
+        growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 300, frame_count=2))
+    assert caught.value.reason is Reason.SESSION_STATE_FULL
+    assert evicted.seconds == []
+
+
+def test_those_in_use_and_those_idle_for_a_moment_are_not_evicted(meter: Meter) -> None:
+    sessions = _bounded(meter, after=1000.0, count=2, state_bytes=10_000)
+    _idle(sessions)
+    in_use, _ = _idle(sessions)
+    sessions.idle.remove(in_use)
+    with pytest.raises(ServiceError) as caught:
+        sessions.begin(TARGET)
+    assert caught.value.reason is Reason.TOO_MANY_SESSIONS
+
+
+def test_one_newcomer_evicts_a_bounded_number(meter: Meter) -> None:
+    sessions = _bounded(meter, count=1000, state_bytes=100 * STATE_BYTES)
+    idle = [_idle(sessions)[1] for _ in range(99)]
+    growing = sessions.begin(TARGET)
+    with pytest.raises(ServiceError):
+        growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 2000, frame_count=2))
+    growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 1500, frame_count=2))
+    assert sum(len(evicted.seconds) for evicted in idle) == 16

@@ -111,3 +111,23 @@ async def test_sequences_are_bounded_with_all_other_sessions(sessions: Sessions)
     with sessions.open(TARGET, lambda: False), pytest.raises(ServiceError) as caught:
         await _begun(sequences, Key("gated", "", 8))
     assert caught.value.reason is Reason.TOO_MANY_SESSIONS
+
+
+async def test_an_idle_sequence_makes_room_and_one_in_use_does_not(meter: Meter) -> None:
+    sessions = Sessions(
+        max_sessions=2, max_state_bytes=1000, metrics=meter.metrics.sessions, evict_after_idle_seconds=0.0
+    )
+    sequences = Sequences(sessions, idle_seconds=LONG)
+    await _begun(sequences, KEY)
+    await _begun(sequences, Key("gated", "", 8))
+    async with sequences.lease(KEY) as lease:
+        await _begun(sequences, Key("gated", "", 9))
+        assert lease.session
+        assert (await _missing(sequences, Key("gated", "", 8))).reason is Reason.SEQUENCE_EVICTED
+        async with sequences.lease(Key("gated", "", 9)):
+            with pytest.raises(ServiceError) as caught:
+                await _begun(sequences, Key("gated", "", 10))
+        assert caught.value.reason is Reason.TOO_MANY_SESSIONS
+        lease.end(SessionEnd.COMPLETE)
+    assert meter.value("soloist_sessions_ended_total", model="gated", reason="evicted") == 1
+    assert len(sessions) == 1

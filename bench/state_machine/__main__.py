@@ -1,0 +1,53 @@
+"""`python -m bench.state_machine`: random histories of a server in virtual time, and the shortest one that fails.
+
+Streams and Open Inference sequences are opened, chunks sent, repeated, misplaced and cancelled, answers left unread,
+deadlines missed, sessions evicted, servers drained and lost, in any order and between any two turns of the event loop.
+Every answer is compared to the bit with a model that knows the right one, and every session has to be accounted for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.state_machine.run import Outcome, run
+
+
+@click.command(help=__doc__)
+@click.option("--steps", default=20_000, show_default=True, type=click.IntRange(1), help="How many at least.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same histories.")
+def main(steps: int, seed: int) -> None:
+    """Run histories, and print what they were made of."""
+    outcome = run(steps, seed)
+    console = Console()
+    console.print(_table("step", outcome.tally.steps))
+    console.print(_table("end of a call", outcome.tally.outcomes))
+    _conclude(console, outcome, seed)
+    sys.exit(1 if outcome.failure else 0)
+
+
+def _table(what: str, counts: Counter[str]) -> Table:
+    table = Table(what, "count")
+    for name, count in counts.most_common():
+        table.add_row(name, f"{count:,}")
+    return table
+
+
+def _conclude(console: Console, outcome: Outcome, seed: int) -> None:
+    tally = outcome.tally
+    console.print(
+        f"{tally.steps.total():,} steps in {tally.histories:,} histories, seed {seed}, "
+        f"{outcome.seconds:.0f} s of processor time"
+    )
+    if outcome.failure:
+        console.print(outcome.failure, markup=False, highlight=False)
+    else:
+        console.print("no answer was wrong, nothing was lost, and nobody waited for ever")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.state_machine")

@@ -1,0 +1,70 @@
+"""Random histories of a server in virtual time: none fails, and faults that are planted are found and made short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bench.state_machine.__main__ import main
+from bench.state_machine.run import run
+from service.serving.batcher.job import Job
+from service.serving.idle_sessions import IdleSessions
+from service.serving.sessions import Session, Sessions
+
+_ENOUGH_STEPS = 100_000
+
+
+def test_nothing_is_lost_and_no_answer_is_wrong() -> None:
+    outcome = run(3_000, first_seed=0)
+    assert outcome.failure == ""
+    assert outcome.tally.steps.total() >= 3_000
+    ends = outcome.tally.outcomes
+    assert {"OK", "UNAVAILABLE SESSION_EVICTED", "ABORTED SESSION_IDLE", "CANCELLED STREAM_CUT"} <= set(ends)
+
+
+def test_one_seed_gives_the_same_histories() -> None:
+    first, second = run(500, first_seed=7).tally, run(500, first_seed=7).tally
+    assert (first.steps, first.outcomes) == (second.steps, second.outcomes)
+
+
+def _never_busy(_idle: IdleSessions[Session], _session: Session) -> None:
+    """A session that is in use stays among the idle ones."""
+
+
+def _leak(sessions: Sessions, _servable: Any, state_bytes: int) -> None:
+    sessions._state_bytes += max(0, state_bytes)
+
+
+def _forget_last(_session: Session, _chunk: Any) -> None:
+    """Every chunk counts as new."""
+
+
+def _ignore_order(job: Job, frames: int, _started: float) -> Any:
+    job._running_frames = frames
+    return job.row.part(job._done_frames, frames, job.row.states)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "fault"),
+    [(Sessions, "_grow", _leak), (Session, "answered", _forget_last), (Job, "begin_slice", _ignore_order)],
+    ids=["leaks bytes", "counts repeats twice", "loses the state between slices"],
+)
+def test_a_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, fault: Any) -> None:
+    monkeypatch.setattr(part, name, fault)
+    assert "Failing test case" in run(_ENOUGH_STEPS, first_seed=0, shortens=False).failure
+
+
+def test_the_history_of_a_planted_fault_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IdleSessions, "remove", _never_busy)
+    failure = run(_ENOUGH_STEPS, first_seed=0).failure
+    assert "Failing test case" in failure
+    assert failure.count("state.") < 12
+
+
+def test_the_command_prints_what_it_tried() -> None:
+    result = CliRunner().invoke(main, ["--steps", "300", "--seed", "3"])
+    assert result.exit_code == 0, result.output
+    assert "histories, seed 3" in result.output
+    assert "nobody waited for ever" in result.output
