@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from service.app.process_resources import usable_processors
-from service.core.addresses import parse_hosts
+from service.core.addresses import parse_address, parse_hosts
 from service.observers.feedback.policy import WINDOWS
 
 
@@ -71,6 +71,27 @@ class ListeningSettings(BaseModel):
     )
     drain_seconds: float = Field(
         30.0, ge=0, description="Time that running calls have after the first SIGTERM; then they are cut."
+    )
+
+
+_FEATURES = "(admin|monitoring|reflection)"
+
+
+class AccessSettings(BaseModel):
+    """Who may call what."""
+
+    model_config = ConfigDict(title="Access")
+
+    tokens_file: Path | None = Field(
+        None, description="TOML file of tokens, certificates and their roles; without it whoever gets here may call."
+    )
+    enable: str = Field(
+        "none",
+        pattern=f"^(none|all|{_FEATURES}(,{_FEATURES})*)$",
+        description='What is off otherwise: "admin", "monitoring", "reflection", several of them ("a,b") or "all".',
+    )
+    admin_address: Annotated[str | None, AfterValidator(parse_address)] = Field(
+        None, description="HOST:PORT or unix:PATH where all methods are on, and admin and monitoring nowhere else."
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from service.app.setting_groups import (
+    AccessSettings,
     BatchingSettings,
     ConnectionSettings,
     FeedbackSettings,
@@ -35,6 +36,7 @@ class SettingsError(Exception):
 class Settings(
     ModelSettings,
     ListeningSettings,
+    AccessSettings,
     BatchingSettings,
     LimitSettings,
     ConnectionSettings,

@@ -9,6 +9,7 @@ each Worker:
 - run-watch: if it ends, runs that take too long are no longer ended, and the server isn't ready.
 - event-loop, arrivals: if they end, the loop's lag is unknown or arriving data unbounded, and the server isn't ready.
 - metrics: what can't be collected is left out of the page, and the rest is shown.
+- access: if what follows the tokens file ends, tokens can't be revoked any more, and the server isn't ready.
 - http: if what keeps the date of HTTP answers ends, the server isn't ready.
 
 A thread that can't be started when the server starts ends the process with the reason. Tasks that a drain cancels are
@@ -60,6 +61,7 @@ class Worker(StrEnum):
     REPOSITORY = "repository"
     METRICS = "metrics"
     HTTP = "http"
+    ACCESS = "access"
 
 
 FAILED = CounterFamily(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import grpc
@@ -19,6 +19,9 @@ class Caller(Protocol):
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
         """Return the caller's metadata."""
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        """Return what the caller's certificate says, by gRPC's names for it; empty if it has shown none."""
 
     async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
         """End the call with a status.

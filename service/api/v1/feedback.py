@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from service.access.need import ACCURACY, LABEL
 from service.api.methods import ClientStreamMethod, Method, UnaryMethod
 from service.api.v1.feedback_messages import OUTCOMES, read_labels, version_accuracies
 from service.core.errors import Reason, ServiceError
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[Method]:
     """Bind every method; without a prediction log each refuses."""
     return [
-        UnaryMethod(name="Report", request=pb.ReportRequest, handler=partial(report, feedback)),
+        UnaryMethod(name="Report", request=pb.ReportRequest, need=LABEL, handler=partial(report, feedback)),
         ClientStreamMethod(
-            name="ReportStream", request=pb.ReportStreamRequest, handler=partial(report_stream, feedback)
+            name="ReportStream", request=pb.ReportStreamRequest, need=LABEL, handler=partial(report_stream, feedback)
         ),
         UnaryMethod(
-            name="GetAccuracy", request=pb.GetAccuracyRequest, handler=partial(get_accuracy, feedback, repository)
+            name="GetAccuracy",
+            request=pb.GetAccuracyRequest,
+            need=ACCURACY,
+            handler=partial(get_accuracy, feedback, repository),
         ),
     ]
 

@@ -119,6 +119,10 @@ class HttpunkCall:
         """Return the caller's metadata."""
         return metadata_of(self._request.headers)
 
+    def auth_context(self) -> dict[str, list[bytes]]:
+        """Return that no certificate is known."""
+        return {}
+
     def ready(self) -> bytes | None:
         """Return the next message if it has arrived, and None if `read` has to be asked."""
         if self._encoding is not None:

@@ -1,0 +1,30 @@
+"""A client that has shown who it is, and its roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a client may do. None includes another: a client has one or several."""
+
+    INFER = "infer"
+    FEEDBACK = "feedback"
+    MONITOR = "monitor"
+    ADMIN = "admin"
+
+
+ALL_ROLES = frozenset(Role)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Client:
+    """A client by the name of its token or certificate."""
+
+    name: str
+    roles: frozenset[Role]
+
+    def may_label(self, owner: str) -> bool:
+        """Return whether it may label an answer that `owner` got."""
+        return Role.FEEDBACK in self.roles or owner == self.name
