@@ -25,6 +25,7 @@ class Client:
     name: str
     roles: frozenset[Role]
 
-    def may_label(self, owner: str) -> bool:
-        """Return whether it may label an answer that `owner` got."""
-        return Role.FEEDBACK in self.roles or owner == self.name
+    @property
+    def may_label_all(self) -> bool:
+        """Return whether it may label any answer; otherwise it may label those that it got itself."""
+        return Role.FEEDBACK in self.roles

@@ -10,6 +10,7 @@ import click
 
 from soloist.cli.outputs import show_models
 from soloist.cli.session import refusals_shown, server_options
+from soloist.cli.token_options import token
 
 if TYPE_CHECKING:
     from soloist.client import Admin, Rollout
@@ -92,7 +93,7 @@ def _connected(server: str, timeout_seconds: float) -> Iterator[Admin]:
     with refusals_shown(server):
         from soloist.client.admin import Admin
 
-        with Admin(server, timeout_seconds=timeout_seconds) as operator:
+        with Admin(server, token=token(server), timeout_seconds=timeout_seconds) as operator:
             yield operator
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from soloist.cli.token_options import token, token_options
+
 if TYPE_CHECKING:
     from soloist.client import Client, Monitor
     from soloist.v1.model_pb2 import Signature
@@ -32,7 +34,7 @@ version_option = click.option(
 
 
 def server_options(command: _F) -> _F:
-    """Add --server and --timeout-seconds to a command."""
+    """Add --server, --timeout-seconds and the options of a token to a command."""
     timeout = click.option(
         "--timeout-seconds",
         type=click.FloatRange(min=0, min_open=True),
@@ -49,7 +51,7 @@ def server_options(command: _F) -> _F:
         show_default=True,
         help="Where the server listens (gRPC); also SOLOIST_SERVER.",
     )
-    return server(timeout(command))
+    return server(token_options(timeout(command)))
 
 
 def frames_options(command: _F) -> _F:
@@ -79,7 +81,7 @@ def connected(server: str, timeout_seconds: float) -> Iterator[Client]:
     with refusals_shown(server):
         from soloist.client import Client
 
-        with Client(server, timeout_seconds=timeout_seconds) as client:
+        with Client(server, token=token(server), timeout_seconds=timeout_seconds) as client:
             yield client
 
 
@@ -89,7 +91,7 @@ def monitoring(server: str, timeout_seconds: float) -> Iterator[Monitor]:
     with refusals_shown(server):
         from soloist.client import Monitor
 
-        with Monitor(server, timeout_seconds=timeout_seconds) as monitor:
+        with Monitor(server, token=token(server), timeout_seconds=timeout_seconds) as monitor:
             yield monitor
 
 

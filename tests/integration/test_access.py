@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from soloist.v1.feedback_pb2_grpc import FeedbackStub
 from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
-from tests.integration.tokens import ROLES, SECRET, bearer, line_of, token_of, write_tokens
+from tests.integration.tokens import ROLES, SECRET, bearer, line_of, over_http, token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
 
 Ask = Callable[[grpc.Channel, Any], Any]
@@ -125,16 +124,6 @@ def refusal(ask: Ask, channel: grpc.Channel, metadata: Any = None) -> tuple[str,
         found = from_rpc_error(error)
         return found.code.name, found.reason
     return "OK", ""
-
-
-def over_http(server: RunningServer, verb: str, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
-    connection = http.client.HTTPConnection(server.http)
-    try:
-        connection.request(verb, path, body=b"{}" if verb == "POST" else None, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("method", METHODS)

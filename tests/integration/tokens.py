@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from tests.servers import RunningServer
 
 # The token of each client is its name and this, so that a test can look for it in all that a server writes.
 SECRET = "s3cr3t-7f1b"  # noqa: S105  # of tests
@@ -32,3 +35,14 @@ def write_tokens(file: Path, clients: Mapping[str, Iterable[str]] = ROLES, *, mo
 
 def bearer(name: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token_of(name)}"),)
+
+
+def over_http(server: RunningServer, verb: str, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
+    """Return status, headers and text of an answer."""
+    connection = http.client.HTTPConnection(server.http)
+    try:
+        connection.request(verb, path, body=b"{}" if verb == "POST" else None, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+    finally:
+        connection.close()

@@ -36,7 +36,7 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
     if asked.step is None:
         servable = context.route(request.model_name, request.model_version, key=request.id)
         return await _whole(context, InferRequest(context, call, request, servable, asked))
-    key = Key(request.model_name, request.model_version, asked.step.sequence_id)
+    key = Key(request.model_name, request.model_version, asked.step.sequence_id, call.owner)
     async with context.sequences.lease(key) as lease:
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)

@@ -24,11 +24,12 @@ _DIGEST_BYTES = 16
 
 
 class Key(NamedTuple):
-    """The key of a sequence: model and version as requested, and the caller's id."""
+    """The key of a sequence: model and version as requested, the caller's id, and the caller where that is known."""
 
     model: str
     version: str
     sequence_id: SequenceId
+    client: str = ""
 
 
 @dataclass(slots=True)

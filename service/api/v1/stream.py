@@ -86,7 +86,7 @@ async def _answer(
     every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
     # A stream has one chunk at a time, so the number of chunks that wait is bounded by the number of streams.
     answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
-    prediction = Prediction.of(servable, row, answer, session=session)
+    prediction = Prediction.of(servable, row, answer, session=session, client=call.owner)
     result = ChunkResult(
         prediction_id=prediction.id,
         first_frame=chunk.first_frame,

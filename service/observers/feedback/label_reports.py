@@ -14,7 +14,7 @@ import structlog
 from service.core.errors import Reason, ServiceError
 from service.core.failures import start_threads
 from service.observers.feedback.database import transaction
-from service.observers.feedback.label_joiner import Joiner, TooManyPendingError
+from service.observers.feedback.label_joiner import ForbiddenError, Joiner, TooManyPendingError
 from service.observers.feedback.log_file import LogLostError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Reports:
         """Take labels, all or none; they are on disk when this returns.
 
         Raises:
-            ServiceError: FEEDBACK_BUSY, TOO_MANY_PENDING_LABELS or LOG_UNAVAILABLE.
+            ServiceError: FEEDBACK_BUSY, TOO_MANY_PENDING_LABELS, LABEL_FORBIDDEN or LOG_UNAVAILABLE.
 
         """
         if self._waiting >= self._max_waiting:
@@ -89,6 +89,11 @@ class Reports:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, labels)
         except TooManyPendingError as error:
             raise ServiceError(Reason.TOO_MANY_PENDING_LABELS, pending=error.pending) from error
+        except ForbiddenError as error:
+            label = error.label
+            raise ServiceError(
+                Reason.LABEL_FORBIDDEN, client=label.reporter, prediction_id=label.prediction_id.hex()
+            ) from error
         except (sqlite3.Error, OSError) as error:
             _log.exception("labels not written", labels=len(labels))
             raise ServiceError(Reason.LOG_UNAVAILABLE) from error
@@ -99,8 +104,12 @@ class Reports:
         self._connection.require_same()
         with self._connection.using() as db:
             joiner = self._joiner_of(db)
-            with transaction(db):
-                verdicts = joiner.take(labels, round(self._clock() * 1000))
+            try:
+                with transaction(db):
+                    verdicts = joiner.take(labels, round(self._clock() * 1000))
+            except ForbiddenError as error:
+                self._count([error.verdict])
+                raise
         if not self._connection.is_current():
             raise LogLostError("the prediction log was lost while labels were written")
         # Here and not by the caller: one who has gone has still changed the figures.

@@ -56,6 +56,7 @@ def prediction(
     sequence_id: str | None = None,
     batch_size: int = 1,
     prediction_id: str | None = None,
+    client: str = "",
 ) -> Prediction:
     """Make an answer that says these classes, one a frame, each with this confidence; `sequence_id` for a chunk."""
     made = prediction_id or new_id(at_seconds)
@@ -72,6 +73,7 @@ def prediction(
         first_frame=first_frame,
         is_whole=sequence_id is None,
         batch_size=batch_size,
+        client=client,
     )
 
 
@@ -104,14 +106,15 @@ class Log:
         self.write(made)
         return made.id
 
-    def report(self, prediction_id: str, label: str | int, *, step: int | None = None) -> Verdict:
-        """Report one label."""
+    def report(self, prediction_id: str, label: str | int, *, step: int | None = None, reporter: str = "") -> Verdict:
+        """Report one label, with `reporter` as a client that may label its own answers only."""
         reported = Label(
             prediction_id=bytes.fromhex(prediction_id),
             event_ms=self.now_ms,
             class_index=label if isinstance(label, int) else None,
             name=label if isinstance(label, str) else None,
             step=step,
+            reporter=reporter,
         )
         with transaction(self.db):
             return self.joiner.take([reported], self.now_ms)[0]
