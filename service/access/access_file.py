@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import tomllib
@@ -55,7 +54,7 @@ def load(path: Path) -> AccessFile:
 
     """
     try:
-        _require_own(path)
+        _refuse_others_writing(path)
         text = read_regular(path, most_bytes=_MOST_BYTES).decode("utf-8-sig")
     except AccessFileError:
         raise
@@ -162,15 +161,12 @@ def _expiry(fields: Mapping[str, object], where: str) -> float | None:
     return moment.timestamp()
 
 
-def _require_own(path: Path) -> None:
+def _refuse_others_writing(path: Path) -> None:
     """Refuse a file that others may write, as ssh does with authorized_keys: they could add a token of their own.
 
-    Others may read it: it holds hashes of random tokens, from which nobody gets a token, and secrets that Kubernetes
-    mounts are readable.
+    Others may read it: it holds hashes of random tokens, from which nobody gets a token. Whose it is doesn't matter: in
+    a container the files of the host belong to users that it doesn't have.
     """
-    found = path.stat()
-    if stat.S_ISREG(found.st_mode) and found.st_mode & 0o022:
-        mode = stat.S_IMODE(found.st_mode)
-        raise AccessFileError(f"{path}: others may write it (mode {mode:04o}): chmod go-w {path}")
-    if found.st_uid not in (0, os.geteuid()):
-        raise AccessFileError(f"{path}: it belongs to user {found.st_uid}, and must belong to this one, or to root")
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) and mode & 0o022:
+        raise AccessFileError(f"{path}: others may write it (mode {stat.S_IMODE(mode):04o}): chmod go-w {path}")

@@ -30,7 +30,7 @@ class Shown(sequence_inference_pb2_grpc.SequenceInferenceServicer):
         self.headers.append(dict(context.invocation_metadata()).get("authorization"))
         context.abort(grpc.StatusCode.UNAUTHENTICATED, "who?")
 
-    def ListModels(self, _request: Any, context: Any) -> Any:  # of the API
+    def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002
         self._refuse(context)
 
     Predict = Compare = GetModel = ListModels
