@@ -22,6 +22,7 @@ from soloist.v1.feedback_pb2_grpc import FeedbackStub
 from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
 from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
+from tests.integration.infer_requests import step
 from tests.integration.tokens import ROLES, SECRET, bearer, line_of, over_http, token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
 
@@ -98,7 +99,8 @@ PATHS: dict[str, tuple[str, str, frozenset[str]]] = {
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     expired = line_of("expired", ["infer"], ", expires = 2020-01-31")
-    return write_tokens(tmp_path_factory.mktemp("tokens") / "tokens.toml", more=expired)
+    stranger = line_of("stranger", ["infer"])
+    return write_tokens(tmp_path_factory.mktemp("tokens") / "tokens.toml", more=expired + stranger)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,22 @@ def test_a_token_that_is_no_token_is_refused(channel: grpc.Channel, header: str,
 def test_the_second_token_of_a_call_is_refused(channel: grpc.Channel) -> None:
     both = bearer("infer") + bearer("admin")
     assert refusal(METHODS["ListModels"][0], channel, both) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
+def test_a_sequence_belongs_to_the_client_that_began_it(channel: grpc.Channel) -> None:
+    def asked(name: str, **place: bool) -> str:
+        return refusal(_own(_OIP, "ModelInfer", step("mine", **place)), channel, bearer(name))[1]
+
+    def streamed(name: str) -> str:
+        calls = GRPCInferenceServiceStub(channel).ModelStreamInfer(iter([step("mine")]), metadata=bearer(name))
+        return next(calls).error_message.partition(":")[0]
+
+    assert asked("infer", start=True) == ""
+    assert asked("stranger") == "SEQUENCE_NOT_FOUND"
+    assert streamed("stranger") == "SEQUENCE_NOT_FOUND"
+    assert (asked("infer"), streamed("infer")) == ("", "")
+    assert asked("stranger", start=True) == ""  # another one of the same name
+    assert asked("infer", end=True) == ""
 
 
 def test_health_is_for_everybody(guarded: RunningServer, channel: grpc.Channel) -> None:
