@@ -112,6 +112,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             repository=models.repository,
             sessions=Sessions(
                 max_sessions=settings.max_sessions,
+                max_sessions_per_client=settings.max_sessions_per_client,
                 max_state_bytes=settings.max_state_bytes,
                 metrics=metrics.sessions,
                 refcounts=refcounts,

@@ -211,6 +211,11 @@ class SessionSettings(BaseModel):
     model_config = ConfigDict(title="Sessions")
 
     max_sessions: int = Field(10_000, ge=1, description="Most open streams and sequences: TOO_MANY_SESSIONS.")
+    max_sessions_per_client: int = Field(
+        8_000,
+        ge=1,
+        description="Most of them for one client, by token or certificate, else by address: CLIENT_LIMIT.",
+    )
     max_state_bytes: int = Field(
         2**30, ge=1, description="Most memory of their states, and of answers kept for repeats: SESSION_STATE_FULL."
     )

@@ -121,6 +121,11 @@ class Reason(Enum):
         "{sessions} streams are open, the limit is {max_sessions}",
         "try again later, or ask the operator to raise the limit",
     )
+    CLIENT_LIMIT = (
+        "RESOURCE_EXHAUSTED",
+        "{client} has {held} {what}, and one client may have {most}",
+        "wait until some have ended, or ask the operator to raise the limit",
+    )
     SESSION_STATE_FULL = (
         "RESOURCE_EXHAUSTED",
         "the states of open streams take {state_bytes} bytes, the limit is {max_state_bytes}",

@@ -76,7 +76,7 @@ async def _step(
             raise ServiceError(Reason.SEQUENCE_ROWS, rows=infer.row_count)
         if brought is not None and not step.start:
             raise ServiceError(Reason.SEQUENCE_STATES, sequence=repr(step.sequence_id))
-        session = lease.begin(infer.servable) if step.start else lease.session
+        session = lease.begin(infer.servable, call.client) if step.start else lease.session
         if step.start:
             session.from_initial_state = brought is None
         call.session_id = session.id

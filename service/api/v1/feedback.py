@@ -42,7 +42,7 @@ async def report(feedback: Feedback | None, call: Call, request: pb.ReportReques
         ServiceError: one is malformed, or isn't the caller's to report, or they can't be stored.
 
     """
-    verdicts = await _on(feedback).reports.take(read_labels(request.labels, reporter=_reporter(call)))
+    verdicts = await _on(feedback).reports.take(read_labels(request.labels, reporter=_reporter(call)), call.client)
     return pb.ReportResponse(outcomes=[OUTCOMES[verdict.outcome] for verdict in verdicts])
 
 
@@ -59,7 +59,9 @@ async def report_stream(
     reports, reporter = _on(feedback).reports, _reporter(call)
     async for request in requests:
         try:
-            verdicts = await reports.take(read_labels(request.labels, taken=counts.total(), reporter=reporter))
+            verdicts = await reports.take(
+                read_labels(request.labels, taken=counts.total(), reporter=reporter), call.client
+            )
         except ServiceError as error:
             raise ServiceError(error.reason, **{**error.facts, "taken": counts.total()}) from error
         counts.update(OUTCOMES[verdict.outcome] for verdict in verdicts)

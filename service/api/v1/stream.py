@@ -48,7 +48,7 @@ async def stream(
     servable.require_time_axis()
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
-    with serving.sessions.open(servable, call.is_past_deadline) as session:
+    with serving.sessions.open(servable, call.is_past_deadline, call.client) as session:
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
