@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from service.access.access_file import AccessFile, AccessFileError, load
+from service.access.access_file import AccessFile, AccessFileError, Token, load
 from service.core.errors import Reason, ServiceError
 from service.core.metrics import CounterFamily, Family, Start
 
@@ -57,24 +57,35 @@ class Credentials:
             self._loads.labels(outcome)
         self._seen = _state(path)  # before it is read, so that a change meanwhile isn't missed
         self._file = load(path)
+        # Tokens by their text once they were shown: hashing takes as long as all else. No more than there are tokens.
+        self._shown: dict[str, Token] = {}
 
     def of_token(self, secret: str) -> Client:
         """Return the client of a token.
-
-        It is found by its SHA-256: how long that takes tells about the hash of a guess, never about a token. The hash
-        that is found is compared in full, in constant time.
 
         Raises:
             ServiceError: TOKEN_INVALID or TOKEN_EXPIRED.
 
         """
+        shown = self._shown  # before the file is looked at, so that nothing of an old one gets among the new
+        token = shown.get(secret)
+        if token is None:
+            token = shown[secret] = self._find(secret)
+        if token.expires_at is not None and self._clock() >= token.expires_at:
+            raise ServiceError(Reason.TOKEN_EXPIRED, client=token.client.name)
+        return token.client
+
+    def _find(self, secret: str) -> Token:
+        """Return a token by its SHA-256.
+
+        How long that takes tells about the hash of a guess, which nobody can steer towards that of a token. The hash
+        that is found is compared in full, in constant time. So it is with texts: Python's hashes of them are keyed.
+        """
         digest = hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
         token = self._file.tokens.get(digest)
         if token is None or not hmac.compare_digest(token.digest, digest):
             raise ServiceError(Reason.TOKEN_INVALID)
-        if token.expires_at is not None and self._clock() >= token.expires_at:
-            raise ServiceError(Reason.TOKEN_EXPIRED, client=token.client.name)
-        return token.client
+        return token
 
     def of_certificate(self, names: Iterable[str]) -> Client | None:
         """Return the client of a certificate by the first of its names that the file has; None if it has none."""
@@ -98,6 +109,7 @@ class Credentials:
             _log.error("tokens file refused, the tokens stay as they were", cause=str(error))
             return
         self._file = file
+        self._shown = {}
         self._loads.labels("loaded").inc()
         _log.info("tokens file loaded", tokens=len(file.tokens), certificates=len(file.certificates))
 

@@ -106,8 +106,7 @@ def bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
     found = [value for name, value in metadata if name == "authorization"]
     if not found:
         return None
-    value = found[0]
-    scheme, _, secret = (value if isinstance(value, str) else "").partition(" ")
+    scheme, _, secret = str(found[0]).partition(" ")
     if len(found) > 1 or scheme.lower() != _SCHEME or not secret:
         raise ServiceError(Reason.TOKEN_INVALID)
     return secret.strip()

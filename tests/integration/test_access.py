@@ -12,6 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from service.app.settings import SettingsError, load_settings
+from soloist import Admin
 from soloist.client.errors import from_rpc_error
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
@@ -271,3 +273,38 @@ def test_an_open_server_tells_how_to_enable_what_is_off(transport: str, tmp_path
         assert "--enable admin" in from_rpc_error(refused.value).message
         assert refusal(METHODS["ModelStatistics"][0], channel)[0] == "OK"
         assert refusal(_reflect, channel)[0] == "UNIMPLEMENTED"
+
+
+def test_operators_have_an_address_of_their_own_in_front_of_several_processes(tmp_path: Path) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    settings: dict[str, Any] = {"enable": "none", "admin_address": "127.0.0.1:0", "processes": 2}
+    with (
+        running_server(tmp_path / "repository", tmp_path, **settings) as server,
+        grpc.insecure_channel(server.grpc) as usual,
+        grpc.insecure_channel(server.admin) as operators,
+    ):
+        load = METHODS["LoadModel"][0]
+        assert refusal(load, usual)[1] == "METHOD_OFF"
+        assert refusal(load, operators) == ("OK", "")
+
+
+def test_operators_may_have_a_socket(transport: str, tmp_path: Path) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    socket = f"unix:{tmp_path}/admin.sock"
+    with (
+        running_server(
+            tmp_path / "repository", tmp_path, enable="none", admin_address=socket, transport=transport
+        ) as server,
+        Admin(socket) as operator,
+    ):
+        assert server.admin == socket
+        assert operator.load("sums")
+        server.ask_to_stop()
+        assert server.exit_code() == 0
+    assert not Path(socket.removeprefix("unix:")).exists()
+
+
+@pytest.mark.parametrize("address", ["8003", "host", "host:99999", "unix:", "[::1:3"])
+def test_an_address_of_operators_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="admin_address"):
+        load_settings({"repository": "r", "admin_address": address})
