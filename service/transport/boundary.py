@@ -160,7 +160,7 @@ def _is_cut_by_deadline(error: ServiceError, call: Call) -> bool:
 
 def _log_failure(call: Call, code: str, failure: ServiceError | None, seconds: float) -> None:
     fields: dict[str, Any] = {"api": call.api, "code": code, "peer": call.peer, "seconds": round(seconds, 6)}
-    known = {"model": call.model, "version": call.version, "session_id": call.session_id}
+    known = {"model": call.model, "version": call.version, "session_id": call.session_id, "client": call.owner}
     fields |= {name: value for name, value in known.items() if value}
     if failure is None:
         _log.info("call cancelled", **fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,18 @@ def refusal(ask: Ask, channel: grpc.Channel, metadata: Any = None) -> tuple[str,
 @pytest.mark.parametrize("method", METHODS)
 def test_a_call_without_a_token_is_refused(channel: grpc.Channel, method: str) -> None:
     assert refusal(METHODS[method][0], channel) == ("UNAUTHENTICATED", "TOKEN_MISSING")
+
+
+def test_a_call_is_refused_before_it_sends_anything(channel: grpc.Channel) -> None:
+    refused = threading.Event()
+
+    def requests() -> Iterator[pb.StreamRequest]:
+        assert refused.wait(30)
+        yield from ()
+
+    call = SequenceInferenceStub(channel).Stream(requests())
+    assert call.code() is grpc.StatusCode.UNAUTHENTICATED
+    refused.set()
 
 
 @pytest.mark.parametrize("method", METHODS)
