@@ -140,6 +140,7 @@ def call_limits(settings: Settings) -> CallLimits:
         max_message_bytes=settings.max_message_bytes,
         idle_seconds=settings.session_idle_seconds,
         max_calls=settings.max_concurrent_calls,
+        max_calls_per_client=settings.max_calls_per_client,
         max_bytes=settings.max_inflight_bytes,
         max_connection_bytes=settings.max_inflight_bytes_per_connection,
     )

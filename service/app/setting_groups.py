@@ -147,6 +147,9 @@ class LimitSettings(BaseModel):
         ge=1,
         description="Most calls at once, streams included: TOO_MANY_CALLS. Health and reflection have as many more.",
     )
+    max_calls_per_client: int = Field(
+        0, ge=0, description="Most of them for one client, by token or certificate, else by address; 0: as many as all."
+    )
     max_concurrent_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses all of them.")
     max_inflight_bytes: int = Field(
         512 * 2**20,

@@ -144,7 +144,8 @@ class GrpcAdapter:
 
     def _hold(self, method: Method, call: Call) -> Held:
         """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
-        held = Held(self._messages.admission, call.peer, of_machines=method.in_drain)
+        client = call.client if self._limits.max_calls_per_client and not method.in_drain else ""
+        held = Held(self._messages.admission, call.peer, of_machines=method.in_drain, client=client)
         if isinstance(method, StreamMethod) and method.side_by_side:
             call.hold, call.done_with = held.hold, held.free
         return held

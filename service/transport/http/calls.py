@@ -68,7 +68,8 @@ class Calls:
         connection.call = asyncio.current_task()
         try:
             async with self._boundary.around(route.api, caller, guard=guard) as call:
-                with Held(self._admission, call.peer) as held:
+                client = call.client if self._limits.max_calls_per_client else ""
+                with Held(self._admission, call.peer, client=client) as held:
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
                     connection.all.busy(connection)
