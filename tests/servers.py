@@ -62,6 +62,7 @@ class RunningServer(Observed):
 
     process: subprocess.Popen[str]
     grpc: str
+    admin: str = ""
     repository: Path
     stderr: Path
 
@@ -88,12 +89,12 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve until the block ends, and then see to it that the process has gone; `settings` go by the environment.
 
-    Metrics are those of the moment, unless the settings say otherwise.
+    Metrics are those of the moment, and every method is on, unless the settings say otherwise.
 
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
-    settings = {"metrics_cache_seconds": 0, "transport": USUAL_TRANSPORT, **settings}
+    settings = {"metrics_cache_seconds": 0, "enable": "all", "transport": USUAL_TRANSPORT, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with stderr.open("w") as log, ExitStack() as stack:
         try:
@@ -103,7 +104,12 @@ def running_server(
         # A test that is over doesn't wait for a drain.
         stack.callback(server.process.kill)
         yield RunningServer(
-            process=server.process, grpc=server.grpc, http=server.http, repository=repository, stderr=stderr
+            process=server.process,
+            grpc=server.grpc,
+            http=server.http,
+            admin=server.admin,
+            repository=repository,
+            stderr=stderr,
         )
 
 

@@ -28,12 +28,16 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerProcess:
-    """Where it listens, host:port each, and how long it took from its start until it was ready."""
+    """Where it listens, host:port each, and how long it took from its start until it was ready.
+
+    `admin` is the operators' address, if it has one.
+    """
 
     process: subprocess.Popen[str]
     grpc: str
     http: str
     ready_seconds: float
+    admin: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -56,8 +60,8 @@ def serving(
 
     Args:
         repository: Models to serve.
-        settings: Named as in TOML, without SOLOIST_. Unless they say otherwise, metrics are those of the moment, and
-            warnings are the least that is logged.
+        settings: Named as in TOML, without SOLOIST_. Unless they say otherwise, metrics are those of the moment,
+            warnings are the least that is logged, and every method is on.
         log: A file for what the server logs; without one that goes to where this program's own errors go.
         config: A TOML file of more settings.
 
@@ -67,7 +71,7 @@ def serving(
     """
     command = [*SERVE, "--repository", str(repository), "--host", "127.0.0.1", "--grpc-port", "0", "--http-port", "0"]
     command += ["--config", str(config)] if config else []
-    environment = server_environment({"metrics_cache_seconds": 0, "log_level": "warning", **settings})
+    environment = server_environment({"metrics_cache_seconds": 0, "log_level": "warning", "enable": "all", **settings})
     with (
         nullcontext() if log is None else log.open("w") as stderr,
         launched(command, environment, stderr, where=str(log) if log else "what is above") as server,

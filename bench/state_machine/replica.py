@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from bench.state_machine.chain_model import NAME, chain_servable
 from bench.state_machine.room import Owner, Room, WatchedSessions
 from bench.state_machine.virtual_time import HeldExecutor, Moment, VirtualLoop
+from service.access.need import EVERYBODY
 from service.api.methods import StreamMethod, UnaryMethod
 from service.api.oip.context import OipContext
 from service.api.oip.model_infer import model_infer
@@ -198,8 +199,13 @@ class Replica:
             max_rows=1,
         )
         return [
-            StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving)),
-            UnaryMethod(name="ModelInfer", request=oip_pb.ModelInferRequest, handler=partial(model_infer, context)),
+            StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving), need=EVERYBODY),
+            UnaryMethod(
+                name="ModelInfer",
+                request=oip_pb.ModelInferRequest,
+                handler=partial(model_infer, context),
+                need=EVERYBODY,
+            ),
         ]
 
 

@@ -100,9 +100,9 @@ class WatchedSessions(Sessions):
         """Return how many bytes all sessions together are thought to hold."""
         return self._state_bytes
 
-    def begin(self, servable: Servable) -> Session:
+    def begin(self, servable: Servable, client: str = "") -> Session:
         """Open a session, and note whose it is."""
-        session = super().begin(servable)
+        session = super().begin(servable, client)
         owner = self._room.actor()
         owner.began(session)
         self._room.owners[session] = owner

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from grpc_health.v1 import health_pb2
 
+from service.access.need import EVERYBODY
 from service.api.methods import ServerStreamMethod, UnaryMethod
 from service.core.errors import Reason, ServiceError
 
@@ -30,9 +31,19 @@ _STATUS = {True: _Status.SERVING, False: _Status.NOT_SERVING, None: _Status.SERV
 def health_methods(health: Health) -> list[Method]:
     """Return Check and Watch of the server (""), its APIs, and every model by name."""
     return [
-        UnaryMethod(name="Check", request=health_pb2.HealthCheckRequest, handler=partial(check, health), in_drain=True),
+        UnaryMethod(
+            name="Check",
+            request=health_pb2.HealthCheckRequest,
+            need=EVERYBODY,
+            handler=partial(check, health),
+            in_drain=True,
+        ),
         ServerStreamMethod(
-            name="Watch", request=health_pb2.HealthCheckRequest, handler=partial(watch, health), in_drain=True
+            name="Watch",
+            request=health_pb2.HealthCheckRequest,
+            need=EVERYBODY,
+            handler=partial(watch, health),
+            in_drain=True,
         ),
     ]
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from service.access.need import Need
+
 if TYPE_CHECKING:
     from service.serving.call import Call
 
@@ -21,6 +23,7 @@ class UnaryMethod(Generic[Request]):
     name: str
     request: type[Request]
     handler: Callable[[Call, Request], Awaitable[Message]]
+    need: Need
     in_drain: bool = False
 
 
@@ -35,6 +38,7 @@ class StreamMethod(Generic[Request]):
     name: str
     request: type[Request]
     handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
+    need: Need
     in_drain: bool = False
     bounds_silence: bool = False
     side_by_side: bool = False
@@ -47,6 +51,7 @@ class ServerStreamMethod(Generic[Request]):
     name: str
     request: type[Request]
     handler: Callable[[Call, Request], AsyncGenerator[Message]]
+    need: Need
     in_drain: bool = False
 
 
@@ -57,6 +62,7 @@ class ClientStreamMethod(Generic[Request]):
     name: str
     request: type[Request]
     handler: Callable[[Call, AsyncIterator[Request]], Awaitable[Message]]
+    need: Need
     in_drain: bool = False
 
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.access.need import Need
+
 if TYPE_CHECKING:
     from service.serving.call import Call
 
@@ -35,3 +37,4 @@ class Route:
     path: str
     api: str
     handler: Callable[[Call, Mapping[str, str], Body], Awaitable[Answer]]
+    need: Need

@@ -112,6 +112,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             repository=models.repository,
             sessions=Sessions(
                 max_sessions=settings.max_sessions,
+                max_sessions_per_client=settings.max_sessions_per_client,
                 max_state_bytes=settings.max_state_bytes,
                 metrics=metrics.sessions,
                 refcounts=refcounts,
@@ -140,6 +141,7 @@ def call_limits(settings: Settings) -> CallLimits:
         max_message_bytes=settings.max_message_bytes,
         idle_seconds=settings.session_idle_seconds,
         max_calls=settings.max_concurrent_calls,
+        max_calls_per_client=settings.max_calls_per_client,
         max_bytes=settings.max_inflight_bytes,
         max_connection_bytes=settings.max_inflight_bytes_per_connection,
     )

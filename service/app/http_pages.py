@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from service.core.errors import ServiceError
+from service.transport.boundary import to_grpc_status
+from service.transport.guards import Guard
+from service.transport.http.calls import HttpCaller
 from service.transport.http.messages import Page, Request, Response, text
-from service.transport.http.statuses import as_json
+from service.transport.http.statuses import as_json, failed
 
 
 class Metrics(Protocol):
@@ -16,12 +20,15 @@ class Metrics(Protocol):
         """Return headers and bytes of the page, for these headers and this query of a request."""
 
 
-def http_pages(metrics: Metrics, why_not_ready: Callable[[], str]) -> Mapping[str, Page]:
+def http_pages(
+    metrics: Metrics, why_not_ready: Callable[[], str], metrics_guard: Guard | None = None
+) -> Mapping[str, Page]:
     """Return the pages by path.
 
     Args:
         metrics: has the page of /metrics.
         why_not_ready: returns why calls would be refused, for /readyz; empty if they would not.
+        metrics_guard: refuses those who may not read /metrics. Health is for everybody: probes have no tokens.
 
     """
 
@@ -41,6 +48,11 @@ def http_pages(metrics: Metrics, why_not_ready: Callable[[], str]) -> Mapping[st
         return as_json(400, {"ready": False, "error": reason}) if reason else as_json(200, {"ready": True})
 
     async def page(request: Request) -> Response:
+        if metrics_guard is not None:
+            try:
+                metrics_guard(HttpCaller(request))
+            except ServiceError as error:
+                return failed(to_grpc_status(error))
         headers, body = await metrics.fetch(
             request.headers.get("accept", ""), request.headers.get("accept-encoding", ""), request.query
         )

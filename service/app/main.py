@@ -43,7 +43,7 @@ def _check(settings: Settings) -> None:
         SettingsError: with the reason, and what to do.
 
     """
-    unix = [host for host in settings.host if is_unix(host)]
+    unix = [host for host in (*settings.host, settings.admin_address or "") if is_unix(host)]
     if unix:
         raise SettingsError(
             f"processes: {settings.processes} processes can't share {unix[0]}; listen on TCP, or set processes to 1"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
+from service.access.need import METRICS
 from service.api.health import HEALTH, health_methods
 from service.api.methods import Method
 from service.api.oip.api import open_inference
@@ -21,6 +22,7 @@ from service.api.v1.admin import admin
 from service.api.v1.feedback import feedback_methods
 from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
+from service.app.access import Access, access
 from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
 from service.app.certificates import port_certificates
@@ -107,11 +109,14 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         scraped = stack.enter_context(_executor(1, "soloist-metrics"))
         page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
         parts.models.on_settled = Sparing().soon
+        allowed = access(settings, registry)
         calls = ActiveCalls()
         boundary = Boundary(calls, base.metrics.recorder)
         adapter = GrpcAdapter(boundary, call_limits(settings), parts.serving.batcher.on_the_way)
-        rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
-        app = HttpApplication(_pages(health, page, member), rest)
+        rest = Calls(
+            open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings), allowed.http_guards
+        )
+        app = HttpApplication(_pages(health, page, member, allowed), rest)
         await stack.enter_async_context(_joined(member, stop, base, parts, page))
         tasks = []
         if member is not None:
@@ -123,18 +128,22 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
                 settings.host, settings.http_port, app, limits, failures, certificates.http, shared=member is not None
             )
         )
-        listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files, certificates.grpc))
+        listening = await stack.enter_async_context(
+            _serving_calls(base, parts, adapter, open_files, certificates.grpc, allowed)
+        )
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         if member is not None:
             member.listens()
         else:
-            announced = partial(announce, settings.host, listening.port, http_port)
+            announced = partial(announce, settings.host, listening.port, http_port, listening.admin)
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, announced)))
         tasks.append(_working(failures, Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe)))
         tasks.append(_working(failures, Worker.ARRIVALS, adapter.arrivals.watch()))
         tasks.append(
             _working(failures, Worker.CERTIFICATES, certificates.follow(failures, settings.tls_reload_seconds))
         )
+        if allowed.credentials is not None:
+            tasks.append(_working(failures, Worker.ACCESS, allowed.credentials.follow()))
         if parts.feedback is not None:
             tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
         await stop.drain.wait()
@@ -149,14 +158,19 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         await loop.run_in_executor(ender, ending.close)
         if member is not None:
             await member.report_last()
-        for host in settings.host:
+        for host in (*settings.host, listening.admin):
             remove_socket(host)
         _log.info("stopped")
         leave(0 if in_time else _FAILED, logs)
 
 
 def _serving_calls(
-    base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int, certificates: Certificates | None
+    base: Base,
+    parts: Parts,
+    adapter: GrpcAdapter,
+    open_files: int,
+    certificates: Certificates | None,
+    allowed: Access,
 ) -> AbstractAsyncContextManager[Listening]:
     settings, repository = base.settings, parts.models.repository
     services: dict[str, Sequence[Method]] = {
@@ -171,14 +185,18 @@ def _serving_calls(
     services |= dict.fromkeys(REFLECTION, reflection)
     limits = connection_limits(settings)
     most = max_connections(open_files) - http_limits(settings, open_files).max_connections
-    limits = replace(limits, max_connections=max(1, min(limits.max_connections, most // len(settings.host))))
-    return serving_calls(settings, adapter, services, base.health, limits, certificates)
+    limits = replace(
+        limits,
+        max_connections=max(1, min(limits.max_connections, most // (len(settings.host) + (allowed.admin is not None)))),
+    )
+    return serving_calls(settings, adapter, services, base.health, limits, certificates, allowed)
 
 
-def _pages(health: Health, page: MetricsPage, member: Member | None) -> Mapping[str, Page]:
+def _pages(health: Health, page: MetricsPage, member: Member | None, allowed: Access) -> Mapping[str, Page]:
+    guard = allowed.http_guards.of("/metrics", METRICS)
     if member is None:
-        return http_pages(page, lambda: health.why_not_ready)
-    return http_pages(member, lambda: health.why_not_ready or member.why_others)
+        return http_pages(page, lambda: health.why_not_ready, guard)
+    return http_pages(member, lambda: health.why_not_ready or member.why_others, guard)
 
 
 def _joined(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from service.app.process_resources import usable_processors
-from service.core.addresses import parse_hosts
+from service.core.addresses import parse_address, parse_hosts
 from service.observers.feedback.policy import WINDOWS
 
 
@@ -64,6 +64,27 @@ class ListeningSettings(BaseModel):
     )
     drain_seconds: float = Field(
         30.0, ge=0, description="Time that running calls have after the first SIGTERM; then they are cut."
+    )
+
+
+_FEATURES = "(admin|monitoring|reflection)"
+
+
+class AccessSettings(BaseModel):
+    """Who may call what."""
+
+    model_config = ConfigDict(title="Access")
+
+    tokens_file: Path | None = Field(
+        None, description="TOML file of tokens, certificates and their roles; without it whoever gets here may call."
+    )
+    enable: str = Field(
+        "none",
+        pattern=f"^(none|all|{_FEATURES}(,{_FEATURES})*)$",
+        description='What is off otherwise: "admin", "monitoring", "reflection", several of them ("a,b") or "all".',
+    )
+    admin_address: Annotated[str | None, AfterValidator(parse_address)] = Field(
+        None, description="HOST:PORT or unix:PATH where all methods are on, and admin and monitoring nowhere else."
     )
 
 
@@ -125,6 +146,9 @@ class LimitSettings(BaseModel):
         12_000,
         ge=1,
         description="Most calls at once, streams included: TOO_MANY_CALLS. Health and reflection have as many more.",
+    )
+    max_calls_per_client: int = Field(
+        0, ge=0, description="Most of them for one client, by token or certificate, else by address; 0: as many as all."
     )
     max_concurrent_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses all of them.")
     max_inflight_bytes: int = Field(
@@ -190,6 +214,11 @@ class SessionSettings(BaseModel):
     model_config = ConfigDict(title="Sessions")
 
     max_sessions: int = Field(10_000, ge=1, description="Most open streams and sequences: TOO_MANY_SESSIONS.")
+    max_sessions_per_client: int = Field(
+        8_000,
+        ge=1,
+        description="Most of them for one client, by token or certificate, else by address: CLIENT_LIMIT.",
+    )
     max_state_bytes: int = Field(
         2**30, ge=1, description="Most memory of their states, and of answers kept for repeats: SESSION_STATE_FULL."
     )

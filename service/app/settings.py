@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from service.app.setting_groups import (
+    AccessSettings,
     BatchingSettings,
     ConnectionSettings,
     FeedbackSettings,
@@ -37,6 +38,7 @@ class Settings(
     ModelSettings,
     ListeningSettings,
     TlsSettings,
+    AccessSettings,
     BatchingSettings,
     LimitSettings,
     ConnectionSettings,

@@ -19,6 +19,7 @@ from service.app.announcement import announce
 from service.app.lifecycle import END_SECONDS, Stop, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics_page import MetricsPage
+from service.core.addresses import at, host_and_port
 from service.core.failures import Failures
 from service.core.metrics import CounterFamily, Family, Start
 from service.processes.changes import Changes, gathered
@@ -67,6 +68,11 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
         grpc_port = ports.enter_context(reserved_port(settings.host, settings.grpc_port))
         http_port = ports.enter_context(reserved_port(settings.host, settings.http_port))
         settings = settings.model_copy(update={"grpc_port": grpc_port, "http_port": http_port})
+        admin = settings.admin_address
+        if admin is not None:
+            host, port = host_and_port(admin)
+            admin = at(host, ports.enter_context(reserved_port((host,), port)))
+            settings = settings.model_copy(update={"admin_address": admin})
         async with AsyncExitStack() as stack:
             end_seconds = END_SECONDS + 2 * _PATIENCE_SECONDS
             stop = stack.enter_context(stop_signals(settings.drain_seconds, logs, end_seconds=end_seconds))
@@ -75,7 +81,7 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
             reporting = asyncio.create_task(supervisor.report())
             await supervisor.begin(stop)
             if not stop.drain.is_set():
-                await announce(settings.host, grpc_port, http_port)
+                await announce(settings.host, grpc_port, http_port, admin or "")
             await supervisor.group.watch(stop.drain)
             reporting.cancel()
             _log.info("draining", processes=settings.processes, drain_seconds=settings.drain_seconds)

@@ -14,6 +14,7 @@ _EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104  # compared, not listen
 # sockaddr_un holds 108 bytes on Linux, one of them the terminating zero.
 _MAX_PATH_BYTES = 107
 _TRIES = 16
+_LAST_PORT = 65_535
 
 
 def parse_hosts(given: object) -> tuple[str, ...]:
@@ -33,6 +34,31 @@ def parse_hosts(given: object) -> tuple[str, ...]:
     if _EVERY_IPV6 in hosts:
         hosts.pop(_EVERY_IPV4, None)  # "::" takes IPv4 too, and both can't be bound
     return tuple(hosts)
+
+
+def parse_address(text: str | None) -> str | None:
+    """Return an address as `at` writes it.
+
+    Raises:
+        ValueError: it is no "host:port", "[::1]:port" or "unix:PATH".
+
+    """
+    return None if text is None else at(*host_and_port(text))
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Return the host and port of an address; a Unix domain socket has port 0.
+
+    Raises:
+        ValueError: it is no "host:port", "[::1]:port" or "unix:PATH".
+
+    """
+    if is_unix(text):
+        return _host(text), 0
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdecimal()) or int(port) > _LAST_PORT:
+        raise ValueError(f"{text!r} is no address: write 127.0.0.1:8003, [::1]:8003 or unix:/path")
+    return _host(host), int(port)
 
 
 def at(host: str, port: int) -> str:

@@ -121,6 +121,11 @@ class Reason(Enum):
         "{sessions} streams are open, the limit is {max_sessions}",
         "try again later, or ask the operator to raise the limit",
     )
+    CLIENT_LIMIT = (
+        "RESOURCE_EXHAUSTED",
+        "{client} has {held} {what}, and one client may have {most}",
+        "wait until some have ended, or ask the operator to raise the limit",
+    )
     SESSION_STATE_FULL = (
         "RESOURCE_EXHAUSTED",
         "the states of open streams take {state_bytes} bytes, the limit is {max_state_bytes}",
@@ -366,6 +371,32 @@ class Reason(Enum):
         "UNAVAILABLE",
         "the prediction log can't be read or written at the moment",
         "try again; sending labels twice changes nothing",
+    )
+    TOKEN_MISSING = (
+        "UNAUTHENTICATED",
+        "the call doesn't say who makes it",
+        "send the header 'authorization: Bearer <token>'; the operator has the tokens",
+    )
+    TOKEN_INVALID = (
+        "UNAUTHENTICATED",
+        "the call has a token that this server doesn't know",
+        "send 'authorization: Bearer <token>' once, with a token that the operator has given you",
+    )
+    TOKEN_EXPIRED = (
+        "UNAUTHENTICATED",
+        "the token of {client} has expired",
+        "ask the operator for a new one",
+    )
+    ROLE_MISSING = (
+        "PERMISSION_DENIED",
+        "{client} may not call {method}",
+        "ask the operator for the role {roles}",
+    )
+    METHOD_OFF = ("UNIMPLEMENTED", "{method} is off on this address", "{remedy}")
+    LABEL_FORBIDDEN = (
+        "PERMISSION_DENIED",
+        "{client} may not label {prediction_id}, since another client got that answer",
+        "no label of this message was taken; label answers of your own, or ask the operator for the role feedback",
     )
     METHOD_UNSUPPORTED = ("UNIMPLEMENTED", "{method} is not supported", "{instead}")
     INTERNAL = ("INTERNAL", "internal error", "")

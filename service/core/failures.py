@@ -9,6 +9,7 @@ each Worker:
 - run-watch: if it ends, runs that take too long are no longer ended, and the server isn't ready.
 - event-loop, arrivals: if they end, the loop's lag is unknown or arriving data unbounded, and the server isn't ready.
 - metrics: what can't be collected is left out of the page, and the rest is shown.
+- access: if what follows the tokens file ends, tokens can't be revoked any more, and the server isn't ready.
 - http: if what keeps the date of HTTP answers ends, the server isn't ready.
 - certificates: a look for renewed ones that fails is followed by the next one, and the old ones are kept.
 
@@ -62,6 +63,7 @@ class Worker(StrEnum):
     METRICS = "metrics"
     HTTP = "http"
     CERTIFICATES = "certificates"
+    ACCESS = "access"
 
 
 FAILED = CounterFamily(

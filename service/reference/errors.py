@@ -25,6 +25,8 @@ by a proxy, or by the transport (compressed messages: `UNIMPLEMENTED`; headers b
 
 _CODES = {
     "INVALID_ARGUMENT": "The request itself is wrong. Sending it again gives the same error.",
+    "UNAUTHENTICATED": "The server has to know who calls, and doesn't.",
+    "PERMISSION_DENIED": "The server knows who calls, and that this isn't allowed.",
     "NOT_FOUND": "There is no such model, version or service.",
     "FAILED_PRECONDITION": "The request is valid, but not now, not in this order, or not for this model.",
     "RESOURCE_EXHAUSTED": "A limit was reached, and the call was refused at once.",

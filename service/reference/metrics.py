@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from service.access import credentials
 from service.app import logging_setup, model_repository, process_resources, supervisor
 from service.core import failures
 from service.core.metrics import (
@@ -30,6 +31,7 @@ from service.transport import certificates
 _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Calls and runs", (*call_metrics.FAMILIES, *statistics.FAMILIES)),
     ("Sessions", session_metrics.FAMILIES),
+    ("Access", credentials.FAMILIES),
     ("Versions", model_repository.FAMILIES),
     ("Live check", live_check.FAMILIES),
     ("Shadows", shadow.FAMILIES),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.access.client import Client
 
 # A transport's timer and ours read different clocks: a call that ends this close to its deadline is ended by it.
 _DEADLINE_SLACK_SECONDS = 0.02
@@ -20,6 +24,8 @@ class Call:
 
     api: str
     peer: str = ""
+    # Who calls, where callers have to show it.
+    identity: Client | None = None
     # Reading it from the transport takes time, and few need it.
     read_metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None] = tuple
     # In seconds of time.monotonic(); None when the caller sets none.
@@ -39,6 +45,16 @@ class Call:
     # In seconds of time.perf_counter(): when the first frames arrived, and when the first output left.
     first_frames_at: float | None = None
     first_output_at: float | None = None
+
+    @property
+    def owner(self) -> str:
+        """Return the name of the client that gets the answer; empty if nobody has to show who calls."""
+        return "" if self.identity is None else self.identity.name
+
+    @property
+    def client(self) -> str:
+        """Return who calls: the name of a token or certificate, or else the address without its port."""
+        return self.owner or self.peer.rpartition(":")[0] or self.peer
 
     @property
     def metadata(self) -> Mapping[str, str | bytes]:

@@ -30,7 +30,8 @@ class Prediction:
     `row` is the input: the frames and the states before them. `outputs` are those of every frame, [T, K],
     or of the last, [1, K]. `sequence_id` is shared by all answers of one sequence, and `first_frame` is how many frames
     came before. `is_whole` is true if none came before and none will follow. `batch_size` is the largest number of
-    sequences that shared a run with it, itself included. `session` is that of the stream, while it is open.
+    sequences that shared a run with it, itself included. `session` is that of the stream, while it is open. `client` is
+    the name of who gets the answer, where callers have to show it.
     """
 
     id: str
@@ -42,10 +43,18 @@ class Prediction:
     is_whole: bool
     batch_size: int
     session: weakref.ref[Session] | None = None
+    client: str = ""
 
     @classmethod
     def of(
-        cls, servable: Servable, row: Row, answer: Answer, *, session: Session | None = None, is_whole: bool = False
+        cls,
+        servable: Servable,
+        row: Row,
+        answer: Answer,
+        *,
+        session: Session | None = None,
+        is_whole: bool = False,
+        client: str = "",
     ) -> Prediction:
         """Return the prediction of an answer, with a new id.
 
@@ -62,6 +71,7 @@ class Prediction:
             is_whole=is_whole,
             batch_size=answer.batch_size,
             session=session.ref if session else None,
+            client=client,
         )
 
 

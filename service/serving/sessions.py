@@ -13,6 +13,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from service.core.client_shares import ClientShares
 from service.core.errors import Reason, ServiceError
 from service.engine.row import WHOLE, Position
 from service.repository.refcounts import Refcounts
@@ -60,6 +61,7 @@ class Session:
         """
         self.id = secrets.token_hex(16)
         self.ref = weakref.ref(self)
+        self.client = ""
         self.servable = servable
         self.states: States = servable.runner.initial_states()
         # Including those of the last answer.
@@ -144,6 +146,7 @@ class Sessions:
         metrics: SessionMetrics,
         refcounts: Refcounts | None = None,
         evict_after_idle_seconds: float = math.inf,
+        max_sessions_per_client: int | None = None,
     ) -> None:
         """Create an empty set of sessions.
 
@@ -153,10 +156,12 @@ class Sessions:
             metrics: their metrics.
             refcounts: counts the sessions of every version.
             evict_after_idle_seconds: how long a session must have been idle to make room for another.
+            max_sessions_per_client: how many may be open for one client; None for as many as for all.
 
         """
         self._refcounts = refcounts or Refcounts()
         self._max_sessions = max_sessions
+        self._shares = ClientShares("open sequences", max_sessions_per_client or max_sessions)
         self._max_state_bytes = max_state_bytes
         self._metrics = metrics
         self._open: set[Session] = set()
@@ -172,16 +177,16 @@ class Sessions:
         self._cutting = True
 
     @contextmanager
-    def open(self, servable: Servable, is_past_deadline: Callable[[], bool]) -> Iterator[Session]:
+    def open(self, servable: Servable, is_past_deadline: Callable[[], bool], client: str = "") -> Iterator[Session]:
         """Open a session for the length of a block. It is freed and counted however the block ends.
 
         A stream ended by its deadline looks like one that its caller cut; `is_past_deadline` distinguishes them.
 
         Raises:
-            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+            ServiceError: TOO_MANY_SESSIONS, CLIENT_LIMIT or SESSION_STATE_FULL.
 
         """
-        session = self.begin(servable)
+        session = self.begin(servable, client)
         end = SessionEnd.ERROR
         try:
             yield session
@@ -196,15 +201,21 @@ class Sessions:
         finally:
             self.end(session, end)
 
-    def begin(self, servable: Servable) -> Session:
-        """Open a session, which stays open until `end`.
+    def begin(self, servable: Servable, client: str = "") -> Session:
+        """Open a session of a client, which stays open until `end`.
 
         Raises:
-            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+            ServiceError: TOO_MANY_SESSIONS, CLIENT_LIMIT or SESSION_STATE_FULL.
 
         """
-        self._make_room(1, servable.runner.state_bytes)
+        self._shares.take(client)
+        try:
+            self._make_room(1, servable.runner.state_bytes)
+        except ServiceError:
+            self._shares.give_back(client)
+            raise
         session = Session(servable, partial(self._grow, servable))
+        session.client = client
         self._open.add(session)
         self._refcounts.begin(servable)
         self._hold(servable, 1, session.state_bytes)
@@ -217,6 +228,7 @@ class Sessions:
         servable = session.servable
         self._open.remove(session)
         self.idle.remove(session)
+        self._shares.give_back(session.client)
         self._hold(servable, -1, -session.state_bytes)
         self._metrics.ended.labels(servable.name, reason).inc()
         self._refcounts.end(servable)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
+from service.core.client_shares import ClientShares
 from service.core.errors import Reason, ServiceError
 
 # The memory of a message from when it is read until its call ends, as a multiple of its size: its bytes, the fields
@@ -22,6 +23,8 @@ class CallLimits:
     max_calls: int = 12_000
     max_bytes: int = 2**29
     max_connection_bytes: int = 2**28
+    # 0: as many as for all.
+    max_calls_per_client: int = 0
 
 
 class Admission:
@@ -30,24 +33,31 @@ class Admission:
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
         self._calls = {False: 0, True: 0}
+        self._shares = ClientShares("calls at once", limits.max_calls_per_client)
         self._bytes = 0
         self._by_connection: dict[str, int] = {}
 
-    def begin(self, *, of_machines: bool) -> None:
+    def begin(self, client: str, *, of_machines: bool) -> None:
         """Take a place for one call. Calls of machines that watch the server have the same number of separate places.
 
+        With a `client`, it is of that one's share.
+
         Raises:
-            ServiceError: TOO_MANY_CALLS.
+            ServiceError: TOO_MANY_CALLS or CLIENT_LIMIT.
 
         """
         calls = self._calls[of_machines]
         if calls >= self._limits.max_calls:
             raise ServiceError(Reason.TOO_MANY_CALLS, calls=calls, max_calls=self._limits.max_calls)
+        if client:
+            self._shares.take(client)
         self._calls[of_machines] = calls + 1
 
-    def end(self, *, of_machines: bool) -> None:
+    def end(self, client: str, *, of_machines: bool) -> None:
         """Give the place of a call back."""
         self._calls[of_machines] -= 1
+        if client:
+            self._shares.give_back(client)
 
     def require_room(self, connection: str, size: int, *, of_all: int | None = None) -> None:
         """Refuse `size` more bytes of a connection; `of_all` are those of all connections together, if they are more.
@@ -88,26 +98,26 @@ class Held:
     """A block around one call that holds its place and its bytes, and frees all of them at the end.
 
     Raises:
-        ServiceError: TOO_MANY_CALLS, when the block begins.
+        ServiceError: TOO_MANY_CALLS or CLIENT_LIMIT, when the block begins.
 
     """
 
-    __slots__ = ("_admission", "_freed", "_of_machines", "_sizes", "connection", "size")
+    __slots__ = ("_admission", "_client", "_freed", "_of_machines", "_sizes", "connection", "size")
 
-    def __init__(self, admission: Admission, connection: str, *, of_machines: bool = False) -> None:
+    def __init__(self, admission: Admission, connection: str, *, of_machines: bool = False, client: str = "") -> None:
         self._admission = admission
-        self._of_machines = of_machines
+        self._of_machines, self._client = of_machines, client
         self.connection = connection
         self._sizes: dict[int, int] = {}
         self.size = 0
         self._freed: asyncio.Event | None = None  # made when somebody waits for it
 
     def __enter__(self) -> Self:
-        self._admission.begin(of_machines=self._of_machines)
+        self._admission.begin(self._client, of_machines=self._of_machines)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._admission.end(of_machines=self._of_machines)
+        self._admission.end(self._client, of_machines=self._of_machines)
         if self.size:
             self.free_all()
 

@@ -18,6 +18,7 @@ from service.serving.call import Call
 from service.serving.recorder import Recorder
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.context import Caller
+from service.transport.guards import Guard
 
 DOMAIN = "soloist"
 
@@ -47,22 +48,32 @@ class Boundary:
         self.calls = calls
         self._recorder = recorder
 
-    def around(self, api: str, context: Caller, *, in_drain: bool = False) -> Around:
+    def around(self, api: str, context: Caller, *, in_drain: bool = False, guard: Guard | None = None) -> Around:
         """Return the block around one call of the method `api`: an error inside is answered, counted once and logged.
 
-        With `in_drain` it is answered while the server drains, which doesn't wait for its end.
+        With `in_drain` it is answered while the server drains, which doesn't wait for its end. `guard` says who calls,
+        or refuses the call, before the block begins.
         """
-        return Around(self.calls, self._recorder, api, context, in_drain=in_drain)
+        return Around(self.calls, self._recorder, api, context, in_drain=in_drain, guard=guard)
 
 
 class Around:
     """One block around one call. Not a generator, which would take several times as long, and every call is in one."""
 
-    __slots__ = ("_api", "_call", "_calls", "_context", "_in_drain", "_recorder", "_scope", "_started")
+    __slots__ = ("_api", "_call", "_calls", "_context", "_guard", "_in_drain", "_recorder", "_scope", "_started")
 
-    def __init__(self, calls: ActiveCalls, recorder: Recorder, api: str, context: Caller, *, in_drain: bool) -> None:
+    def __init__(
+        self,
+        calls: ActiveCalls,
+        recorder: Recorder,
+        api: str,
+        context: Caller,
+        *,
+        in_drain: bool,
+        guard: Guard | None,
+    ) -> None:
         self._calls, self._recorder, self._api, self._context = calls, recorder, api, context
-        self._in_drain = in_drain
+        self._in_drain, self._guard = in_drain, guard
 
     async def __aenter__(self) -> Call:
         context = self._context
@@ -79,7 +90,9 @@ class Around:
         try:
             if not self._in_drain:
                 self._calls.begin(self._scope, task)
-        except ServiceError as error:  # it comes too late
+            if self._guard is not None:
+                self._call.identity = self._guard(context)
+        except ServiceError as error:  # it comes too late, or isn't allowed
             await self._ended(error)
             raise grpc.aio.AbortError from None  # its caller couldn't be told
         self._scope.__enter__()
@@ -147,7 +160,7 @@ def _is_cut_by_deadline(error: ServiceError, call: Call) -> bool:
 
 def _log_failure(call: Call, code: str, failure: ServiceError | None, seconds: float) -> None:
     fields: dict[str, Any] = {"api": call.api, "code": code, "peer": call.peer, "seconds": round(seconds, 6)}
-    known = {"model": call.model, "version": call.version, "session_id": call.session_id}
+    known = {"model": call.model, "version": call.version, "session_id": call.session_id, "client": call.owner}
     fields |= {name: value for name, value in known.items() if value}
     if failure is None:
         _log.info("call cancelled", **fields)

@@ -15,6 +15,7 @@ from service.serving.call import Call
 from service.transport.admission import CallLimits, Held
 from service.transport.boundary import Around, Boundary
 from service.transport.context import Context
+from service.transport.guards import OPEN, Guard, Guards
 from service.transport.messages import LARGE_BYTES, Messages
 
 # Answers one call, and returns the only message of its answer, or None if it has written its answers itself. The first
@@ -37,36 +38,38 @@ class GrpcAdapter:
         self.arrivals = self._messages.arrivals
         self.admission = self._messages.admission
 
-    def service(self, name: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
+    def service(self, name: str, methods: Iterable[Method], guards: Guards = OPEN) -> grpc.GenericRpcHandler:
         """Bind the methods of one service, by its full name, for grpc.aio."""
-        return grpc.method_handlers_generic_handler(name, {method.name: self._bind(method) for method in methods})
+        bound = {method.name: self._bind(method, guards) for method in methods}
+        return grpc.method_handlers_generic_handler(name, bound)
 
-    def answers(self, name: str, methods: Iterable[Method]) -> dict[str, Answer]:
+    def answers(self, name: str, methods: Iterable[Method], guards: Guards = OPEN) -> dict[str, Answer]:
         """Return the answers of one service, by the paths of its methods."""
-        return {f"/{name}/{method.name}": self._answer(method) for method in methods}
+        return {f"/{name}/{method.name}": self._answer(method, guards) for method in methods}
 
-    def _bind(self, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
-        answer: Any = self._answer(method)
+    def _bind(self, method: Method, guards: Guards) -> grpc.RpcMethodHandler[bytes, bytes]:
+        answer: Any = self._answer(method, guards)
         if isinstance(method, UnaryMethod | ClientStreamMethod):
             return grpc.stream_unary_rpc_method_handler(answer)
         return grpc.stream_stream_rpc_method_handler(answer)
 
-    def _answer(self, method: Method) -> Answer:
+    def _answer(self, method: Method, guards: Guards) -> Answer:
+        guard = guards.of(method.name, method.need)
         match method:
             case UnaryMethod():
-                return self._unary(method)
+                return self._unary(method, guard)
             case ClientStreamMethod():
-                return self._client_stream(method)
+                return self._client_stream(method, guard)
             case ServerStreamMethod():
-                return self._server_stream(method)
+                return self._server_stream(method, guard)
             case StreamMethod():
-                return self._stream(method)
+                return self._stream(method, guard)
 
-    def _unary(self, method: UnaryMethod[Any]) -> Answer:
+    def _unary(self, method: UnaryMethod[Any], guard: Guard | None) -> Answer:
         async def answer(_: object, context: Context) -> bytes:
             payload = b""
             try:
-                async with self._around(method, context) as call:
+                async with self._around(method, context, guard) as call:
                     with self._hold(method, call) as held:
                         request = await self._messages.read_one(method.request, context, held)
                         response = await method.handler(call, request)
@@ -82,11 +85,11 @@ class GrpcAdapter:
 
         return answer
 
-    def _client_stream(self, method: ClientStreamMethod[Any]) -> Answer:
+    def _client_stream(self, method: ClientStreamMethod[Any], guard: Guard | None) -> Answer:
         async def answer(_: object, context: Context) -> bytes:
             payload = b""
             try:
-                async with self._around(method, context) as call:
+                async with self._around(method, context, guard) as call:
                     with self._hold(method, call) as held:
                         async with aclosing(
                             self._messages.requests(method.request, context, held, lambda: self._limits.idle_seconds)
@@ -98,13 +101,13 @@ class GrpcAdapter:
 
         return answer
 
-    def _stream(self, method: StreamMethod[Any]) -> Answer:
+    def _stream(self, method: StreamMethod[Any], guard: Guard | None) -> Answer:
         usual_seconds = None if method.bounds_silence else self._limits.idle_seconds
         read, side_by_side = self._messages.requests, method.side_by_side
 
         async def answer(_: object, context: Context) -> None:
             try:
-                async with self._around(method, context) as call:
+                async with self._around(method, context, guard) as call:
                     with self._hold(method, call) as held:
                         async with (
                             aclosing(
@@ -124,10 +127,10 @@ class GrpcAdapter:
 
         return answer
 
-    def _server_stream(self, method: ServerStreamMethod[Any]) -> Answer:
+    def _server_stream(self, method: ServerStreamMethod[Any], guard: Guard | None) -> Answer:
         async def answer(_: object, context: Context) -> None:
             try:
-                async with self._around(method, context) as call:
+                async with self._around(method, context, guard) as call:
                     with self._hold(method, call) as held:
                         request = await self._messages.read_one(method.request, context, held)
                         async with aclosing(method.handler(call, request)) as responses:
@@ -137,12 +140,13 @@ class GrpcAdapter:
 
         return answer
 
-    def _around(self, method: Method, context: Context) -> Around:
-        return self._boundary.around(method.name, context, in_drain=method.in_drain)
+    def _around(self, method: Method, context: Context, guard: Guard | None) -> Around:
+        return self._boundary.around(method.name, context, in_drain=method.in_drain, guard=guard)
 
     def _hold(self, method: Method, call: Call) -> Held:
         """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
-        held = Held(self._messages.admission, call.peer, of_machines=method.in_drain)
+        client = call.client if self._limits.max_calls_per_client and not method.in_drain else ""
+        held = Held(self._messages.admission, call.peer, of_machines=method.in_drain, client=client)
         if isinstance(method, StreamMethod) and method.side_by_side:
             call.hold, call.done_with = held.hold, held.free
         return held

@@ -9,6 +9,7 @@ import grpc_reflection.v1alpha.reflection_pb2 as reflection_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection
 
+from service.access.need import REFLECT
 from service.api.methods import StreamMethod
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ def reflection_methods(services: Sequence[str]) -> list[Method]:
 
     return [
         StreamMethod(
-            name="ServerReflectionInfo", request=reflection_pb2.ServerReflectionRequest, handler=reflect, in_drain=True
+            name="ServerReflectionInfo",
+            request=reflection_pb2.ServerReflectionRequest,
+            need=REFLECT,
+            handler=reflect,
+            in_drain=True,
         )
     ]
 

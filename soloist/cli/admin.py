@@ -11,6 +11,7 @@ import click
 from soloist.cli.outputs import show_models
 from soloist.cli.session import refusals_shown, server_options
 from soloist.cli.tls_options import chosen_tls
+from soloist.cli.token_options import token
 
 if TYPE_CHECKING:
     from soloist.client import Admin, Rollout
@@ -93,7 +94,7 @@ def _connected(server: str, timeout_seconds: float) -> Iterator[Admin]:
     with refusals_shown(server):
         from soloist.client.admin import Admin
 
-        with Admin(server, tls=chosen_tls(), timeout_seconds=timeout_seconds) as operator:
+        with Admin(server, tls=chosen_tls(), token=token(server), timeout_seconds=timeout_seconds) as operator:
             yield operator
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from soloist.cli.tls_options import chosen_tls, tls_options
+from soloist.cli.token_options import token, token_options
 
 if TYPE_CHECKING:
     from soloist.client import Client, Monitor
@@ -34,7 +35,7 @@ version_option = click.option(
 
 
 def server_options(command: _F) -> _F:
-    """Add --server, --timeout-seconds and the options of TLS to a command."""
+    """Add --server, --timeout-seconds and the options of TLS and of a token to a command."""
     timeout = click.option(
         "--timeout-seconds",
         type=click.FloatRange(min=0, min_open=True),
@@ -51,7 +52,7 @@ def server_options(command: _F) -> _F:
         show_default=True,
         help="Where the server listens (gRPC); also SOLOIST_SERVER.",
     )
-    return server(timeout(tls_options(command)))
+    return server(timeout(tls_options(token_options(command))))
 
 
 def frames_options(command: _F) -> _F:
@@ -81,7 +82,7 @@ def connected(server: str, timeout_seconds: float) -> Iterator[Client]:
     with refusals_shown(server):
         from soloist.client import Client
 
-        with Client(server, tls=chosen_tls(), timeout_seconds=timeout_seconds) as client:
+        with Client(server, tls=chosen_tls(), token=token(server), timeout_seconds=timeout_seconds) as client:
             yield client
 
 
@@ -91,7 +92,7 @@ def monitoring(server: str, timeout_seconds: float) -> Iterator[Monitor]:
     with refusals_shown(server):
         from soloist.client import Monitor
 
-        with Monitor(server, tls=chosen_tls(), timeout_seconds=timeout_seconds) as monitor:
+        with Monitor(server, tls=chosen_tls(), token=token(server), timeout_seconds=timeout_seconds) as monitor:
             yield monitor
 
 

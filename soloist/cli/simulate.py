@@ -10,6 +10,7 @@ import click
 
 from soloist.cli.programs import load
 from soloist.cli.session import DEFAULT_SERVER
+from soloist.cli.token_options import token, token_options
 from soloist.cli.train import TASKS
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -33,6 +34,7 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 
 
 @click.command()
+@token_options
 @click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
 @click.option("--scenario", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
 @click.option("--model", help="Model to call.")
@@ -69,4 +71,4 @@ def simulate(
         labels["missing_ratio"] = 1.0
     fields = {**options, "labels": labels}
     run = load("simulation.command", "main", extras="simulate")
-    sys.exit(run(fields, shifts, file, server=server, as_json=as_json))
+    sys.exit(run(fields, shifts, file, server=server, as_json=as_json, token=token(server)))

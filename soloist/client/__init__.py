@@ -22,9 +22,11 @@ from soloist.client.errors import (
     InternalError,
     InvalidInputError,
     NotFoundError,
+    PermissionDeniedError,
     PreconditionError,
     ResourceExhaustedError,
     SoloistError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from soloist.client.labels import Label, LabelOutcome
@@ -33,6 +35,7 @@ from soloist.client.norm_skew import LayerSkew, NormSkew, SkewFigures
 from soloist.client.predictions import ChunkResult, Prediction
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream, Stream
+from soloist.client.token import Token
 from soloist.sampled_sequences import SampledSequence
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "NotFoundError",
     "Outcome",
     "Padded",
+    "PermissionDeniedError",
     "PreconditionError",
     "Prediction",
     "ResourceExhaustedError",
@@ -77,6 +81,8 @@ __all__ = [
     "SoloistError",
     "Stream",
     "Timing",
+    "Token",
+    "UnauthenticatedError",
     "UnavailableError",
     "VersionAccuracy",
     "WindowAccuracy",

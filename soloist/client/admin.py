@@ -10,6 +10,7 @@ from soloist.client.catalogue import ModelStatus, model_status
 from soloist.client.channel import TLS
 from soloist.client.connection import AsyncConnected, AsyncConnection, Connected, Connection
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
+from soloist.client.token import Token
 from soloist.v1 import admin_pb2 as pb
 from soloist.v1 import sequence_inference_pb2
 
@@ -32,9 +33,16 @@ class Admin(Connected):
     Work that the server has begun goes on after this is closed.
     """
 
-    def __init__(self, target: str, *, tls: TLS | None = None, timeout_seconds: float | None = 60.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: TLS | None = None,
+        token: Token | str | None = None,
+        timeout_seconds: float | None = 60.0,
+    ) -> None:
         super().__init__(
-            Connection(target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
+            Connection(target, tls, token, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
         )
 
     def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
@@ -76,9 +84,18 @@ class Admin(Connected):
 class AsyncAdmin(AsyncConnected):
     """As Admin, from one event loop: with `async with` and `await`."""
 
-    def __init__(self, target: str, *, tls: TLS | None = None, timeout_seconds: float | None = 60.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: TLS | None = None,
+        token: Token | str | None = None,
+        timeout_seconds: float | None = 60.0,
+    ) -> None:
         super().__init__(
-            AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING)
+            AsyncConnection(
+                target, tls, token, timeout_seconds=timeout_seconds, retry=DEFAULT_RETRY, timing=SYSTEM_TIMING
+            )
         )
 
     async def load(self, model: str, version: int | None = None) -> list[ModelStatus]:

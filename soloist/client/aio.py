@@ -18,13 +18,15 @@ from soloist.client.pipeline import Chunks, Pipeline
 from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_request, predict_request, prediction
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream
+from soloist.client.token import Token
 
 
 class AsyncClient(AsyncConnected):
     """A client of one server (target "host:port") for one event loop. Connects at the first call; use `async with`.
 
     `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
-    Every method raises SoloistError.
+    `token` says who calls: over a plain connection it goes to this machine only (see Token). Every method raises
+    SoloistError.
     """
 
     def __init__(
@@ -32,11 +34,14 @@ class AsyncClient(AsyncConnected):
         target: str,
         *,
         tls: TLS | None = None,
+        token: Token | str | None = None,
         timeout_seconds: float | None = 30.0,
         retry: RetryPolicy = DEFAULT_RETRY,
         timing: Timing = SYSTEM_TIMING,
     ) -> None:
-        super().__init__(AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
+        super().__init__(
+            AsyncConnection(target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        )
         self._catalogue = AsyncCatalogue(self._connection)
 
     async def predict(

@@ -15,13 +15,15 @@ from soloist.client.labels import Label, LabelOutcome, report, report_stream
 from soloist.client.predictions import Inputs, Prediction, open_request, predict_request, prediction
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
+from soloist.client.token import Token
 
 
 class Client(Connected):
     """A client of one server (target "host:port"). Connects at the first call; threads may share it; use `with`.
 
     `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
-    Every method raises SoloistError.
+    `token` says who calls: over a plain connection it goes to this machine only (see Token). Every method raises
+    SoloistError.
     """
 
     def __init__(
@@ -29,11 +31,12 @@ class Client(Connected):
         target: str,
         *,
         tls: TLS | None = None,
+        token: Token | str | None = None,
         timeout_seconds: float | None = 30.0,
         retry: RetryPolicy = DEFAULT_RETRY,
         timing: Timing = SYSTEM_TIMING,
     ) -> None:
-        super().__init__(Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
+        super().__init__(Connection(target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
         self._catalogue = Catalogue(self._connection)
 
     def predict(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import grpc
+
+from soloist.client.token import Token, WithToken
 
 _File = str | Path | None
 
@@ -69,15 +72,28 @@ def credentials(tls: TLS) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
 
 
-def open_channel(target: str, tls: TLS | None) -> grpc.Channel:
+def refuse_open_token(target: str, tls: TLS | None, token: Token | None) -> None:
+    """Refuse to send a token where others can read it. Raises ValueError."""
+    if token is not None and tls is None and not token.over_plaintext and not is_local(target):
+        raise ValueError(
+            f"the token would go to {target} over a plain connection: use TLS, or allow it (Token.over_plaintext, "
+            "--token-over-plaintext)"
+        )
+
+
+def open_channel(target: str, tls: TLS | None, token: Token | None = None) -> grpc.Channel:
     """Return a channel; it connects at the first call."""
     if tls is None:
-        return grpc.insecure_channel(target, options(target))
-    return grpc.secure_channel(target, credentials(tls), options(target))
+        channel = grpc.insecure_channel(target, options(target))
+    else:
+        channel = grpc.secure_channel(target, credentials(tls), options(target))
+    return channel if token is None else cast(grpc.Channel, WithToken(channel, token))
 
 
-def open_async_channel(target: str, tls: TLS | None) -> grpc.aio.Channel:
+def open_async_channel(target: str, tls: TLS | None, token: Token | None = None) -> grpc.aio.Channel:
     """Return a channel of the running event loop; it connects at the first call."""
     if tls is None:
-        return grpc.aio.insecure_channel(target, options(target))
-    return grpc.aio.secure_channel(target, credentials(tls), options(target))
+        channel = grpc.aio.insecure_channel(target, options(target))
+    else:
+        channel = grpc.aio.secure_channel(target, credentials(tls), options(target))
+    return channel if token is None else cast(grpc.aio.Channel, WithToken(channel, token))

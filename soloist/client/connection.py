@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from soloist.client.channel import TLS, open_async_channel, open_channel
+from soloist.client.channel import TLS, open_async_channel, open_channel, refuse_open_token
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
+from soloist.client.token import Token, as_token
 from soloist.v1.admin_pb2_grpc import AdminStub
 from soloist.v1.feedback_pb2_grpc import FeedbackStub
 from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
@@ -45,10 +46,19 @@ class Connection(_Bounded):
     """A connection, which is made at the first call."""
 
     def __init__(
-        self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing
+        self,
+        target: str,
+        tls: TLS | None,
+        token: Token | str | None = None,
+        *,
+        timeout_seconds: float | None,
+        retry: RetryPolicy,
+        timing: Timing,
     ) -> None:
         super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
-        self._channel = open_channel(target, tls)
+        token = as_token(token)
+        refuse_open_token(target, tls, token)
+        self._channel = open_channel(target, tls, token)
         self.inference = SequenceInferenceStub(self._channel)
         self.admin = AdminStub(self._channel)
         self.norm_skew = NormSkewStub(self._channel)
@@ -101,15 +111,25 @@ class AsyncConnection(_Bounded):
     """A connection, which is made at the first call and belongs to its event loop."""
 
     def __init__(
-        self, target: str, tls: TLS | None, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing
+        self,
+        target: str,
+        tls: TLS | None,
+        token: Token | str | None = None,
+        *,
+        timeout_seconds: float | None,
+        retry: RetryPolicy,
+        timing: Timing,
     ) -> None:
         super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+        token = as_token(token)
+        refuse_open_token(target, tls, token)
         self._target = target
         self._tls = tls
+        self._token = token
 
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
-        return open_async_channel(self._target, self._tls)  # not before there is an event loop
+        return open_async_channel(self._target, self._tls, self._token)  # not before there is an event loop
 
     @cached_property
     def inference(self) -> SequenceInferenceAsyncStub:

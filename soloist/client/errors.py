@@ -48,6 +48,14 @@ class NotFoundError(SoloistError):
     """No such model or version."""
 
 
+class UnauthenticatedError(SoloistError):
+    """The server doesn't know who calls: there is no token, or none that it knows."""
+
+
+class PermissionDeniedError(SoloistError):
+    """The server knows who calls, and that client may not do this."""
+
+
 class PreconditionError(SoloistError):
     """Not now, or not in this order: a gap between chunks, a model that cannot stream or could not be loaded."""
 
@@ -75,6 +83,8 @@ class InternalError(SoloistError):
 _CLASSES: dict[grpc.StatusCode, type[SoloistError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInputError,
     grpc.StatusCode.OUT_OF_RANGE: InvalidInputError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDeniedError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: PreconditionError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhaustedError,

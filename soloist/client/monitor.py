@@ -19,6 +19,7 @@ from soloist.client.norm_skew import (
     sampled_sequences_request,
 )
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy
+from soloist.client.token import Token
 from soloist.sampled_sequences import SampledSequence
 
 
@@ -34,10 +35,13 @@ class Monitor(Connected):
         target: str,
         *,
         tls: TLS | None = None,
+        token: Token | str | None = None,
         timeout_seconds: float | None = 30.0,
         retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
-        super().__init__(Connection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=SYSTEM_TIMING))
+        super().__init__(
+            Connection(target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=SYSTEM_TIMING)
+        )
 
     def accuracy(
         self, model: str, version: int | None = None, *, timeout_seconds: float | None = None
@@ -80,11 +84,12 @@ class AsyncMonitor(AsyncConnected):
         target: str,
         *,
         tls: TLS | None = None,
+        token: Token | str | None = None,
         timeout_seconds: float | None = 30.0,
         retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
         super().__init__(
-            AsyncConnection(target, tls, timeout_seconds=timeout_seconds, retry=retry, timing=SYSTEM_TIMING)
+            AsyncConnection(target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=SYSTEM_TIMING)
         )
 
     async def accuracy(

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
-import subprocess
-import threading
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +18,7 @@ import pytest
 
 from models.data import load
 from soloist import Client
+from tests.e2e.prometheus_process import Prometheus, program_or_skip, running_prometheus
 from tests.graphs import Sums
 from tests.integration.publishing import publish
 from tests.servers import RunningServer, running_server
@@ -34,7 +27,6 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "soloist.json").read_text())
 NORMALISERS = json.loads((DEPLOY / "grafana" / "dashboards" / "normalisers.json").read_text())
 ACCURACY = json.loads((DEPLOY / "grafana" / "dashboards" / "accuracy.json").read_text())
-DEADLINE_SECONDS = 60
 SHADOWED = "shadowed"
 # A server of one process has no such series: tests/integration/test_processes.py reads it.
 SEVERAL_PROCESSES = {"soloist_process_restarts_total"}
@@ -55,49 +47,9 @@ def _filled(expression: str, values: Mapping[str, str]) -> str:
     return expression
 
 
-def until(lines: Iterable[str], text: str) -> Iterator[str]:
-    """Yield lines up to the first that holds `text`, or to the end."""
-    for line in lines:
-        yield line
-        if text in line:
-            return
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prometheus:
-    """Prometheus's HTTP interface."""
-
-    address: str
-
-    def get(self, path: str, **parameters: str) -> Any:
-        """Return `data` of an answer; an expression that Prometheus refuses fails the test with what it says."""
-        url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as response:  # our own process
-                return json.load(response)["data"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{parameters}: {error.read().decode()}") from error
-
-    def query(self, expression: str) -> list[float]:
-        """Values of the series that an instant query gives."""
-        return [float(sample["value"][1]) for sample in self.get("query", query=expression)["result"]]
-
-    def wait_for(self, what: str, holds: Callable[[], bool]) -> None:
-        """Ask until `holds` says so; a deadline ends it."""
-        pause = threading.Event()
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not holds():
-            assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
-            pause.wait(0.2)
-
-
 @pytest.fixture(scope="module")
 def program() -> str:
-    found = shutil.which("prometheus")
-    if found is None and not os.environ.get("CI"):
-        pytest.skip("prometheus is not installed (Debian package prometheus; deploy/install-tools.sh)")
-    assert found is not None, "prometheus has to be installed under CI: deploy/install-tools.sh"
-    return found
+    return program_or_skip()
 
 
 @pytest.fixture(scope="module")
@@ -116,26 +68,8 @@ def watched(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def prometheus(program: str, watched: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus on a free port, with the checked-in configuration but for the target's address."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    shutil.copytree(DEPLOY / "prometheus", folder / "config")
-    config = folder / "config" / "prometheus.yml"
-    text = config.read_text()
-    assert '"server:8002"' in text
-    config.write_text(text.replace('"server:8002"', f'"{watched.http}"'))
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += ["--web.listen-address=127.0.0.1:0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            started = "".join(until(process.stderr, "ready to receive web requests"))
-            address = re.search(r"address=(127\.0\.0\.1:[1-9]\d*)", started)
-            assert address is not None, started
-            # Read what it goes on to say, or it would block on a full pipe.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield Prometheus(address=address[1])
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with running_prometheus(program, "prometheus.yml", watched.http, tmp_path_factory.mktemp("prometheus")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

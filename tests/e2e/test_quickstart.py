@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.servers import environment, running_server
 
 DOCS = Path(__file__).parents[2] / "docs"
-SERVE = "soloist serve --repository repository"
+SERVE = "soloist serve --repository repository --enable admin"
 # Where pages say that the server listens; here it takes a free port.
 ADDRESS = "localhost:8001"
 _SECONDS = 120

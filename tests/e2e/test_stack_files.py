@@ -38,6 +38,32 @@ def test_compose_file_fits_the_compose_specification() -> None:
     assert "ok" in run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
 
 
+def test_the_file_of_tokens_fits_the_compose_specification() -> None:
+    file = "deploy/compose-tokens.yml"
+    assert "ok" in run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
+
+
+def test_ports_are_published_on_this_machine_unless_a_variable_says_otherwise() -> None:
+    ports = re.findall(r'- "(.+):(\d+):\d+"$', (ROOT / "docker-compose.yml").read_text(), flags=re.MULTILINE)
+    assert {port: host for host, port in ports} == {
+        "8001": "${SOLOIST_PUBLISH:-127.0.0.1}",
+        "8002": "${SOLOIST_PUBLISH:-127.0.0.1}",
+        "9090": "127.0.0.1",
+        "3000": "127.0.0.1",
+    }
+
+
+def test_prometheus_with_a_token_is_the_usual_one_otherwise(promtool: str) -> None:
+    folder = DEPLOY / "prometheus"
+    assert "SUCCESS" in run(promtool, "check", "config", "--syntax-only", folder / "with-token.yml")
+    usual, with_token = [(folder / name).read_text().splitlines()[1:] for name in ("prometheus.yml", "with-token.yml")]
+    assert [line for line in with_token if line not in usual] == [
+        "    authorization:",
+        "      # A token with the role monitor. The file is read again for every scrape.",
+        "      credentials_file: /run/soloist/prometheus.token",
+    ]
+
+
 def test_dockerfile_passes_hadolint() -> None:
     assert run(BIN / "hadolint", "deploy/Dockerfile") == ""
 

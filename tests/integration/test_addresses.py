@@ -184,7 +184,7 @@ def test_no_proxy_stands_between_programs_of_one_machine(repository: Path, tmp_p
     if host == "[::1]" and not _has_ipv6():
         pytest.skip("no IPv6 on this machine")
     listen = {"[::1]": "::1", "127.0.0.2": "127.0.0.2"}.get(host, "127.0.0.1")
-    with socket.socket() as dead, announced(repository, "--host", listen) as found:
+    with socket.socket() as dead, announced(repository, "--host", listen, enable="all") as found:
         dead.bind(("127.0.0.1", 0))  # and nobody listens
         proxy = f"http://127.0.0.1:{dead.getsockname()[1]}"
         variables = dict.fromkeys(PROXIES, proxy) | {"no_proxy": "", "NO_PROXY": ""}

@@ -15,11 +15,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench.gates.http2 import http2_connection
-from soloist import Client, SoloistError
+from soloist import NO_RETRY, Client, ResourceExhaustedError, SoloistError
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, asking, chunk, ones, opening, tensor
 from tests.integration.infer_requests import converse, request
+from tests.integration.tokens import token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
 
 MIB = 2**20
@@ -146,6 +147,29 @@ def test_calls_at_once_are_bounded_and_machines_have_places_of_their_own(tmp_pat
             streams[0].close()
             assert eventually(lambda: server.total("soloist_requests_total", api="Stream", code="OK") == 1)
             assert asker.predict(ones(3)).frame_count == 3
+
+
+def test_one_client_has_a_part_of_the_calls(tmp_path: Path, transport: str) -> None:
+    tokens = write_tokens(tmp_path / "tokens.toml", {"one": ["infer"], "other": ["infer"]})
+    with (
+        serving(tmp_path, tokens_file=tokens, max_calls_per_client=2, transport=transport) as server,
+        Client(server.grpc, token=token_of("one"), retry=NO_RETRY) as one,
+        Client(server.grpc, token=token_of("other")) as other,
+    ):
+        with one.stream("sums"), one.stream("sums"):
+            with pytest.raises(ResourceExhaustedError) as refused:
+                one.models()
+            assert refused.value.reason == "CLIENT_LIMIT"
+            assert refused.value.facts["client"] == "one"
+            assert other.models()
+        assert eventually(lambda: _answers(one))
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.models())
+    except ResourceExhaustedError:
+        return False
 
 
 def test_a_message_beyond_the_budget_is_refused_at_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from service.core.errors import Reason
 from soloist import Client, SoloistError
 from tests.integration import (
+    test_access,
     test_admission,
     test_busy,
     test_compare,
@@ -16,6 +17,7 @@ from tests.integration import (
     test_feedback,
     test_health,
     test_httpunk,
+    test_labels_of_clients,
     test_long_runs,
     test_names,
     test_norm_skew,
@@ -30,6 +32,7 @@ from tests.integration.asking import Asker, ones
 from tests.integration.cases import comparisons, frames, labels, limits, models, open_inference, order
 from tests.integration.cases.case import Case
 from tests.servers import RunningServer, eventually
+from tests.unit.service import test_sessions
 from tests.unit.service.feedback import test_label_reports
 from tests.unit.service.httpunk import test_framing, test_headers
 
@@ -76,6 +79,13 @@ PROVOKED_ELSEWHERE = {
     Reason.SERVICE_UNKNOWN: test_health.test_check_knows_no_others,
     Reason.JSON_INVALID: test_rest.test_a_malformed_body_is_told_what_is_wrong,
     Reason.BODY_SIZE_MISMATCH: test_rest.test_binary_data_of_a_wrong_size_is_refused,
+    Reason.TOKEN_MISSING: test_access.test_a_call_without_a_token_is_refused,
+    Reason.TOKEN_INVALID: test_access.test_a_token_that_is_no_token_is_refused,
+    Reason.TOKEN_EXPIRED: test_access.test_a_token_that_is_no_token_is_refused,
+    Reason.ROLE_MISSING: test_access.test_a_call_needs_a_role_of_its_method,
+    Reason.METHOD_OFF: test_access.test_what_operators_do_is_on_at_their_address_only,
+    Reason.LABEL_FORBIDDEN: test_labels_of_clients.test_a_label_of_a_stranger_spoils_nothing_whichever_process_gets_it,
+    Reason.CLIENT_LIMIT: test_sessions.test_one_client_has_a_part_of_the_sessions,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

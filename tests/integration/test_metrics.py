@@ -40,10 +40,11 @@ HISTOGRAMS = {
 ALERTED = {"OK", "INTERNAL", "RESOURCE_EXHAUSTED"}
 CODES = (
     "OK INVALID_ARGUMENT NOT_FOUND FAILED_PRECONDITION RESOURCE_EXHAUSTED CANCELLED ABORTED DEADLINE_EXCEEDED "
-    "UNAVAILABLE UNIMPLEMENTED INTERNAL"
+    "UNAVAILABLE UNIMPLEMENTED INTERNAL UNAUTHENTICATED PERMISSION_DENIED"
 )
 WORKERS = (
-    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http"
+    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http "
+    "access"
 )
 ENDS = "complete cancelled deadline idle evicted drained error"
 

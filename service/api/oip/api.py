@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from google.protobuf.message import Message
 
+from service.access.need import ADMIN, ANY_ROLE, EVERYBODY, INFER, MONITOR, Need
 from service.api.methods import StreamMethod, UnaryMethod
 from service.api.oip.management import (
     model_statistics,
@@ -44,6 +45,22 @@ UNSUPPORTED: dict[str, tuple[type[Message], str]] = {
     "TraceSetting": (pb.TraceSettingRequest, _TRACES),
     "LogSettings": (pb.LogSettingsRequest, _LOG),
 }
+# By method, over gRPC and REST.
+NEEDS: dict[str, Need] = {
+    "ServerLive": EVERYBODY,
+    "ServerReady": EVERYBODY,
+    "ModelReady": EVERYBODY,
+    "ServerMetadata": ANY_ROLE,
+    "ModelMetadata": ANY_ROLE,
+    "ModelConfig": ANY_ROLE,
+    "RepositoryIndex": ANY_ROLE,
+    "ModelInfer": INFER,
+    "ModelStreamInfer": INFER,
+    "ModelStatistics": MONITOR,
+    "RepositoryModelLoad": ADMIN,
+    "RepositoryModelUnload": ADMIN,
+    **dict.fromkeys(UNSUPPORTED, ANY_ROLE),
+}
 
 
 async def refuse(instead: str, call: Call, _request: Message) -> NoReturn:
@@ -59,37 +76,81 @@ async def refuse(instead: str, call: Call, _request: Message) -> NoReturn:
 def open_inference(context: OipContext) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
     """Bind every method."""
     methods: list[UnaryMethod[Any] | StreamMethod[Any]] = [
-        UnaryMethod(name="ServerLive", request=pb.ServerLiveRequest, handler=partial(server_live, context)),
-        UnaryMethod(name="ServerReady", request=pb.ServerReadyRequest, handler=partial(server_ready, context)),
-        UnaryMethod(name="ModelReady", request=pb.ModelReadyRequest, handler=partial(model_ready, context)),
-        UnaryMethod(name="ServerMetadata", request=pb.ServerMetadataRequest, handler=partial(server_metadata, context)),
-        UnaryMethod(name="ModelMetadata", request=pb.ModelMetadataRequest, handler=partial(model_metadata, context)),
-        UnaryMethod(name="ModelInfer", request=pb.ModelInferRequest, handler=partial(model_infer, context)),
+        UnaryMethod(
+            name="ServerLive",
+            need=NEEDS["ServerLive"],
+            request=pb.ServerLiveRequest,
+            handler=partial(server_live, context),
+        ),
+        UnaryMethod(
+            name="ServerReady",
+            need=NEEDS["ServerReady"],
+            request=pb.ServerReadyRequest,
+            handler=partial(server_ready, context),
+        ),
+        UnaryMethod(
+            name="ModelReady",
+            need=NEEDS["ModelReady"],
+            request=pb.ModelReadyRequest,
+            handler=partial(model_ready, context),
+        ),
+        UnaryMethod(
+            name="ServerMetadata",
+            need=NEEDS["ServerMetadata"],
+            request=pb.ServerMetadataRequest,
+            handler=partial(server_metadata, context),
+        ),
+        UnaryMethod(
+            name="ModelMetadata",
+            need=NEEDS["ModelMetadata"],
+            request=pb.ModelMetadataRequest,
+            handler=partial(model_metadata, context),
+        ),
+        UnaryMethod(
+            name="ModelInfer",
+            need=NEEDS["ModelInfer"],
+            request=pb.ModelInferRequest,
+            handler=partial(model_infer, context),
+        ),
         StreamMethod(
             name="ModelStreamInfer",
+            need=NEEDS["ModelStreamInfer"],
             request=pb.ModelInferRequest,
             handler=partial(model_stream_infer, context),
             bounds_silence=True,
             side_by_side=True,
         ),
-        UnaryMethod(name="ModelConfig", request=pb.ModelConfigRequest, handler=partial(model_config, context)),
         UnaryMethod(
-            name="ModelStatistics", request=pb.ModelStatisticsRequest, handler=partial(model_statistics, context)
+            name="ModelConfig",
+            need=NEEDS["ModelConfig"],
+            request=pb.ModelConfigRequest,
+            handler=partial(model_config, context),
         ),
         UnaryMethod(
-            name="RepositoryIndex", request=pb.RepositoryIndexRequest, handler=partial(repository_index, context)
+            name="ModelStatistics",
+            need=NEEDS["ModelStatistics"],
+            request=pb.ModelStatisticsRequest,
+            handler=partial(model_statistics, context),
+        ),
+        UnaryMethod(
+            name="RepositoryIndex",
+            need=NEEDS["RepositoryIndex"],
+            request=pb.RepositoryIndexRequest,
+            handler=partial(repository_index, context),
         ),
         UnaryMethod(
             name="RepositoryModelLoad",
+            need=NEEDS["RepositoryModelLoad"],
             request=pb.RepositoryModelLoadRequest,
             handler=partial(repository_model_load, context),
         ),
         UnaryMethod(
             name="RepositoryModelUnload",
+            need=NEEDS["RepositoryModelUnload"],
             request=pb.RepositoryModelUnloadRequest,
             handler=partial(repository_model_unload, context),
         ),
     ]
     for name, (request, instead) in UNSUPPORTED.items():
-        methods.append(UnaryMethod(name=name, request=request, handler=partial(refuse, instead)))
+        methods.append(UnaryMethod(name=name, need=NEEDS[name], request=request, handler=partial(refuse, instead)))
     return methods

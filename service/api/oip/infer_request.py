@@ -127,7 +127,7 @@ class InferRequest:
         """
         began = time.perf_counter()
         self.predictions = [
-            Prediction.of(self.servable, row, answer, session=session, is_whole=is_whole)
+            Prediction.of(self.servable, row, answer, session=session, is_whole=is_whole, client=self._call.owner)
             for row, answer in zip(self.rows, self._answers, strict=True)
         ]
         request = self._request

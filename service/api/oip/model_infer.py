@@ -36,7 +36,7 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
     if asked.step is None:
         servable = context.route(request.model_name, request.model_version, key=request.id)
         return await _whole(context, InferRequest(context, call, request, servable, asked))
-    key = Key(request.model_name, request.model_version, asked.step.sequence_id)
+    key = Key(request.model_name, request.model_version, asked.step.sequence_id, call.owner)
     async with context.sequences.lease(key) as lease:
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)
@@ -76,7 +76,7 @@ async def _step(
             raise ServiceError(Reason.SEQUENCE_ROWS, rows=infer.row_count)
         if brought is not None and not step.start:
             raise ServiceError(Reason.SEQUENCE_STATES, sequence=repr(step.sequence_id))
-        session = lease.begin(infer.servable) if step.start else lease.session
+        session = lease.begin(infer.servable, call.client) if step.start else lease.session
         if step.start:
             session.from_initial_state = brought is None
         call.session_id = session.id

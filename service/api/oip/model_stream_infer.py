@@ -132,7 +132,13 @@ async def _answer(
     context: OipContext, stream: Call, request: ModelInferRequest
 ) -> tuple[ModelStreamInferResponse, float]:
     """Answer one request; also return how many seconds its model allows a caller to send nothing, 0 if unknown."""
-    call = Call(api=stream.api, peer=stream.peer, read_metadata=stream.read_metadata, deadline=stream.deadline)
+    call = Call(
+        api=stream.api,
+        peer=stream.peer,
+        identity=stream.identity,
+        read_metadata=stream.read_metadata,
+        deadline=stream.deadline,
+    )
     began = time.perf_counter()
     code = Reason.STREAM_CUT.code
     try:

@@ -10,7 +10,7 @@ import orjson
 from google.protobuf.message import Message
 
 from service.api.oip import json_fields as fields
-from service.api.oip.api import UNSUPPORTED, refuse
+from service.api.oip.api import NEEDS, UNSUPPORTED, refuse
 from service.api.oip.management import (
     model_statistics,
     repository_index,
@@ -56,7 +56,11 @@ def open_inference_rest(context: OipContext) -> list[Route]:
         _get("/v2", "ServerMetadata", context, lambda _names: pb.ServerMetadataRequest(), server_metadata),
         _get("/v2/models/stats", "ModelStatistics", context, _of(pb.ModelStatisticsRequest), model_statistics),
         Route(
-            verb="POST", path="/v2/repository/index", api="RepositoryIndex", handler=partial(_repository_index, context)
+            verb="POST",
+            path="/v2/repository/index",
+            api="RepositoryIndex",
+            need=NEEDS["RepositoryIndex"],
+            handler=partial(_repository_index, context),
         ),
     ]
     for model in _MODEL:
@@ -64,18 +68,34 @@ def open_inference_rest(context: OipContext) -> list[Route]:
             _get(model, "ModelMetadata", context, _of(pb.ModelMetadataRequest), model_metadata),
             _get(f"{model}/config", "ModelConfig", context, _of(pb.ModelConfigRequest), _config),
             _get(f"{model}/stats", "ModelStatistics", context, _of(pb.ModelStatisticsRequest), model_statistics),
-            Route(verb="GET", path=f"{model}/ready", api="ModelReady", handler=partial(_model_ready, context)),
-            Route(verb="POST", path=f"{model}/infer", api="ModelInfer", handler=partial(rest_infer, context)),
+            Route(
+                verb="GET",
+                path=f"{model}/ready",
+                api="ModelReady",
+                need=NEEDS["ModelReady"],
+                handler=partial(_model_ready, context),
+            ),
+            Route(
+                verb="POST",
+                path=f"{model}/infer",
+                api="ModelInfer",
+                need=NEEDS["ModelInfer"],
+                handler=partial(rest_infer, context),
+            ),
         ]
     for api, verb, handler in (
         ("RepositoryModelLoad", "load", _load),
         ("RepositoryModelUnload", "unload", _unload),
     ):
         path = f"/v2/repository/models/{{model}}/{verb}"
-        routes.append(Route(verb="POST", path=path, api=api, handler=partial(handler, context)))
+        routes.append(Route(verb="POST", path=path, api=api, need=NEEDS[api], handler=partial(handler, context)))
     for api, paths in _REFUSED.items():
         refused = partial(_refused, UNSUPPORTED[api][1])
-        routes += [Route(verb=verb, path=path, api=api, handler=refused) for path in paths for verb in ("GET", "POST")]
+        routes += [
+            Route(verb=verb, path=path, api=api, need=NEEDS[api], handler=refused)
+            for path in paths
+            for verb in ("GET", "POST")
+        ]
     return routes
 
 
@@ -91,7 +111,7 @@ def _get(
     async def answer(call: Call, names: Mapping[str, str], _body: Body) -> Answer:
         return _json(plain(await handler(context, call, request(names))))
 
-    return Route(verb="GET", path=path, api=api, handler=answer)
+    return Route(verb="GET", path=path, api=api, need=NEEDS[api], handler=answer)
 
 
 def _of(request: Callable[..., Request]) -> Callable[[Mapping[str, str]], Request]:

@@ -25,11 +25,12 @@ _DIGEST_BYTES = 16
 
 
 class Key(NamedTuple):
-    """The key of a sequence: model and version as requested, and the caller's id."""
+    """The key of a sequence: model and version as requested, the caller's id, and the caller where that is known."""
 
     model: str
     version: str
     sequence_id: SequenceId
+    client: str = ""
 
 
 @dataclass(slots=True)
@@ -63,14 +64,14 @@ class SequenceLease:
             raise self._sequences.why_missing(self._key)
         return self._place.session
 
-    def begin(self, servable: Servable) -> Session:
-        """Open the session of a sequence that isn't open.
+    def begin(self, servable: Servable, client: str = "") -> Session:
+        """Open the session of a sequence that isn't open, for a client.
 
         Raises:
-            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+            ServiceError: TOO_MANY_SESSIONS, CLIENT_LIMIT or SESSION_STATE_FULL.
 
         """
-        self._place.session = self._sequences.begin(self._key, servable)
+        self._place.session = self._sequences.begin(self._key, servable, client)
         self._place.idle_seconds = servable.idle_seconds(self._sequences.idle_seconds)
         return self._place.session
 
@@ -114,14 +115,14 @@ class Sequences:
             return ServiceError(Reason.SEQUENCE_EVICTED, **facts, idle_seconds=idle_seconds)
         return ServiceError(Reason.SEQUENCE_NOT_FOUND, **facts)
 
-    def begin(self, key: Key, servable: Servable) -> Session:
-        """Open a session, and forget an earlier eviction.
+    def begin(self, key: Key, servable: Servable, client: str = "") -> Session:
+        """Open a session for a client, and forget an earlier eviction.
 
         Raises:
-            ServiceError: TOO_MANY_SESSIONS or SESSION_STATE_FULL.
+            ServiceError: TOO_MANY_SESSIONS, CLIENT_LIMIT or SESSION_STATE_FULL.
 
         """
-        session = self._sessions.begin(servable)
+        session = self._sessions.begin(servable, client)
         self._evicted.pop(_digest(key), None)
         return session
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from service.access.need import ADMIN
 from service.api.methods import UnaryMethod
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_VERSION_LABELS, at_most
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 def admin(manager: Operations) -> list[UnaryMethod[Any]]:
     """Bind every method."""
     return [
-        UnaryMethod(name="LoadModel", request=pb.LoadModelRequest, handler=partial(load_model, manager)),
-        UnaryMethod(name="UnloadModel", request=pb.UnloadModelRequest, handler=partial(unload_model, manager)),
-        UnaryMethod(name="GetRollout", request=pb.GetRolloutRequest, handler=partial(get_rollout, manager)),
-        UnaryMethod(name="UpdateRollout", request=pb.UpdateRolloutRequest, handler=partial(update_rollout, manager)),
+        UnaryMethod(name="LoadModel", request=pb.LoadModelRequest, need=ADMIN, handler=partial(load_model, manager)),
+        UnaryMethod(
+            name="UnloadModel", request=pb.UnloadModelRequest, need=ADMIN, handler=partial(unload_model, manager)
+        ),
+        UnaryMethod(name="GetRollout", request=pb.GetRolloutRequest, need=ADMIN, handler=partial(get_rollout, manager)),
+        UnaryMethod(
+            name="UpdateRollout", request=pb.UpdateRolloutRequest, need=ADMIN, handler=partial(update_rollout, manager)
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from service.access.need import ACCURACY, LABEL
 from service.api.methods import ClientStreamMethod, Method, UnaryMethod
 from service.api.v1.feedback_messages import OUTCOMES, read_labels, version_accuracies
 from service.core.errors import Reason, ServiceError
@@ -21,29 +22,32 @@ if TYPE_CHECKING:
 def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[Method]:
     """Bind every method; without a prediction log each refuses."""
     return [
-        UnaryMethod(name="Report", request=pb.ReportRequest, handler=partial(report, feedback)),
+        UnaryMethod(name="Report", request=pb.ReportRequest, need=LABEL, handler=partial(report, feedback)),
         ClientStreamMethod(
-            name="ReportStream", request=pb.ReportStreamRequest, handler=partial(report_stream, feedback)
+            name="ReportStream", request=pb.ReportStreamRequest, need=LABEL, handler=partial(report_stream, feedback)
         ),
         UnaryMethod(
-            name="GetAccuracy", request=pb.GetAccuracyRequest, handler=partial(get_accuracy, feedback, repository)
+            name="GetAccuracy",
+            request=pb.GetAccuracyRequest,
+            need=ACCURACY,
+            handler=partial(get_accuracy, feedback, repository),
         ),
     ]
 
 
-async def report(feedback: Feedback | None, _call: Call, request: pb.ReportRequest) -> pb.ReportResponse:
+async def report(feedback: Feedback | None, call: Call, request: pb.ReportRequest) -> pb.ReportResponse:
     """Take labels, all or none.
 
     Raises:
-        ServiceError: one is malformed, or they can't be stored.
+        ServiceError: one is malformed, or isn't the caller's to report, or they can't be stored.
 
     """
-    verdicts = await _on(feedback).reports.take(read_labels(request.labels))
+    verdicts = await _on(feedback).reports.take(read_labels(request.labels, reporter=_reporter(call)), call.client)
     return pb.ReportResponse(outcomes=[OUTCOMES[verdict.outcome] for verdict in verdicts])
 
 
 async def report_stream(
-    feedback: Feedback | None, _call: Call, requests: AsyncIterator[pb.ReportStreamRequest]
+    feedback: Feedback | None, call: Call, requests: AsyncIterator[pb.ReportStreamRequest]
 ) -> pb.ReportStreamResponse:
     """Take labels message by message.
 
@@ -52,10 +56,12 @@ async def report_stream(
 
     """
     counts: Counter[pb.LabelOutcome.ValueType] = Counter()
-    reports = _on(feedback).reports
+    reports, reporter = _on(feedback).reports, _reporter(call)
     async for request in requests:
         try:
-            verdicts = await reports.take(read_labels(request.labels, taken=counts.total()))
+            verdicts = await reports.take(
+                read_labels(request.labels, taken=counts.total(), reporter=reporter), call.client
+            )
         except ServiceError as error:
             raise ServiceError(error.reason, **{**error.facts, "taken": counts.total()}) from error
         counts.update(OUTCOMES[verdict.outcome] for verdict in verdicts)
@@ -78,6 +84,11 @@ async def get_accuracy(
         call.model, call.version = entry.name, str(entry.version)
     counts = await watch.now()
     return pb.GetAccuracyResponse(versions=version_accuracies(counts, request.model, request.version))
+
+
+def _reporter(call: Call) -> str:
+    """Return the caller if it may label its own answers only."""
+    return "" if call.identity is None or call.identity.may_label_all else call.identity.name
 
 
 def _on(feedback: Feedback | None) -> Feedback:

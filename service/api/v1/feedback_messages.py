@@ -34,8 +34,8 @@ OUTCOMES = {
 }
 
 
-def read_labels(messages: Sequence[pb.GroundTruth], *, taken: int = 0) -> list[Label]:
-    """Read the labels of one message; `taken` labels came before it.
+def read_labels(messages: Sequence[pb.GroundTruth], *, taken: int = 0, reporter: str = "") -> list[Label]:
+    """Read the labels of one message; `taken` labels came before it. `reporter` as in Label.
 
     Raises:
         ServiceError: TOO_MANY_LABELS, or LABEL_MALFORMED.
@@ -54,6 +54,7 @@ def read_labels(messages: Sequence[pb.GroundTruth], *, taken: int = 0) -> list[L
                 class_index=message.class_index if message.HasField("class_index") else None,
                 name=message.label if message.HasField("label") else None,
                 step=message.step if message.HasField("step") else None,
+                reporter=reporter,
             )
         )
     return labels

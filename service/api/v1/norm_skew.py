@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from service.access.need import MONITOR, USER_DATA
 from service.api.methods import Method, ServerStreamMethod, UnaryMethod
 from service.api.others import alone
 from service.core.errors import Reason, ServiceError
@@ -32,11 +33,13 @@ def norm_skew(repository: Repository, skew: SkewWatch, others: Others = alone) -
         UnaryMethod(
             name=GET_NORM_SKEW,
             request=pb.GetNormSkewRequest,
+            need=MONITOR,
             handler=partial(largest_norm_skew, partial(get_norm_skew, repository, skew), others),
         ),
         ServerStreamMethod(
             name="ListSampledSequences",
             request=pb.ListSampledSequencesRequest,
+            need=USER_DATA,
             handler=partial(list_sampled_sequences, repository, skew),
         ),
     ]

@@ -43,7 +43,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
     serving.recorder.sequence_ended(servable, frame_count)
     call.first_output_at = time.perf_counter()
-    prediction = Prediction.of(servable, row, answer, is_whole=True)
+    prediction = Prediction.of(servable, row, answer, is_whole=True, client=call.owner)
     response = PredictResponse(
         model=servable.name,
         version=servable.version,

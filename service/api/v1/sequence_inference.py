@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from service.access.need import ANY_ROLE, INFER
 from service.api.methods import StreamMethod, UnaryMethod
 from service.api.v1.compare import compare
 from service.api.v1.predict import predict
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 def sequence_inference(serving: Serving, comparisons: Comparisons) -> list[UnaryMethod[Any] | StreamMethod[Any]]:
     """Return every method, bound to a running server."""
     return [
-        UnaryMethod(name="Predict", request=pb.PredictRequest, handler=partial(predict, serving)),
-        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving)),
-        UnaryMethod(name="Compare", request=pb.CompareRequest, handler=partial(compare, serving, comparisons)),
-        UnaryMethod(name="ListModels", request=pb.ListModelsRequest, handler=partial(list_models, serving)),
-        UnaryMethod(name="GetModel", request=pb.GetModelRequest, handler=partial(get_model, serving)),
+        UnaryMethod(name="Predict", request=pb.PredictRequest, need=INFER, handler=partial(predict, serving)),
+        StreamMethod(name="Stream", request=pb.StreamRequest, need=INFER, handler=partial(stream, serving)),
+        UnaryMethod(
+            name="Compare", request=pb.CompareRequest, need=INFER, handler=partial(compare, serving, comparisons)
+        ),
+        UnaryMethod(
+            name="ListModels", request=pb.ListModelsRequest, need=ANY_ROLE, handler=partial(list_models, serving)
+        ),
+        UnaryMethod(name="GetModel", request=pb.GetModelRequest, need=ANY_ROLE, handler=partial(get_model, serving)),
     ]
 
 

@@ -49,7 +49,7 @@ async def stream(
     servable.require_time_axis()
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
-    with serving.sessions.open(servable, call.is_past_deadline) as session:
+    with serving.sessions.open(servable, call.is_past_deadline, call.client) as session:
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
@@ -88,7 +88,7 @@ async def _answer(
     every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
     # A stream has one chunk at a time, so the number of chunks that wait is bounded by the number of streams.
     answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
-    prediction = Prediction.of(servable, row, answer, session=session)
+    prediction = Prediction.of(servable, row, answer, session=session, client=call.owner)
     result = ChunkResult(
         prediction_id=prediction.id,
         first_frame=chunk.first_frame,

@@ -31,6 +31,7 @@ class Record(NamedTuple):
     frame_count: int
     is_whole: bool
     batch_size: int
+    client: str
 
     @classmethod
     def of(cls, prediction: Prediction, *, is_shadow: bool) -> Self:
@@ -46,6 +47,7 @@ class Record(NamedTuple):
             frame_count=len(prediction.row.frames),
             is_whole=prediction.is_whole,
             batch_size=prediction.batch_size,
+            client=prediction.client,
         )
 
 

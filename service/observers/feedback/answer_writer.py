@@ -27,7 +27,10 @@ _FRAMES = "INSERT OR IGNORE INTO frames VALUES (?, ?, ?, ?)"
 # Others write too, so a transaction that deletes must be short.
 _DELETED_AT_ONCE = 5_000
 _TRIES = 3
-_BY_ID = ("matches", "labels", "frames", "predictions")
+# Where labels are that came before their answer was written.
+_EARLY = ("labels", "pending", "claims")
+_OWNER = "INSERT OR IGNORE INTO owners VALUES (?, ?)"
+_BY_ID = ("matches", "labels", "frames", "owners", "predictions")
 
 
 class LogWriter:
@@ -100,6 +103,9 @@ class LogWriter:
                 if len(row.classes) > 1
             ]
             known.db.executemany(_FRAMES, several)
+            owners = [(key[0], row.record.client) for key, row in zip(keys, found, strict=True) if row.record.client]
+            if owners:
+                known.db.executemany(_OWNER, owners)
             return known.joiner.catch_up(_reported(known.db, keys), now_ms)
 
 
@@ -128,8 +134,8 @@ def _reported(db: sqlite3.Connection, keys: Sequence[tuple[bytes, int]]) -> list
     if not keys:
         return []
     first, last = min(keys)[0], max(keys)[0]
-    query = "SELECT id FROM labels WHERE id BETWEEN ? AND ? UNION SELECT id FROM pending WHERE id BETWEEN ? AND ?"
-    early = {found for (found,) in db.execute(query, (first, last, first, last))}
+    query = " UNION ".join(f"SELECT id FROM {table} WHERE id BETWEEN ?1 AND ?2" for table in _EARLY)  # noqa: S608
+    early = {found for (found,) in db.execute(query, (first, last))}
     return [key for key in keys if key[0] in early]
 
 

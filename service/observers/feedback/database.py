@@ -52,6 +52,18 @@ CREATE TABLE forgotten (                -- one row: all with a lower id have bee
 );
 INSERT INTO forgotten VALUES (x'');
 """
+# Added since, where callers have to show who they are; releases that don't know these tables go on without them.
+_ADDED = """
+CREATE TABLE IF NOT EXISTS owners (     -- the client that got an answer
+    id BLOB PRIMARY KEY, client TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claims (     -- pending labels of clients that may label their own answers only
+    number INTEGER PRIMARY KEY, id BLOB NOT NULL, step INTEGER NOT NULL, class_index INTEGER NOT NULL,
+    class TEXT NOT NULL, event_ms INTEGER NOT NULL, client TEXT NOT NULL,
+    UNIQUE (id, step, class_index, class, client)
+);
+CREATE INDEX IF NOT EXISTS claims_of_client ON claims (client);
+"""
 
 
 class LogFileError(OSError):
@@ -78,6 +90,8 @@ def prepare(path: Path) -> None:
                 db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             elif version != _SCHEMA_VERSION:
                 raise LogFileError(f"{path}: a prediction log of another release (format {version})")
+            for statement in _ADDED.split(";\n"):
+                db.execute(statement)
     except sqlite3.Error as error:
         raise LogFileError(f"{path}: {error}") from error
 

@@ -12,6 +12,15 @@ from service.observers.feedback.policy import LogPolicy
 
 _LAST_FRAME = -1
 _BY_NAME = -1
+_WAITING = ("pending", "claims")
+_PENDING = "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM claims)"
+# Who may label all answers goes first.
+_EARLY = """
+SELECT 0, number, step, class_index, class, event_ms, '' FROM pending WHERE id = ?1
+UNION ALL SELECT 1, number, step, class_index, class, event_ms, client FROM claims WHERE id = ?1 ORDER BY 1, 2
+"""
+# A client that may label its own answers only can have this part of all that wait.
+_SHARES = 10
 
 
 class TooManyPendingError(Exception):
@@ -20,6 +29,15 @@ class TooManyPendingError(Exception):
     def __init__(self, pending: int) -> None:
         super().__init__(pending)
         self.pending = pending
+
+
+class ForbiddenError(Exception):
+    """A label is for an answer that its reporter didn't get."""
+
+    def __init__(self, label: Label, verdict: Verdict) -> None:
+        super().__init__(label.prediction_id.hex())
+        self.label = label
+        self.verdict = verdict
 
 
 class Joiner:
@@ -35,14 +53,18 @@ class Joiner:
 
         Raises:
             TooManyPendingError: one would have to wait for its answer, and too many wait already.
+            ForbiddenError: one isn't its reporter's to report.
 
         """
-        (pending,) = self._db.execute("SELECT count(*) FROM pending").fetchone()
+        (pending,) = self._db.execute(_PENDING).fetchone()
         verdicts = []
         for label in labels:
             answers = self._answers.of(label.prediction_id)
             if answers and not answers[0].is_shadow:
-                verdicts.append(self._join(label, answers, now_ms))
+                verdict = self._join(label, answers, now_ms)
+                if verdict.outcome is Outcome.FORBIDDEN:
+                    raise ForbiddenError(label, verdict)
+                verdicts.append(verdict)
                 continue
             outcome = self._without_answer(label, now_ms)
             if outcome is Outcome.PENDING:
@@ -67,11 +89,13 @@ class Joiner:
     def give_up(self, now_ms: int) -> list[Verdict]:
         """Delete labels whose answers haven't come: they were never logged."""
         horizon = id_at(now_ms - round(self._policy.pending_seconds * 1000))
-        gone = self._db.execute("DELETE FROM pending WHERE id < ?", (horizon,)).rowcount
+        gone = sum(self._db.execute(f"DELETE FROM {table} WHERE id < ?", (horizon,)).rowcount for table in _WAITING)  # noqa: S608
         return [Verdict(outcome=Outcome.UNKNOWN)] * gone
 
     def _join(self, label: Label, answers: Sequence[LoggedAnswer], now_ms: int) -> Verdict:
         answer, version = answers[0], self._answers.version(answers[0].version)
+        if label.reporter and label.reporter != self._answers.owner(answer.id):
+            return Verdict(outcome=Outcome.FORBIDDEN, version=version.identity)
         step = answer.last_frame if label.step is None else label.step
         if self._answers.at(answer, step) is None:
             return Verdict(outcome=Outcome.STEP_NOT_ANSWERED, version=version.identity)
@@ -112,14 +136,25 @@ class Joiner:
         """Store a label as reported, and return how many were added: 0 if it waits already."""
         step = _LAST_FRAME if label.step is None else label.step
         index = _BY_NAME if label.class_index is None else label.class_index
-        query = "INSERT OR IGNORE INTO pending (id, step, class_index, class, event_ms) VALUES (?, ?, ?, ?, ?)"
-        return self._db.execute(query, (label.prediction_id, step, index, label.name or "", label.event_ms)).rowcount
+        values = (label.prediction_id, step, index, label.name or "", label.event_ms)
+        if not label.reporter:
+            query = "INSERT OR IGNORE INTO pending (id, step, class_index, class, event_ms) VALUES (?, ?, ?, ?, ?)"
+            return self._db.execute(query, values).rowcount
+        query = (
+            "INSERT OR IGNORE INTO claims (id, step, class_index, class, event_ms, client) VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        added = self._db.execute(query, (*values, label.reporter)).rowcount
+        query = "SELECT count(*) FROM claims WHERE client = ?"
+        most = self._policy.max_pending // _SHARES
+        if added and self._db.execute(query, (label.reporter,)).fetchone()[0] > most:
+            raise TooManyPendingError(most)
+        return added
 
     def _waiting(self, prediction_id: bytes) -> list[Label]:
-        query = "SELECT step, class_index, class, event_ms FROM pending WHERE id = ? ORDER BY number"
-        waiting = self._db.execute(query, (prediction_id,)).fetchall()
+        waiting = self._db.execute(_EARLY, (prediction_id,)).fetchall()
         if waiting:
-            self._db.execute("DELETE FROM pending WHERE id = ?", (prediction_id,))
+            for table in _WAITING:
+                self._db.execute(f"DELETE FROM {table} WHERE id = ?", (prediction_id,))  # noqa: S608  # names of ours
         return [
             Label(
                 prediction_id=prediction_id,
@@ -127,6 +162,7 @@ class Joiner:
                 class_index=None if index == _BY_NAME else index,
                 name=name if index == _BY_NAME else None,
                 step=None if step == _LAST_FRAME else step,
+                reporter=reporter,
             )
-            for step, index, name, event_ms in waiting
+            for _, _, step, index, name, event_ms, reporter in waiting
         ]

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from service.core.client_shares import ClientShares
 from service.core.errors import Reason, ServiceError
 from service.core.failures import start_threads
 from service.observers.feedback.database import transaction
-from service.observers.feedback.label_joiner import Joiner, TooManyPendingError
+from service.observers.feedback.label import Outcome
+from service.observers.feedback.label_joiner import ForbiddenError, Joiner, TooManyPendingError
 from service.observers.feedback.log_file import LogLostError
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Reports:
         self._max_waiting = max_waiting
         self._clock = clock
         self._waiting = 0
+        # Those that wait for their answers do so for a time that is known.
+        self._shares = ClientShares("labels without an answer in the log", policy.max_pending_per_client)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="soloist-feedback")
 
     def __enter__(self) -> Self:
@@ -75,32 +79,48 @@ class Reports:
         self._thread.shutdown(cancel_futures=True)
         self._connection.close()
 
-    async def take(self, labels: Sequence[Label]) -> list[Verdict]:
-        """Take labels, all or none; they are on disk when this returns.
+    async def take(self, labels: Sequence[Label], client: str = "") -> list[Verdict]:
+        """Take labels of a client, all or none; they are on disk when this returns.
 
         Raises:
-            ServiceError: FEEDBACK_BUSY, TOO_MANY_PENDING_LABELS or LOG_UNAVAILABLE.
+            ServiceError: FEEDBACK_BUSY, TOO_MANY_PENDING_LABELS, LABEL_FORBIDDEN, CLIENT_LIMIT or LOG_UNAVAILABLE.
 
         """
         if self._waiting >= self._max_waiting:
             raise ServiceError(Reason.FEEDBACK_BUSY, reports=self._waiting)
+        self._shares.take(client, len(labels))
         self._waiting += 1
+        loop, early = asyncio.get_running_loop(), 0
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, labels)
+            verdicts = await loop.run_in_executor(self._thread, self._take, labels)
+            early = sum(verdict.outcome is Outcome.PENDING for verdict in verdicts)
+            return verdicts
         except TooManyPendingError as error:
             raise ServiceError(Reason.TOO_MANY_PENDING_LABELS, pending=error.pending) from error
+        except ForbiddenError as error:
+            label = error.label
+            raise ServiceError(
+                Reason.LABEL_FORBIDDEN, client=label.reporter, prediction_id=label.prediction_id.hex()
+            ) from error
         except (sqlite3.Error, OSError) as error:
             _log.exception("labels not written", labels=len(labels))
             raise ServiceError(Reason.LOG_UNAVAILABLE) from error
         finally:
             self._waiting -= 1
+            self._shares.give_back(client, len(labels) - early)
+            if early:
+                loop.call_later(self._policy.pending_seconds, self._shares.give_back, client, early)
 
     def _take(self, labels: Sequence[Label]) -> list[Verdict]:
         self._connection.require_same()
         with self._connection.using() as db:
             joiner = self._joiner_of(db)
-            with transaction(db):
-                verdicts = joiner.take(labels, round(self._clock() * 1000))
+            try:
+                with transaction(db):
+                    verdicts = joiner.take(labels, round(self._clock() * 1000))
+            except ForbiddenError as error:
+                self._count([error.verdict])
+                raise
         if not self._connection.is_current():
             raise LogLostError("the prediction log was lost while labels were written")
         # Here and not by the caller: one who has gone has still changed the figures.

@@ -75,6 +75,11 @@ class LoggedAnswers:
             )
         ]
 
+    def owner(self, prediction_id: bytes) -> str | None:
+        """Return the client that got an answer, if it had to show who it is."""
+        found = self._db.execute("SELECT client FROM owners WHERE id = ?", (prediction_id,)).fetchone()
+        return None if found is None else str(found[0])
+
     def at(self, answer: LoggedAnswer, step: int) -> tuple[int, float | None] | None:
         """Return class and calibrated confidence at one frame of the sequence; None if they weren't logged."""
         if step == answer.last_frame:

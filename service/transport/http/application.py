@@ -18,6 +18,7 @@ from service.transport.http.messages import Page, Request, Response, text
 if TYPE_CHECKING:
     from service.transport.http.calls import Calls
     from service.transport.http.connection import Connection
+    from service.transport.peer_certificate import PeerCertificate
 
 _log = structlog.get_logger("soloist.http")
 # The longest time of a page, and of what its caller sends with it although nobody wants it.
@@ -41,7 +42,8 @@ class HttpApplication:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, in the way of ASGI."""
-        request, connection = _request(scope), scope["state"]["connection"]
+        connection = scope["state"]["connection"]
+        request = _request(scope, connection.certificate)
         incoming = Incoming(request, receive)
         calls = self._calls if self._is_call(request.path) else None
         try:
@@ -113,7 +115,7 @@ async def _discarded(incoming: Incoming) -> bool:
         return False
 
 
-def _request(scope: Mapping[str, Any]) -> Request:
+def _request(scope: Mapping[str, Any], certificate: PeerCertificate | None) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -126,4 +128,5 @@ def _request(scope: Mapping[str, Any]) -> Request:
         headers=headers,
         # As gRPC writes it.
         peer=f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}",
+        certificate=certificate,
     )

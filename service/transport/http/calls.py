@@ -16,6 +16,7 @@ from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_NAME_BYTES
 from service.transport.admission import Admission, CallLimits, Held
 from service.transport.boundary import Boundary
+from service.transport.guards import OPEN, Guard, Guards
 from service.transport.http.compression import compressed, decompressed
 from service.transport.http.messages import Request, Response
 from service.transport.http.statuses import as_json, failed
@@ -23,7 +24,7 @@ from service.transport.http.statuses import as_json, failed
 if TYPE_CHECKING:
     from service.transport.http.connection import Connection
     from service.transport.http.incoming import Incoming
-    from service.transport.peer_certificate import AuthContext, PeerCertificate
+    from service.transport.peer_certificate import AuthContext
 
 PREFIX = "/v2"
 # An answer up to this size is sent at once, whether or not its caller reads.
@@ -34,7 +35,14 @@ _JSON_BYTES = "inference-header-content-length"
 class Calls:
     """All methods, by path and verb."""
 
-    def __init__(self, routes: Iterable[Route], boundary: Boundary, admission: Admission, limits: CallLimits) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        boundary: Boundary,
+        admission: Admission,
+        limits: CallLimits,
+        guards: Guards = OPEN,
+    ) -> None:
         self._boundary, self._admission, self._limits = boundary, admission, limits
         self.idle_seconds = limits.idle_seconds
         self._tree = _Node()
@@ -42,7 +50,7 @@ class Calls:
             node = self._tree
             for segment in _segments(route.path):
                 node = node.below.setdefault(_ANY if segment.startswith("{") else segment, _Node())
-            node.routes[route.verb] = route
+            node.routes[route.verb] = route, guards.of(route.api, route.need)
 
     async def answer(
         self, request: Request, incoming: Incoming, connection: Connection, until_sent: ExitStack
@@ -52,15 +60,17 @@ class Calls:
         routes = self._tree.find(segments)
         if not routes:
             return as_json(404, {"error": "there is no such path: the Open Inference Protocol lists the paths"})
-        route = routes.get("GET" if request.method == "HEAD" else request.method)
-        if route is None:
+        found_route = routes.get("GET" if request.method == "HEAD" else request.method)
+        if found_route is None:
             allowed = ", ".join(sorted({"GET": "GET, HEAD"}.get(verb, verb) for verb in routes))
             return as_json(405, {"error": f"send {allowed}"}, allow=allowed)
-        caller, found = _Caller(request, connection.certificate), None
+        route, guard = found_route
+        caller, found = HttpCaller(request), None
         connection.call = asyncio.current_task()
         try:
-            async with self._boundary.around(route.api, caller) as call:
-                with Held(self._admission, call.peer) as held:
+            async with self._boundary.around(route.api, caller, guard=guard) as call:
+                client = call.client if self._limits.max_calls_per_client else ""
+                with Held(self._admission, call.peer, client=client) as held:
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
                     connection.all.busy(connection)
@@ -103,9 +113,9 @@ class _Node:
 
     def __init__(self) -> None:
         self.below: dict[str, _Node] = {}
-        self.routes: dict[str, Route] = {}
+        self.routes: dict[str, tuple[Route, Guard | None]] = {}
 
-    def find(self, segments: list[str]) -> Mapping[str, Route]:
+    def find(self, segments: list[str]) -> Mapping[str, tuple[Route, Guard | None]]:
         """Return the routes of a path by verb; a segment that is named goes before one that may be anything."""
         if not segments:
             return self.routes
@@ -120,11 +130,10 @@ _ANY = "{}"
 
 
 @dataclass
-class _Caller:
+class HttpCaller:
     """Who calls, as the boundary takes it."""
 
     request: Request
-    certificate: PeerCertificate | None
     status: grpc.Status | None = None
 
     def peer(self) -> str:
@@ -133,7 +142,8 @@ class _Caller:
 
     def auth_context(self) -> AuthContext:
         """Return who the caller's certificate says it is."""
-        return {} if self.certificate is None else self.certificate.auth_context()
+        certificate = self.request.certificate
+        return {} if certificate is None else certificate.auth_context()
 
     def time_remaining(self) -> None:
         """Return that HTTP has no deadlines; the parameter `timeout` of a request is one."""

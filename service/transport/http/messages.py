@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.transport.peer_certificate import PeerCertificate
 
 Headers = Mapping[str, str]
 
@@ -18,6 +21,7 @@ class Request:
     query: str = ""
     headers: Headers = field(default_factory=dict)
     peer: str = ""
+    certificate: PeerCertificate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

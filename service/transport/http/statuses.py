@@ -20,6 +20,8 @@ HTTP_STATUSES: Mapping[str, int] = MappingProxyType(
         "INVALID_ARGUMENT": HTTPStatus.BAD_REQUEST,
         "FAILED_PRECONDITION": HTTPStatus.BAD_REQUEST,
         "NOT_FOUND": HTTPStatus.NOT_FOUND,
+        "UNAUTHENTICATED": HTTPStatus.UNAUTHORIZED,
+        "PERMISSION_DENIED": HTTPStatus.FORBIDDEN,
         "ABORTED": HTTPStatus.CONFLICT,
         "RESOURCE_EXHAUSTED": HTTPStatus.TOO_MANY_REQUESTS,
         "CANCELLED": 499,
@@ -37,7 +39,8 @@ def failed(status: grpc.Status) -> Response:
     for name, value in status.trailing_metadata or ():
         if name == "grpc-status-details-bin" and isinstance(value, bytes):
             fields |= _details(value)
-    return as_json(HTTP_STATUSES[code], fields)
+    headers = {"www-authenticate": "Bearer"} if code == "UNAUTHENTICATED" else {}
+    return as_json(HTTP_STATUSES[code], fields, **headers)
 
 
 def as_json(status: int, value: Mapping[str, Any], **headers: str) -> Response:

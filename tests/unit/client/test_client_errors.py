@@ -20,10 +20,12 @@ from soloist import (
     InternalError,
     InvalidInputError,
     NotFoundError,
+    PermissionDeniedError,
     PreconditionError,
     ResourceExhaustedError,
     RetryPolicy,
     SoloistError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -48,7 +50,9 @@ NOBODY = "127.0.0.1:1"
         (grpc.StatusCode.ABORTED, AbortedError),
         (grpc.StatusCode.INTERNAL, InternalError),
         (grpc.StatusCode.UNKNOWN, InternalError),
-        (grpc.StatusCode.PERMISSION_DENIED, SoloistError),
+        (grpc.StatusCode.UNAUTHENTICATED, UnauthenticatedError),
+        (grpc.StatusCode.PERMISSION_DENIED, PermissionDeniedError),
+        (grpc.StatusCode.UNIMPLEMENTED, SoloistError),
     ],
 )
 def test_each_code_has_its_class(fake: FakeServer, code: grpc.StatusCode, kind: type[SoloistError]) -> None:

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from bench.tls.certificates import Authority, Mounted, client_context
+from service.access.need import EVERYBODY
 from service.api.health import HEALTH, health_methods
 from service.api.routes import Answer, Route
 from service.core.health import Health
@@ -28,6 +29,7 @@ from service.transport.connection_limits import ConnectionLimits
 from service.transport.context import Caller
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.grpc_server import serving_grpc
+from service.transport.guards import Guard
 from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
 from service.transport.http.connection import HttpLimits
@@ -46,13 +48,13 @@ class Watched(Boundary):
 
     told: Told
 
-    def around(self, api: str, context: Caller, *, in_drain: bool = False) -> Around:
+    def around(self, api: str, context: Caller, *, in_drain: bool = False, guard: Guard | None = None) -> Around:
         def as_lists(found: Mapping[str, Iterable[bytes]]) -> Told:
             return {name: list(values) for name, values in found.items()}
 
         self.told = as_lists(context.auth_context())
         assert as_lists(context.auth_context()) == self.told
-        return super().around(api, context, in_drain=in_drain)
+        return super().around(api, context, in_drain=in_drain, guard=guard)
 
 
 class Site:
@@ -107,7 +109,7 @@ def _route() -> Route:
     async def handler(*_: object) -> Answer:
         return Answer(text=b"{}")
 
-    return Route(verb="GET", path="/v2", api="ServerMetadata", handler=handler)
+    return Route(verb="GET", path="/v2", api="ServerMetadata", handler=handler, need=EVERYBODY)
 
 
 def _get(port: int, context: ssl.SSLContext | None) -> int:

@@ -101,6 +101,20 @@ def test_sessions_are_bounded_in_number(meter: Meter) -> None:
         assert len(sessions) == 1
 
 
+def test_one_client_has_a_part_of_the_sessions(meter: Meter) -> None:
+    sessions = Sessions(
+        max_sessions=3, max_state_bytes=10_000, metrics=meter.metrics.sessions, max_sessions_per_client=1
+    )
+    with sessions.open(TARGET, in_time, "one"):
+        with pytest.raises(ServiceError) as caught, sessions.open(TARGET, in_time, "one"):
+            pass
+        assert caught.value.reason is Reason.CLIENT_LIMIT
+        with sessions.open(TARGET, in_time, "other"):
+            assert len(sessions) == 2
+    with sessions.open(TARGET, in_time, "one"):
+        assert len(sessions) == 1
+
+
 def test_sessions_are_bounded_in_memory(sessions: Sessions, meter: Meter) -> None:
     with sessions.open(TARGET, in_time), sessions.open(TARGET, in_time):
         assert meter.value("soloist_session_state_bytes", model="gated") == 2 * STATE_BYTES

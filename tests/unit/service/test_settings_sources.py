@@ -25,6 +25,8 @@ _TEXTS = {
     "host": "::1",
     "version_policy": "all",
     "ready_when": "a,b",
+    "enable": "admin,monitoring",
+    "admin_address": "localhost:8003",
     "accuracy_windows": "7m",
     "log_level": "error",
     "transport": "httpunk",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ def classifier(version: int = 1, *, norm: str = "layer", classes: Sequence[str] 
     return made
 
 
-_numbers = itertools.count()
+# pytest and the tests each import this module: both count from a place of their own.
+_numbers = itertools.count(secrets.randbits(60))
 
 
 def new_id(at_seconds: float) -> str:
@@ -56,6 +58,7 @@ def prediction(
     sequence_id: str | None = None,
     batch_size: int = 1,
     prediction_id: str | None = None,
+    client: str = "",
 ) -> Prediction:
     """Make an answer that says these classes, one a frame, each with this confidence; `sequence_id` for a chunk."""
     made = prediction_id or new_id(at_seconds)
@@ -72,6 +75,7 @@ def prediction(
         first_frame=first_frame,
         is_whole=sequence_id is None,
         batch_size=batch_size,
+        client=client,
     )
 
 
@@ -104,14 +108,15 @@ class Log:
         self.write(made)
         return made.id
 
-    def report(self, prediction_id: str, label: str | int, *, step: int | None = None) -> Verdict:
-        """Report one label."""
+    def report(self, prediction_id: str, label: str | int, *, step: int | None = None, reporter: str = "") -> Verdict:
+        """Report one label, with `reporter` as a client that may label its own answers only."""
         reported = Label(
             prediction_id=bytes.fromhex(prediction_id),
             event_ms=self.now_ms,
             class_index=label if isinstance(label, int) else None,
             name=label if isinstance(label, str) else None,
             step=step,
+            reporter=reporter,
         )
         with transaction(self.db):
             return self.joiner.take([reported], self.now_ms)[0]

@@ -44,6 +44,22 @@ async def test_labels_that_wait_for_answers_are_bounded(log: Log) -> None:
         assert len(counted) == 1
 
 
+async def test_one_client_has_a_part_of_the_labels_that_wait_and_not_for_ever(log: Log) -> None:
+    known = log.answer(0)
+    policy = replace(log.policy, max_pending_per_client=1, pending_seconds=0.1)
+    with _reports(policy) as reports:
+        assert [verdict.outcome for verdict in await reports.take(_labels(known), "one")] == [Outcome.JOINED]
+        await reports.take(_labels(new_id(NOW_SECONDS)), "one")
+        with pytest.raises(ServiceError) as caught:
+            await reports.take(_labels(new_id(NOW_SECONDS)), "one")
+        assert caught.value.reason is Reason.CLIENT_LIMIT
+        await reports.take(_labels(new_id(NOW_SECONDS)), "other")
+        given_back = asyncio.Event()
+        asyncio.get_running_loop().call_later(2 * policy.pending_seconds, given_back.set)
+        await given_back.wait()
+        await reports.take(_labels(new_id(NOW_SECONDS)), "one")
+
+
 async def test_calls_that_wait_for_the_disk_are_bounded(log: Log) -> None:
     with _reports(log.policy, max_waiting=2) as reports:
         calls = [reports.take(_labels(log.answer(0))) for _ in range(3)]
