@@ -67,9 +67,10 @@ class Turns:
 
     def oldest_to_share(self) -> float | None:
         """Return since when the oldest job has waited, if every queue has room for more in its next run; else None."""
-        if not self._waiting or not all(queue.has_room_in_run() for queue in self._waiting):
+        queues = [queue for queue in self._waiting if queue.jobs]  # all jobs of a queue may have expired
+        if not queues or not all(queue.has_room_in_run() for queue in queues):
             return None
-        return min(queue.oldest_since() for queue in self._waiting)
+        return min(queue.oldest_since() for queue in queues)
 
     def began(self, queue: ModelQueue, expected_seconds: float) -> None:
         """Count a run of a queue in advance."""

@@ -51,6 +51,20 @@ async def test_no_run_waits_for_a_request_that_takes_long(meter: Meter) -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_a_queue_whose_jobs_have_all_expired_waits_for_none(bench: Bench) -> None:
+    target, errors = servable(bench.runner, batched=True), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: errors.append(what))
+    running = await bench.asked(target, 3)
+    late = await bench.asked(target, 3)
+    late[0].cancel()
+    await turns()
+    bench.batcher.on_the_way.begin()
+    await bench.executor.finish_all()
+    await asyncio.gather(*running)
+    assert bench.runner.runs == [[3]]
+    assert not errors
+
+
 async def test_a_run_that_is_full_waits_for_none(bench: Bench) -> None:
     bench.batcher.on_the_way.begin()
     tasks = await bench.asked(servable(bench.runner, batched=True), *[1] * 8)
