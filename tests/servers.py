@@ -88,12 +88,13 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve until the block ends, and then see to it that the process has gone; `settings` go by the environment.
 
-    Metrics are those of the moment, unless the settings say otherwise.
+    Metrics are those of the moment, and versions load without a trial, which takes a process, unless the settings say
+    otherwise.
 
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
-    settings = {"metrics_cache_seconds": 0, "transport": USUAL_TRANSPORT, **settings}
+    settings = {"metrics_cache_seconds": 0, "load_trial": False, "transport": USUAL_TRANSPORT, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with stderr.open("w") as log, ExitStack() as stack:
         try:

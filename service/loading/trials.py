@@ -68,12 +68,15 @@ class Trials:
             "max_bytes": self._policy.limits.max_bytes,
             "max_nodes": self._policy.limits.max_nodes,
         }
-        with self._asked(json.dumps(request).encode()) as answers:
-            try:
-                lines = self._wait(answers)
-            finally:
-                self._ended()
-        return _verdict(lines)
+        for _ in range(2):
+            with self._asked(json.dumps(request).encode()) as answers:
+                try:
+                    lines = self._wait(answers)
+                finally:
+                    self._ended()
+            if lines:
+                return _verdict(lines)
+        raise TrialError("the process for trial loads dies")
 
     def close(self) -> None:
         """End the host, and with it all trials."""
@@ -182,7 +185,7 @@ def _verdict(lines: list[dict[str, Any]]) -> str:
     if "cause" in said:
         raise ModelFileError(str(said["cause"]))
     if "error" in said or not said.get("exit_code"):
-        raise TrialError(str(said.get("error", "the process for trial loads has died")))
+        raise TrialError(str(said.get("error", "the trial said nothing")))
     raise ModelFileError(f"a trial load of it {_ending(int(said['exit_code']))}: the file is damaged, or made to harm")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from service.loading.manifest import ManifestError
@@ -133,7 +133,7 @@ def _model_folder(name: str, folder: Path, inside: Path | None) -> ModelFolder:
     if inside is not None and (fault := why_outside(inside, folder, named)):
         return ModelFolder(name=name, versions=locations(MODEL_FILE), fault=in_one_line(fault), stray=stray)
     try:
-        config = _configuration(folder / CONFIG_FILE)
+        config = _configuration(folder / CONFIG_FILE, shared)
         return ModelFolder(
             name=name,
             versions=locations(model_filename(config)),
@@ -145,9 +145,23 @@ def _model_folder(name: str, folder: Path, inside: Path | None) -> ModelFolder:
         return ModelFolder(name=name, versions=locations(MODEL_FILE), fault=in_one_line(str(error)), stray=stray)
 
 
-def _configuration(path: Path) -> oip.ModelConfig:
+def _configuration(path: Path, files: Files) -> oip.ModelConfig:
     # A broken link exists, and can't be read.
-    return parse(path) if os.path.lexists(path) else oip.ModelConfig()
+    if not os.path.lexists(path):
+        return oip.ModelConfig()
+    found = _parsed(path, tuple(each for each in files if each[0] == CONFIG_FILE))
+    if isinstance(found, ManifestError):
+        raise found
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, _identity: Files) -> oip.ModelConfig | ManifestError:
+    """Parse a file once, however often the repository is polled: a long one takes half a second."""
+    try:
+        return parse(path)
+    except ManifestError as error:
+        return error
 
 
 def _locations(

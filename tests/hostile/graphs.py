@@ -40,12 +40,13 @@ def _constant(name: str, value: Any) -> TensorProto:
     return numpy_helper.from_array(np.asarray(value), name)
 
 
-def many_nodes(count: int = 1_000_000) -> ModelProto:
-    """Return a chain of so many nodes; their bytes are made by hand, since a million messages take long."""
+def many_nodes(count: int = 1_000_000) -> bytes:
+    """Return a graph of so many nodes, put together as bytes: a million messages would take long."""
+    node = _node("Neg", ["x"], ["y"]).SerializeToString()
+    graph = (b"\x0a" + _varint(len(node)) + node) * count + _graph([]).SerializeToString()
     model = _model(_graph([]))
-    names = ["x", *(f"t{n}" for n in range(count - 1)), "y"]
-    model.graph.node.extend([_node("Neg", [before], [after]) for before, after in pairwise(names)])
-    return model
+    model.ClearField("graph")
+    return model.SerializeToString() + b"\x3a" + _varint(len(graph)) + graph
 
 
 def deep(levels: int = 8) -> ModelProto:
@@ -59,7 +60,7 @@ def deep(levels: int = 8) -> ModelProto:
 
 
 def too_deep() -> bytes:
-    """Return bytes that nest a graph in a graph 100,000 times."""
+    """Return bytes that nest a graph in a graph 4,000 times."""
     inner = b""
     for _ in range(4000):
         for tag in (b"\x32", b"\x2a", b"\x0a"):  # AttributeProto.g, NodeProto.attribute, GraphProto.node
@@ -230,6 +231,10 @@ def _manifest(text: str) -> ModelProto:
     return model
 
 
+def _manifest_huge() -> ModelProto:
+    return _manifest('{"labels":[' + '"a",' * 1_100_000 + '"a"]}')
+
+
 def _told_options() -> ModelProto:
     model = _model(_graph([_node("Neg", ["x"], ["y"])]))
     options = '{"session_options": {"intra_op_num_threads": 64, "session.use_env_allocators": "1"}}'
@@ -237,20 +242,19 @@ def _told_options() -> ModelProto:
     return model
 
 
-def _deep_bytes(model: Path) -> None:
-    version(model).write_bytes(too_deep())
+def _write_bytes(make: Callable[[], bytes], model: Path) -> None:
+    version(model).write_bytes(make())
 
 
 _made: dict[str, tuple[Callable[[], ModelProto], str]] = {
-    "many-nodes": (many_nodes, "max_model_nodes"),
     "deep": (deep, ""),
     "laughs": (partial(laughs, 9), "max_model_nodes"),
     "more-laughs": (partial(laughs, 60), "max_model_nodes"),
     "ring": (ring, "calls itself"),
     "declared": (_declared, "'w'"),
-    "overflowing": (_overflowing, "w"),
+    "overflowing": (_overflowing, "Incompatible dimensions"),
     "negative": (_negative, "dimensions"),
-    "sparse-tensor": (_sparse_initializer, "parse"),
+    "sparse-tensor": (_sparse_initializer, "tensorprotoutils"),
     "bomb": (partial(bomb, 2**38), "memory"),
     "small-bomb": (partial(bomb, 2**32), "memory"),
     "bomb-at-run-time": (partial(bomb, 2**32, folded=False), "memory"),
@@ -267,7 +271,7 @@ _made: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "no-graph-in-loop": (_no_graph_in_loop, "Loop"),
     "manifest-deep": (partial(_manifest, "[" * 100_000), "soloist.v1.Model"),
     "manifest-deep-field": (partial(_manifest, '{"x":' * 100_000), "soloist.v1.Model"),
-    "manifest-huge": (partial(_manifest, '{"labels":[' + '"a",' * 8_000_000 + '"a"]}'), "soloist.v1.Model"),
+    "manifest-huge": (_manifest_huge, "soloist.v1.Model' has"),
     "manifest-no-text": (partial(_manifest, "\x00\x01"), "soloist.v1.Model"),
     "manifest-list": (partial(_manifest, "[1]"), "soloist.v1.Model"),
     "manifest-numbers": (partial(_manifest, '{"version": 1e400}'), "soloist"),
@@ -276,5 +280,6 @@ _made: dict[str, tuple[Callable[[], ModelProto], str]] = {
 }  # fmt: skip
 GRAPHS = (
     *(Hostile(name=name, write=partial(_write, make), says=says) for name, (make, says) in _made.items()),
-    Hostile(name="too-deep", write=_deep_bytes, says="ONNX"),
+    Hostile(name="too-deep", write=partial(_write_bytes, too_deep), says="ONNX"),
+    Hostile(name="many-nodes", write=partial(_write_bytes, many_nodes), says="max_model_nodes"),
 )

@@ -119,7 +119,7 @@ MODEL_FILES = (
         name="weights-device", write=partial(_weights_are, lambda f: f.symlink_to("/dev/zero")), says="weights.bin"
     ),
     Hostile(name="weights-loop", write=partial(_weights_are, lambda f: f.symlink_to(f.name)), says="weights.bin"),
-    Hostile(name="offset-negative", write=partial(_misplaced, offset=-4096, length=4 * _WIDTH), says="offset"),
+    Hostile(name="offset-negative", write=partial(_misplaced, offset=-4096, length=4 * _WIDTH), says="bytes -4096 to"),
     Hostile(name="offset-beyond", write=partial(_misplaced, offset=2**40, length=4 * _WIDTH), says="weights"),
     Hostile(name="length-beyond", write=partial(_misplaced, offset=4096, length=2**62), says="weights"),
     Hostile(name="library", write=_library, says="operators from libraries"),

@@ -40,9 +40,12 @@ _CONSTANT = b'parameters { key: "constant.frames" value { string_value: "%s" } }
 _HUGE = _LABELLED.replace(b'dims: [ -1, 2 ] label_filename: "names.txt"', b"dims: [ -1, 9223372036854775807 ]")
 _config: dict[str, tuple[bytes, str]] = {
     "config-long": (b"# " + b"x" * _MIB, "config.pbtxt: it has"),
-    "config-many-fields": (b'input { name: "x" }\n' * 20_000, "config.pbtxt"),
-    "config-many-values": (b"version_policy { specific { versions: [" + b"1," * 250_000 + b"1] } }", "config.pbtxt"),
-    "config-backslashes": (b'name: "' + b"\\" * 300_000 + b'"', "backslashes"),
+    "config-many-fields": (b'input { name: "x" }\n' * 10_000, "config.pbtxt"),
+    "config-many-values": (
+        b"version_policy { specific { versions: [" + b"1," * 250_000 + b"1] } }",
+        "config.pbtxt: it has",
+    ),
+    "config-backslashes": (b'name: "' + b"\\" * 200_000 + b'"', "backslashes"),
     "config-deep": (b"input {" * 50_000, "config.pbtxt"),
     "config-deep-unknown": (b"[" * 200_000, "config.pbtxt"),
     "config-no-text": (b'name: "\xff\xfe"', "config.pbtxt"),

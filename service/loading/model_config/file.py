@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+# The parser is slow, and takes the interpreter's lock from calls.
+_MOST_BYTES = 256 * 1024
 # The parser takes time with the square of their number, and holds up every call meanwhile.
 _BACKSLASHES = re.compile(r"\\{33}")
 CONFIG_FILE = "config.pbtxt"
@@ -46,7 +48,7 @@ def parse(path: Path) -> oip.ModelConfig:
 
     """
     try:
-        text = read_text(path)
+        text = read_text(path, most_bytes=_MOST_BYTES)
         if _BACKSLASHES.search(text):
             raise ManifestError(f"{path.name} can't be parsed: it has more than 32 backslashes in a row")
         return text_format.Parse(text, oip.ModelConfig())
