@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asoloist/onnx/outline.proto\x12\x0csoloist.onnx\"\xb1\x01\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12\x36\n\x0copset_import\x18\x08 \x03(\x0b\x32 .soloist.onnx.OperatorSetIdProto\x12\'\n\x05graph\x18\x07 \x01(\x0b\x32\x18.soloist.onnx.GraphProto\x12.\n\tfunctions\x18\x19 \x03(\x0b\x32\x1b.soloist.onnx.FunctionProto\"$\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\"\xa0\x01\n\nGraphProto\x12%\n\x04node\x18\x01 \x03(\x0b\x32\x17.soloist.onnx.NodeProto\x12.\n\x0binitializer\x18\x05 \x03(\x0b\x32\x19.soloist.onnx.TensorProto\x12;\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32\x1f.soloist.onnx.SparseTensorProto\"o\n\tNodeProto\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\x12/\n\tattribute\x18\x05 \x03(\x0b\x32\x1c.soloist.onnx.AttributeProto\x12\x10\n\x08overload\x18\x08 \x01(\t\"\xe9\x01\n\x0e\x41ttributeProto\x12$\n\x01t\x18\x05 \x01(\x0b\x32\x19.soloist.onnx.TensorProto\x12#\n\x01g\x18\x06 \x01(\x0b\x32\x18.soloist.onnx.GraphProto\x12*\n\x07tensors\x18\n \x03(\x0b\x32\x19.soloist.onnx.TensorProto\x12(\n\x06graphs\x18\x0b \x03(\x0b\x32\x18.soloist.onnx.GraphProto\x12\x36\n\rsparse_tensor\x18\x16 \x01(\x0b\x32\x1f.soloist.onnx.SparseTensorProto\"f\n\rFunctionProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04node\x18\x07 \x03(\x0b\x32\x17.soloist.onnx.NodeProto\x12\x0e\n\x06\x64omain\x18\n \x01(\t\x12\x10\n\x08overload\x18\r \x01(\t\"}\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\t\x12;\n\rexternal_data\x18\r \x03(\x0b\x32$.soloist.onnx.StringStringEntryProto\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"x\n\x11SparseTensorProto\x12)\n\x06values\x18\x01 \x01(\x0b\x32\x19.soloist.onnx.TensorProto\x12*\n\x07indices\x18\x02 \x01(\x0b\x32\x19.soloist.onnx.TensorProto\x12\x0c\n\x04\x64ims\x18\x03 \x03(\x03\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asoloist/onnx/outline.proto\x12\x0csoloist.onnx\"\xef\x01\n\nModelProto\x12\x12\n\nir_version\x18\x01 \x01(\x03\x12\x36\n\x0copset_import\x18\x08 \x03(\x0b\x32 .soloist.onnx.OperatorSetIdProto\x12\'\n\x05graph\x18\x07 \x01(\x0b\x32\x18.soloist.onnx.GraphProto\x12<\n\x0emetadata_props\x18\x0e \x03(\x0b\x32$.soloist.onnx.StringStringEntryProto\x12.\n\tfunctions\x18\x19 \x03(\x0b\x32\x1b.soloist.onnx.FunctionProto\"$\n\x12OperatorSetIdProto\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\"\xa0\x01\n\nGraphProto\x12%\n\x04node\x18\x01 \x03(\x0b\x32\x17.soloist.onnx.NodeProto\x12.\n\x0binitializer\x18\x05 \x03(\x0b\x32\x19.soloist.onnx.TensorProto\x12;\n\x12sparse_initializer\x18\x0f \x03(\x0b\x32\x1f.soloist.onnx.SparseTensorProto\"o\n\tNodeProto\x12\x0f\n\x07op_type\x18\x04 \x01(\t\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\x12/\n\tattribute\x18\x05 \x03(\x0b\x32\x1c.soloist.onnx.AttributeProto\x12\x10\n\x08overload\x18\x08 \x01(\t\"\xe9\x01\n\x0e\x41ttributeProto\x12$\n\x01t\x18\x05 \x01(\x0b\x32\x19.soloist.onnx.TensorProto\x12#\n\x01g\x18\x06 \x01(\x0b\x32\x18.soloist.onnx.GraphProto\x12*\n\x07tensors\x18\n \x03(\x0b\x32\x19.soloist.onnx.TensorProto\x12(\n\x06graphs\x18\x0b \x03(\x0b\x32\x18.soloist.onnx.GraphProto\x12\x36\n\rsparse_tensor\x18\x16 \x01(\x0b\x32\x1f.soloist.onnx.SparseTensorProto\"f\n\rFunctionProto\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04node\x18\x07 \x03(\x0b\x32\x17.soloist.onnx.NodeProto\x12\x0e\n\x06\x64omain\x18\n \x01(\t\x12\x10\n\x08overload\x18\r \x01(\t\"}\n\x0bTensorProto\x12\x0c\n\x04\x64ims\x18\x01 \x03(\x03\x12\x0c\n\x04name\x18\x08 \x01(\t\x12;\n\rexternal_data\x18\r \x03(\x0b\x32$.soloist.onnx.StringStringEntryProto\x12\x15\n\rdata_location\x18\x0e \x01(\x05\"x\n\x11SparseTensorProto\x12)\n\x06values\x18\x01 \x01(\x0b\x32\x19.soloist.onnx.TensorProto\x12*\n\x07indices\x18\x02 \x01(\x0b\x32\x19.soloist.onnx.TensorProto\x12\x0c\n\x04\x64ims\x18\x03 \x03(\x03\"4\n\x16StringStringEntryProto\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,21 +32,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'soloist.onnx.outline_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELPROTO']._serialized_start=45
-  _globals['_MODELPROTO']._serialized_end=222
-  _globals['_OPERATORSETIDPROTO']._serialized_start=224
-  _globals['_OPERATORSETIDPROTO']._serialized_end=260
-  _globals['_GRAPHPROTO']._serialized_start=263
-  _globals['_GRAPHPROTO']._serialized_end=423
-  _globals['_NODEPROTO']._serialized_start=425
-  _globals['_NODEPROTO']._serialized_end=536
-  _globals['_ATTRIBUTEPROTO']._serialized_start=539
-  _globals['_ATTRIBUTEPROTO']._serialized_end=772
-  _globals['_FUNCTIONPROTO']._serialized_start=774
-  _globals['_FUNCTIONPROTO']._serialized_end=876
-  _globals['_TENSORPROTO']._serialized_start=878
-  _globals['_TENSORPROTO']._serialized_end=1003
-  _globals['_SPARSETENSORPROTO']._serialized_start=1005
-  _globals['_SPARSETENSORPROTO']._serialized_end=1125
-  _globals['_STRINGSTRINGENTRYPROTO']._serialized_start=1127
-  _globals['_STRINGSTRINGENTRYPROTO']._serialized_end=1179
+  _globals['_MODELPROTO']._serialized_end=284
+  _globals['_OPERATORSETIDPROTO']._serialized_start=286
+  _globals['_OPERATORSETIDPROTO']._serialized_end=322
+  _globals['_GRAPHPROTO']._serialized_start=325
+  _globals['_GRAPHPROTO']._serialized_end=485
+  _globals['_NODEPROTO']._serialized_start=487
+  _globals['_NODEPROTO']._serialized_end=598
+  _globals['_ATTRIBUTEPROTO']._serialized_start=601
+  _globals['_ATTRIBUTEPROTO']._serialized_end=834
+  _globals['_FUNCTIONPROTO']._serialized_start=836
+  _globals['_FUNCTIONPROTO']._serialized_end=938
+  _globals['_TENSORPROTO']._serialized_start=940
+  _globals['_TENSORPROTO']._serialized_end=1065
+  _globals['_SPARSETENSORPROTO']._serialized_start=1067
+  _globals['_SPARSETENSORPROTO']._serialized_end=1187
+  _globals['_STRINGSTRINGENTRYPROTO']._serialized_start=1189
+  _globals['_STRINGSTRINGENTRYPROTO']._serialized_end=1241
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class ModelProto(_message.Message):
     IR_VERSION_FIELD_NUMBER: _builtins.int
     OPSET_IMPORT_FIELD_NUMBER: _builtins.int
     GRAPH_FIELD_NUMBER: _builtins.int
+    METADATA_PROPS_FIELD_NUMBER: _builtins.int
     FUNCTIONS_FIELD_NUMBER: _builtins.int
     ir_version: _builtins.int
     """The version of the format; every file has one."""
@@ -41,6 +42,10 @@ class ModelProto(_message.Message):
         """The graph."""
 
     @_builtins.property
+    def metadata_props(self) -> _containers.RepeatedCompositeFieldContainer[Global___StringStringEntryProto]:
+        """What programs have noted in it, such as a manifest."""
+
+    @_builtins.property
     def functions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunctionProto]:
         """Operators that the file defines by graphs of its own."""
 
@@ -50,11 +55,12 @@ class ModelProto(_message.Message):
         ir_version: _builtins.int = ...,
         opset_import: _abc.Iterable[Global___OperatorSetIdProto] | None = ...,
         graph: Global___GraphProto | None = ...,
+        metadata_props: _abc.Iterable[Global___StringStringEntryProto] | None = ...,
         functions: _abc.Iterable[Global___FunctionProto] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["functions", b"functions", "graph", b"graph", "ir_version", b"ir_version", "opset_import", b"opset_import"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["functions", b"functions", "graph", b"graph", "ir_version", b"ir_version", "metadata_props", b"metadata_props", "opset_import", b"opset_import"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,7 +320,7 @@ Global___SparseTensorProto: _TypeAlias = SparseTensorProto  # noqa: Y015
 
 @_typing.final
 class StringStringEntryProto(_message.Message):
-    """A fact about a tensor."""
+    """A fact about a tensor or a file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
