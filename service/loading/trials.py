@@ -28,6 +28,9 @@ _SIGNALS = {
 }
 
 
+_NO_HOST = "no process for a trial load can be started, or it dies: --no-load-trial loads without"
+
+
 class TrialError(Exception):
     """A trial load failed by a fault of ours; the text is for the log."""
 
@@ -76,7 +79,7 @@ class Trials:
                     self._ended()
             if lines:
                 return _verdict(lines)
-        raise TrialError("the process for trial loads dies")
+        raise ModelFileError(_NO_HOST)
 
     def close(self) -> None:
         """End the host, and with it all trials."""
@@ -97,9 +100,9 @@ class Trials:
             self._under_way += 1
             try:
                 if self._host is None or not self._host.ask(request, its):
-                    self._host = _Host()
+                    self._host = _started()
                     if not self._host.ask(request, its):
-                        raise TrialError("the process for trial loads doesn't start")
+                        raise ModelFileError(_NO_HOST)
             except BaseException:
                 self._under_way -= 1
                 ours.close()
@@ -168,6 +171,13 @@ class _Host:
     def end(self) -> None:
         self._control.close()
         self._process.wait()
+
+
+def _started() -> _Host:
+    try:
+        return _Host()
+    except OSError as error:
+        raise ModelFileError(f"{_NO_HOST}: {error.strerror}") from error
 
 
 def _environment() -> dict[str, str]:
