@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +12,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from soloist.v1.model_pb2 import Model
 from tests.graphs import Sums
 from tests.hostile.entry import Hostile, version
+from tests.hostile.graphs import laughs
 
 _WIDTH = 4096  # more than a page: ONNX Runtime would map it
 
@@ -97,7 +100,37 @@ def _library(model: Path) -> None:
     onnx.save(made, path)
 
 
+def _companion(file: str, content: bytes, manifest: Callable[[str], Model], model: Path) -> None:
+    """Write a good graph whose manifest names one more file by its SHA-256."""
+    says = manifest(hashlib.sha256(content).hexdigest())
+    path = Sums(name=model.name).write(model.parent, manifest=says)
+    path.with_name(file).write_bytes(content)
+
+
+def _one_step(sha256: str) -> Model:
+    manifest = Sums(name="sums").manifest
+    manifest.one_step_sha256 = sha256
+    return manifest
+
+
+def _probe(sha256: str) -> Model:
+    manifest = Sums(name="sums").manifest
+    manifest.probe.sha256 = sha256
+    return manifest
+
+
+_LAUGHS = laughs(9).SerializeToString()
 MODEL_FILES = (
+    Hostile(
+        name="one-step-laughs", write=partial(_companion, "one_step.onnx", _LAUGHS, _one_step), says="max_model_nodes"
+    ),
+    Hostile(
+        name="one-step-other",
+        write=partial(_companion, "one_step.onnx", _LAUGHS, lambda _: _one_step("00")),
+        says="SHA-256 differs",
+    ),
+    # Answers don't need the probe: the model serves, and the log says why it isn't watched.
+    Hostile(name="probe-laughs", write=partial(_companion, "probe.onnx", _LAUGHS, _probe)),
     Hostile(name="truncated", write=partial(_content, lambda b: b[: len(b) // 2]), says="ONNX"),
     Hostile(name="empty-file", write=partial(_content, lambda _: b""), says="ONNX"),
     Hostile(name="garbage", write=partial(_content, lambda _: np.random.default_rng(0).bytes(4096)), says="ONNX"),
