@@ -149,7 +149,8 @@ def _configuration(path: Path, files: Files) -> oip.ModelConfig:
     # A broken link exists, and can't be read.
     if not os.path.lexists(path):
         return oip.ModelConfig()
-    found = _parsed(path, tuple(each for each in files if each[0] == CONFIG_FILE))
+    identity = tuple(each for each in files if each[0] == CONFIG_FILE)
+    found = _parsed(path, identity) if identity else parse(path)
     if isinstance(found, ManifestError):
         raise found
     return found
@@ -161,6 +162,8 @@ def _parsed(path: Path, _identity: Files) -> oip.ModelConfig | ManifestError:
     try:
         return parse(path)
     except ManifestError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # it may be read the next time
         return error
 
 
