@@ -71,7 +71,7 @@ define generate
 	$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
-stubs: $(VENV)/.dev ## generate soloist/v1 and soloist/oip from protos/
+stubs: $(VENV)/.dev ## generate soloist/v1, soloist/oip and soloist/onnx from protos/
 	$(call generate,.)
 
 check-stubs: $(VENV)/.dev ## check that the stubs match protos/

@@ -84,7 +84,7 @@ def scenario(fields: Mapping[str, Any], shifts: Sequence[str] = (), file: Path |
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ScenarioError(f"{file}: {error}") from error
 
 

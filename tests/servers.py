@@ -89,12 +89,14 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve until the block ends, and then see to it that the process has gone; `settings` go by the environment.
 
-    Metrics are those of the moment, and every method is on, unless the settings say otherwise.
+    Metrics are those of the moment, every method is on, and versions load without a trial, which takes a process,
+    unless the settings say otherwise.
 
     `logs` is the folder where stderr is kept.
     """
     command = [*program, "--repository", str(repository), "--grpc-port", "0", "--http-port", "0", *flags]
-    settings = {"metrics_cache_seconds": 0, "enable": "all", "transport": USUAL_TRANSPORT, **settings}
+    usual = {"metrics_cache_seconds": 0, "enable": "all", "load_trial": False, "transport": USUAL_TRANSPORT}
+    settings = {**usual, **settings}
     stderr = logs / f"stderr-{time.monotonic_ns()}.txt"
     with stderr.open("w") as log, ExitStack() as stack:
         try:

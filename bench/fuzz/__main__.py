@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -11,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.fuzz import script as scripts
+from bench.fuzz.file_run import FilePlan, run_files
 from bench.fuzz.run import TRANSPORTS, Plan, Result, replay, run
 from bench.fuzz.script import KINDS, Kind
 from bench.server.process import ServerError
 
+_MOST_CAUSES = 15
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -29,6 +33,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls of each at once.")
 @click.option("--transport", type=click.Choice(TRANSPORTS), default=TRANSPORTS[0], show_default=True, help="To try.")
 @click.option("--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="What did harm.")
+@click.option("--files", is_flag=True, help="Break files of the repository instead: so many versions as --inputs.")
 @click.option(
     "--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send one kept input."
 )
@@ -41,6 +46,7 @@ def main(
     concurrency: int,
     transport: str,
     out: Path,
+    files: bool,  # click passes it by name
     file: Path | None,
 ) -> None:
     """Send mutated_messages input to every method of a server, and count what comes of it.
@@ -51,6 +57,16 @@ def main(
     try:
         if file is not None:
             raise SystemExit(_replay(file, repository, transport, out, console))
+        if files:
+            file_plan = FilePlan(
+                repository=repository,
+                inputs=inputs,
+                seed=seed,
+                concurrency=processes,
+                out=out,
+                transport=transport,
+            )
+            raise SystemExit(_files(file_plan, console))
         plan = Plan(
             repository=repository,
             messages=inputs,
@@ -77,15 +93,39 @@ def _replay(file: Path, repository: Path, transport: str, out: Path, console: Co
     return 1 if any(outcome.fault for outcome in outcomes) else 0
 
 
+def _files(plan: FilePlan, console: Console) -> int:
+    with _progress(plan.inputs, "versions") as tell:
+        result = run_files(plan, tell)
+    table = Table("changed, and what came of it", "versions")
+    table.columns[-1].justify = "right"
+    for outcome, count in sorted(result.outcomes.items()):
+        table.add_row(outcome, str(count))
+    console.print(table)
+    for cause, count in result.causes.most_common(_MOST_CAUSES):
+        console.print(f"{count:6} {cause}", markup=False)
+    console.print(f"{plan.inputs} versions in {result.seconds:.0f} s")
+    console.print(f"memory of the server: {result.memory_before:.0f} MiB before, {result.memory_after:.0f} MiB after")
+    for harm in result.harm:
+        console.print(harm, markup=False)
+    console.print("no file did harm" if result.is_clean else "something did harm")
+    return 0 if result.is_clean else 1
+
+
 def _watched(plan: Plan) -> Result:
+    with _progress(plan.messages, "inputs") as tell:
+        return run(plan, tell)
+
+
+@contextmanager
+def _progress(total: int, what: str) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("inputs", total=plan.messages)
+        task = progress.add_task(what, total=total)
 
         def tell(sent: int, harmful: int) -> None:
-            progress.update(task, completed=sent, description=f"inputs, {harmful} did harm" if harmful else "inputs")
+            progress.update(task, completed=sent, description=f"{what}, {harmful} did harm" if harmful else what)
 
-        return run(plan, tell)
+        yield tell
 
 
 def _print(result: Result, console: Console) -> None:

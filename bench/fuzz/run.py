@@ -7,7 +7,7 @@ import multiprocessing
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,15 +73,27 @@ class Result:
 
 
 @contextmanager
-def fuzzed_server(repository: Path, transport: str, log: Path) -> Iterator[ServerProcess]:
-    """Serve a copy of a repository with everything on that a server can do beside answering. Raises ServerError."""
+def fuzzed_server(
+    copy: Path, repository: Path, transport: str, log: Path, more: Mapping[str, str] | None = None
+) -> Iterator[ServerProcess]:
+    """Serve the `copy` of a repository with everything on that a server can do beside answering. Raises ServerError.
+
+    `more` are further settings.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "repository"
-        shutil.copytree(repository, copy)  # labels are changed, and kept there
-        settings = {**_SETTINGS, "transport": transport, "prediction_log": f"{folder}/predictions.db"}
-        with serving(copy, settings, log=log) as server:
-            yield server
+    shutil.copytree(repository, copy)  # labels are changed, and kept there
+    settings = {**_SETTINGS, "transport": transport, "prediction_log": f"{copy.parent}/predictions.db", **(more or {})}
+    with serving(copy, settings, log=log) as server:
+        yield server
+
+
+@contextmanager
+def _copied(repository: Path, transport: str, log: Path) -> Iterator[ServerProcess]:
+    with (
+        TemporaryDirectory() as folder,
+        fuzzed_server(Path(folder) / "repository", repository, transport, log) as server,
+    ):
+        yield server
 
 
 def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
@@ -93,7 +105,7 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
 
     """
     log = plan.out / "server.log"
-    with fuzzed_server(plan.repository, plan.transport, log) as server:
+    with _copied(plan.repository, plan.transport, log) as server:
         before = resident_mebibytes(server)
         findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
         began, sent, errors = time.monotonic(), 0, []
@@ -125,7 +137,7 @@ def replay(script: Script, repository: Path, transport: str, log: Path) -> list[
         async with connect(target) as channel:
             return await Sender(channel, lambda _path, _data: None).send(script)
 
-    with fuzzed_server(repository, transport, log) as server:
+    with _copied(repository, transport, log) as server:
         return asyncio.run(send(server.grpc))
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import inliner
 
 from export.lint.finding import UnreadableModelError
+from service.core.files import read_regular
 
 
 def read(path: Path) -> onnx.ModelProto:
     """Return a model without its external data. Raises UnreadableModelError."""
     try:
-        model = onnx.load_model(path, load_external_data=False)
+        # Whatever is in its place: a pipe or a device would never end.
+        model = onnx.load_model_from_string(read_regular(path))
     except (OSError, DecodeError, ValueError) as error:
         raise UnreadableModelError(f"{path}: no ONNX model can be read from it: {error}") from error
     checked(model, str(path))
@@ -55,8 +57,15 @@ def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _check_external(tensor: onnx.TensorProto, path: Path) -> None:
     facts = {entry.key: entry.value for entry in tensor.external_data}
-    place = path.parent / facts.get("location", "")
-    if not place.is_file():
+    location = PurePosixPath(facts.get("location", ""))
+    place = path.parent / location
+    if location.is_absolute() or ".." in location.parts:
+        raise UnreadableModelError(f"{path}: the weights of {tensor.name} are outside its folder: {str(location)!r}")
+    if "\0" in str(location) or not place.is_file():
         raise UnreadableModelError(f"{path}: the weights of {tensor.name} are missing: there is no file {place}")
-    if place.stat().st_size < int(facts.get("offset") or 0) + int(facts.get("length") or 0):
+    try:
+        offset, length = (int(facts.get(key) or 0) for key in ("offset", "length"))
+    except ValueError as error:
+        raise UnreadableModelError(f"{path}: the weights of {tensor.name}: offset or length is no number") from error
+    if offset < 0 or length < 0 or place.stat().st_size < offset + length:
         raise UnreadableModelError(f"{path}: the weights of {tensor.name} are missing: {place} is too short")

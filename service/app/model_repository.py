@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from service.core.metrics import VERSION, Family, GaugeFamily, Merge, Start, VersionSeries, remove
+from service.engine.model_file import ModelFileError, ModelLimits
 from service.loading.servable import LoadPolicy, Servable, load_servable
+from service.loading.trials import TrialPolicy, Trials
 from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location, RepositoryError
 from service.repository.loading_threads import Threads
@@ -85,18 +86,19 @@ class Loading:
     """The repository of a running server, and the polling of it. Belongs to the event loop."""
 
     def __init__(self, settings: Settings, health: Health, metrics: VersionMetrics, refcounts: Refcounts) -> None:
-        policy = LoadPolicy(batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds)
+        load = _Loader(settings)
         self.on_gone: Callable[[Servable], None] = lambda _: None
         # Called when versions have been loaded or freed.
         self.on_settled: Callable[[], None] = lambda: None
         self.on_failure: Callable[[Exception], object] = lambda _: None
-        self.repository = Repository(partial(_load, policy), self._changed, refcounts=refcounts, on_gone=self._gone)
+        self.repository = Repository(load, self._changed, refcounts=refcounts, on_gone=self._gone)
         self.manager = RepositoryManager(
             settings.repository,
             self.repository,
             in_words(settings.version_policy),
             loads=Threads(_LOADER, at_once=settings.workers, seconds=settings.load_timeout_seconds),
             looks=Threads(_LOOKER, at_once=_LOOKS, seconds=settings.load_timeout_seconds),
+            only_inside=settings.links == "inside",
         )
         self._poll_seconds = settings.repository_poll_seconds
         self._ready_when = settings.ready_when
@@ -152,8 +154,24 @@ class Loading:
         self._health.update(statuses, why_not_ready(self.repository, self._ready_when, has_looked=self._has_looked))
 
 
-def _load(policy: LoadPolicy, location: Location) -> Servable:
-    return load_servable(location.path, policy, name=location.name, version=location.version)
+class _Loader:
+    """The load of one version: on trial first, unless the settings say otherwise."""
+
+    def __init__(self, settings: Settings) -> None:
+        limits = ModelLimits(max_bytes=settings.max_model_bytes, max_nodes=settings.max_model_nodes)
+        self._policy = LoadPolicy(
+            batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds, limits=limits
+        )
+        trial = TrialPolicy(
+            seconds=settings.load_timeout_seconds / 2, load_bytes=settings.max_load_bytes, limits=limits
+        )
+        self._trials = Trials(trial) if settings.load_trial else None
+
+    def __call__(self, location: Location) -> Servable:
+        if location.fault:
+            raise ModelFileError(location.fault)
+        sha256 = self._trials.try_out(location.path) if self._trials is not None else ""
+        return load_servable(location.path, self._policy, name=location.name, version=location.version, sha256=sha256)
 
 
 class Polling:

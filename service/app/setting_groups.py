@@ -32,6 +32,24 @@ class ModelSettings(BaseModel):
     load_timeout_seconds: float = Field(
         120.0, gt=0, allow_inf_nan=False, description="The load of a model that takes longer is abandoned."
     )
+    load_trial: bool = Field(
+        True,
+        description="Load every version in a process of its own first: a file that crashes it, or takes too much time "
+        "or memory, is refused.",
+    )
+    max_load_bytes: int = Field(
+        16 * 2**30, ge=2**20, description="Most memory of such a trial load; it has half of load_timeout_seconds."
+    )
+    max_model_bytes: int = Field(
+        4 * 2**30, ge=1, description="Most bytes of a version's graph and weights; a larger version is refused."
+    )
+    max_model_nodes: int = Field(
+        100_000, ge=1, description="Most nodes of a graph, those of functions counted at every call; more are refused."
+    )
+    links: Literal["follow", "inside"] = Field(
+        "follow",
+        description='Links in the repository: "follow" all of them, or refuse those that lead out: "inside".',
+    )
     repository_poll_seconds: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Time between two polls for new versions; 0 for no polling."
     )

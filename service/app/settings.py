@@ -25,6 +25,7 @@ from service.app.setting_groups import (
     SkewSettings,
 )
 from service.app.tls_settings import TlsSettings
+from service.core.files import MOST_TEXT_BYTES
 
 CONFIG = "config"
 _PREFIX = "SOLOIST_"
@@ -93,7 +94,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     except ValidationError as error:
         problems = [_sentence(problem, flags, Path(str(file)) if file else None) for problem in error.errors()]
         raise SettingsError("; ".join(problems)) from None
-    except (OSError, ValueError) as error:  # no such file, or no TOML
+    except (OSError, ValueError, RecursionError) as error:  # no such file, or no TOML
         named = flag_of(CONFIG) if flag else variable_of(CONFIG)
         raise SettingsError(f"{file}: {error} (the file of {named})") from error
 
@@ -101,6 +102,8 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 def _with_file(file: str) -> type[Settings]:
     if not Path(file).is_file():
         raise FileNotFoundError("there is no such file")
+    if (size := Path(file).stat().st_size) > MOST_TEXT_BYTES:
+        raise ValueError(f"it has {size} bytes, and may have {MOST_TEXT_BYTES}")
 
     class FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=file)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# For what people write by hand, or a tool writes about a model: names, labels, settings, certificates.
-MOST_TEXT_BYTES = 16 * 2**20
+# For what people write by hand, or a tool writes about a model: settings, certificates. Parsing a text holds up calls.
+MOST_TEXT_BYTES = 512 * 1024
+# For names of classes, a line each: nothing is parsed.
+MOST_NAMES_BYTES = 16 * 2**20
 
 
 class IrregularFileError(OSError):
@@ -19,6 +21,14 @@ class IrregularFileError(OSError):
 
     def __init__(self) -> None:
         super().__init__(errno.EINVAL, "no regular file")
+
+
+class FileTooLargeError(OSError):
+    """The file has `size` bytes, more than it may have."""
+
+    def __init__(self, size: int, most_bytes: int) -> None:
+        super().__init__(errno.EFBIG, f"it has {size} bytes, and may have {most_bytes}")
+        self.size = size
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
@@ -34,19 +44,23 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
         found = os.fstat(file.fileno())
         _require_regular(found)
         if most_bytes is not None and found.st_size > most_bytes:
-            raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and may have {most_bytes}")
-        return file.read()
+            raise FileTooLargeError(found.st_size, most_bytes)
+        # One more: files of /proc say that they are empty, and may never end.
+        content = file.read(found.st_size + 1)
+        if len(content) > found.st_size:
+            raise OSError(errno.EIO, "it has more bytes than it says, or grows")
+        return content
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, most_bytes: int = MOST_TEXT_BYTES) -> str:
     """Read a text in UTF-8, without the byte order mark that it may begin with.
 
     Raises:
-        OSError: as `read_regular`, of at most MOST_TEXT_BYTES.
+        OSError: as `read_regular`.
         UnicodeDecodeError: it is no UTF-8.
 
     """
-    return read_regular(path, most_bytes=MOST_TEXT_BYTES).decode("utf-8-sig")
+    return read_regular(path, most_bytes=most_bytes).decode("utf-8-sig")
 
 
 def _require_regular(found: os.stat_result) -> None:

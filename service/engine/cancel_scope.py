@@ -78,6 +78,11 @@ class CancelScope:
         run = self._run
         return run is not None and run.ended_at is not None and time.monotonic() - run.ended_at > _STUCK_SECONDS
 
+    def refuse_cancelled(self) -> None:
+        """Raise the error that it was cancelled with, if it was."""
+        if self._error is not None:
+            raise self._error
+
     def _begin(self, run: _Run) -> None:
         # In this order, so that one of the two checks sees a `cancel` on another thread.
         self._run = run
@@ -87,6 +92,12 @@ class CancelScope:
 
     def _end(self) -> None:
         self._run = None
+
+
+def refuse_cancelled() -> None:
+    """Raise the error of this thread's scope if it was cancelled: for what takes long and runs no graph."""
+    if _here.scope is not None:
+        _here.scope.refuse_cancelled()
 
 
 def run_endable(options: ort.RunOptions, work: Callable[[], Result]) -> Result:

@@ -11,16 +11,28 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
-from service.core.files import IrregularFileError, read_regular
+from service.core.files import FileTooLargeError, IrregularFileError, read_regular
 
 # What identifies the content of a file without reading it.
 _Identity = tuple[int, int, int, int]
+# The format allows no more: larger models have weights in files of their own.
+_MOST_GRAPH_BYTES = 2**31 - 1
+_MOST_WEIGHT_FILES = 10_000
 
 
 class ModelFileError(Exception):
     """A model's file can't be read or loaded; the text is for the operator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLimits:
+    """The largest files that are loaded: bytes of the graph and its weights, and nodes with all functions in place."""
+
+    max_bytes: int = 4 * 2**30
+    max_nodes: int = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,28 +68,39 @@ class ModelFile:
         return digest.hexdigest()
 
 
-def read_model_file(path: Path) -> ModelFile:
+def read_model_file(path: Path, limits: ModelLimits = ModelLimits()) -> ModelFile:  # it is frozen
     """Read a graph and its weights. Blocks.
 
     Raises:
-        ModelFileError: a file is missing, can't be read, or is no regular file.
+        ModelFileError: a file is missing, can't be read, is no regular file, or they are larger than the limits.
 
     """
     before = _identity(path)
-    content = read_file(path)
-    weights = {name: read_file(file) for name, file in _files(path.parent) if _may_name(content, file) and file != path}
+    if before is not None and before[1] > _MOST_GRAPH_BYTES:
+        raise ModelFileError(f"{path.name} is no ONNX file, for it has 2 GiB or more: weights can have their own files")
+    content = read_file(path, most_bytes=limits.max_bytes)
+    left, weights = limits.max_bytes - len(content), {}
+    for name, file in islice(_files(path.parent), _MOST_WEIGHT_FILES):
+        if _may_name(content, file) and file != path:
+            weights[name] = read_file(file, most_bytes=left)
+            left -= len(weights[name])
     return ModelFile(name=path.name, content=content, path=path, weights=weights, read_from=before)
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, *, most_bytes: int | None = None) -> bytes:
     """Read a regular file.
 
     Raises:
-        ModelFileError: it is missing, can't be read, or is no regular file.
+        ModelFileError: it is missing, can't be read, is no regular file, or has more than `most_bytes`.
 
     """
     try:
-        return read_regular(path)
+        return read_regular(path, most_bytes=most_bytes)
+    except FileTooLargeError as error:
+        raise ModelFileError(
+            f"{path.name} has {error.size} bytes, more than max_model_bytes leaves for it ({most_bytes}): raise that "
+            "setting if you trust the file"
+        ) from error
     except (IrregularFileError, IsADirectoryError) as error:
         raise ModelFileError(f"{path.name} is no regular file") from error
     except OSError as error:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+# With it a file could set the options of its own session, by metadata.
+_OPTIONS_VARIABLE = "ORT_LOAD_CONFIG_FROM_MODEL"
 _WANTED = ("0", "false", "no", "off")
 
 # Only these values turn telemetry on. ONNX Runtime would turn it on for an empty or misspelt value, too.
 if os.environ.get(TELEMETRY_VARIABLE, "").strip().lower() not in _WANTED:
     os.environ[TELEMETRY_VARIABLE] = "1"
+os.environ[_OPTIONS_VARIABLE] = "0"
 
 import onnxruntime as ort  # noqa: E402
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.model_file import ModelFileError
+from service.engine.model_file import ModelFileError, ModelLimits
 from service.engine.session import open_session, read_companion, run_graph
 from soloist.data_types import dtype_of
 
@@ -54,7 +54,11 @@ class Probe:
         return dict(zip(self._layers, zip(results[::2], results[1::2], strict=True), strict=True))
 
 
-def open_probe(path: Path, model: Model) -> Probe | None:
+def open_probe(
+    path: Path,
+    model: Model,
+    limits: ModelLimits = ModelLimits(),  # noqa: B008  # it is frozen
+) -> Probe | None:
     """Open the probe of a model file whose manifest is `model`; None if the manifest names none.
 
     Raises:
@@ -63,7 +67,7 @@ def open_probe(path: Path, model: Model) -> Probe | None:
     """
     if not model.HasField("probe"):
         return None
-    session = open_session(read_companion(path.with_name(FILE), model.probe.sha256))
+    session = open_session(read_companion(path.with_name(FILE), model.probe.sha256, limits), limits)
     _check(session, model)
     return Probe(session, model)
 

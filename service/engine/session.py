@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.engine.cancel_scope import run_endable
-from service.engine.model_file import ModelFile, ModelFileError, read_file, read_model_file
+from service.engine.model_file import ModelFile, ModelFileError, ModelLimits, read_file, read_model_file
 from service.engine.onnx_runtime import ort
+from service.engine.outline import check_outline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ SESSION_OPTIONS = {
     "inter_op_num_threads": "1",
     "intra_op_num_threads": "1",
 }
+# A file that begins like ONNX Runtime's own format is none of ONNX: that other format is read with less care.
+_FORMAT = ("session.load_model_format", "ONNX")
 CONFIG_ENTRIES = {
     "session.disable_prepacking": "0",
     "session.intra_op.allow_spinning": "0",
@@ -40,14 +43,18 @@ def numerics_options() -> list[str]:
     return sorted(f"{name}={value}" for name, value in {**SESSION_OPTIONS, **CONFIG_ENTRIES}.items())
 
 
-def open_session(source: Path | bytes | ModelFile) -> ort.InferenceSession:
+def open_session(
+    source: Path | bytes | ModelFile,
+    limits: ModelLimits = ModelLimits(),  # noqa: B008  # it is frozen
+) -> ort.InferenceSession:
     """Load a model from its file, which may have external weights, or from the file's bytes, which may not.
 
     Raises:
-        ModelFileError: it is missing or truncated, or this runtime can't load it.
+        ModelFileError: it is missing, truncated or larger than the limits, or this runtime can't load it.
 
     """
-    file = _model_file(source)
+    file = _model_file(source, limits)
+    check_outline(file, limits.max_nodes)
     options = session_options()
     # With a table of files ONNX Runtime maps none from disk, and refuses those that aren't in it. So it is always used.
     table = {file.name: b"", **file.weights}
@@ -66,23 +73,23 @@ def open_session(source: Path | bytes | ModelFile) -> ort.InferenceSession:
     return session
 
 
-def read_companion(path: Path, sha256: str) -> bytes:
+def read_companion(path: Path, sha256: str, limits: ModelLimits) -> bytes:
     """Read a companion file of a model, whose SHA-256 is in the manifest.
 
     Raises:
         ModelFileError: it is missing, or its SHA-256 differs.
 
     """
-    content = read_file(path)
+    content = read_file(path, most_bytes=limits.max_bytes)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelFileError(f"{path.name} isn't the one that belongs to this model: its SHA-256 differs")
     return content
 
 
-def _model_file(source: Path | bytes | ModelFile) -> ModelFile:
+def _model_file(source: Path | bytes | ModelFile, limits: ModelLimits) -> ModelFile:
     match source:
         case Path():
-            return read_model_file(source)
+            return read_model_file(source, limits)
         case bytes():
             return ModelFile(name="model", content=source)
         case _:
@@ -97,6 +104,7 @@ def session_options() -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _FATAL_ONLY
+    options.add_session_config_entry(*_FORMAT)
     for name, value in CONFIG_ENTRIES.items():
         options.add_session_config_entry(name, value)
     return options

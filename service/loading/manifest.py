@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from soloist.v1.tensor_pb2 import DataType
 
 METADATA_KEY = "soloist.v1.Model"
+# It may name hundreds of thousands of classes.
+_MOST_CHARACTERS = 4 * 2**20
 
 
 class ManifestError(Exception):
@@ -32,9 +34,13 @@ def read_manifest(session: ort.InferenceSession) -> Model:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ManifestError(f"the file has no metadata {METADATA_KEY!r}: export it with `soloist export`")
+    if len(text) > _MOST_CHARACTERS:
+        raise ManifestError(
+            f"the metadata {METADATA_KEY!r} has {len(text)} characters, and may have {_MOST_CHARACTERS}"
+        )
     try:
         model = json_format.Parse(text, Model(), ignore_unknown_fields=True)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, RecursionError) as error:
         raise ManifestError(f"the metadata {METADATA_KEY!r} can't be parsed: {error}") from error
     check(model, session)
     return model

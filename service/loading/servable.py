@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from service.core.errors import Reason, ServiceError
 from service.core.tensors import FramesForm
-from service.engine.model_file import ModelFileError, read_model_file
+from service.engine.model_file import ModelFileError, ModelLimits, read_model_file
 from service.engine.one_step import open_graph
 from service.engine.probe import Probe, open_probe
 from service.engine.runner import Runner
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPolicy:
-    """Whether uncertified models may share runs, and how many seconds certifying may take at load."""
+    """Whether uncertified models may share runs, how many seconds certifying may take, and the largest files."""
 
     batch_uncertified: bool
     certify_seconds: float
+    limits: ModelLimits = field(default_factory=ModelLimits)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,20 +133,22 @@ class Servable:
         return 1 - sum(lengths) / sum(self.padded_frames(lengths)) if len(lengths) > 1 else 0.0
 
 
-def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int) -> Servable:
+def load_servable(path: Path, policy: LoadPolicy, *, name: str, version: int, sha256: str = "") -> Servable:
     """Load one file and run it once, so that the first caller doesn't wait. Blocks.
 
     A file without a manifest is described by <model>/config.pbtxt, or by its graph alone. A certificate from another
     processor or runtime is made again, within the time of the policy. A probe or a certificate that can't be used
-    doesn't keep the model from serving.
+    doesn't keep the model from serving. With `sha256`, no other bytes are loaded.
 
     Raises:
         ModelFileError: the file can't be loaded or run.
         ManifestError: its manifest is missing or wrong.
 
     """
-    file = read_model_file(path)
-    session = open_session(file)
+    file = read_model_file(path, policy.limits)
+    if sha256 and file.sha256 != sha256:
+        raise ModelFileError(f"{file.name} changed while it was loaded")
+    session = open_session(file, policy.limits)
     description = _description(path, session)
     manifest = description.model if description is not None else read_manifest(session)
     # A folder may have been copied under another name: answers have the name that callers asked for.
@@ -163,7 +166,7 @@ def _timed(
     session: ort.InferenceSession,
     policy: LoadPolicy,
 ) -> Servable:
-    graph = open_graph(path, manifest, session)
+    graph = open_graph(path, manifest, session, policy.limits)
     first_runs = warm_up(graph, third_party=description is not None)
     _require_labels(manifest, first_runs.width)
     certificate_fault = ""
@@ -171,7 +174,7 @@ def _timed(
         certificate_check.renew(graph, manifest, policy.certify_seconds)
     else:
         certificate_fault = certificate_check.take_stored(path, sha256, graph, manifest, policy.certify_seconds)
-    probe, probe_fault = _probe(path, manifest)
+    probe, probe_fault = _probe(path, manifest, policy.limits)
     padding = [] if manifest.signature.frames_per_run else [pb.DIMENSION_PADDING]
     shares_runs = certificate_check.holds(manifest, pb.DIMENSION_BATCH, *padding) or policy.batch_uncertified
     return Servable(
@@ -231,9 +234,9 @@ def _description(path: Path, session: ort.InferenceSession) -> Description | Non
     return describe(config if config.is_file() else None, session)
 
 
-def _probe(path: Path, manifest: Model) -> tuple[Probe | None, str]:
+def _probe(path: Path, manifest: Model, limits: ModelLimits) -> tuple[Probe | None, str]:
     """Open the probe, or return why it can't be opened: answers don't need it, so they must not fail with it."""
     try:
-        return open_probe(path, manifest), ""
+        return open_probe(path, manifest, limits), ""
     except ModelFileError as error:
         return None, str(error)

@@ -31,12 +31,16 @@ class Stamp:
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """One version of one model, and its file. If the file is missing, there is no `stamp`."""
+    """One version of one model, and its file. If the file is missing, there is no `stamp`.
+
+    `fault` says why it must not be loaded.
+    """
 
     name: str
     version: int
     path: Path
     stamp: Stamp | None = None
+    fault: str = ""
 
 
 def model_folders(repository: Path) -> dict[str, Path]:

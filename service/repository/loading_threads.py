@@ -17,6 +17,7 @@ from service.core.errors import Reason, ServiceError
 from service.engine.cancel_scope import CancelScope
 from service.engine.model_file import ModelFileError
 from service.loading.manifest import ManifestError
+from service.repository.causes import in_one_line
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
@@ -177,8 +178,7 @@ async def loaded(
 def _in_words(error: Exception, threads: Threads) -> str:
     match error:
         case ModelFileError() | ManifestError():
-            # The name of a file may not be UTF-8, but messages and the log must be.
-            return str(error).encode(errors="replace").decode()
+            return in_one_line(str(error))
         case OverdueError():
             return f"it took longer than load_timeout_seconds ({threads.seconds:g} s)"
         case TooManyAbandonedError():

@@ -38,7 +38,14 @@ class RepositoryManager:
     """Models change independently; the changes of one happen in order. Belongs to the event loop."""
 
     def __init__(
-        self, folder: Path, repository: Repository, policy: VersionPolicy, *, loads: Threads, looks: Threads
+        self,
+        folder: Path,
+        repository: Repository,
+        policy: VersionPolicy,
+        *,
+        loads: Threads,
+        looks: Threads,
+        only_inside: bool = False,
     ) -> None:
         """Create it; nothing is loaded yet.
 
@@ -48,6 +55,7 @@ class RepositoryManager:
             policy: for models without a version policy of their own.
             loads: the threads on which models load.
             looks: the threads on which folders are read; separate, so that slow loads don't hold up the polling.
+            only_inside: refuse what links lead to outside the repository.
 
         """
         self.repository = repository
@@ -55,6 +63,7 @@ class RepositoryManager:
         self._policy = policy
         self._loads = loads
         self._looks = looks
+        self._only_inside = only_inside
         self._desired: defaultdict[str, DesiredVersions] = defaultdict(DesiredVersions)
         # A lock lives as long as it is held or waited for.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -77,7 +86,7 @@ class RepositoryManager:
 
         """
         changes = self._changes.copy()
-        on_disk = await self._read("", partial(read_model_folders, self._folder))
+        on_disk = await self._read("", partial(read_model_folders, self._folder, only_inside=self._only_inside))
         for name in self.repository.names() - on_disk.keys():
             on_disk[name] = ModelFolder(name=name)
         for name, model_folder in on_disk.items():
@@ -171,7 +180,7 @@ class RepositoryManager:
     async def _model_folder(self, name: str) -> ModelFolder:
         """Read the folder of one model; it has no versions if it is missing."""
         try:
-            return await self._read(name, partial(read_model_folder, self._folder, name))
+            return await self._read(name, partial(read_model_folder, self._folder, name, only_inside=self._only_inside))
         except RepositoryError as error:
             _log.warning("repository unreadable", cause=str(error))
             cause = "the repository can't be read"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from service.loading.manifest import ManifestError
 from service.loading.model_config import CONFIG_FILE, MODEL_FILE, model_filename, parse
 from service.repository import layout, rollout
+from service.repository.causes import in_one_line
 from service.repository.layout import Location
+from service.repository.links import why_outside
 from soloist.oip import model_config_pb2 as oip
 
 if TYPE_CHECKING:
@@ -78,14 +80,17 @@ class ModelFolder:
     error: Exception | None = None
 
 
-def read_model_folders(repository: Path) -> dict[str, ModelFolder]:
+def read_model_folders(repository: Path, *, only_inside: bool = False) -> dict[str, ModelFolder]:
     """Read the whole repository, by name, without folders that hold no model. Blocks.
+
+    With `only_inside`, what links lead to outside the repository is a fault.
 
     Raises:
         RepositoryError: it can't be read. Errors of one model are in its `fault`.
 
     """
-    on_disk = {name: _guarded(name, folder) for name, folder in layout.model_folders(repository).items()}
+    inside = repository if only_inside else None
+    on_disk = {name: _guarded(name, folder, inside) for name, folder in layout.model_folders(repository).items()}
     return {
         name: model_folder
         for name, model_folder in on_disk.items()
@@ -93,7 +98,7 @@ def read_model_folders(repository: Path) -> dict[str, ModelFolder]:
     }
 
 
-def read_model_folder(repository: Path, name: str) -> ModelFolder:
+def read_model_folder(repository: Path, name: str, *, only_inside: bool = False) -> ModelFolder:
     """Read one model; it has no versions if its folder is missing. Blocks.
 
     Raises:
@@ -101,18 +106,19 @@ def read_model_folder(repository: Path, name: str) -> ModelFolder:
 
     """
     folder = layout.model_folders(repository).get(name)
-    return _guarded(name, folder) if folder is not None else ModelFolder(name=name)
+    inside = repository if only_inside else None
+    return _guarded(name, folder, inside) if folder is not None else ModelFolder(name=name)
 
 
-def _guarded(name: str, folder: Path) -> ModelFolder:
+def _guarded(name: str, folder: Path, inside: Path | None) -> ModelFolder:
     """Read one model; its errors concern no other."""
     try:
-        return _model_folder(name, folder)
+        return _model_folder(name, folder, inside)
     except Exception as error:
         return ModelFolder(name=name, fault="internal error while its folder was read", error=error)
 
 
-def _model_folder(name: str, folder: Path) -> ModelFolder:
+def _model_folder(name: str, folder: Path, inside: Path | None) -> ModelFolder:
     try:
         if fault := layout.why_no_model(name, folder):
             return ModelFolder(name=name, fault=fault)
@@ -122,9 +128,12 @@ def _model_folder(name: str, folder: Path) -> ModelFolder:
     if not folders:
         return ModelFolder(name=name, stray=stray)
     shared = layout.shared_files(folder, leave_out=rollout.FILE)
-    locations = partial(_locations, name, folders, shared)
+    locations = partial(_locations, name, folders, shared, inside)
+    named = (rollout.FILE, *(each[0] for each in shared))
+    if inside is not None and (fault := why_outside(inside, folder, named)):
+        return ModelFolder(name=name, versions=locations(MODEL_FILE), fault=in_one_line(fault), stray=stray)
     try:
-        config = _configuration(folder / CONFIG_FILE)
+        config = _configuration(folder / CONFIG_FILE, shared)
         return ModelFolder(
             name=name,
             versions=locations(model_filename(config)),
@@ -133,17 +142,37 @@ def _model_folder(name: str, folder: Path) -> ModelFolder:
             stray=stray,
         )
     except (ManifestError, rollout.RolloutError) as error:
-        return ModelFolder(name=name, versions=locations(MODEL_FILE), fault=str(error), stray=stray)
+        return ModelFolder(name=name, versions=locations(MODEL_FILE), fault=in_one_line(str(error)), stray=stray)
 
 
-def _configuration(path: Path) -> oip.ModelConfig:
+def _configuration(path: Path, files: Files) -> oip.ModelConfig:
     # A broken link exists, and can't be read.
-    return parse(path) if os.path.lexists(path) else oip.ModelConfig()
+    if not os.path.lexists(path):
+        return oip.ModelConfig()
+    identity = tuple(each for each in files if each[0] == CONFIG_FILE)
+    found = _parsed(path, identity) if identity else parse(path)
+    if isinstance(found, ManifestError):
+        raise found
+    return found
 
 
-def _locations(name: str, folders: Mapping[int, Path], shared: Files, file: str) -> dict[int, Location]:
-    paths = {version: folder / file for version, folder in sorted(folders.items())}
-    return {
-        version: Location(name=name, version=version, path=path, stamp=layout.stamp(path, shared))
-        for version, path in paths.items()
-    }
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, _identity: Files) -> oip.ModelConfig | ManifestError:
+    """Parse a file once, however often the repository is polled: a long one takes half a second."""
+    try:
+        return parse(path)
+    except ManifestError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # it may be read the next time
+        return error
+
+
+def _locations(
+    name: str, folders: Mapping[int, Path], shared: Files, inside: Path | None, file: str
+) -> dict[int, Location]:
+    found = {}
+    for version, folder in sorted(folders.items()):
+        stamp = layout.stamp(folder / file, shared)
+        fault = why_outside(inside, folder, (each[0] for each in stamp.own)) if inside is not None and stamp else ""
+        found[version] = Location(name=name, version=version, path=folder / file, stamp=stamp, fault=fault)
+    return found

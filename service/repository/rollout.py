@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from service.repository.entry import Entry
 
 FILE = "labels.json"
+# A hundred labels of the longest names take a tenth of it.
+_MOST_BYTES = 64 * 1024
 _LOCK_SECONDS, _LOCK_AGAIN_SECONDS = 10.0, 0.02
 _KEYS = ("labels", "canary_percent", "shadow")
 STABLE, CANARY = "stable", "canary"
@@ -67,7 +69,7 @@ def read(model: Path) -> Rollout:
 
     """
     try:
-        text = read_text(model / FILE)
+        text = read_text(model / FILE, most_bytes=_MOST_BYTES)
     except FileNotFoundError:
         if not (model / FILE).is_symlink():
             return NO_ROLLOUT

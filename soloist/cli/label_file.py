@@ -41,7 +41,7 @@ def _objects(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate((line for line in lines if line.strip()), 1):
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise click.UsageError(f"label {number} is not JSON: {error}") from error
         yield number, found if isinstance(found, dict) else {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING
 
-from service.core.files import MOST_TEXT_BYTES, read_regular
+from service.core.files import MOST_NAMES_BYTES, FileTooLargeError, read_regular
 from service.loading.manifest import ManifestError
 from service.loading.model_config.file import ConfigError, is_file_name
 
@@ -54,7 +54,7 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     if folder is None or not is_file_name(file):
         raise ConfigError(f"the labels of {output.name!r} are in {file!r}, which is no file next to it")
     try:
-        lines = lines_of(read_regular(folder / file, most_bytes=MOST_TEXT_BYTES))
+        lines = lines_of(read_regular(folder / file, most_bytes=MOST_NAMES_BYTES))
     except OSError as error:
         raise ConfigError(f"the labels of {output.name!r} are in {file}: {error.strerror}") from error
     except UndecodableError as error:
@@ -80,9 +80,12 @@ def read_initial_state(state: str, file: str, folder: Path | None, expected_byte
     if folder is None or not is_file_name(file):
         raise ConfigError(f"state {state!r} begins from {file!r}, which is no file of {_STATES}/")
     try:
-        content = read_regular(folder / _STATES / file)
+        content = read_regular(folder / _STATES / file, most_bytes=expected_bytes)
+        size = len(content)
+    except FileTooLargeError as error:
+        content, size = b"", error.size
     except OSError as error:
         raise ConfigError(f"state {state!r} begins from {_STATES}/{file}: {error.strerror}") from error
-    if len(content) != expected_bytes:
-        raise ManifestError(f"{_STATES}/{file} has {len(content)} bytes, state {state!r} takes {expected_bytes}")
+    if size != expected_bytes:
+        raise ManifestError(f"{_STATES}/{file} has {size} bytes, state {state!r} takes {expected_bytes}")
     return content

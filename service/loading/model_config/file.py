@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+# The parser is slow, and takes the interpreter's lock from calls.
+_MOST_BYTES = 256 * 1024
+# The parser takes time with the square of their number, and holds up every call meanwhile.
+_BACKSLASHES = re.compile(r"\\{33}")
 CONFIG_FILE = "config.pbtxt"
 MODEL_FILE = "model.onnx"
 _PLATFORMS = ("", "onnxruntime_onnx")
 _BACKENDS = ("", "onnxruntime")
 # When and where requests run, which changes no answer. ModelConfig leaves these fields out.
 _IGNORED: Final = ("optimization", "instance_group", "model_warmup", "metric_tags", "response_cache", "model_metrics")
+# At the beginning of a text only: elsewhere, a long run of digits would take time with its square.
 _UNKNOWN_FIELD = re.compile(
-    r'(?P<line>\d+):(?P<column>\d+) : Message type "[\w.]+" has no field named "(?P<name>[^"]+)"'
+    r'(?P<line>\d{1,9}):(?P<column>\d{1,9}) : Message type "[\w.]+" has no field named "(?P<name>[^"]+)"'
 )
 
 
@@ -43,11 +48,14 @@ def parse(path: Path) -> oip.ModelConfig:
 
     """
     try:
-        return text_format.Parse(read_text(path), oip.ModelConfig())
+        text = read_text(path, most_bytes=_MOST_BYTES)
+        if _BACKSLASHES.search(text):
+            raise ManifestError(f"{path.name} can't be parsed: it has more than 32 backslashes in a row")
+        return text_format.Parse(text, oip.ModelConfig())
     except OSError as error:
         raise ManifestError(f"{path.name}: {error.strerror}") from error
     except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        found = _UNKNOWN_FIELD.search(str(error))
+        found = _UNKNOWN_FIELD.match(str(error))
         words = f"line {found['line']}, column {found['column']}: no such field: {found['name']!r}" if found else error
         raise ManifestError(f"{path.name} can't be parsed: {words}") from error
 

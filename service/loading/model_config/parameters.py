@@ -25,6 +25,7 @@ TIME_AXIS = "time_axis"
 # For one tensor each: the words for its axes; a value in JSON; "true" if it has an entry for every frame.
 LAYOUT, CONSTANT, PER_FRAME = "layout.", "constant.", "per_frame."
 _MOST_TOKENS = 2**31
+_MOST_DIGITS = 10
 
 
 class Parameters:
@@ -66,7 +67,9 @@ class Parameters:
 
         """
         text = self._given.get(TOKEN_COUNT)
-        if text is not None and not (text.isascii() and text.isdecimal() and 0 < int(text) < _MOST_TOKENS):
+        if text is not None and not (
+            text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and 0 < int(text) < _MOST_TOKENS
+        ):
             raise ConfigError(f"parameter {TOKEN_COUNT} is {text!r}, it must be a number above 0")
         return int(text or 0)
 
@@ -103,7 +106,7 @@ class Parameters:
         """
         try:
             return json.loads(self._given[CONSTANT + tensor])
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also a number of too many digits
             raise ConfigError(f"parameter {CONSTANT}{tensor} isn't JSON: {error}") from error
 
     def is_per_frame(self, tensor: str) -> bool:

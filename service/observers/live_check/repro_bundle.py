@@ -83,7 +83,16 @@ def read(path: Path) -> ReproBundle:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return _bundle(arrays)
-    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ReproBundleError(f"{path}: no readable repro bundle: {error}") from error
 
 

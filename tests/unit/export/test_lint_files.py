@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,34 @@ def test_what_is_no_model_is_unreadable(content: bytes, tmp_path: Path) -> None:
 def test_a_graph_that_reads_what_nothing_computes_is_unreadable() -> None:
     with pytest.raises(UnreadableModelError, match="nowhere"):
         lint_model(model([node("Relu", ["nowhere"], ["y"])]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"location": "../w.bin"}, "outside its folder"),
+        ({"location": "/etc/passwd"}, "outside its folder"),
+        ({"location": "w.bin", "offset": "-4"}, "too short"),
+        ({"location": "w.bin", "length": "many"}, "no number"),
+        ({"location": "w\0.bin"}, "missing"),
+    ],
+)
+def test_weights_are_where_they_may_be(tmp_path: Path, facts: dict[str, str], says: str) -> None:
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
+    for key, value in facts.items():
+        weights.external_data.add(key=key, value=value)
+    (tmp_path / "w.bin").write_bytes(bytes(8))
+    broken = model([node("Add", ["x", "w"], ["y"])])
+    broken.graph.initializer.append(weights)
+    (tmp_path / "model.onnx").write_bytes(broken.SerializeToString())
+    with pytest.raises(UnreadableModelError, match=says):
+        lint_model(tmp_path / "model.onnx")
+
+
+def test_a_pipe_is_no_model(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(UnreadableModelError, match="no regular file"):
+        lint_model(tmp_path / "model.onnx")
 
 
 def test_the_command_tells_by_its_exit_status(tmp_path: Path) -> None:

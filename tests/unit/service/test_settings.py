@@ -104,6 +104,13 @@ def test_a_file_that_is_no_toml_is_named(file: Path, text: str) -> None:
         load_settings({"config": file})
 
 
+@pytest.mark.parametrize("text", ["x = " + "[" * 50_000, "x = " + "9" * 10_000, "#" * 2**20])
+def test_a_file_that_is_too_much_is_named(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.toml: "):
+        load_settings({"config": file})
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.toml: there is no such file"):
         load_settings({"config": tmp_path / "nowhere.toml"})

@@ -31,6 +31,7 @@ _TEXTS = {
     "log_level": "error",
     "transport": "httpunk",
     "log_format": "json",
+    "links": "inside",
 }
 
 
@@ -80,7 +81,9 @@ NAMES = list(Settings.model_fields)
 def test_a_flag_reaches_the_settings(serve: Serve, name: str) -> None:
     value = other_value(name)
     flag = f"--{name.replace('_', '-')}"
-    given = [flag] if value is True else [flag, str(value)]
+    given = [flag, str(value)]
+    if isinstance(value, bool):
+        given = [flag if value else flag.replace("--", "--no-", 1)]
     assert getattr(serve(*required(name), *given), name) == expected(name)
 
 

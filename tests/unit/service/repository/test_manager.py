@@ -374,8 +374,8 @@ async def test_a_poll_that_read_the_disk_before_a_change_does_not_undo_it(
     await shop.manager.look()
     has_read, may_go_on = threading.Event(), threading.Event()
 
-    def slow(folder: Path) -> dict[str, ModelFolder]:
-        found = read_model_folders(folder)
+    def slow(folder: Path, **options: bool) -> dict[str, ModelFolder]:
+        found = read_model_folders(folder, **options)
         has_read.set()
         assert may_go_on.wait(30)
         return found

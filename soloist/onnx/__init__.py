@@ -1,0 +1,1 @@
+"""Generated from protos/soloist/onnx: the outline of an ONNX file."""
