@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # A transport's timer and ours read different clocks: a call that ends this close to its deadline is ended by it.
 _DEADLINE_SLACK_SECONDS = 0.02
@@ -30,6 +31,9 @@ class Call:
     # message before they are done with one need them.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
+    # Returns the next message of a stream if its caller has sent it ahead of an answer and it has arrived, else None.
+    # Raises what reading it would raise. What it returns is held until the message after it is read.
+    arrived: Callable[[], Any] = lambda: None
 
     model: str = ""
     version: str = ""

@@ -105,6 +105,9 @@ class GrpcAdapter:
             try:
                 async with self._around(method, context) as call:
                     with self._hold(method, call) as held:
+                        ahead = self._messages.ahead_of(method.request, context, held) if method.takes_ahead else None
+                        if ahead is not None:
+                            call.arrived = ahead.take
                         async with (
                             aclosing(
                                 read(
@@ -113,6 +116,7 @@ class GrpcAdapter:
                                     held,
                                     lambda: usual_seconds and (call.idle_seconds or usual_seconds),
                                     side_by_side=side_by_side,
+                                    ahead=ahead,
                                 )
                             ) as requests,
                             aclosing(method.handler(call, requests)) as responses,

@@ -14,6 +14,7 @@ from service.core.time_limits import TimeLimit, TimeLimits
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
+from service.transport.ahead import Ahead
 from service.transport.arrivals import Arrivals
 from service.transport.context import Context
 
@@ -73,10 +74,12 @@ class Messages:
         idle_seconds: Callable[[], float | None],
         *,
         side_by_side: bool = False,
+        ahead: Ahead | None = None,
     ) -> AsyncGenerator[Request]:
         """Yield the messages of a stream; with `side_by_side` the next is read before the handler is done with one.
 
-        `idle_seconds` returns how long the next may take to arrive; None stands for any time.
+        `idle_seconds` returns how long the next may take to arrive; None stands for any time. With `ahead` the handler
+        may take messages that have arrived.
 
         Raises:
             ServiceError: as `read_one`, or none arrived in time.
@@ -88,6 +91,8 @@ class Messages:
         scope = self._time_limits.within(seconds)
         while True:
             raw = self._ready(context, peer)
+            if ahead is not None:
+                ahead.is_probable = raw is not None
             if raw is None and (raw := await self._read(context, peer, scope)) is None:
                 return
             message = self._parse(request, raw, held)
@@ -98,11 +103,22 @@ class Messages:
             if not side_by_side:
                 held.free(message)
             del message
+            if ahead is not None and ahead.is_probable:
+                ahead.free()
             if held.size >= stream_bytes:
                 await held.lighter_than(stream_bytes)
             if idle_seconds() != seconds:  # the model has a bound of its own
                 seconds = idle_seconds()
                 scope = self._time_limits.within(seconds)
+
+    def ahead_of(self, request: type[Request], context: Context, held: Held) -> Ahead:
+        """Return what a handler may take of the messages that `requests` would yield next."""
+
+        def read() -> Request | None:
+            raw = self._ready(context, held.connection)
+            return None if raw is None else self._parse(request, raw, held)
+
+        return Ahead(held, read)
 
     async def write_all(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
         """Write the answers of a stream as they come. A write that fails ends the handler with the same error."""

@@ -21,7 +21,7 @@ def sequence_inference(serving: Serving, comparisons: Comparisons) -> list[Unary
     """Return every method, bound to a running server."""
     return [
         UnaryMethod(name="Predict", request=pb.PredictRequest, handler=partial(predict, serving)),
-        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving)),
+        StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving), takes_ahead=True),
         UnaryMethod(name="Compare", request=pb.CompareRequest, handler=partial(compare, serving, comparisons)),
         UnaryMethod(name="ListModels", request=pb.ListModelsRequest, handler=partial(list_models, serving)),
         UnaryMethod(name="GetModel", request=pb.GetModelRequest, handler=partial(get_model, serving)),
