@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,13 @@ from service.serving.batcher import Answer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from service.engine.row import States
     from service.loading.servable import Servable
     from service.serving.call import Call
     from service.serving.inference import Serving
 
 _log = structlog.get_logger("soloist.batcher")
+_UNKNOWN: States = {}
 
 
 async def infer_joined(
@@ -87,11 +88,14 @@ def _cut(whole: Answer, lengths: Sequence[int], *, every_frame: bool) -> list[An
     for first, end in pairwise(accumulate(lengths, initial=0)):
         extra = whole.extra and {name: _of(array, first, end, every_frame) for name, array in whole.extra.items()}
         answers.append(
-            replace(
-                whole,
+            Answer(
                 outputs=_of(whole.outputs, first, end, every_frame),
                 extra=extra,
-                states={},
+                states=_UNKNOWN,
+                queue_seconds=whole.queue_seconds,
+                compute_seconds=whole.compute_seconds,
+                run=whole.run,
+                batch_size=whole.batch_size,
                 padded_frames=end - first,
             )
         )
