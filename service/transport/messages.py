@@ -14,9 +14,9 @@ from service.core.time_limits import TimeLimit, TimeLimits
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
-from service.transport.ahead import Ahead
 from service.transport.arrivals import Arrivals
 from service.transport.context import Context
+from service.transport.read_ahead import ReadAhead
 
 Request = TypeVar("Request", bound=Message)
 
@@ -37,7 +37,7 @@ class Messages:
     def __init__(self, calls: ActiveCalls, limits: CallLimits) -> None:
         self._calls = calls
         self._limits = limits
-        self._time_limits = TimeLimits()
+        self.time_limits = TimeLimits()
         self.admission = Admission(limits)
         share = limits.max_connection_bytes // _STREAM_SHARE // limits.max_message_bytes
         self.arrivals = Arrivals(self.admission, reads_at_once=max(1, min(_READS_AT_ONCE, share)))
@@ -50,18 +50,18 @@ class Messages:
 
         """
         peer = held.connection
-        raw = self._ready(context, peer)
+        raw = self.ready(context, peer)
         if raw is not None:
             pass
         elif self.arrivals.is_busy(peer):
             async with self.arrivals.turn(peer):
                 self.admission.require_room(peer, 0)
-                raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
+                raw = await self.read(context, peer, self.time_limits.within(self._limits.idle_seconds))
         else:
-            raw = await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
+            raw = await self.read(context, peer, self.time_limits.within(self._limits.idle_seconds))
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
-        message = self._parse(request, raw, held)
+        message = self.parse(request, raw, held)
         if len(raw) > LARGE_BYTES:
             await asyncio.sleep(0)
         return message
@@ -74,12 +74,10 @@ class Messages:
         idle_seconds: Callable[[], float | None],
         *,
         side_by_side: bool = False,
-        ahead: Ahead | None = None,
     ) -> AsyncGenerator[Request]:
         """Yield the messages of a stream; with `side_by_side` the next is read before the handler is done with one.
 
-        `idle_seconds` returns how long the next may take to arrive; None stands for any time. With `ahead` the handler
-        may take messages that have arrived.
+        `idle_seconds` returns how long the next may take to arrive; None stands for any time.
 
         Raises:
             ServiceError: as `read_one`, or none arrived in time.
@@ -88,14 +86,12 @@ class Messages:
         # A stream with more side by side waits for its answers, so that other calls of the connection have room.
         stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
         seconds, peer = idle_seconds(), held.connection
-        scope = self._time_limits.within(seconds)
+        scope = self.time_limits.within(seconds)
         while True:
-            raw = self._ready(context, peer)
-            if ahead is not None:
-                ahead.is_probable = raw is not None
-            if raw is None and (raw := await self._read(context, peer, scope)) is None:
+            raw = self.ready(context, peer)
+            if raw is None and (raw := await self.read(context, peer, scope)) is None:
                 return
-            message = self._parse(request, raw, held)
+            message = self.parse(request, raw, held)
             if len(raw) > LARGE_BYTES:
                 await asyncio.sleep(0)
             del raw  # otherwise it would stay until the next one
@@ -103,33 +99,30 @@ class Messages:
             if not side_by_side:
                 held.free(message)
             del message
-            if ahead is not None and ahead.is_probable:
-                ahead.free()
             if held.size >= stream_bytes:
                 await held.lighter_than(stream_bytes)
             if idle_seconds() != seconds:  # the model has a bound of its own
                 seconds = idle_seconds()
-                scope = self._time_limits.within(seconds)
+                scope = self.time_limits.within(seconds)
 
-    def ahead_of(self, request: type[Request], context: Context, held: Held) -> Ahead:
-        """Return what a handler may take of the messages that `requests` would yield next."""
+    async def write_all(
+        self, context: Context, responses: AsyncGenerator[Message], held: Held, reader: ReadAhead | None = None
+    ) -> None:
+        """Write the answers of a stream as they come. A write that fails ends the handler with the same error.
 
-        def read() -> Request | None:
-            raw = self._ready(context, held.connection)
-            return None if raw is None else self._parse(request, raw, held)
-
-        return Ahead(held, read)
-
-    async def write_all(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
-        """Write the answers of a stream as they come. A write that fails ends the handler with the same error."""
-        scope = self._time_limits.within(self._limits.idle_seconds)
+        So does a `reader` that fails meanwhile.
+        """
+        scope = self.time_limits.within(self._limits.idle_seconds)
+        if reader is not None:
+            reader.writing = scope
         async for response in responses:
             raw = response.SerializeToString()
             del response  # so that at most one copy is held while the caller doesn't read
             try:
                 await self._write(context, raw, held, scope)
             except ServiceError as error:
-                await responses.athrow(error)  # the handler ends with this error, and counts it
+                failure = error if reader is None else reader.failure or error
+                await responses.athrow(failure)  # the handler ends with this error, and counts it
             del raw
 
     async def _write(self, context: Context, raw: bytes, held: Held, scope: TimeLimit) -> None:
@@ -172,7 +165,7 @@ class Messages:
         if task is not None:
             task.add_done_callback(gone)
 
-    def _ready(self, context: Context, peer: str) -> bytes | None:
+    def ready(self, context: Context, peer: str) -> bytes | None:
         """Return the next message if the transport has it already: nothing arrives then that has to be bounded."""
         ready: Callable[[], bytes | None] | None = getattr(context, "ready", None)
         raw = None if ready is None else ready()
@@ -180,7 +173,13 @@ class Messages:
             self.arrivals.handed_over(peer, len(raw))
         return raw
 
-    async def _read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
+    async def read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
+        """Wait for the next message within a limit; None at the end of the stream.
+
+        Raises:
+            ServiceError: none arrived in time, or too much is arriving.
+
+        """
         raw, cut = None, None
         self.arrivals.begin(peer, scope)
         try:
@@ -195,7 +194,13 @@ class Messages:
             raise cut
         return raw
 
-    def _parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
+    def parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
+        """Return a message from its bytes, and let the call hold it.
+
+        Raises:
+            ServiceError: it is too large or malformed, or there is no memory for it.
+
+        """
         limits = self._limits
         if len(raw) > limits.max_message_bytes:
             raise ServiceError(
