@@ -31,8 +31,10 @@ class Call:
     # message before they are done with one need them.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
-    # Returns the next message of a stream if its caller has sent it ahead of an answer and it has arrived, else None.
-    # Raises what reading it would raise. What it returns is held until the message after it is read.
+    # Whether the last message of a stream was there before it was asked for: then its caller doesn't wait for answers.
+    sends_ahead: bool = False
+    # Returns the next message of a stream if it has arrived, else None; raises what reading it would raise. What it
+    # returns is held until the message after it is read.
     arrived: Callable[[], Any] = lambda: None
 
     model: str = ""

@@ -112,9 +112,8 @@ class GrpcAdapter:
 
                         reader = None
                         if method.takes_ahead:
-                            ahead = Ahead(messages, method.request, context, held)
-                            call.arrived, reader = ahead.take, ahead.reader
-                            incoming = ahead.requests(idle_seconds)
+                            ahead = Ahead(messages, method.request, context, call, held)
+                            reader, incoming = ahead.reader, ahead.requests(idle_seconds)
                         else:
                             incoming = messages.requests(
                                 method.request, context, held, idle_seconds, side_by_side=method.side_by_side

@@ -38,6 +38,7 @@ class ReadAhead:
         "_read",
         "_task",
         "_waiter",
+        "is_reading",
         "writing",
     )
 
@@ -55,17 +56,14 @@ class ReadAhead:
         self._bytes = 0
         self._end: Exception | bool = False  # how the stream ends after the items: True, or an error
         self._task: asyncio.Task[None] | None = None
+        # Whether `next` is to be asked: a task reads, or has read the last of the stream.
+        self.is_reading = False
         self._waiter: asyncio.Future[None] | None = None
         self._is_busy = False
         # Of messages between two tries, and to the next. After the first message callers wait for an answer.
         self._gap, self._left = 1, 2
         # The limit on the time of the handler's writes, which ends with the reading if that fails.
         self.writing: TimeLimit | None = None
-
-    @property
-    def is_reading(self) -> bool:
-        """Return whether `next` is to be asked: a task reads, or has read the last of the stream."""
-        return self._task is not None or self._end is not False
 
     @property
     def failure(self) -> Exception | None:
@@ -79,6 +77,7 @@ class ReadAhead:
             return
         self._is_busy = True
         if self._task is None and self._end is False:
+            self.is_reading = True
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def ready(self) -> bytes | None:
@@ -138,6 +137,7 @@ class ReadAhead:
                 self.writing.expire()
         finally:
             self._task = None
+            self.is_reading = self._end is not False
             self._wake()
 
     def _wake(self) -> None:

@@ -52,29 +52,28 @@ class Chunks:
         if (known := session.answered(chunk)) is not None:
             return [known]
         row = self._row(chunk, session.frame_count)
-        if self._joins and row.auxiliary is NO_AUXILIARY_INPUTS and (ahead := requests.chunk_ahead()) is not None:
-            following = self._following(_Next(chunk, row), ahead, requests)
-            if len(following) > 1:
-                return await self._joined(following, requests)
-        return [await self._alone(chunk, row)]
-
-    async def _alone(self, chunk: Chunk, row: Row) -> ChunkResult:
-        serving, session = self._serving, self._session
+        serving, call = self._serving, self._call
+        if call.sends_ahead and self._joins and row.auxiliary is NO_AUXILIARY_INPUTS:
+            following = self._following(_Next(chunk, row), requests)
+            if len(following) > 1 and (joined := await self._joined(following, requests)) is not None:
+                return joined
         # A stream has one run at a time, so the number of chunks that wait is bounded by the number of streams.
-        answer = await serving.infer(self._call, session.servable, row, every_frame=self._every_frame, may_wait=True)
+        answer = await serving.infer(call, session.servable, row, every_frame=self._every_frame, may_wait=True)
         prediction = Prediction.of(session.servable, row, answer, session=session)
         result = self._result(prediction, answer)
         session.advance(chunk, answer.states, result)
-        self._publish(prediction)
-        return result
+        call.first_output_at = call.first_output_at or time.perf_counter()
+        serving.publish(prediction)
+        return [result]
 
-    async def _joined(self, following: list[_Next], requests: StreamRequests) -> list[ChunkResult]:
+    async def _joined(self, following: list[_Next], requests: StreamRequests) -> list[ChunkResult] | None:
+        """Answer several chunks with one run; None if it fails, and the first has to run by itself."""
         serving, session = self._serving, self._session
         rows = [each.row for each in following]
         answers = await infer_joined(serving, self._call, session.servable, rows, every_frame=self._every_frame)
-        if answers is None:  # as if they had come one by one
+        if answers is None:
             requests.put_back(*(each.chunk for each in following[1:]))
-            return [await self._alone(following[0].chunk, following[0].row)]
+            return None
         predictions, results = [], []
         for each, answer in zip(following, answers, strict=True):
             prediction = Prediction.of(session.servable, each.row, answer, session=session)
@@ -89,8 +88,10 @@ class Chunks:
             requests.put_back(error)
             predictions.pop()
             results.pop()
+        call = self._call
+        call.first_output_at = call.first_output_at or time.perf_counter()
         for prediction in predictions:
-            self._publish(prediction)
+            serving.publish(prediction)
         return results[::-1]
 
     def _row(self, chunk: Chunk, frame_count: int) -> Row:
@@ -117,10 +118,10 @@ class Chunks:
             raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
         return row
 
-    def _following(self, first: _Next, ahead: Chunk | None, requests: StreamRequests) -> list[_Next]:
+    def _following(self, first: _Next, requests: StreamRequests) -> list[_Next]:
         """Return a chunk and those after it that can share its run. The next that can't is put back."""
         found, frames, most_frames = [first], len(first.row.frames), self._serving.limits.max_joined_frames
-        while ahead is not None:
+        while len(found) < self._most and (ahead := requests.chunk_ahead()) is not None:
             if ahead.first_frame != self._session.frame_count + frames or ahead.inputs:
                 requests.put_back(ahead)
                 break
@@ -135,7 +136,6 @@ class Chunks:
                 break
             row.states = {}
             found.append(_Next(ahead, row))
-            ahead = requests.chunk_ahead() if len(found) < self._most else None
         return found
 
     def _result(self, prediction: Prediction, answer: Answer) -> ChunkResult:
@@ -150,8 +150,3 @@ class Chunks:
             batch_size=answer.batch_size,
             padded_frames=answer.padded_frames,
         )
-
-    def _publish(self, prediction: Prediction) -> None:
-        call = self._call
-        call.first_output_at = call.first_output_at or time.perf_counter()
-        self._serving.publish(prediction)
