@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import random
@@ -92,7 +93,8 @@ class Sender:
         async with next(self._connections).stream(self._api.stream_path, timeout_seconds) as call:
             if self._api.opening is not None:
                 await call.ask(self._api.opening)
-            frame_count = await self._chunks(request, call, due_seconds)
+            send_all = self._chunks if self._load.chunks_in_flight == 1 else self._chunks_in_flight
+            frame_count = await send_all(request, call, due_seconds)
             if self._api.closing is not None:
                 await call.ask(self._api.closing)
             await call.finish()
@@ -125,3 +127,59 @@ class Sender:
             if last:
                 break
         return frame_count
+
+    async def _chunks_in_flight(self, request: Request, call: StreamCall, due_seconds: float) -> int:
+        """Send the chunks with several unanswered, and return how many frames they have.
+
+        They are due as in `_chunks`, but a chunk waits for an answer only if so many are in flight.
+        """
+        api, clock, recorder, interval_seconds = (
+            self._api,
+            self._clock,
+            self._recorder,
+            self._load.chunk_interval_seconds,
+        )
+        sequence, last_number = next(self._numbers), len(request.messages) - 1
+        free = asyncio.Semaphore(self._load.chunks_in_flight)
+        # When each chunk in flight was due, and whether it is the last.
+        in_flight: asyncio.Queue[tuple[float, bool]] = asyncio.Queue()
+
+        async def send_all() -> None:
+            for number, message in enumerate(request.messages):
+                chunk_due = due_seconds + number * interval_seconds
+                if interval_seconds:
+                    await clock.sleep_until(chunk_due)
+                waits = free.locked()
+                await free.acquire()
+                now = clock.now()
+                if not interval_seconds:
+                    chunk_due = now
+                elif not waits:
+                    recorder.left(due_seconds=chunk_due, now_seconds=now)
+                over = bool(interval_seconds) and max(now, chunk_due + interval_seconds) >= self.ends_seconds
+                last = over or number == last_number
+                in_flight.put_nowait((chunk_due, last))
+                await call.send(api.in_stream(message, sequence, first=number == 0, last=last))
+                if last:
+                    return
+
+        sending = asyncio.ensure_future(send_all())
+        try:
+            frame_count, last = 0, False
+            for number, chunk in enumerate(request.chunks):
+                chunk_due, last = await in_flight.get()
+                answer = await call.receive()
+                free.release()
+                api.check_chunk(answer)
+                recorder.chunk_answered(
+                    due_seconds=chunk_due, now_seconds=clock.now(), interval_seconds=interval_seconds
+                )
+                if self._seen is not None:
+                    self._seen(request, number, api.chunk_bits(answer))
+                frame_count += len(chunk)
+                if last:
+                    break
+            return frame_count
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)

@@ -54,11 +54,11 @@ class Load:
 
     `stream_share` of the requests are streams when the mode is mixed. `chunk_frames` is the length of a stream's
     chunks, None for random cuts; `chunk_interval_seconds` the time between them, 0 for "as soon as the last one is
-    answered". `timeout_seconds` bounds each request, and each message of a stream that is paced. With `callers` the
-    loop is closed: so many send one request after the other, and the rate plays no part. `processes` share the load;
-    each has `connections`, None for as many as suit it. `frame_counts` are the shortest and the longest sequence that
-    are made up, None for those that the model was trained on. With `check` every answer is compared to that which the
-    same request has alone.
+    answered". Of a stream up to `chunks_in_flight` chunks are unanswered. `timeout_seconds` bounds each request, and
+    each message of a stream that is paced. With `callers` the loop is closed: so many send one request after the
+    other, and the rate plays no part. `processes` share the load; each has `connections`, None for as many as suit it.
+    `frame_counts` are the shortest and the longest sequence that are made up, None for those that the model was trained
+    on. With `check` every answer is compared to that which the same request has alone.
     """
 
     server: str
@@ -70,6 +70,7 @@ class Load:
     seed: int = 0
     chunk_frames: int | None = None
     chunk_interval_seconds: float = 0.0
+    chunks_in_flight: int = 1
     timeout_seconds: float = 10.0
     max_in_flight: int = 1000
     callers: int | None = None

@@ -42,6 +42,8 @@ class MemoryContext:
         self.answers = 0
         self._peer = peer
         self._messages = iter(messages)
+        self._read_count = 0
+        self._reader: asyncio.Future[None] | None = None
 
     def peer(self) -> str:
         """Return the caller's address."""
@@ -61,11 +63,18 @@ class MemoryContext:
     async def read(self) -> Any:
         """Return the next message."""
         await asyncio.sleep(0)
-        return next(self._messages, grpc.aio.EOF)
+        while self.answers < self._read_count:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        message = next(self._messages, grpc.aio.EOF)
+        self._read_count += message is not grpc.aio.EOF
+        return message
 
     async def write(self, _raw: bytes) -> None:
         """Count an answer."""
         self.answers += 1
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def abort_with_status(self, status: Any) -> None:
         """End the call: a bench that is refused measures nothing."""

@@ -24,7 +24,7 @@ from service.serving.recorder import Recorder
 from service.serving.sessions import Session
 from service.transport import wire
 
-_HANDLERS = [import_module(f"service.api.v1.{name}") for name in ("predict", "stream")]
+_HANDLERS = [import_module(f"service.api.v1.{name}") for name in ("predict", "chunks")]
 _CALIBRATIONS = 2001
 PARSE, CHECKS, ENCODE, METRICS, PUBLISH = STAGES = ("parse", "checks", "encode", "metrics", "publish")
 # The functions of each stage: where they are looked up, and their name.

@@ -123,6 +123,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             decoder=executors.decoder,
             limits=_input_limits(settings),
             observers=[failures.guard_all(observers)],
+            needs_states=skew.samples,
         )
         models.on_gone = serving.batcher.forget
         yield Parts(
@@ -199,6 +200,8 @@ def _input_limits(settings: Settings) -> InputLimits:
         max_chunk_frames=settings.max_chunk_frames,
         allow_non_finite=settings.allow_non_finite,
         idle_seconds=settings.session_idle_seconds,
+        max_joined_chunks=settings.max_joined_chunks,
+        max_joined_frames=settings.max_slice_frames,
     )
 
 

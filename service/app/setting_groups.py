@@ -122,6 +122,11 @@ class BatchingSettings(BaseModel):
     max_slice_frames: int = Field(
         256, ge=1, description="Longer sequences run in slices of this length, if the certificate allows it."
     )
+    max_joined_chunks: int = Field(
+        32,
+        ge=1,
+        description="Most chunks of one stream, sent ahead, that share a run, if the certificate allows it; 1: none.",
+    )
     max_run_seconds: float = Field(
         60.0, gt=0, allow_inf_nan=False, description="A run that takes longer is ended: RUN_TOO_LONG."
     )

@@ -65,11 +65,15 @@ NO_AUXILIARY_INPUTS = AuxiliaryInputs()
 
 @dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request
 class Row:
-    """Frames [T, C] or [T] of one sequence, T ≥ 1, the states before them, and their auxiliary inputs."""
+    """Frames [T, C] or [T] of one sequence, T ≥ 1, the states before them, and their auxiliary inputs.
+
+    `joined_frames` is the length of the first of several chunks that were joined, 0 if they weren't.
+    """
 
     frames: NDArray[Any]
     states: States
     auxiliary: AuxiliaryInputs = NO_AUXILIARY_INPUTS
+    joined_frames: int = 0
 
     def part(self, first: int, frames: int, states: States) -> Row:
         """Return `frames` frames from `first` on, after other states."""

@@ -88,6 +88,11 @@ class Servable:
         return bool(self.manifest.signature.controls)
 
     @cached_property
+    def joins_chunks(self) -> bool:
+        """Return whether chunks that follow one another may run as one: no bit says how they were cut."""
+        return self.sliced and self.aligned and not (self._has_fixed_window or self.has_auxiliary_inputs)
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Return the names of its classes."""
         return tuple(self.manifest.labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from service.access.client import Client
@@ -36,6 +36,11 @@ class Call:
     # message before they are done with one need them.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
+    # Whether the last message of a stream was there before it was asked for: then its caller doesn't wait for answers.
+    sends_ahead: bool = False
+    # Returns the next message of a stream if it has arrived, else None; raises what reading it would raise. What it
+    # returns is held until the message after it is read.
+    arrived: Callable[[], Any] = lambda: None
 
     model: str = ""
     version: str = ""

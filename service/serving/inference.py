@@ -27,17 +27,25 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class InputLimits:
-    """Limits of input: frames of a whole sequence and of a chunk, NaN and infinity, and silence in seconds."""
+    """Limits of input: frames of a whole sequence and of a chunk, NaN and infinity, and silence in seconds.
+
+    At most `max_joined_chunks` chunks of one stream, of `max_joined_frames` frames together, share a run.
+    """
 
     max_frames: int
     max_chunk_frames: int
     allow_non_finite: bool
     idle_seconds: float
+    max_joined_chunks: int = 1
+    max_joined_frames: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """The parts of a running server. `observers` get every answer; `decoder` is the thread for large messages."""
+    """The parts of a running server. `observers` get every answer; `decoder` is the thread for large messages.
+
+    `needs_states` returns whether an observer needs the states before each chunk of a sequence, by its id.
+    """
 
     repository: Repository
     sessions: Sessions
@@ -46,6 +54,7 @@ class Serving:
     limits: InputLimits
     observers: Sequence[Observer] = ()
     decoder: Executor | None = None
+    needs_states: Callable[[Servable, str], bool] = lambda _servable, _sequence_id: False
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
         """Convert a large message on a thread of its own. It works in pieces, since it holds up the loop as well."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Prediction:
     """One answer, to a whole sequence or to the next chunk of one. It holds references; nothing in it is changed.
 
-    `row` is the input: the frames and the states before them. `outputs` are those of every frame, [T, K],
+    `row` is the input: the frames and the states before them, which are missing if the chunk was joined to the one
+    before. `outputs` are those of every frame, [T, K],
     or of the last, [1, K]. `sequence_id` is shared by all answers of one sequence, and `first_frame` is how many frames
     came before. `is_whole` is true if none came before and none will follow. `batch_size` is the largest number of
     sequences that shared a run with it, itself included. `session` is that of the stream, while it is open. `client` is

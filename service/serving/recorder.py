@@ -108,6 +108,10 @@ class Recorder:
         if version is not None:
             version.calls.sequence_frames.observe(frame_count)
 
+    def joined(self, servable: Servable, chunks: int) -> None:
+        """Record a run of several chunks of one stream."""
+        self.statistics(servable).joined(chunks)
+
     def call_ended(self, call: Call, code: str, began: float) -> float:
         """Record how a call ended that began at `began` of time.perf_counter(), and return its time in seconds.
 

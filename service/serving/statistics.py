@@ -42,7 +42,13 @@ RUNS = CounterFamily(
     values=tuple(Place),
     start=Start.SERVER,
 )
-FAMILIES: Final[tuple[Family, ...]] = (PREDICTIONS, BATCH_SIZE, PADDING_RATIO, RUNS)
+JOINED_CHUNKS = SummaryFamily(
+    name="soloist_joined_chunks",
+    text="Chunks of one stream, sent ahead, that shared a run; runs of a single chunk don't count.",
+    labels=VERSION,
+    start=Start.FIRST,
+)
+FAMILIES: Final[tuple[Family, ...]] = (PREDICTIONS, BATCH_SIZE, JOINED_CHUNKS, PADDING_RATIO, RUNS)
 
 
 @dataclass(slots=True)
@@ -106,6 +112,8 @@ class VersionStatistics:
     last_request_ms: int = 0
     runs: dict[int, RunStatistics] = field(default_factory=dict)
     padding: float = 0.0
+    joined_runs: int = 0
+    joined_chunks: int = 0
 
     @property
     def success(self) -> Duration:
@@ -163,6 +171,11 @@ class VersionStatistics:
         self.rows[norm] = self.rows.get(norm, 0) + len(answers)
         self.last_request_ms = time.time_ns() // 1_000_000
 
+    def joined(self, chunks: int) -> None:
+        """Add a run of several chunks of one stream."""
+        self.joined_runs += 1
+        self.joined_chunks += chunks
+
     def failed(self, *, seconds: float) -> None:
         """Add one request that was refused, failed or cancelled."""
         self.fail.add(seconds)
@@ -188,6 +201,7 @@ class StatisticsView(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return every family."""
         predictions, sizes, padding = PREDICTIONS.collected(), BATCH_SIZE.collected(), PADDING_RATIO.collected()
+        joined = JOINED_CHUNKS.collected()
         for version, counts in self._read().items():
             for norm, rows in list(counts.rows.items()):
                 predictions.add_metric((*version, norm), rows)
@@ -195,7 +209,9 @@ class StatisticsView(Collector):
             if count := sum(runs_of_size for _, runs_of_size in runs):
                 sizes.add_metric(version, count, sum(size * runs_of_size for size, runs_of_size in runs))
                 padding.add_metric(version, count, counts.padding)
+            if counts.joined_runs:
+                joined.add_metric(version, counts.joined_runs, counts.joined_chunks)
         runs_by_place = RUNS.collected()
         for place, count in self._places.items():
             runs_by_place.add_metric((place,), count)
-        yield from (predictions, sizes, padding, runs_by_place)
+        yield from (predictions, sizes, joined, padding, runs_by_place)

@@ -13,6 +13,7 @@ from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, 
 from service.serving.batcher import OnTheWay
 from service.serving.call import Call
 from service.transport.admission import CallLimits, Held
+from service.transport.ahead import Ahead
 from service.transport.boundary import Around, Boundary
 from service.transport.context import Context
 from service.transport.guards import OPEN, Guard, Guards
@@ -103,25 +104,29 @@ class GrpcAdapter:
 
     def _stream(self, method: StreamMethod[Any], guard: Guard | None) -> Answer:
         usual_seconds = None if method.bounds_silence else self._limits.idle_seconds
-        read, side_by_side = self._messages.requests, method.side_by_side
+        messages = self._messages
 
         async def answer(_: object, context: Context) -> None:
             try:
                 async with self._around(method, context, guard) as call:
                     with self._hold(method, call) as held:
+
+                        def idle_seconds() -> float | None:
+                            return usual_seconds and (call.idle_seconds or usual_seconds)
+
+                        reader = None
+                        if method.takes_ahead:
+                            ahead = Ahead(messages, method.request, context, call, held)
+                            reader, incoming = ahead.reader, ahead.requests(idle_seconds)
+                        else:
+                            incoming = messages.requests(
+                                method.request, context, held, idle_seconds, side_by_side=method.side_by_side
+                            )
                         async with (
-                            aclosing(
-                                read(
-                                    method.request,
-                                    context,
-                                    held,
-                                    lambda: usual_seconds and (call.idle_seconds or usual_seconds),
-                                    side_by_side=side_by_side,
-                                )
-                            ) as requests,
+                            aclosing(incoming) as requests,
                             aclosing(method.handler(call, requests)) as responses,
                         ):
-                            await self._messages.write_all(context, responses, held)
+                            await messages.write_all(context, responses, held, reader)
             except grpc.aio.AbortError as error:
                 _let_go(error)
 

@@ -17,6 +17,7 @@ from service.transport.active_calls import ActiveCalls, drop
 from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
 from service.transport.arrivals import Arrivals
 from service.transport.context import Context
+from service.transport.read_ahead import ReadAhead
 
 Request = TypeVar("Request", bound=Message)
 
@@ -38,7 +39,7 @@ class Messages:
         self._calls = calls
         self._limits = limits
         self._on_the_way = on_the_way
-        self._time_limits = TimeLimits()
+        self.time_limits = TimeLimits()
         self.admission = Admission(limits)
         share = limits.max_connection_bytes // _STREAM_SHARE // limits.max_message_bytes
         self.arrivals = Arrivals(self.admission, reads_at_once=max(1, min(_READS_AT_ONCE, share)))
@@ -51,7 +52,7 @@ class Messages:
 
         """
         peer = held.connection
-        raw = self._ready(context, peer)
+        raw = self.ready(context, peer)
         if raw is None:
             self._on_the_way.begin()
             try:
@@ -60,17 +61,17 @@ class Messages:
                 self._on_the_way.end()
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
-        message = self._parse(request, raw, held)
+        message = self.parse(request, raw, held)
         if len(raw) > LARGE_BYTES:
             await asyncio.sleep(0)
         return message
 
     async def _read_only(self, context: Context, peer: str) -> bytes | None:
         if not self.arrivals.is_busy(peer):
-            return await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
+            return await self.read(context, peer, self.time_limits.within(self._limits.idle_seconds))
         async with self.arrivals.turn(peer):
             self.admission.require_room(peer, 0)
-            return await self._read(context, peer, self._time_limits.within(self._limits.idle_seconds))
+            return await self.read(context, peer, self.time_limits.within(self._limits.idle_seconds))
 
     async def requests(
         self,
@@ -92,12 +93,12 @@ class Messages:
         # A stream with more side by side waits for its answers, so that other calls of the connection have room.
         stream_bytes = self._limits.max_connection_bytes // _STREAM_SHARE
         seconds, peer = idle_seconds(), held.connection
-        scope = self._time_limits.within(seconds)
+        scope = self.time_limits.within(seconds)
         while True:
-            raw = self._ready(context, peer)
-            if raw is None and (raw := await self._read(context, peer, scope)) is None:
+            raw = self.ready(context, peer)
+            if raw is None and (raw := await self.read(context, peer, scope)) is None:
                 return
-            message = self._parse(request, raw, held)
+            message = self.parse(request, raw, held)
             if len(raw) > LARGE_BYTES:
                 await asyncio.sleep(0)
             del raw  # otherwise it would stay until the next one
@@ -109,18 +110,26 @@ class Messages:
                 await held.lighter_than(stream_bytes)
             if idle_seconds() != seconds:  # the model has a bound of its own
                 seconds = idle_seconds()
-                scope = self._time_limits.within(seconds)
+                scope = self.time_limits.within(seconds)
 
-    async def write_all(self, context: Context, responses: AsyncGenerator[Message], held: Held) -> None:
-        """Write the answers of a stream as they come. A write that fails ends the handler with the same error."""
-        scope = self._time_limits.within(self._limits.idle_seconds)
+    async def write_all(
+        self, context: Context, responses: AsyncGenerator[Message], held: Held, reader: ReadAhead | None = None
+    ) -> None:
+        """Write the answers of a stream as they come. A write that fails ends the handler with the same error.
+
+        So does a `reader` that fails meanwhile.
+        """
+        scope = self.time_limits.within(self._limits.idle_seconds)
+        if reader is not None:
+            reader.writing = scope
         async for response in responses:
             raw = response.SerializeToString()
             del response  # so that at most one copy is held while the caller doesn't read
             try:
                 await self._write(context, raw, held, scope)
             except ServiceError as error:
-                await responses.athrow(error)  # the handler ends with this error, and counts it
+                failure = error if reader is None else reader.failure or error
+                await responses.athrow(failure)  # the handler ends with this error, and counts it
             del raw
 
     async def _write(self, context: Context, raw: bytes, held: Held, scope: TimeLimit) -> None:
@@ -167,7 +176,7 @@ class Messages:
         if task is not None:
             task.add_done_callback(gone)
 
-    def _ready(self, context: Context, peer: str) -> bytes | None:
+    def ready(self, context: Context, peer: str) -> bytes | None:
         """Return the next message if the transport has it already: nothing arrives then that has to be bounded."""
         ready: Callable[[], bytes | None] | None = getattr(context, "ready", None)
         raw = None if ready is None else ready()
@@ -175,7 +184,13 @@ class Messages:
             self.arrivals.handed_over(peer, len(raw))
         return raw
 
-    async def _read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
+    async def read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
+        """Wait for the next message within a limit; None at the end of the stream.
+
+        Raises:
+            ServiceError: none arrived in time, or too much is arriving.
+
+        """
         raw, cut = None, None
         self.arrivals.begin(peer, scope)
         try:
@@ -190,7 +205,13 @@ class Messages:
             raise cut
         return raw
 
-    def _parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
+    def parse(self, request: type[Request], raw: bytes, held: Held) -> Request:
+        """Return a message from its bytes, and let the call hold it.
+
+        Raises:
+            ServiceError: it is too large or malformed, or there is no memory for it.
+
+        """
         limits = self._limits
         if len(raw) > limits.max_message_bytes:
             raise ServiceError(

@@ -74,6 +74,13 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     help="Time between the chunks of a stream; 0: as soon as the last is answered.",
 )
 @click.option(
+    "--chunks-in-flight",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Chunks that a stream sends before the first of them is answered.",
+)
+@click.option(
     "--timeout-seconds", type=_positive(), default=10.0, show_default=True, help="Longest a request may take."
 )
 @click.option("--max-in-flight", type=click.IntRange(min=1), default=1000, show_default=True, help="Requests at once.")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
 
+from soloist.client.blocking_pipeline import BlockingPipeline
 from soloist.client.catalogue import Catalogue, ModelInfo, ModelStatus, Version
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
 from soloist.client.connection import Connected, Connection
 from soloist.client.errors import InvalidInputError
+from soloist.client.exchange import open_exchange
 from soloist.client.frames import Frames
 from soloist.client.labels import Label, LabelOutcome, report, report_stream
-from soloist.client.predictions import Inputs, Prediction, open_request, predict_request, prediction
+from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_request, predict_request, prediction
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
 from soloist.client.token import Token
@@ -78,6 +80,28 @@ class Client(Connected):
         """
         request = open_request(model, version, every_frame=every_frame)
         return Stream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
+
+    def stream_chunks(
+        self,
+        model: str,
+        chunks: Iterable[Frames],
+        *,
+        version: Version | None = None,
+        every_frame: bool = False,
+        ahead: int = 8,
+        inputs: Inputs | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Generator[ChunkResult]:
+        """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks in flight, to save round trips.
+
+        A thread takes the chunks, and sends each as soon as `chunks` yields it. What `chunks` raises is raised here.
+        Leave early with `contextlib.closing`. `inputs`, as for Client.predict, go with every chunk.
+        """
+        if ahead < 1:
+            raise ValueError(f"ahead must be at least 1, not {ahead}")
+        request = open_request(model, version, every_frame=every_frame)
+        exchange, opened = open_exchange(self._connection, request, timeout_seconds)
+        yield from BlockingPipeline(exchange, opened, self._catalogue, ahead=ahead, inputs=inputs).results(chunks)
 
     def compare(
         self,

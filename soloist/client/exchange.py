@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class InferRequest:
-    """The call begins with the object and ends with `finish` or `cancel`, or when `ask` raises."""
+    """The call begins with the object and ends with `finish` or `cancel`, or when `receive` raises."""
 
     def __init__(self, stub: SequenceInferenceStub, timeout_seconds: float | None) -> None:
         self._requests: SimpleQueue[pb.StreamRequest | None] = SimpleQueue()  # None ends the call's requests
@@ -32,7 +32,20 @@ class InferRequest:
             SoloistError: The call has ended.
 
         """
+        self.send(request)
+        return self.receive()
+
+    def send(self, request: pb.StreamRequest) -> None:
+        """Send one message, without waiting. If the call is over, `receive` raises the reason."""
         self._requests.put(request)
+
+    def receive(self) -> pb.StreamResponse:
+        """Wait for the next answer.
+
+        Raises:
+            SoloistError: The call has ended.
+
+        """
         try:
             return next(self._call)
         except grpc.RpcError as error:
@@ -45,9 +58,13 @@ class InferRequest:
             self.cancel()
             raise
 
+    def half_close(self) -> None:
+        """Send nothing more. Without a close message before it, the server treats the sequence as cut off."""
+        self._requests.put(None)
+
     def finish(self) -> None:
         """End the call after the last answer, and wait until the server has ended it too."""
-        self._requests.put(None)
+        self.half_close()
         with contextlib.suppress(grpc.RpcError):  # every request has been answered
             for _ in self._call:
                 pass

@@ -87,6 +87,7 @@ class _Parts:
 
     runner: GatedRunner
     transport: str
+    max_joined_chunks: int = 1
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     loaded: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
@@ -103,13 +104,13 @@ class _Parts:
     def load(self, location: Location) -> Servable:
         if location.name == _LOADING:
             assert self.loaded.wait(timeout=60)
-        return servable(self.runner, name=location.name)
+        return servable(self.runner, name=location.name, sliced=self.max_joined_chunks > 1)
 
 
 @contextmanager
-def gated_server(transport: str) -> Iterator[GatedServer]:
+def gated_server(transport: str, *, max_joined_chunks: int = 1) -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
-    parts = _Parts(runner=GatedRunner(), transport=transport)
+    parts = _Parts(runner=GatedRunner(), transport=transport, max_joined_chunks=max_joined_chunks)
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
@@ -185,5 +186,11 @@ def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
         sessions=Sessions(max_sessions=100, max_state_bytes=2**20, metrics=metrics.sessions),
         batcher=Batcher(threads, limits, on_run=metrics.recorder.ran),
         recorder=metrics.recorder,
-        limits=InputLimits(max_frames=1000, max_chunk_frames=1000, allow_non_finite=False, idle_seconds=60),
+        limits=InputLimits(
+            max_frames=1000,
+            max_chunk_frames=1000,
+            allow_non_finite=False,
+            idle_seconds=60,
+            max_joined_chunks=parts.max_joined_chunks,
+        ),
     )

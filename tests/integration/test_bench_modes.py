@@ -14,6 +14,7 @@ from soloist.cli.bench import bench
 from tests.graphs import Sums
 from tests.servers import RunningServer, running_server
 
+AHEAD = ("--mode", "stream", "--chunks-in-flight", "4")
 NUMBERS, TEXTS = Sums(name="numbers"), Sums(name="texts", token_count=256)
 
 
@@ -73,7 +74,21 @@ def test_streams_in_real_time_share_connections_and_end_with_the_load(sums: Runn
 
 
 @pytest.mark.parametrize("client", ["grpc.aio", "httpunk"])
-@pytest.mark.parametrize("options", [("--mode", "unary"), ("--mode", "stream"), ("--mode", "stream", "--api", "oip")])
+@pytest.mark.parametrize("options", [(), ("--api", "oip"), ("--chunk-interval-seconds", "0.01")])
+def test_streams_send_ahead_and_get_the_same_answers(
+    sums: RunningServer, client: str, options: tuple[str, ...]
+) -> None:
+    ahead = ("--mode", "stream", "--chunk-frames", "1", "--chunks-in-flight", "8", "--lengths", "30:30")
+    printed = _load(sums, "--callers", "3", *ahead, "--client", client, "--check", *options)
+    assert printed["load"]["chunks_in_flight"] == 8
+    assert printed["answered"] == printed["scheduled"] > 0
+    assert (printed["compared"], printed["differing"]) == (printed["chunk"]["count"], 0)
+
+
+@pytest.mark.parametrize("client", ["grpc.aio", "httpunk"])
+@pytest.mark.parametrize(
+    "options", [("--mode", "unary"), ("--mode", "stream"), ("--mode", "stream", "--api", "oip"), AHEAD]
+)
 def test_frames_of_another_width_fail_with_their_reason(
     sums: RunningServer, tmp_path: Path, client: str, options: tuple[str, ...]
 ) -> None:

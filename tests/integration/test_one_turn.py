@@ -39,6 +39,7 @@ class GatheredContext(MemoryContext):
 
     async def write(self, raw: bytes) -> None:
         self.written.append(raw)
+        await super().write(raw)
 
 
 class ReadyContext(GatheredContext):

@@ -12,6 +12,12 @@ class StreamCall(Protocol):
     async def ask(self, message: bytes) -> bytes:
         """Send one message and wait for its answer. Raises SoloistError when the call has ended."""
 
+    async def send(self, message: bytes) -> object:
+        """Send one message. If the call has ended, `receive` says why."""
+
+    async def receive(self) -> bytes:
+        """Wait for the next answer. Raises SoloistError when the call has ended."""
+
     async def finish(self) -> None:
         """Send no more, and wait until the server has ended the call too."""
 

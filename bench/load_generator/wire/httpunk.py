@@ -55,6 +55,12 @@ class _HttpunkStream:
 
     async def ask(self, message: bytes) -> bytes:
         self._stream.send(message)
+        return await self.receive()
+
+    async def send(self, message: bytes) -> None:
+        self._stream.send(message)
+
+    async def receive(self) -> bytes:
         try:
             answer = await self._stream.receive()
         except RawCallError as error:

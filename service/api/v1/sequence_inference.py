@@ -22,7 +22,9 @@ def sequence_inference(serving: Serving, comparisons: Comparisons) -> list[Unary
     """Return every method, bound to a running server."""
     return [
         UnaryMethod(name="Predict", request=pb.PredictRequest, need=INFER, handler=partial(predict, serving)),
-        StreamMethod(name="Stream", request=pb.StreamRequest, need=INFER, handler=partial(stream, serving)),
+        StreamMethod(
+            name="Stream", request=pb.StreamRequest, need=INFER, handler=partial(stream, serving), takes_ahead=True
+        ),
         UnaryMethod(
             name="Compare", request=pb.CompareRequest, need=INFER, handler=partial(compare, serving, comparisons)
         ),

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
-from service.api.v1.answers import classify, select, select_extra
+from service.api.v1.chunks import Chunks
+from service.api.v1.stream_requests import StreamRequests
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import encode
 from service.serving.idle_sessions import IdleStream
-from service.serving.inputs import decode_row
-from service.serving.prediction import Prediction
-from soloist.v1.sequence_inference_pb2 import (
-    OUTPUT_SELECTION_EVERY_FRAME,
-    Chunk,
-    ChunkResult,
-    Closed,
-    Open,
-    Opened,
-    OutputSelection,
-    StreamRequest,
-    StreamResponse,
-)
+from soloist.v1.sequence_inference_pb2 import Closed, Opened, StreamRequest, StreamResponse
 
 if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.inference import Serving
-    from service.serving.sessions import Session
-
-# How long a closed stream may stay half open, so that a caller who sends more gets an error.
-_LINGER_SECONDS = 0.2
 
 
 async def stream(
-    serving: Serving, call: Call, requests: AsyncIterator[StreamRequest]
+    serving: Serving, call: Call, messages: AsyncIterator[StreamRequest]
 ) -> AsyncGenerator[StreamResponse]:
     """Answer one sequence, chunk by chunk, in order.
 
@@ -43,7 +25,8 @@ async def stream(
         ServiceError: a message is invalid or out of place in the stream. The session is freed.
 
     """
-    opening = _expect_open(await _next(requests))
+    requests = StreamRequests(call, messages)
+    opening = await requests.opening()
     servable = serving.repository.route(opening.model, opening.version, opening.version_label)
     call.model, call.version = servable.name, str(servable.version)
     servable.require_time_axis()
@@ -54,101 +37,15 @@ async def stream(
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
         yield StreamResponse(opened=opened)
         call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
-        selection = opening.output_selection
+        answers = Chunks(serving, call, session, opening.output_selection)
         del opening
         idle = IdleStream(serving.sessions.idle, session)
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
-        while (chunks := await _next_chunk(requests, idle)) is not None:
-            yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
+        while (chunks := await requests.next_chunk(idle)) is not None:
+            results = await answers.answer(chunks.pop(), requests)
+            while results:
+                yield StreamResponse(result=results.pop())
     if session.frame_count:
         serving.recorder.sequence_ended(servable, session.frame_count)
     yield StreamResponse(closed=Closed(frame_count=session.frame_count))
-    await _expect_nothing(requests)
-
-
-async def _answer(
-    serving: Serving, call: Call, session: Session, chunk: Chunk, selection: OutputSelection.ValueType
-) -> ChunkResult:
-    servable, limits = session.servable, serving.limits
-    if (known := session.answered(chunk)) is not None:
-        return known
-    row = decode_row(
-        chunk,
-        servable.frames_form,
-        session.states,
-        allow_non_finite=limits.allow_non_finite,
-        position=session.position(),
-    )
-    frame_count = len(row.frames)
-    if frame_count > limits.max_chunk_frames:
-        raise ServiceError(Reason.CHUNK_TOO_LONG, frame_count=frame_count, max_frames=limits.max_chunk_frames)
-    total, max_frames = session.frame_count + frame_count, servable.manifest.max_frames
-    if max_frames and total > max_frames:
-        raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
-    every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
-    # A stream has one chunk at a time, so the number of chunks that wait is bounded by the number of streams.
-    answer = await serving.infer(call, servable, row, every_frame=every_frame, may_wait=True)
-    prediction = Prediction.of(servable, row, answer, session=session, client=call.owner)
-    result = ChunkResult(
-        prediction_id=prediction.id,
-        first_frame=chunk.first_frame,
-        frame_count=frame_count,
-        outputs=encode(select(answer.outputs, selection)),
-        classification=classify(answer.outputs, servable.labels),
-        extra_outputs=select_extra(answer, selection),
-        batch_size=answer.batch_size,
-        padded_frames=answer.padded_frames,
-    )
-    session.advance(chunk, answer.states, result)
-    call.first_output_at = call.first_output_at or time.perf_counter()
-    serving.publish(prediction)
-    return result
-
-
-async def _next(requests: AsyncIterator[StreamRequest]) -> StreamRequest:
-    try:
-        return await anext(requests)
-    except StopAsyncIteration:
-        raise ServiceError(Reason.STREAM_CUT) from None
-
-
-async def _next_chunk(requests: AsyncIterator[StreamRequest], idle: IdleStream[Session]) -> list[Chunk] | None:
-    """Wait for the next chunk. It comes in a list, so that it can be removed; None if the caller closes the stream."""
-    with idle:
-        message = await _next(requests)
-    return None if message.WhichOneof("message") == "close" else [_expect_chunk(message)]
-
-
-def _expect_open(message: StreamRequest) -> Open:
-    match message.WhichOneof("message"):
-        case "open":
-            return message.open
-        case None:
-            raise ServiceError(Reason.EMPTY_MESSAGE)
-        case _:
-            raise ServiceError(Reason.STREAM_NOT_OPEN)
-
-
-def _expect_chunk(message: StreamRequest) -> Chunk:
-    match message.WhichOneof("message"):
-        case "chunk":
-            return message.chunk
-        case "open":
-            raise ServiceError(Reason.STREAM_ALREADY_OPEN)
-        case _:
-            raise ServiceError(Reason.EMPTY_MESSAGE)
-
-
-async def _expect_nothing(requests: AsyncIterator[StreamRequest]) -> None:
-    """Wait until the caller closes its half.
-
-    Raises:
-        ServiceError: STREAM_CLOSED, if another message arrives instead.
-
-    """
-    try:
-        async with asyncio.timeout(_LINGER_SECONDS):
-            await anext(requests)
-    except (StopAsyncIteration, TimeoutError):
-        return
-    raise ServiceError(Reason.STREAM_CLOSED)
+    await requests.expect_nothing()

@@ -55,6 +55,8 @@ class Inspector:
         # A model that may not be cut is run as before: whole.
         whole = len(task.row.frames)
         piece_frames = servable.slice_frames(self._piece_frames) if servable.sliced else whole
+        if task.row.joined_frames:  # as they would have run one by one, if all are as long as the first
+            piece_frames = min(piece_frames, task.row.joined_frames)
         result = alone(servable.runner, task.row, piece_frames=piece_frames)
         worst = worst_difference(servable.manifest.signature.outputs.name, result, task.given)
         if worst is None:

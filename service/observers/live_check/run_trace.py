@@ -59,7 +59,7 @@ class CheckTask:
 
 
 class RunTrace:
-    """The observer of one job's runs: it hands over the answer if it shared a run or was sliced."""
+    """The observer of one job's runs: it hands over the answer if it shared a run, was sliced or joined."""
 
     def __init__(self, servable: Servable, row: Row, submit: Callable[[CheckTask], None]) -> None:
         self._servable, self._row, self._submit = servable, row, submit
@@ -70,7 +70,7 @@ class RunTrace:
         """Record one run. It keeps references: the arrays of runs are not changed later."""
         self._runs.append(RunShape(lengths=tuple(len(row.frames) for row in rows), row=index))
         self._outputs.append(result.outputs)
-        alone_and_whole = len(self._runs) == 1 and len(rows) == 1
+        alone_and_whole = len(self._runs) == 1 and len(rows) == 1 and not self._row.joined_frames
         if last and not alone_and_whole:
             self._submit(self._task(result.states))
 

@@ -106,16 +106,17 @@ class SkewWatch:
 
     def observe(self, prediction: Prediction) -> None:
         """Copy an answer if its sequence is sampled and its version has a probe (prediction.Observer)."""
-        if (
-            prediction.servable.probe is None
-            or not self.policy.ratio
-            or not is_sampled(prediction.sequence_id, self.policy.ratio)
-        ):
+        if not self.samples(prediction.servable, prediction.sequence_id):
             return
         states = sum(state.nbytes for state in prediction.row.states.values())
         is_small = prediction.row.frames.nbytes + states <= self.policy.max_step_bytes
         if not (is_small and self._worker.offer(prediction)):
             self._drop(prediction)
+
+    def samples(self, servable: Servable, sequence_id: str) -> bool:
+        """Return whether a sequence is probed, by its id; for that the states before each of its answers are needed."""
+        ratio = self.policy.ratio
+        return servable.probe is not None and ratio > 0 and is_sampled(sequence_id, ratio)
 
     def watched(self, servable: Servable) -> Watched:
         """Return the state of a version that has a probe."""

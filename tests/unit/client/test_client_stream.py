@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -183,6 +185,65 @@ async def test_chunks_are_sent_before_the_answer_comes(fake: FakeServer) -> None
     assert [answer.first_frame for answer in answers] == [0, 1, 4]
     assert answers[-1].outputs.tolist() == FRAMES.sum(axis=0).tolist()
     assert fake.stream_ends == ["closed"]
+
+
+def test_chunks_are_sent_before_the_answer_comes_without_asyncio(fake: FakeServer) -> None:
+    fake.chunks_before_answer = 3
+    with Client(fake.target) as client:
+        answers = list(client.stream_chunks("sums", CHUNKS, timeout_seconds=20))
+        with pytest.raises(ValueError, match="ahead"):
+            next(client.stream_chunks("sums", CHUNKS, ahead=0))
+    assert [answer.first_frame for answer in answers] == [0, 1, 4]
+    assert answers[-1].outputs.tolist() == FRAMES.sum(axis=0).tolist()
+    assert fake.stream_ends == ["closed"]
+
+
+def test_only_so_many_chunks_are_under_way_without_asyncio(fake: FakeServer) -> None:
+    taken = 0
+
+    def source() -> Iterator[Any]:
+        nonlocal taken
+        for frame in FRAMES:
+            taken += 1
+            yield frame[None]
+
+    with Client(fake.target) as client:
+        with closing(client.stream_chunks("sums", source(), ahead=2)) as answers:
+            next(answers)
+            assert taken <= 4  # two under way, one whose place the answer has freed, one in hand
+        assert fake.stream_ended.wait(10)
+    assert fake.stream_ends == ["cut"]
+
+
+def test_what_the_source_raises_comes_out_after_the_answers_without_asyncio(fake: FakeServer) -> None:
+    def source() -> Iterator[Any]:
+        yield FRAMES[:2]
+        yield FRAMES[2:]
+        raise ZeroDivisionError
+
+    with Client(fake.target) as client:
+        answers = client.stream_chunks("sums", source())
+        assert [next(answers).first_frame, next(answers).first_frame] == [0, 2]
+        with pytest.raises(ZeroDivisionError):
+            next(answers)
+    assert fake.stream_ends == ["cut"]
+
+
+def test_a_refusal_ends_the_iteration_without_asyncio(fake: FakeServer) -> None:
+    fake.refuse_frame = 1
+    goes_on = threading.Event()
+
+    def source() -> Iterator[Any]:
+        yield from CHUNKS
+        goes_on.wait(20)  # the refusal must be heard while the source is silent
+
+    with Client(fake.target) as client:
+        answers = client.stream_chunks("sums", source())
+        assert next(answers).first_frame == 0
+        with pytest.raises(SoloistError) as caught:
+            next(answers)
+    goes_on.set()
+    assert caught.value.reason == "SESSION_IDLE"
 
 
 async def test_only_so_many_chunks_are_under_way(fake: FakeServer) -> None:

@@ -1,0 +1,152 @@
+"""The chunks of one stream: checked, run and answered; those sent ahead share a run where that changes no bit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.api.v1.answers import classify, select, select_extra
+from service.core.errors import Reason, ServiceError
+from service.core.tensors import encode
+from service.engine.row import NO_AUXILIARY_INPUTS, Row
+from service.serving.inputs import decode_row
+from service.serving.joined_rows import infer_joined
+from service.serving.prediction import Prediction
+from soloist.v1.sequence_inference_pb2 import OUTPUT_SELECTION_EVERY_FRAME, Chunk, ChunkResult, OutputSelection
+
+if TYPE_CHECKING:
+    from service.api.v1.stream_requests import StreamRequests
+    from service.serving.batcher import Answer
+    from service.serving.call import Call
+    from service.serving.inference import Serving
+    from service.serving.sessions import Session
+
+
+@dataclass(slots=True)
+class _Next:
+    """A chunk that was checked, and its row; without states if another one runs before it."""
+
+    chunk: Chunk
+    row: Row
+
+
+class Chunks:
+    """The answers to the chunks of one stream, in order."""
+
+    def __init__(self, serving: Serving, call: Call, session: Session, selection: OutputSelection.ValueType) -> None:
+        self._serving, self._call, self._session = serving, call, session
+        self._selection = selection
+        self._every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
+        servable, self._most = session.servable, serving.limits.max_joined_chunks
+        self._joins = self._most > 1 and servable.joins_chunks and not serving.needs_states(servable, session.id)
+
+    async def answer(self, chunk: Chunk, requests: StreamRequests) -> list[ChunkResult]:
+        """Return the answer to a chunk, and to those sent ahead that shared its run; the last comes first.
+
+        Raises:
+            ServiceError: the chunk is invalid or out of place, or can't be answered.
+
+        """
+        session = self._session
+        if (known := session.answered(chunk)) is not None:
+            return [known]
+        row = self._row(chunk, session.frame_count)
+        serving, call = self._serving, self._call
+        if call.sends_ahead and self._joins and row.auxiliary is NO_AUXILIARY_INPUTS:
+            following = self._following(_Next(chunk, row), requests)
+            if len(following) > 1 and (joined := await self._joined(following, requests)) is not None:
+                return joined
+        # A stream has one run at a time, so the number of chunks that wait is bounded by the number of streams.
+        answer = await serving.infer(call, session.servable, row, every_frame=self._every_frame, may_wait=True)
+        prediction = Prediction.of(session.servable, row, answer, session=session, client=self._call.owner)
+        result = self._result(prediction, answer)
+        session.advance(chunk, answer.states, result)
+        call.first_output_at = call.first_output_at or time.perf_counter()
+        serving.publish(prediction)
+        return [result]
+
+    async def _joined(self, following: list[_Next], requests: StreamRequests) -> list[ChunkResult] | None:
+        """Answer several chunks with one run; None if it fails, and the first has to run by itself."""
+        serving, session = self._serving, self._session
+        rows = [each.row for each in following]
+        answers = await infer_joined(serving, self._call, session.servable, rows, every_frame=self._every_frame)
+        if answers is None:
+            requests.put_back(*(each.chunk for each in following[1:]))
+            return None
+        predictions, results = [], []
+        for each, answer in zip(following, answers, strict=True):
+            prediction = Prediction.of(session.servable, each.row, answer, session=session, client=self._call.owner)
+            prediction.first_frame = each.chunk.first_frame
+            predictions.append(prediction)
+            results.append(self._result(prediction, answer))
+        last = following[-1].chunk
+        try:
+            session.carry(answers[-1].states, last.first_frame - session.frame_count)
+            session.advance(last, answers[-1].states, results[-1])
+        except ServiceError as error:  # there is no room for the last answer; the others are none the worse
+            requests.put_back(error)
+            predictions.pop()
+            results.pop()
+        call = self._call
+        call.first_output_at = call.first_output_at or time.perf_counter()
+        for prediction in predictions:
+            serving.publish(prediction)
+        return results[::-1]
+
+    def _row(self, chunk: Chunk, frame_count: int) -> Row:
+        """Decode a chunk that comes after so many frames.
+
+        Raises:
+            ServiceError: it isn't what the model takes, or too long.
+
+        """
+        session, limits = self._session, self._serving.limits
+        servable = session.servable
+        row = decode_row(
+            chunk,
+            servable.frames_form,
+            session.states,
+            allow_non_finite=limits.allow_non_finite,
+            position=session.position(),
+        )
+        frames = len(row.frames)
+        if frames > limits.max_chunk_frames:
+            raise ServiceError(Reason.CHUNK_TOO_LONG, frame_count=frames, max_frames=limits.max_chunk_frames)
+        total, max_frames = frame_count + frames, servable.manifest.max_frames
+        if max_frames and total > max_frames:
+            raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=total, max_frames=max_frames)
+        return row
+
+    def _following(self, first: _Next, requests: StreamRequests) -> list[_Next]:
+        """Return a chunk and those after it that can share its run. The next that can't is put back."""
+        found, frames, most_frames = [first], len(first.row.frames), self._serving.limits.max_joined_frames
+        while len(found) < self._most and (ahead := requests.chunk_ahead()) is not None:
+            if ahead.first_frame != self._session.frame_count + frames or ahead.inputs:
+                requests.put_back(ahead)
+                break
+            try:
+                row = self._row(ahead, ahead.first_frame)
+            except ServiceError as error:
+                requests.put_back(error)
+                break
+            frames += len(row.frames)
+            if frames > most_frames:
+                requests.put_back(ahead)
+                break
+            row.states = {}
+            found.append(_Next(ahead, row))
+        return found
+
+    def _result(self, prediction: Prediction, answer: Answer) -> ChunkResult:
+        selection = self._selection
+        return ChunkResult(
+            prediction_id=prediction.id,
+            first_frame=prediction.first_frame,
+            frame_count=len(prediction.row.frames),
+            outputs=encode(select(answer.outputs, selection)),
+            classification=classify(answer.outputs, self._session.servable.labels),
+            extra_outputs=select_extra(answer, selection),
+            batch_size=answer.batch_size,
+            padded_frames=answer.padded_frames,
+        )
