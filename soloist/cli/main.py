@@ -8,7 +8,7 @@ import click
 
 COMMANDS = (
     *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin"),
-    *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo"),
+    *("keys", "train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo"),
 )
 
 
