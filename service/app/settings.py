@@ -20,6 +20,7 @@ from service.app.setting_groups import (
     LiveCheckSettings,
     LoggingSettings,
     ModelSettings,
+    ResumeSettings,
     SessionSettings,
     SkewSettings,
 )
@@ -39,6 +40,7 @@ class Settings(
     LimitSettings,
     ConnectionSettings,
     SessionSettings,
+    ResumeSettings,
     LiveCheckSettings,
     FeedbackSettings,
     SkewSettings,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.prediction import Observer, Prediction
     from service.serving.recorder import Recorder
+    from service.serving.resume import Resumption
     from service.serving.sessions import Sessions
 
 Result = TypeVar("Result")
@@ -37,7 +38,10 @@ class InputLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """The parts of a running server. `observers` get every answer; `decoder` is the thread for large messages."""
+    """The parts of a running server. `observers` get every answer; `decoder` is the thread for large messages.
+
+    `resumption` is None on a server without keys.
+    """
 
     repository: Repository
     sessions: Sessions
@@ -46,6 +50,7 @@ class Serving:
     limits: InputLimits
     observers: Sequence[Observer] = ()
     decoder: Executor | None = None
+    resumption: Resumption | None = None
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
         """Convert a large message on a thread of its own. It works in pieces, since it holds up the loop as well."""

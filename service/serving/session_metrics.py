@@ -34,6 +34,7 @@ class SessionEnd(StrEnum):
     DEADLINE = "deadline"
     IDLE = "idle"
     DRAINED = "drained"
+    TOO_OLD = "too-old"
     ERROR = "error"
 
 

@@ -32,7 +32,7 @@ def new(file: Path, after_seconds: float) -> None:
 
     The newest key seals, and all open. Remove the line of an old one when the tokens that it has sealed have expired.
     """
-    read, write, make = (load("service.sealing", name) for name in ("read_keys", "write_keys", "new_key"))
+    read, write, make = (load("service.sealing.keys_file", name) for name in ("read_keys", "write_keys", "new_key"))
     try:
         known = read(file) if file.exists() else ()
         added = make(seals_from=time.time() + (after_seconds if known else 0.0))
@@ -47,7 +47,7 @@ def new(file: Path, after_seconds: float) -> None:
 def list_keys(file: Path) -> None:
     """Print the ids of the keys in FILE, and from when on each seals. No key is shown."""
     try:
-        known = load("service.sealing", "read_keys")(file)
+        known = load("service.sealing.keys_file", "read_keys")(file)
     except OSError as error:
         raise click.ClickException(str(error)) from None
     for key in sorted(known, key=lambda key: key.seals_from):

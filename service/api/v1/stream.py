@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from service.api.v1.answers import classify, select, select_extra
@@ -27,10 +28,12 @@ from soloist.v1.sequence_inference_pb2 import (
 if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.inference import Serving
+    from service.serving.resume import Resumption
     from service.serving.sessions import Session
 
 # How long a closed stream may stay half open, so that a caller who sends more gets an error.
 _LINGER_SECONDS = 0.2
+_NO_TOKENS = nullcontext()
 
 
 async def stream(
@@ -43,25 +46,59 @@ async def stream(
 
     """
     opening = _expect_open(await _next(requests))
-    servable = serving.repository.route(opening.model, opening.version, opening.version_label)
+    resumption, brought = _resumption(serving, opening), None
+    if resumption is None:
+        servable = serving.repository.route(opening.model, opening.version, opening.version_label)
+    else:
+        servable, brought = resumption.route(opening, serving.repository)
     call.model, call.version = servable.name, str(servable.version)
     servable.require_time_axis()
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
-    with serving.sessions.open(servable, call.is_past_deadline) as session:
+    with (
+        serving.sessions.open(servable, call.is_past_deadline) as session,
+        _NO_TOKENS if resumption is None else resumption.stream(opening, session, brought) as resumable,
+    ):
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
+        reading = requests
+        if resumable is not None:
+            reading = resumable.reading(requests)
+            opened.first_frame, opened.resume_token = session.frame_count, resumable.first_token()
         yield StreamResponse(opened=opened)
         call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
         selection = opening.output_selection
         del opening
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
-        while (chunks := await _next_chunk(requests)) is not None:
-            yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
+        try:
+            while (chunks := await _next_chunk(reading)) is not None:
+                if resumable is None:
+                    yield StreamResponse(result=await _answer(serving, call, session, chunks.pop(), selection))
+                else:
+                    answer = _answer(serving, call, session, chunks.pop(), selection)
+                    yield StreamResponse(result=resumable.add_token(await answer))
+        except ServiceError:
+            if resumable is not None and resumable.has_ended:
+                yield StreamResponse(ended=resumable.last_message())
+            raise
     if session.frame_count:
         serving.recorder.sequence_ended(servable, session.frame_count)
     yield StreamResponse(closed=Closed(frame_count=session.frame_count))
     await _expect_nothing(requests)
+
+
+def _resumption(serving: Serving, opening: Open) -> Resumption | None:
+    """Return what makes and takes resume tokens, None for a stream without.
+
+    Raises:
+        ServiceError: RESUME_UNSUPPORTED.
+
+    """
+    if not (opening.resume_tokens or opening.resume_token):
+        return None
+    if serving.resumption is None:
+        raise ServiceError(Reason.RESUME_UNSUPPORTED)
+    return serving.resumption
 
 
 async def _answer(

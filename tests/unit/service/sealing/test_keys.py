@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
-from service.sealing import KeyRing, KeysFileError, new_key, read_keys, write_keys
-from service.sealing.keys_file import MOST_KEYS
+from service.sealing.key_ring import KeyRing
+from service.sealing.keys_file import MOST_KEYS, KeysFileError, new_key, read_keys, write_keys
 from service.sealing.metrics import SealingMetrics
 from soloist.cli.main import main
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.sealing import BrokenSealError, Key, Sealer, UnknownKeyError, new_key, sealer
+from service.sealing import sealer
+from service.sealing.keys_file import Key, new_key
+from service.sealing.sealer import BrokenSealError, Sealer, UnknownKeyError
 
 OLD, NEW = new_key(seals_from=0), new_key(seals_from=1)
 
@@ -67,7 +69,8 @@ def test_the_new_key_seals_as_soon_as_it_is_there() -> None:
 
 _FORK = """
 import os
-from service.sealing import Sealer, new_key
+from service.sealing.keys_file import new_key
+from service.sealing.sealer import Sealer
 key = new_key(seals_from=0)
 sealing = Sealer(lambda: key, {key.id: key}.get)
 sealing.seal(b"", b"")
