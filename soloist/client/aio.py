@@ -16,6 +16,7 @@ from soloist.client.frames import Frames
 from soloist.client.labels import Label, LabelOutcome, report_async, report_stream_async
 from soloist.client.pipeline import Chunks, Pipeline
 from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_request, predict_request, prediction
+from soloist.client.resume import Resume, place_of
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream
 
@@ -68,15 +69,18 @@ class AsyncClient(AsyncConnected):
         *,
         version: Version | None = None,
         every_frame: bool = False,
+        resume: Resume | bool = False,
         timeout_seconds: float | None = None,
     ) -> AsyncStream:
         """Answer one sequence piece by piece: `async with client.stream("m") as s: await s.send(frames)`.
 
-        Only opening it is retried. `timeout_seconds` bounds the whole stream; without it a stream may last for ever,
-        and the client's own timeout bounds the attempts to open it.
+        Only opening it is retried. With `resume` the stream goes on when its server drains, dies or can't be reached:
+        elsewhere, or there once it is back, with the same bits; see Resume. `timeout_seconds` bounds the whole stream;
+        without it a stream may last for ever, and the client's own timeout bounds the attempts to open it, or to go on.
         """
         request = open_request(model, version, every_frame=every_frame)
-        return AsyncStream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
+        place = place_of(resume, request)
+        return AsyncStream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds, place=place)
 
     async def stream_chunks(
         self,
