@@ -49,7 +49,8 @@ class Prediction:
 
         It answers a whole sequence, frames after states that a caller sent, or the next chunk of a session.
         """
-        new_id = new_prediction_id() if session is None else session.prediction_id()
+        ids = session.ids if session is not None else None
+        new_id = new_prediction_id() if ids is None or session is None else ids.at(session.frame_count)
         return cls(
             id=new_id,
             servable=servable,

@@ -30,7 +30,7 @@ def new_prediction_id() -> str:
         digits = os.urandom(_DRAWN_AT_ONCE * _UNIQUE_BYTES).hex()
         unique, *more = (digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
         _drawn.extend(more)
-    return f"{now_ms():012x}{unique}"
+    return f"{time.time_ns() // 1_000_000:012x}{unique}"
 
 
 def now_ms() -> int:

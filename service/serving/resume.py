@@ -87,6 +87,7 @@ class Resumption:
                 raise
             self.metrics.continued()
         stream = ResumableStream(self, opening, session)
+        del opening, opened  # they hold a token, and its state
         if stream.has_tokens:
             yield from self._ending(stream)
         else:

@@ -14,7 +14,6 @@ from service.core.errors import Reason, ServiceError
 from service.engine.row import WHOLE, Position
 from service.repository.refcounts import Refcounts
 from service.serving.answered import Answered, digest_of
-from service.serving.prediction_ids import new_prediction_id
 from service.serving.session_metrics import SessionEnd
 from soloist.v1.sequence_inference_pb2 import ChunkResult
 
@@ -90,10 +89,6 @@ class Session:
         if not last.result:
             raise ServiceError(Reason.ANSWER_NOT_CARRIED, **facts, answer_bytes=last.result_bytes)
         return ChunkResult.FromString(last.result)
-
-    def prediction_id(self) -> str:
-        """Return the id of the answer to the next chunk."""
-        return new_prediction_id() if self.ids is None else self.ids.at(self.frame_count)
 
     def restore(self, ids: SequenceIds, states: States, frame_count: int, last: Answered | None) -> None:
         """Continue a new session where another one of the sequence was.

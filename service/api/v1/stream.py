@@ -68,7 +68,7 @@ async def stream(
         yield StreamResponse(opened=opened)
         call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
         selection = opening.output_selection
-        del opening
+        del opening, brought
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
         try:
             while (chunks := await _next_chunk(reading)) is not None:
