@@ -10,6 +10,7 @@ from soloist.client.catalogue import AsyncCatalogue, ModelInfo, ModelStatus, Ver
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
 from soloist.client.connection import AsyncConnected, AsyncConnection
+from soloist.client.continuation import Continuation
 from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import open_async_exchange
 from soloist.client.frames import Frames
@@ -91,19 +92,27 @@ class AsyncClient(AsyncConnected):
         every_frame: bool = False,
         ahead: int = 8,
         inputs: Inputs | None = None,
+        resume: Resume | bool = False,
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[ChunkResult]:
         """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks in flight, to save round trips.
 
         Each chunk is sent as soon as `chunks`, async or not, yields it. What `chunks` raises is raised here. Leave
         early with `contextlib.aclosing`, so that the server learns of it at once. `inputs`, as for Client.predict, go
-        with every chunk.
+        with every chunk. `resume` as for `stream`.
         """
         if ahead < 1:
             raise ValueError(f"ahead must be at least 1, not {ahead}")
         request = open_request(model, version, every_frame=every_frame)
+        place = place_of(resume, request)
+        if place is not None:
+            request = place.opening()
         exchange, opened = await open_async_exchange(self._connection, request, timeout_seconds)
         pipeline = Pipeline(exchange, opened, self._catalogue, ahead=ahead, inputs=inputs)
+        if place is not None:
+            place.opened(opened)
+            continuation = Continuation(self._connection, place, timeout_seconds)
+            pipeline.continued_by(continuation.go_on, continuation.note)
         async with aclosing(pipeline.results(chunks)) as answers:
             async for answer in answers:
                 yield answer

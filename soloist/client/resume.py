@@ -87,7 +87,24 @@ class Place:
         return not self.token or not self.resume.retry.allows(error)
 
 
-def stream_ended() -> UnavailableError:
+def noted(place: Place | None, request: pb.StreamRequest, response: pb.StreamResponse) -> pb.StreamResponse:
+    """Keep what an answer says of the place, if there is one, and return it.
+
+    Raises:
+        SoloistError: The server has ended the stream.
+
+    """
+    if place is None:
+        return response
+    if response.HasField("ended"):
+        place.ended(response.ended)
+        raise _stream_ended()
+    if response.HasField("result"):
+        place.answered(request, response.result)
+    return response
+
+
+def _stream_ended() -> UnavailableError:
     """Return the error of a stream that the server has ended by itself, with a token."""
     message = "The server has ended the stream; it can be continued."
     return UnavailableError(message, code=grpc.StatusCode.UNAVAILABLE, reason="STREAM_ENDED")

@@ -11,7 +11,7 @@ from soloist.client.errors import SoloistError, not_open
 from soloist.client.exchange import AsyncExchange, InferRequest, open_async_exchange, open_exchange
 from soloist.client.frames import Frames
 from soloist.client.predictions import CLOSE, ChunkResult, Inputs, chunk_request, chunk_result
-from soloist.client.resume import Place, stream_ended
+from soloist.client.resume import Place, noted
 from soloist.client.retry import Attempts
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -74,23 +74,6 @@ class _Sequence(Generic[_Exchange]):
 
     def _remaining_seconds(self) -> float | None:
         return None if self._bound is None else self._bound.remaining_seconds()
-
-    def _note(self, request: pb.StreamRequest, response: pb.StreamResponse) -> pb.StreamResponse:
-        """Keep what an answer says of the place, and return it.
-
-        Raises:
-            SoloistError: The server has ended the stream.
-
-        """
-        place = self._place
-        if place is None:
-            return response
-        if response.HasField("ended"):
-            place.ended(response.ended)
-            raise stream_ended()
-        if response.HasField("result"):
-            place.answered(request, response.result)
-        return response
 
     def _goes_on(self, error: SoloistError) -> Place:
         """Return where the sequence is, if it can go on after an error; else raise the error."""
@@ -164,7 +147,7 @@ class Stream(_Sequence[InferRequest]):
 
     def _ask(self, exchange: InferRequest, request: pb.StreamRequest) -> pb.StreamResponse:
         try:
-            return self._note(request, exchange.ask(request))
+            return noted(self._place, request, exchange.ask(request))
         except SoloistError as error:
             self._exchange = None  # the exchange has ended itself
             exchange.cancel()
@@ -181,7 +164,7 @@ class Stream(_Sequence[InferRequest]):
             try:
                 place.opened(exchange.ask(place.opening()).opened)
                 for each in (*place.again(), request):
-                    response = self._note(each, exchange.ask(each))
+                    response = noted(place, each, exchange.ask(each))
             except BaseException:
                 exchange.cancel()
                 raise
@@ -245,7 +228,7 @@ class AsyncStream(_Sequence[AsyncExchange]):
 
     async def _ask(self, exchange: AsyncExchange, request: pb.StreamRequest) -> pb.StreamResponse:
         try:
-            response = self._note(request, await exchange.ask(request))
+            response = noted(self._place, request, await exchange.ask(request))
         except SoloistError as error:
             self._exchange = None  # the exchange has ended itself
             exchange.cancel()
@@ -262,7 +245,7 @@ class AsyncStream(_Sequence[AsyncExchange]):
             try:
                 place.opened((await exchange.ask(place.opening())).opened)
                 for each in (*place.again(), request):
-                    response = self._note(each, await exchange.ask(each))
+                    response = noted(place, each, await exchange.ask(each))
             except BaseException:
                 exchange.cancel()
                 raise

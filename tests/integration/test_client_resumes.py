@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -105,6 +106,22 @@ async def test_an_async_client_goes_on(pair: Pair, every_frames: int) -> None:
         results += [await stream.send(chunk) for chunk in CHUNKS[4:]]
         assert await stream.close() == len(FRAMES)
     assert [result.outputs.tobytes() for result in results] == [sums.tobytes() for sums in SUMS]
+
+
+@pytest.mark.parametrize("every_frames", [0, 3])
+async def test_chunks_in_flight_are_sent_again(pair: Pair, every_frames: int) -> None:
+    async def source() -> AsyncIterator[Any]:
+        for place, chunk in enumerate(CHUNKS):
+            if place == 4:
+                await asyncio.to_thread(pair.kill if every_frames else pair.drain)
+            yield chunk
+
+    async with AsyncClient(pair.whole()) as client:
+        chunks = client.stream_chunks("sums", source(), ahead=3, resume=Resume(every_frames=every_frames))
+        results = [result async for result in chunks]
+    assert [result.first_frame for result in results] == list(range(0, len(FRAMES), 2))
+    assert [result.outputs.tobytes() for result in results] == [sums.tobytes() for sums in SUMS]
+    assert len({result.prediction_id for result in results}) == len(CHUNKS)
 
 
 def test_a_token_outlives_its_client(pair: Pair) -> None:
