@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from service.certificate.fingerprint import fingerprint_here
 from service.core.errors import Reason, ServiceError
 from service.sealing.sealer import OVERHEAD_BYTES, BrokenSealError, UnknownKeyError
-from service.serving.session_state import StateError, most_bytes, unpack
+from service.serving.session_state import FORM, StateError, most_bytes, unpack
 from soloist.v1.session_state_pb2 import ResumeToken, TokenHead
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class ResumeTokens:
             model_sha256=_model_sha256(servable),
             fingerprint_sha256=_fingerprint_sha256(),
             expires_ms=round((self._clock() + self._seconds) * 1000),
+            state_form=FORM,
         ).SerializeToString()
         return ResumeToken(head=head, sealed=self._sealer.seal(state, head)).SerializeToString()
 
@@ -100,6 +101,8 @@ def restored(opened: Opened, servable: Servable) -> Restored:
         raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="model or version")
     if head.model_sha256 != _model_sha256(servable):
         raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="file of this version")
+    if head.state_form != FORM:
+        raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="release")
     if head.fingerprint_sha256 != _fingerprint_sha256():
         raise ServiceError(Reason.RESUME_MACHINE_DIFFERS)
     try:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.serving.sessions import Session
 
+# Changes when a state of before means something else.
+FORM = 1
 # A longer answer to the last chunk isn't carried: it is what the caller already has, or can have computed again.
 _MOST_RESULT_BYTES = 4096
 # What is around the tensors, in bytes: names, digest, ids.

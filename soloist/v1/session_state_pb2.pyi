@@ -56,6 +56,7 @@ class TokenHead(_message.Message):
     MODEL_SHA256_FIELD_NUMBER: _builtins.int
     FINGERPRINT_SHA256_FIELD_NUMBER: _builtins.int
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
+    STATE_FORM_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -66,6 +67,8 @@ class TokenHead(_message.Message):
     """SHA-256 of the fingerprint of processor and runtime, on which bits depend."""
     expires_ms: _builtins.int
     """When it expires, in milliseconds since 1970."""
+    state_form: _builtins.int
+    """Form of the state: 1. A server refuses others."""
     def __init__(
         self,
         *,
@@ -74,10 +77,11 @@ class TokenHead(_message.Message):
         model_sha256: _builtins.bytes = ...,
         fingerprint_sha256: _builtins.bytes = ...,
         expires_ms: _builtins.int = ...,
+        state_form: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_ms", b"expires_ms", "fingerprint_sha256", b"fingerprint_sha256", "model", b"model", "model_sha256", b"model_sha256", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_ms", b"expires_ms", "fingerprint_sha256", b"fingerprint_sha256", "model", b"model", "model_sha256", b"model_sha256", "state_form", b"state_form", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

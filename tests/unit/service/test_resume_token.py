@@ -100,6 +100,12 @@ def test_a_token_is_of_one_version_of_one_file_and_one_key() -> None:
     assert Maker(new_key(seals_from=0)).refusal(token) is Reason.RESUME_KEY_UNKNOWN
 
 
+def test_a_state_in_the_form_of_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = Maker().token(a_session())
+    monkeypatch.setattr(resume_token, "FORM", 2)
+    assert Maker().refusal(token) is Reason.RESUME_TOKEN_FOREIGN
+
+
 def test_a_machine_with_other_bits_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     token = Maker().token(a_session())
     monkeypatch.setattr(resume_token, "_fingerprint_sha256", lambda: b"another processor")
