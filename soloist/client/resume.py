@@ -11,9 +11,9 @@ from soloist.client.errors import SoloistError, UnavailableError
 from soloist.client.retry import RetryPolicy
 from soloist.v1 import sequence_inference_pb2 as pb
 
-# A server that starts again takes some seconds.
+# A server that starts again takes some seconds, and grpcio may take some more to find it.
 _RETRY = RetryPolicy(
-    attempts=10,
+    attempts=40,
     initial_backoff_seconds=0.1,
     max_backoff_seconds=2.0,
     reasons=frozenset({"QUEUE_FULL", "TOO_MANY_SESSIONS", "SESSION_IDLE", "STREAM_TOO_OLD"}),
