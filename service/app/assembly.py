@@ -13,6 +13,7 @@ from service.api.oip.sequences import Sequences
 from service.app.member import operations, others
 from service.app.model_repository import Loading
 from service.app.process_resources import max_connections
+from service.app.resuming import Resuming, resuming
 from service.comparison import Comparisons
 from service.core.failures import Worker
 from service.observers.feedback.policy import LogPolicy, parse_windows
@@ -74,6 +75,12 @@ class Parts:
     comparisons: Comparisons
     feedback: Feedback | None
     skew: SkewWatch
+    resuming: Resuming | None = None
+
+    def end_streams(self) -> None:
+        """End the streams that can be continued elsewhere, each with its token."""
+        if self.resuming is not None:
+            self.resuming.resumption.end_streams()
 
 
 @contextmanager
@@ -108,6 +115,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
         if log is not None:
             observers.append((Worker.PREDICTION_LOG, log.log.answered))
         observers.append((Worker.SKEW, skew.observe))
+        resumed = resuming(settings, metrics)
         serving = Serving(
             repository=models.repository,
             sessions=Sessions(
@@ -124,6 +132,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             limits=_input_limits(settings),
             observers=[failures.guard_all(observers)],
             needs_states=skew.samples,
+            resumption=None if resumed is None else resumed.resumption,
         )
         models.on_gone = serving.batcher.forget
         yield Parts(
@@ -133,6 +142,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             comparisons=Comparisons(executors.comparison, max_comparisons=settings.max_concurrent_comparisons),
             feedback=log,
             skew=skew,
+            resuming=resumed,
         )
 
 

@@ -13,7 +13,9 @@ from service.observers.live_check.metrics import LiveCheckMetrics
 from service.observers.shadow_metrics import ShadowMetrics
 from service.observers.skew import metrics as skew
 from service.observers.skew.metrics import SkewMetrics
+from service.sealing.metrics import SealingMetrics
 from service.serving.recorder import Recorder
+from service.serving.resume_metrics import ResumeMetrics
 from service.serving.session_metrics import SessionMetrics
 from service.transport import certificates
 
@@ -44,5 +46,7 @@ class Metrics:
         self.shadow = ShadowMetrics(registry)
         self.feedback = FeedbackMetrics(registry)
         self.skew = SkewMetrics(registry)
+        self.sealing = SealingMetrics(registry)
+        self.resume = ResumeMetrics(registry)
         parts = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew)
         self.versions = VersionMetrics(registry, parts, self.shadow.prepare_pair)

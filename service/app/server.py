@@ -144,13 +144,13 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         )
         if allowed.credentials is not None:
             tasks.append(_working(failures, Worker.ACCESS, allowed.credentials.follow()))
-        if parts.feedback is not None:
-            tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
+        tasks += _following(failures, parts)
         await stop.drain.wait()
         for task in tasks:
             task.cancel()
         parts.models.stop()
         listening.go_away()
+        parts.end_streams()
         in_time = await drain(stop, health, calls, parts.serving.sessions, settings.drain_seconds)
         health.close()
         if parts.feedback is not None:
@@ -210,6 +210,15 @@ def _joined(
 
 def _working(failures: Failures, worker: Worker, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return asyncio.create_task(failures.supervise(worker, work))
+
+
+def _following(failures: Failures, parts: Parts) -> list[asyncio.Task[None]]:
+    tasks = []
+    if parts.feedback is not None:
+        tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
+    if parts.resuming is not None:
+        tasks.append(_working(failures, Worker.KEYS, parts.resuming.keys.follow()))
+    return tasks
 
 
 async def _load(loading: Loading, announced: Callable[[], Awaitable[None]]) -> None:

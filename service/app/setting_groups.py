@@ -259,6 +259,28 @@ class SessionSettings(BaseModel):
     )
 
 
+class ResumeSettings(BaseModel):
+    """Resume tokens, with which any server that has the keys continues a stream."""
+
+    model_config = ConfigDict(title="Resume tokens")
+
+    keys_file: Path | None = Field(
+        None, description="Keys that tokens are sealed with, from `soloist keys new`; without it there are no tokens."
+    )
+    resume_token_seconds: float = Field(
+        3600.0, gt=0, le=31_536_000, description="How long a token can be used: RESUME_TOKEN_EXPIRED."
+    )
+    max_resume_token_bytes: int = Field(
+        2**20, ge=1024, description="Largest token; versions with more state get none: RESUME_STATE_TOO_LARGE."
+    )
+    max_stream_age_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=2_000_000,
+        description="Older streams with tokens are ended with one, up to a tenth sooner: STREAM_TOO_OLD; 0: never.",
+    )
+
+
 class LiveCheckSettings(BaseModel):
     """How many answers are run again to check them, and what shadow versions may take."""
 

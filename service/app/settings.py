@@ -21,6 +21,7 @@ from service.app.setting_groups import (
     LiveCheckSettings,
     LoggingSettings,
     ModelSettings,
+    ResumeSettings,
     SessionSettings,
     SkewSettings,
 )
@@ -44,6 +45,7 @@ class Settings(
     LimitSettings,
     ConnectionSettings,
     SessionSettings,
+    ResumeSettings,
     LiveCheckSettings,
     FeedbackSettings,
     SkewSettings,

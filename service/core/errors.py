@@ -105,6 +105,51 @@ class Reason(Enum):
         "the chunk at frame {first_frame} was already sent with other contents",
         "send the same contents, or continue at frame {expected_first_frame}",
     )
+    ANSWER_NOT_CARRIED = (
+        "FAILED_PRECONDITION",
+        "the chunk at frame {first_frame} was answered; its {answer_bytes} bytes of answer aren't in the resume token",
+        "continue at frame {expected_first_frame}, or with the token before that chunk",
+    )
+    RESUME_UNSUPPORTED = (
+        "FAILED_PRECONDITION",
+        "this server has no keys, so it neither makes nor takes resume tokens",
+        "ask the operator to set keys_file, or open the stream without tokens",
+    )
+    RESUME_STATE_TOO_LARGE = (
+        "FAILED_PRECONDITION",
+        "a resume token of model {model!r} may have {token_bytes} bytes, the limit is {max_bytes}",
+        "open the stream without tokens, or ask the operator to raise max_resume_token_bytes",
+    )
+    RESUME_TOKEN_INVALID = (
+        "INVALID_ARGUMENT",
+        "the resume token isn't one that a server has made",
+        "send it as it was received, byte by byte",
+    )
+    RESUME_TOKEN_EXPIRED = (
+        "FAILED_PRECONDITION",
+        "the resume token expired {expired_seconds} s ago",
+        "begin the sequence again",
+    )
+    RESUME_TOKEN_FOREIGN = (
+        "FAILED_PRECONDITION",
+        "the resume token is of another {what}",
+        "open the stream with the model of the token, on a server that has the same file of it",
+    )
+    RESUME_KEY_UNKNOWN = (
+        "FAILED_PRECONDITION",
+        "the resume token is sealed with a key that this server hasn't got",
+        "ask the operator to give all servers the same keys_file",
+    )
+    RESUME_MACHINE_DIFFERS = (
+        "UNAVAILABLE",
+        "the resume token is of a machine with another processor or runtime, where answers may have other bits",
+        "try again; a server on a machine like that one may answer",
+    )
+    STREAM_TOO_OLD = (
+        "ABORTED",
+        "the stream has lasted {seconds} s, and this server ends it then",
+        "continue it with the resume token of the last message",
+    )
     STREAM_NOT_OPEN = ("FAILED_PRECONDITION", "the stream isn't open", "send open first")
     STREAM_ALREADY_OPEN = ("FAILED_PRECONDITION", "the stream is already open", "use one stream per sequence")
     STREAM_CLOSED = ("FAILED_PRECONDITION", "the stream is closed", "begin another stream")

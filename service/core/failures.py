@@ -8,6 +8,7 @@ each Worker:
 - repository: a poll that fails is followed by the next one. If the polling ends, the server isn't ready.
 - run-watch: if it ends, runs that take too long are no longer ended, and the server isn't ready.
 - event-loop, arrivals: if they end, the loop's lag is unknown or arriving data unbounded, and the server isn't ready.
+- keys: if it ends, changes of the keys file are no longer seen, and the server isn't ready.
 - metrics: what can't be collected is left out of the page, and the rest is shown.
 - access: if what follows the tokens file ends, tokens can't be revoked any more, and the server isn't ready.
 - http: if what keeps the date of HTTP answers ends, the server isn't ready.
@@ -64,6 +65,7 @@ class Worker(StrEnum):
     HTTP = "http"
     CERTIFICATES = "certificates"
     ACCESS = "access"
+    KEYS = "keys"
 
 
 FAILED = CounterFamily(

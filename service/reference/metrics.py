@@ -24,7 +24,8 @@ from service.observers.feedback import metrics as feedback
 from service.observers.feedback.accuracy import SLICES
 from service.observers.live_check import metrics as live_check
 from service.observers.skew import metrics as skew
-from service.serving import call_metrics, session_metrics, statistics
+from service.sealing import metrics as sealing
+from service.serving import call_metrics, resume_metrics, session_metrics, statistics
 from service.serving.call_metrics import ALERTED_CODES, INFERENCE_APIS, VERSION_APIS
 from service.transport import certificates
 
@@ -32,6 +33,7 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Calls and runs", (*call_metrics.FAMILIES, *statistics.FAMILIES)),
     ("Sessions", session_metrics.FAMILIES),
     ("Access", credentials.FAMILIES),
+    ("Resume tokens", (*resume_metrics.FAMILIES, *sealing.FAMILIES)),
     ("Versions", model_repository.FAMILIES),
     ("Live check", live_check.FAMILIES),
     ("Shadows", shadow.FAMILIES),

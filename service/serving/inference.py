@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.prediction import Observer, Prediction
     from service.serving.recorder import Recorder
+    from service.serving.resume import Resumption
     from service.serving.sessions import Sessions
 
 Result = TypeVar("Result")
@@ -45,6 +46,7 @@ class Serving:
     """The parts of a running server. `observers` get every answer; `decoder` is the thread for large messages.
 
     `needs_states` returns whether an observer needs the states before each chunk of a sequence, by its id.
+    `resumption` is None on a server without keys.
     """
 
     repository: Repository
@@ -55,6 +57,7 @@ class Serving:
     observers: Sequence[Observer] = ()
     decoder: Executor | None = None
     needs_states: Callable[[Servable, str], bool] = lambda _servable, _sequence_id: False
+    resumption: Resumption | None = None
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
         """Convert a large message on a thread of its own. It works in pieces, since it holds up the loop as well."""

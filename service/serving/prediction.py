@@ -5,14 +5,12 @@ Shapes: T frames, K outputs a frame.
 
 from __future__ import annotations
 
-import itertools
-import os
-import secrets
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from service.serving.prediction_ids import new_prediction_id
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,11 +55,12 @@ class Prediction:
         is_whole: bool = False,
         client: str = "",
     ) -> Prediction:
-        """Return the prediction of an answer, with a new id.
+        """Return the prediction of an answer, with its id.
 
         It answers a whole sequence, frames after states that a caller sent, or the next chunk of a session.
         """
-        new_id = new_prediction_id()
+        ids = session.ids if session is not None else None
+        new_id = new_prediction_id() if ids is None or session is None else ids.at(session.frame_count)
         return cls(
             id=new_id,
             servable=servable,
@@ -78,23 +77,3 @@ class Prediction:
 
 # Called right after the answer, on the same thread: it must not block, raise, or change its argument.
 Observer = Callable[[Prediction], None]
-
-
-class _Ids:
-    """The part of ids that isn't time: 48 random bits of this process, and a counter that begins anywhere."""
-
-    def __init__(self) -> None:
-        self.process = secrets.token_hex(6)
-        self.next = itertools.count(secrets.randbits(31)).__next__
-
-
-_ids = _Ids()
-os.register_at_fork(after_in_child=_ids.__init__)  # type: ignore[misc]  # a child has bits of its own
-
-
-def new_prediction_id() -> str:
-    """Return 32 hexadecimal digits: 12 of milliseconds since 1970, so that ids sort by time, and 20 that are unique.
-
-    Those are random in each process, and counted within it: drawing random bits for every answer takes longer.
-    """
-    return f"{time.time_ns() // 1_000_000:012x}{_ids.process}{_ids.next() & 0xFFFFFFFF:08x}"

@@ -35,6 +35,7 @@ class SessionEnd(StrEnum):
     IDLE = "idle"
     EVICTED = "evicted"
     DRAINED = "drained"
+    TOO_OLD = "too-old"
     ERROR = "error"
 
 

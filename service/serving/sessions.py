@@ -8,15 +8,14 @@ import secrets
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from service.core.client_shares import ClientShares
 from service.core.errors import Reason, ServiceError
 from service.engine.row import WHOLE, Position
 from service.repository.refcounts import Refcounts
+from service.serving.answered import Answered, digest_of
 from service.serving.idle_sessions import IdleSessions
 from service.serving.session_metrics import SessionEnd
 from soloist.v1.sequence_inference_pb2 import ChunkResult
@@ -24,28 +23,18 @@ from soloist.v1.sequence_inference_pb2 import ChunkResult
 if TYPE_CHECKING:
     from service.engine.row import States
     from service.loading.servable import Servable
+    from service.serving.prediction_ids import SequenceIds
     from service.serving.session_metrics import SessionMetrics
     from soloist.v1.sequence_inference_pb2 import Chunk
 
-_DIGEST_BYTES = 16
-# Frames of this size are their own digest.
-_SMALL_BYTES = 128
 # This many hexadecimal digits of a session's id make a number that fits into an int32.
 _NUMBER_DIGITS = 7
 _ENDS = {
     Reason.SESSION_IDLE: SessionEnd.IDLE,
     Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
     Reason.SERVER_DRAINING: SessionEnd.DRAINED,
+    Reason.STREAM_TOO_OLD: SessionEnd.TOO_OLD,
 }
-
-
-@dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every chunk
-class _Answered:
-    """The last chunk that was answered, and its answer as bytes, in case the caller repeats it."""
-
-    first_frame: int
-    digest: bytes
-    result: bytes
 
 
 class Session:
@@ -70,7 +59,9 @@ class Session:
         self.frame_count = 0
         # False if the caller sent states: the server doesn't know what came before them.
         self.from_initial_state = True
-        self._last: _Answered | None = None
+        self.last: Answered | None = None
+        # Set if another server may continue the sequence.
+        self.ids: SequenceIds | None = None
 
     def position(self, *, ends: bool = False, sequence_id: int | str | None = None) -> Position:
         """Return the position of the next frames, for a model that has it as an input.
@@ -94,11 +85,24 @@ class Session:
         facts = {"first_frame": chunk.first_frame, "expected_first_frame": self.frame_count}
         if chunk.first_frame > self.frame_count:
             raise ServiceError(Reason.CHUNK_GAP, **facts)
-        if self._last is None or chunk.first_frame != self._last.first_frame:
+        last = self.last
+        if last is None or chunk.first_frame != last.first_frame:
             raise ServiceError(Reason.CHUNK_OVERLAP, **facts)
-        if _digest(chunk) != self._last.digest:
+        if digest_of(chunk) != last.digest:
             raise ServiceError(Reason.CHUNK_CONFLICT, **facts)
-        return ChunkResult.FromString(self._last.result)
+        if not last.result:
+            raise ServiceError(Reason.ANSWER_NOT_CARRIED, **facts, answer_bytes=last.result_bytes)
+        return ChunkResult.FromString(last.result)
+
+    def restore(self, ids: SequenceIds, states: States, frame_count: int, last: Answered | None) -> None:
+        """Continue a new session where another one of the sequence was.
+
+        Raises:
+            ServiceError: SESSION_STATE_FULL.
+
+        """
+        self.ids, self.id = ids, ids.session_id
+        self._take(states, frame_count, last)
 
     def carry(self, states: States, frame_count: int) -> None:
         """Continue from `states`, which are `frame_count` frames further.
@@ -116,14 +120,15 @@ class Session:
             ServiceError: SESSION_STATE_FULL. The session is unchanged.
 
         """
-        kept = _Answered(first_frame=chunk.first_frame, digest=_digest(chunk), result=result.SerializeToString())
+        raw = result.SerializeToString()
+        kept = Answered(first_frame=chunk.first_frame, digest=digest_of(chunk), result=raw, result_bytes=len(raw))
         self._take(states, result.frame_count, kept)
 
     def forget(self) -> None:
         """Free what it holds; nothing is asked of it any more."""
-        self.states, self._last = {}, None
+        self.states, self.last = {}, None
 
-    def _take(self, states: States, frame_count: int, last: _Answered | None) -> None:
+    def _take(self, states: States, frame_count: int, last: Answered | None) -> None:
         servable = self.servable
         grows = servable.states_grow
         state_bytes = sum(int(each.nbytes) for each in states.values()) if grows else servable.runner.state_bytes
@@ -131,7 +136,7 @@ class Session:
         if state_bytes != self.state_bytes:
             self._hold(state_bytes - self.state_bytes)
             self.state_bytes = state_bytes
-        self.states, self._last = states, last
+        self.states, self.last = states, last
         self.frame_count += frame_count
 
 
@@ -266,14 +271,3 @@ class Sessions:
         if sessions:
             self._metrics.open.labels(servable.name).inc(sessions)
         self._metrics.state_bytes.labels(servable.name).inc(state_bytes)
-
-
-def _digest(chunk: Chunk) -> bytes:
-    # Tensor messages hold no maps, so equal ones have equal bytes within a process. Reading `data` copies it as well.
-    frames = chunk.frames.SerializeToString(deterministic=True)
-    if len(frames) <= _SMALL_BYTES and not chunk.inputs:
-        return frames
-    digest = blake2b(frames, digest_size=_DIGEST_BYTES)
-    for named in chunk.inputs:
-        digest.update(named.SerializeToString(deterministic=True))
-    return digest.digest()

@@ -7,7 +7,7 @@ import importlib
 import click
 
 COMMANDS = (
-    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin", "tokens"),
+    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin", "tokens", "keys"),
     *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo"),
 )
 

@@ -18,6 +18,7 @@ from soloist.cli.session import connected, frames_options, server_options, signa
     show_default=True,
     help="Most frames to send at once; of a text, every line is sent at once.",
 )
+@click.option("--resume", is_flag=True, help="Go on, elsewhere or later, when the server drains or dies.")
 @server_options
 def stream(
     model: str,
@@ -27,6 +28,7 @@ def stream(
     form: str | None,
     as_json: bool,
     chunk_frames: int,
+    resume: bool,
     server: str,
     timeout_seconds: float,
 ) -> None:
@@ -41,6 +43,6 @@ def stream(
     with connected(server, timeout_seconds) as client:
         signature = signature_of(client, model, version)
         form_found = form_of(source, form, signature)
-        with client.stream(model, version=version, every_frame=every_frame) as opened:
+        with client.stream(model, version=version, every_frame=every_frame, resume=resume) as opened:
             for frames in read_chunks(source, form_found, chunk_frames, signature):
                 show_chunk(opened.send(frames), every_frame=every_frame, as_json=as_json)

@@ -33,6 +33,7 @@ from soloist.client.labels import Label, LabelOutcome
 from soloist.client.monitor import AsyncMonitor, Monitor
 from soloist.client.norm_skew import LayerSkew, NormSkew, SkewFigures
 from soloist.client.predictions import ChunkResult, Prediction
+from soloist.client.resume import Resume
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream, Stream
 from soloist.client.token import Token
@@ -73,6 +74,7 @@ __all__ = [
     "PreconditionError",
     "Prediction",
     "ResourceExhaustedError",
+    "Resume",
     "RetryPolicy",
     "Rollout",
     "SampledSequence",

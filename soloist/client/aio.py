@@ -10,12 +10,14 @@ from soloist.client.catalogue import AsyncCatalogue, ModelInfo, ModelStatus, Ver
 from soloist.client.channel import TLS
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
 from soloist.client.connection import AsyncConnected, AsyncConnection
+from soloist.client.continuation import Continuation
 from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import open_async_exchange
 from soloist.client.frames import Frames
 from soloist.client.labels import Label, LabelOutcome, report_async, report_stream_async
 from soloist.client.pipeline import Chunks, Pipeline
 from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_request, predict_request, prediction
+from soloist.client.resume import Resume, place_of
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream
 from soloist.client.token import Token
@@ -73,15 +75,18 @@ class AsyncClient(AsyncConnected):
         *,
         version: Version | None = None,
         every_frame: bool = False,
+        resume: Resume | bool = False,
         timeout_seconds: float | None = None,
     ) -> AsyncStream:
         """Answer one sequence piece by piece: `async with client.stream("m") as s: await s.send(frames)`.
 
-        Only opening it is retried. `timeout_seconds` bounds the whole stream; without it a stream may last for ever,
-        and the client's own timeout bounds the attempts to open it.
+        Only opening it is retried. With `resume` the stream goes on when its server drains, dies or can't be reached:
+        elsewhere, or there once it is back, with the same bits; see Resume. `timeout_seconds` bounds the whole stream;
+        without it a stream may last for ever, and the client's own timeout bounds the attempts to open it, or to go on.
         """
         request = open_request(model, version, every_frame=every_frame)
-        return AsyncStream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
+        place = place_of(resume, request)
+        return AsyncStream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds, place=place)
 
     async def stream_chunks(
         self,
@@ -92,19 +97,27 @@ class AsyncClient(AsyncConnected):
         every_frame: bool = False,
         ahead: int = 8,
         inputs: Inputs | None = None,
+        resume: Resume | bool = False,
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[ChunkResult]:
         """Yield an answer for each chunk, in order, with up to `ahead` (≥ 1) chunks in flight, to save round trips.
 
         Each chunk is sent as soon as `chunks`, async or not, yields it. What `chunks` raises is raised here. Leave
         early with `contextlib.aclosing`, so that the server learns of it at once. `inputs`, as for Client.predict, go
-        with every chunk.
+        with every chunk. `resume` as for `stream`.
         """
         if ahead < 1:
             raise ValueError(f"ahead must be at least 1, not {ahead}")
         request = open_request(model, version, every_frame=every_frame)
+        place = place_of(resume, request)
+        if place is not None:
+            request = place.opening()
         exchange, opened = await open_async_exchange(self._connection, request, timeout_seconds)
         pipeline = Pipeline(exchange, opened, self._catalogue, ahead=ahead, inputs=inputs)
+        if place is not None:
+            place.opened(opened)
+            continuation = Continuation(self._connection, place, timeout_seconds)
+            pipeline.continued_by(continuation.go_on, continuation.note)
         async with aclosing(pipeline.results(chunks)) as answers:
             async for answer in answers:
                 yield answer

@@ -15,6 +15,7 @@ from soloist.client.exchange import open_exchange
 from soloist.client.frames import Frames
 from soloist.client.labels import Label, LabelOutcome, report, report_stream
 from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_request, predict_request, prediction
+from soloist.client.resume import Resume, place_of
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
 from soloist.client.token import Token
@@ -71,15 +72,18 @@ class Client(Connected):
         *,
         version: Version | None = None,
         every_frame: bool = False,
+        resume: Resume | bool = False,
         timeout_seconds: float | None = None,
     ) -> Stream:
         """Answer one sequence piece by piece: `with client.stream("m") as stream: stream.send(frames)`.
 
-        Only opening it is retried. `timeout_seconds` bounds the whole stream; without it a stream may last for ever,
-        and the client's own timeout bounds the attempts to open it.
+        Only opening it is retried. With `resume` the stream goes on when its server drains, dies or can't be reached:
+        elsewhere, or there once it is back, with the same bits; see Resume. `timeout_seconds` bounds the whole stream;
+        without it a stream may last for ever, and the client's own timeout bounds the attempts to open it, or to go on.
         """
         request = open_request(model, version, every_frame=every_frame)
-        return Stream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds)
+        place = place_of(resume, request)
+        return Stream(self._connection, self._catalogue, request, timeout_seconds=timeout_seconds, place=place)
 
     def stream_chunks(
         self,

@@ -34,6 +34,7 @@ class TLS:
         return cls(root_certificates=found[0], certificate_chain=found[1], private_key=found[2])
 
 
+_TAKE_TURNS = '{"loadBalancingConfig": [{"round_robin": {}}]}'
 OPTIONS: list[tuple[str, int]] = [
     # The server bounds requests; answers are what the caller has asked for.
     ("grpc.max_receive_message_length", -1),
@@ -43,9 +44,17 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-def options(target: str) -> list[tuple[str, int]]:
-    """Return the options of a channel; one to this machine ignores proxies of the environment."""
-    return [*OPTIONS, ("grpc.enable_http_proxy", 0)] if is_local(target) else OPTIONS
+def options(target: str) -> list[tuple[str, int | str]]:
+    """Return the options of a channel; one to this machine ignores proxies of the environment.
+
+    Calls take turns between several addresses, so that what one refuses goes to the next.
+    """
+    found: list[tuple[str, int | str]] = [*OPTIONS]
+    if is_local(target):
+        found.append(("grpc.enable_http_proxy", 0))
+    if "," in target:
+        found.append(("grpc.service_config", _TAKE_TURNS))
+    return found
 
 
 def is_local(target: str) -> bool:
@@ -53,6 +62,8 @@ def is_local(target: str) -> bool:
     scheme, _, rest = target.partition(":")
     if scheme in {"unix", "unix-abstract"}:
         return True
+    if scheme in {"ipv4", "ipv6"} and "," in rest:
+        return all(is_local(f"{scheme}:{each}") for each in rest.split(","))
     if scheme in {"dns", "ipv4", "ipv6"} and not rest.isdecimal():
         target = rest.rpartition("/")[2]
     host = target.partition("]")[0][1:] if target.startswith("[") else target.rpartition(":")[0] or target

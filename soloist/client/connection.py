@@ -41,6 +41,14 @@ class _Bounded:
         bound = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         return Attempts(self._retry if retry else NO_RETRY, self._timing, bound)
 
+    def resuming(self, policy: RetryPolicy, timeout_seconds: float | None) -> Attempts:
+        """Begin to count attempts to continue a stream, of which `timeout_seconds` are left."""
+        return Attempts(policy, self._timing, self._timeout_seconds if timeout_seconds is None else timeout_seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._timing.sleep_async(seconds)
+
 
 class Connection(_Bounded):
     """A connection, which is made at the first call."""

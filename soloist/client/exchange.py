@@ -81,6 +81,7 @@ class AsyncExchange:
     def __init__(self, stub: SequenceInferenceAsyncStub, timeout_seconds: float | None) -> None:
         self._call = stub.Stream(timeout=timeout_seconds)
         self._error: grpc.aio.AioRpcError | None = None
+        self._ahead: asyncio.Task[Any] | None = None
         self._call.add_done_callback(self._keep_error)
 
     async def ask(self, request: pb.StreamRequest) -> pb.StreamResponse:
@@ -108,8 +109,9 @@ class AsyncExchange:
             SoloistError: The call has ended.
 
         """
+        ahead, self._ahead = self._ahead, None
         try:
-            response = await self._call.read()
+            response = await (self._call.read() if ahead is None else ahead)
         except grpc.RpcError as error:
             error = self._error or error
             raise from_rpc_error(error) from error
@@ -119,6 +121,12 @@ class AsyncExchange:
         if response is grpc.aio.EOF:
             raise no_answer()
         return cast(pb.StreamResponse, response)
+
+    def look_ahead(self) -> None:
+        """Begin to wait for the next answer now. grpcio loses one that comes unasked before the call's end."""
+        if self._ahead is None:
+            self._ahead = asyncio.ensure_future(self._call.read())
+            self._ahead.add_done_callback(_heard)
 
     async def half_close(self) -> None:
         """Send nothing more. Without a close message before it, the server treats the sequence as cut off."""
@@ -134,6 +142,8 @@ class AsyncExchange:
 
     def cancel(self) -> None:
         """End the call at once."""
+        if self._ahead is not None:
+            self._ahead.cancel()
         self._call.cancel()
 
     def _keep_error(self, call: Any) -> None:
@@ -144,6 +154,12 @@ class AsyncExchange:
             if code is not grpc.StatusCode.OK:
                 trailing = _result(call.trailing_metadata())
                 self._error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, _result(call.details()))
+
+
+def _heard(ahead: asyncio.Task[Any]) -> None:
+    """Take note of an error, which is raised again by whoever receives."""
+    if not ahead.cancelled():
+        ahead.exception()
 
 
 def _result(of_ended_call: Coroutine[Any, Any, Any]) -> Any:

@@ -7,10 +7,12 @@ from typing import Generic, Self, TypeVar
 
 from soloist.client.catalogue import AsyncCatalogue, Catalogue
 from soloist.client.connection import AsyncConnection, Connection
-from soloist.client.errors import not_open
+from soloist.client.errors import SoloistError, not_open
 from soloist.client.exchange import AsyncExchange, InferRequest, open_async_exchange, open_exchange
 from soloist.client.frames import Frames
 from soloist.client.predictions import CLOSE, ChunkResult, Inputs, chunk_request, chunk_result
+from soloist.client.resume import Place, noted
+from soloist.client.retry import Attempts
 from soloist.v1 import sequence_inference_pb2 as pb
 
 _Exchange = TypeVar("_Exchange", InferRequest, AsyncExchange)
@@ -19,9 +21,11 @@ _Exchange = TypeVar("_Exchange", InferRequest, AsyncExchange)
 class _Sequence(Generic[_Exchange]):
     """The position of a sequence, and its call while it is open."""
 
-    def __init__(self, request: pb.StreamRequest, timeout_seconds: float | None) -> None:
+    def __init__(self, request: pb.StreamRequest, timeout_seconds: float | None, place: Place | None) -> None:
         self._request = request
         self._timeout_seconds = timeout_seconds
+        self._place = place
+        self._bound: Attempts | None = None
         self._exchange: _Exchange | None = None
         self._opened = pb.Opened()
         self._frame_count = 0
@@ -41,6 +45,11 @@ class _Sequence(Generic[_Exchange]):
         """Return the version of the model that answers, from the first chunk to the last."""
         return self._opened.version
 
+    @property
+    def resume_token(self) -> bytes:
+        """Return the last token of a stream with `resume`, with which another stream continues; empty without one."""
+        return self._place.token if self._place is not None else b""
+
     def cancel(self) -> None:
         """Abandon the sequence: the call ends at once, and the server forgets it."""
         exchange, self._exchange = self._exchange, None
@@ -51,6 +60,27 @@ class _Sequence(Generic[_Exchange]):
         if self._exchange is None:
             raise not_open()
         return self._exchange
+
+    def _begin(self, bound: Attempts) -> pb.StreamRequest:
+        """Count the time of the whole stream, and return the message that opens it."""
+        if self._timeout_seconds is not None:
+            self._bound = bound
+        return self._request if self._place is None else self._place.opening()
+
+    def _begun(self, opened: pb.Opened) -> None:
+        self._opened, self._frame_count = opened, opened.first_frame
+        if self._place is not None:
+            self._place.opened(opened)
+
+    def _remaining_seconds(self) -> float | None:
+        return None if self._bound is None else self._bound.remaining_seconds()
+
+    def _goes_on(self, error: SoloistError) -> Place:
+        """Return where the sequence is, if it can go on after an error; else raise the error."""
+        place = self._place
+        if place is None or place.is_lost(error):
+            raise error
+        return place
 
     def _advance(self, first_frame: int, result: pb.ChunkResult) -> ChunkResult:
         self._frame_count = max(self._frame_count, first_frame + result.frame_count)
@@ -71,8 +101,9 @@ class Stream(_Sequence[InferRequest]):
         request: pb.StreamRequest,
         *,
         timeout_seconds: float | None,
+        place: Place | None = None,
     ) -> None:
-        super().__init__(request, timeout_seconds)
+        super().__init__(request, timeout_seconds, place)
         self._connection = connection
         self._catalogue = catalogue
 
@@ -101,7 +132,9 @@ class Stream(_Sequence[InferRequest]):
         return closed.frame_count
 
     def __enter__(self) -> Self:
-        self._exchange, self._opened = open_exchange(self._connection, self._request, self._timeout_seconds)
+        request = self._begin(self._connection.attempts(self._timeout_seconds))
+        self._exchange, opened = open_exchange(self._connection, request, self._timeout_seconds)
+        self._begun(opened)
         return self
 
     def __exit__(
@@ -114,10 +147,31 @@ class Stream(_Sequence[InferRequest]):
 
     def _ask(self, exchange: InferRequest, request: pb.StreamRequest) -> pb.StreamResponse:
         try:
-            return exchange.ask(request)
-        except BaseException:
+            return noted(self._place, request, exchange.ask(request))
+        except SoloistError as error:
             self._exchange = None  # the exchange has ended itself
+            exchange.cancel()
+            return self._ask_elsewhere(request, self._goes_on(error))
+        except BaseException:
+            self._exchange = None
             raise
+
+    def _ask_elsewhere(self, request: pb.StreamRequest, place: Place) -> pb.StreamResponse:
+        """Continue on a server that can be reached, and ask there."""
+
+        def once(_remaining_seconds: float | None) -> pb.StreamResponse:
+            exchange = InferRequest(self._connection.inference, self._remaining_seconds())
+            try:
+                place.opened(exchange.ask(place.opening()).opened)
+                for each in (*place.again(), request):
+                    response = noted(place, each, exchange.ask(each))
+            except BaseException:
+                exchange.cancel()
+                raise
+            self._exchange = exchange
+            return response
+
+        return self._connection.resuming(place.resume.retry, self._remaining_seconds()).run(once)
 
 
 class AsyncStream(_Sequence[AsyncExchange]):
@@ -134,8 +188,9 @@ class AsyncStream(_Sequence[AsyncExchange]):
         request: pb.StreamRequest,
         *,
         timeout_seconds: float | None,
+        place: Place | None = None,
     ) -> None:
-        super().__init__(request, timeout_seconds)
+        super().__init__(request, timeout_seconds, place)
         self._connection = connection
         self._catalogue = catalogue
 
@@ -157,8 +212,10 @@ class AsyncStream(_Sequence[AsyncExchange]):
         return closed.frame_count
 
     async def __aenter__(self) -> Self:
-        opened = await open_async_exchange(self._connection, self._request, self._timeout_seconds)
-        self._exchange, self._opened = opened
+        request = self._begin(self._connection.attempts(self._timeout_seconds))
+        self._exchange, opened = await open_async_exchange(self._connection, request, self._timeout_seconds)
+        self._begun(opened)
+        self._look_ahead()
         return self
 
     async def __aexit__(
@@ -171,7 +228,33 @@ class AsyncStream(_Sequence[AsyncExchange]):
 
     async def _ask(self, exchange: AsyncExchange, request: pb.StreamRequest) -> pb.StreamResponse:
         try:
-            return await exchange.ask(request)
-        except BaseException:
+            response = noted(self._place, request, await exchange.ask(request))
+        except SoloistError as error:
             self._exchange = None  # the exchange has ended itself
+            exchange.cancel()
+            response = await self._ask_elsewhere(request, self._goes_on(error))
+        except BaseException:
+            self._exchange = None
             raise
+        self._look_ahead()
+        return response
+
+    async def _ask_elsewhere(self, request: pb.StreamRequest, place: Place) -> pb.StreamResponse:
+        async def once(_remaining_seconds: float | None) -> pb.StreamResponse:
+            exchange = AsyncExchange(self._connection.inference, self._remaining_seconds())
+            try:
+                place.opened((await exchange.ask(place.opening())).opened)
+                for each in (*place.again(), request):
+                    response = noted(place, each, await exchange.ask(each))
+            except BaseException:
+                exchange.cancel()
+                raise
+            self._exchange = exchange
+            return response
+
+        return await self._connection.resuming(place.resume.retry, self._remaining_seconds()).run_async(once)
+
+    def _look_ahead(self) -> None:
+        # Nothing else has the last token.
+        if self._place is not None and not self._place.resume.every_frames and self._exchange is not None:
+            self._exchange.look_ahead()

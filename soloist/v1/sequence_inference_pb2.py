@@ -26,17 +26,19 @@ from soloist.v1 import model_pb2 as soloist_dot_v1_dot_model__pb2
 from soloist.v1 import tensor_pb2 as soloist_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soloist/v1/sequence_inference.proto\x12\nsoloist.v1\x1a\x16soloist/v1/model.proto\x1a\x17soloist/v1/tensor.proto\"\xcb\x01\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\"\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x35\n\x10output_selection\x18\x04 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x05 \x01(\t\x12\'\n\x06inputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x91\x02\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rprediction_id\x18\x03 \x01(\t\x12\x13\n\x0b\x66rame_count\x18\x04 \x01(\x03\x12#\n\x07outputs\x18\x05 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x06 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12.\n\rextra_outputs\x18\x07 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x08 \x01(\x05\x12\x15\n\rpadded_frames\x18\t \x01(\x03\"B\n\x0e\x43lassification\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x02\"\x84\x01\n\rStreamRequest\x12 \n\x04open\x18\x01 \x01(\x0b\x32\x10.soloist.v1.OpenH\x00\x12\"\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.soloist.v1.ChunkH\x00\x12\"\n\x05\x63lose\x18\x03 \x01(\x0b\x32\x11.soloist.v1.CloseH\x00\x42\t\n\x07message\"t\n\x04Open\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x35\n\x10output_selection\x18\x03 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x04 \x01(\t\"i\n\x05\x43hunk\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\"\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\'\n\x06inputs\x18\x03 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x07\n\x05\x43lose\"\x92\x01\n\x0eStreamResponse\x12$\n\x06opened\x18\x01 \x01(\x0b\x32\x12.soloist.v1.OpenedH\x00\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x17.soloist.v1.ChunkResultH\x00\x12$\n\x06\x63losed\x18\x03 \x01(\x0b\x32\x12.soloist.v1.ClosedH\x00\x42\t\n\x07message\"<\n\x06Opened\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x82\x02\n\x0b\x43hunkResult\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_frame\x18\x02 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x05 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12.\n\rextra_outputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\x12\x15\n\rpadded_frames\x18\x08 \x01(\x03\"\x1d\n\x06\x43losed\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"t\n\x0bModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.soloist.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x05 \x01(\x08\"H\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rversion_label\x18\x03 \x01(\t\"]\n\x10GetModelResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.soloist.v1.ModelStatus\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.soloist.v1.Model\"\xde\x01\n\x0e\x43ompareRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08siblings\x18\x03 \x03(\t\x12\"\n\x06\x66rames\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12)\n\nconditions\x18\x05 \x03(\x0b\x32\x15.soloist.v1.Condition\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12&\n\nneighbours\x18\x07 \x03(\x0b\x32\x12.soloist.v1.Tensor\x12\x15\n\rversion_label\x18\x08 \x01(\t\"|\n\tCondition\x12\x31\n\nneighbours\x18\x01 \x01(\x0b\x32\x1b.soloist.v1.BatchNeighboursH\x00\x12\x17\n\rpadded_frames\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x63hunk_frames\x18\x03 \x01(\x03H\x00\x42\x0b\n\tcondition\">\n\x0f\x42\x61tchNeighbours\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x12\n\x05scale\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_scale\"~\n\x0f\x43ompareResponse\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\x12)\n\nconditions\x18\x02 \x03(\x0b\x32\x15.soloist.v1.Condition\x12+\n\x06models\x18\x03 \x03(\x0b\x32\x1b.soloist.v1.ModelComparison\"\xdd\x01\n\x0fModelComparison\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04norm\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x04 \x01(\x08\x12\"\n\x05\x61lone\x18\x05 \x01(\x0b\x32\x13.soloist.v1.Outcome\x12%\n\x08outcomes\x18\x06 \x03(\x0b\x32\x13.soloist.v1.Outcome\x12\x0c\n\x04twin\x18\x07 \x01(\t\x12\x32\n\x13\x64\x65viation_from_twin\x18\x08 \x01(\x0b\x32\x15.soloist.v1.Deviation\"\x9d\x01\n\x07Outcome\x12#\n\x07outputs\x18\x01 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12(\n\tdeviation\x18\x03 \x01(\x0b\x32\x15.soloist.v1.Deviation\x12\x0f\n\x07not_run\x18\x04 \x01(\t\"\x84\x01\n\tDeviation\x12\x19\n\x11\x64iffering_outputs\x18\x01 \x01(\x03\x12\x18\n\x10\x63ompared_outputs\x18\x02 \x01(\x03\x12\x0f\n\x07max_ulp\x18\x03 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x04 \x01(\x01\x12\x15\n\rclass_changed\x18\x05 \x01(\x08*p\n\x0fOutputSelection\x12 \n\x1cOUTPUT_SELECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15OUTPUT_SELECTION_LAST\x10\x01\x12 \n\x1cOUTPUT_SELECTION_EVERY_FRAME\x10\x02*\xab\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x05\x32\xf4\x02\n\x11SequenceInference\x12\x42\n\x07Predict\x12\x1a.soloist.v1.PredictRequest\x1a\x1b.soloist.v1.PredictResponse\x12\x43\n\x06Stream\x12\x19.soloist.v1.StreamRequest\x1a\x1a.soloist.v1.StreamResponse(\x01\x30\x01\x12\x42\n\x07\x43ompare\x12\x1a.soloist.v1.CompareRequest\x1a\x1b.soloist.v1.CompareResponse\x12K\n\nListModels\x12\x1d.soloist.v1.ListModelsRequest\x1a\x1e.soloist.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.soloist.v1.GetModelRequest\x1a\x1c.soloist.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soloist/v1/sequence_inference.proto\x12\nsoloist.v1\x1a\x16soloist/v1/model.proto\x1a\x17soloist/v1/tensor.proto\"\xcb\x01\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\"\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x35\n\x10output_selection\x18\x04 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x05 \x01(\t\x12\'\n\x06inputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x91\x02\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rprediction_id\x18\x03 \x01(\t\x12\x13\n\x0b\x66rame_count\x18\x04 \x01(\x03\x12#\n\x07outputs\x18\x05 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x06 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12.\n\rextra_outputs\x18\x07 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x08 \x01(\x05\x12\x15\n\rpadded_frames\x18\t \x01(\x03\"B\n\x0e\x43lassification\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x02\"\x84\x01\n\rStreamRequest\x12 \n\x04open\x18\x01 \x01(\x0b\x32\x10.soloist.v1.OpenH\x00\x12\"\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.soloist.v1.ChunkH\x00\x12\"\n\x05\x63lose\x18\x03 \x01(\x0b\x32\x11.soloist.v1.CloseH\x00\x42\t\n\x07message\"\xd8\x01\n\x04Open\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x35\n\x10output_selection\x18\x03 \x01(\x0e\x32\x1b.soloist.v1.OutputSelection\x12\x15\n\rversion_label\x18\x04 \x01(\t\x12/\n\rresume_tokens\x18\x05 \x01(\x0e\x32\x18.soloist.v1.ResumeTokens\x12\x1b\n\x13resume_token_frames\x18\x06 \x01(\x03\x12\x14\n\x0cresume_token\x18\x07 \x01(\x0c\"i\n\x05\x43hunk\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\"\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\'\n\x06inputs\x18\x03 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\"\x07\n\x05\x43lose\"\xb6\x01\n\x0eStreamResponse\x12$\n\x06opened\x18\x01 \x01(\x0b\x32\x12.soloist.v1.OpenedH\x00\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x17.soloist.v1.ChunkResultH\x00\x12$\n\x06\x63losed\x18\x03 \x01(\x0b\x32\x12.soloist.v1.ClosedH\x00\x12\"\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x11.soloist.v1.EndedH\x00\x42\t\n\x07message\"g\n\x06Opened\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x13\n\x0b\x66irst_frame\x18\x04 \x01(\x03\x12\x14\n\x0cresume_token\x18\x05 \x01(\x0c\"\x98\x02\n\x0b\x43hunkResult\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_frame\x18\x02 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x05 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12.\n\rextra_outputs\x18\x06 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\x12\x15\n\rpadded_frames\x18\x08 \x01(\x03\x12\x14\n\x0cresume_token\x18\t \x01(\x0c\"2\n\x05\x45nded\x12\x14\n\x0cresume_token\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66rame_count\x18\x02 \x01(\x03\"\x1d\n\x06\x43losed\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"t\n\x0bModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.soloist.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x05 \x01(\x08\"H\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rversion_label\x18\x03 \x01(\t\"]\n\x10GetModelResponse\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.soloist.v1.ModelStatus\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.soloist.v1.Model\"\xde\x01\n\x0e\x43ompareRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08siblings\x18\x03 \x03(\t\x12\"\n\x06\x66rames\x18\x04 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12)\n\nconditions\x18\x05 \x03(\x0b\x32\x15.soloist.v1.Condition\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12&\n\nneighbours\x18\x07 \x03(\x0b\x32\x12.soloist.v1.Tensor\x12\x15\n\rversion_label\x18\x08 \x01(\t\"|\n\tCondition\x12\x31\n\nneighbours\x18\x01 \x01(\x0b\x32\x1b.soloist.v1.BatchNeighboursH\x00\x12\x17\n\rpadded_frames\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x63hunk_frames\x18\x03 \x01(\x03H\x00\x42\x0b\n\tcondition\">\n\x0f\x42\x61tchNeighbours\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x12\n\x05scale\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_scale\"~\n\x0f\x43ompareResponse\x12\x13\n\x0b\x66rame_count\x18\x01 \x01(\x03\x12)\n\nconditions\x18\x02 \x03(\x0b\x32\x15.soloist.v1.Condition\x12+\n\x06models\x18\x03 \x03(\x0b\x32\x1b.soloist.v1.ModelComparison\"\xdd\x01\n\x0fModelComparison\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04norm\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x04 \x01(\x08\x12\"\n\x05\x61lone\x18\x05 \x01(\x0b\x32\x13.soloist.v1.Outcome\x12%\n\x08outcomes\x18\x06 \x03(\x0b\x32\x13.soloist.v1.Outcome\x12\x0c\n\x04twin\x18\x07 \x01(\t\x12\x32\n\x13\x64\x65viation_from_twin\x18\x08 \x01(\x0b\x32\x15.soloist.v1.Deviation\"\x9d\x01\n\x07Outcome\x12#\n\x07outputs\x18\x01 \x01(\x0b\x32\x12.soloist.v1.Tensor\x12\x32\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1a.soloist.v1.Classification\x12(\n\tdeviation\x18\x03 \x01(\x0b\x32\x15.soloist.v1.Deviation\x12\x0f\n\x07not_run\x18\x04 \x01(\t\"\x84\x01\n\tDeviation\x12\x19\n\x11\x64iffering_outputs\x18\x01 \x01(\x03\x12\x18\n\x10\x63ompared_outputs\x18\x02 \x01(\x03\x12\x0f\n\x07max_ulp\x18\x03 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x04 \x01(\x01\x12\x15\n\rclass_changed\x18\x05 \x01(\x08*p\n\x0fOutputSelection\x12 \n\x1cOUTPUT_SELECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15OUTPUT_SELECTION_LAST\x10\x01\x12 \n\x1cOUTPUT_SELECTION_EVERY_FRAME\x10\x02*g\n\x0cResumeTokens\x12\x1d\n\x19RESUME_TOKENS_UNSPECIFIED\x10\x00\x12\x18\n\x14RESUME_TOKENS_AT_END\x10\x01\x12\x1e\n\x1aRESUME_TOKENS_WITH_ANSWERS\x10\x02*\xab\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x05\x32\xf4\x02\n\x11SequenceInference\x12\x42\n\x07Predict\x12\x1a.soloist.v1.PredictRequest\x1a\x1b.soloist.v1.PredictResponse\x12\x43\n\x06Stream\x12\x19.soloist.v1.StreamRequest\x1a\x1a.soloist.v1.StreamResponse(\x01\x30\x01\x12\x42\n\x07\x43ompare\x12\x1a.soloist.v1.CompareRequest\x1a\x1b.soloist.v1.CompareResponse\x12K\n\nListModels\x12\x1d.soloist.v1.ListModelsRequest\x1a\x1e.soloist.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.soloist.v1.GetModelRequest\x1a\x1c.soloist.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'soloist.v1.sequence_inference_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTPUTSELECTION']._serialized_start=2955
-  _globals['_OUTPUTSELECTION']._serialized_end=3067
-  _globals['_MODELSTATE']._serialized_start=3070
-  _globals['_MODELSTATE']._serialized_end=3241
+  _globals['_OUTPUTSELECTION']._serialized_start=3209
+  _globals['_OUTPUTSELECTION']._serialized_end=3321
+  _globals['_RESUMETOKENS']._serialized_start=3323
+  _globals['_RESUMETOKENS']._serialized_end=3426
+  _globals['_MODELSTATE']._serialized_start=3429
+  _globals['_MODELSTATE']._serialized_end=3600
   _globals['_PREDICTREQUEST']._serialized_start=101
   _globals['_PREDICTREQUEST']._serialized_end=304
   _globals['_PREDICTRESPONSE']._serialized_start=307
@@ -45,44 +47,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFICATION']._serialized_end=648
   _globals['_STREAMREQUEST']._serialized_start=651
   _globals['_STREAMREQUEST']._serialized_end=783
-  _globals['_OPEN']._serialized_start=785
-  _globals['_OPEN']._serialized_end=901
-  _globals['_CHUNK']._serialized_start=903
-  _globals['_CHUNK']._serialized_end=1008
-  _globals['_CLOSE']._serialized_start=1010
-  _globals['_CLOSE']._serialized_end=1017
-  _globals['_STREAMRESPONSE']._serialized_start=1020
-  _globals['_STREAMRESPONSE']._serialized_end=1166
-  _globals['_OPENED']._serialized_start=1168
-  _globals['_OPENED']._serialized_end=1228
-  _globals['_CHUNKRESULT']._serialized_start=1231
-  _globals['_CHUNKRESULT']._serialized_end=1489
-  _globals['_CLOSED']._serialized_start=1491
-  _globals['_CLOSED']._serialized_end=1520
-  _globals['_LISTMODELSREQUEST']._serialized_start=1522
-  _globals['_LISTMODELSREQUEST']._serialized_end=1541
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1543
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1604
-  _globals['_MODELSTATUS']._serialized_start=1606
-  _globals['_MODELSTATUS']._serialized_end=1722
-  _globals['_GETMODELREQUEST']._serialized_start=1724
-  _globals['_GETMODELREQUEST']._serialized_end=1796
-  _globals['_GETMODELRESPONSE']._serialized_start=1798
-  _globals['_GETMODELRESPONSE']._serialized_end=1891
-  _globals['_COMPAREREQUEST']._serialized_start=1894
-  _globals['_COMPAREREQUEST']._serialized_end=2116
-  _globals['_CONDITION']._serialized_start=2118
-  _globals['_CONDITION']._serialized_end=2242
-  _globals['_BATCHNEIGHBOURS']._serialized_start=2244
-  _globals['_BATCHNEIGHBOURS']._serialized_end=2306
-  _globals['_COMPARERESPONSE']._serialized_start=2308
-  _globals['_COMPARERESPONSE']._serialized_end=2434
-  _globals['_MODELCOMPARISON']._serialized_start=2437
-  _globals['_MODELCOMPARISON']._serialized_end=2658
-  _globals['_OUTCOME']._serialized_start=2661
-  _globals['_OUTCOME']._serialized_end=2818
-  _globals['_DEVIATION']._serialized_start=2821
-  _globals['_DEVIATION']._serialized_end=2953
-  _globals['_SEQUENCEINFERENCE']._serialized_start=3244
-  _globals['_SEQUENCEINFERENCE']._serialized_end=3616
+  _globals['_OPEN']._serialized_start=786
+  _globals['_OPEN']._serialized_end=1002
+  _globals['_CHUNK']._serialized_start=1004
+  _globals['_CHUNK']._serialized_end=1109
+  _globals['_CLOSE']._serialized_start=1111
+  _globals['_CLOSE']._serialized_end=1118
+  _globals['_STREAMRESPONSE']._serialized_start=1121
+  _globals['_STREAMRESPONSE']._serialized_end=1303
+  _globals['_OPENED']._serialized_start=1305
+  _globals['_OPENED']._serialized_end=1408
+  _globals['_CHUNKRESULT']._serialized_start=1411
+  _globals['_CHUNKRESULT']._serialized_end=1691
+  _globals['_ENDED']._serialized_start=1693
+  _globals['_ENDED']._serialized_end=1743
+  _globals['_CLOSED']._serialized_start=1745
+  _globals['_CLOSED']._serialized_end=1774
+  _globals['_LISTMODELSREQUEST']._serialized_start=1776
+  _globals['_LISTMODELSREQUEST']._serialized_end=1795
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1797
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1858
+  _globals['_MODELSTATUS']._serialized_start=1860
+  _globals['_MODELSTATUS']._serialized_end=1976
+  _globals['_GETMODELREQUEST']._serialized_start=1978
+  _globals['_GETMODELREQUEST']._serialized_end=2050
+  _globals['_GETMODELRESPONSE']._serialized_start=2052
+  _globals['_GETMODELRESPONSE']._serialized_end=2145
+  _globals['_COMPAREREQUEST']._serialized_start=2148
+  _globals['_COMPAREREQUEST']._serialized_end=2370
+  _globals['_CONDITION']._serialized_start=2372
+  _globals['_CONDITION']._serialized_end=2496
+  _globals['_BATCHNEIGHBOURS']._serialized_start=2498
+  _globals['_BATCHNEIGHBOURS']._serialized_end=2560
+  _globals['_COMPARERESPONSE']._serialized_start=2562
+  _globals['_COMPARERESPONSE']._serialized_end=2688
+  _globals['_MODELCOMPARISON']._serialized_start=2691
+  _globals['_MODELCOMPARISON']._serialized_end=2912
+  _globals['_OUTCOME']._serialized_start=2915
+  _globals['_OUTCOME']._serialized_end=3072
+  _globals['_DEVIATION']._serialized_start=3075
+  _globals['_DEVIATION']._serialized_end=3207
+  _globals['_SEQUENCEINFERENCE']._serialized_start=3603
+  _globals['_SEQUENCEINFERENCE']._serialized_end=3975
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,30 @@ OUTPUT_SELECTION_EVERY_FRAME: OutputSelection.ValueType  # 2
 """The output at every frame: [time, class]."""
 Global___OutputSelection: _TypeAlias = OutputSelection  # noqa: Y015
 
+class _ResumeTokens:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResumeTokensEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResumeTokens.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESUME_TOKENS_UNSPECIFIED: _ResumeTokens.ValueType  # 0
+    """Never."""
+    RESUME_TOKENS_AT_END: _ResumeTokens.ValueType  # 1
+    """When the server ends the stream by itself, in the message `ended`."""
+    RESUME_TOKENS_WITH_ANSWERS: _ResumeTokens.ValueType  # 2
+    """Then, and in `opened`, and with answers as resume_token_frames says."""
+
+class ResumeTokens(_ResumeTokens, metaclass=_ResumeTokensEnumTypeWrapper):
+    """When a stream gets resume tokens: its state, sealed, with which any server that has the key continues it."""
+
+RESUME_TOKENS_UNSPECIFIED: ResumeTokens.ValueType  # 0
+"""Never."""
+RESUME_TOKENS_AT_END: ResumeTokens.ValueType  # 1
+"""When the server ends the stream by itself, in the message `ended`."""
+RESUME_TOKENS_WITH_ANSWERS: ResumeTokens.ValueType  # 2
+"""Then, and in `opened`, and with answers as resume_token_frames says."""
+Global___ResumeTokens: _TypeAlias = ResumeTokens  # noqa: Y015
+
 class _ModelState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -267,6 +291,9 @@ class Open(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     OUTPUT_SELECTION_FIELD_NUMBER: _builtins.int
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    RESUME_TOKENS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FRAMES_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -275,6 +302,16 @@ class Open(_message.Message):
     """Which outputs to return for every chunk."""
     version_label: _builtins.str
     """Label of the version, like "canary"; only without version."""
+    resume_tokens: Global___ResumeTokens.ValueType
+    """When the server sends resume tokens. It needs a keys file for them: else RESUME_UNSUPPORTED."""
+    resume_token_frames: _builtins.int
+    """With RESUME_TOKENS_WITH_ANSWERS: a token comes with the first answer that is so many frames or more after the last
+    token; 0 or 1 means with every answer.
+    """
+    resume_token: _builtins.bytes
+    """Continues the sequence that this token is of, on any server that has the key. `model` must be that of the token;
+    the version is that of the token, so `version` and `version_label` stay unset.
+    """
     def __init__(
         self,
         *,
@@ -282,10 +319,13 @@ class Open(_message.Message):
         version: _builtins.int = ...,
         output_selection: Global___OutputSelection.ValueType = ...,
         version_label: _builtins.str = ...,
+        resume_tokens: Global___ResumeTokens.ValueType = ...,
+        resume_token_frames: _builtins.int = ...,
+        resume_token: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "output_selection", b"output_selection", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "output_selection", b"output_selection", "resume_token", b"resume_token", "resume_token_frames", b"resume_token_frames", "resume_tokens", b"resume_tokens", "version", b"version", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,6 +393,7 @@ class StreamResponse(_message.Message):
     OPENED_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     CLOSED_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___Opened:
         """Answers open."""
@@ -365,18 +406,25 @@ class StreamResponse(_message.Message):
     def closed(self) -> Global___Closed:
         """Answers close."""
 
+    @_builtins.property
+    def ended(self) -> Global___Ended:
+        """The server ends the stream, and the sequence can go on elsewhere. Only for streams with resume tokens; a status
+        with the reason follows.
+        """
+
     def __init__(
         self,
         *,
         opened: Global___Opened | None = ...,
         result: Global___ChunkResult | None = ...,
         closed: Global___Closed | None = ...,
+        ended: Global___Ended | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "ended", b"ended", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "ended", b"ended", "message", b"message", "opened", b"opened", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["opened", "result", "closed"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["opened", "result", "closed", "ended"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -391,22 +439,30 @@ class Opened(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    FIRST_FRAME_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Id of the session, for logs."""
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
     """Version that answers this stream."""
+    first_frame: _builtins.int
+    """Index of the frame that comes next: 0, or where the sequence of the resume token continues."""
+    resume_token: _builtins.bytes
+    """Continues from here; see Open.resume_tokens."""
     def __init__(
         self,
         *,
         session_id: _builtins.str = ...,
         model: _builtins.str = ...,
         version: _builtins.int = ...,
+        first_frame: _builtins.int = ...,
+        resume_token: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "session_id", b"session_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_frame", b"first_frame", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -426,6 +482,7 @@ class ChunkResult(_message.Message):
     EXTRA_OUTPUTS_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     PADDED_FRAMES_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     """Unique id of this answer; the same when a repeated chunk is answered again."""
     first_frame: _builtins.int
@@ -436,6 +493,8 @@ class ChunkResult(_message.Message):
     """As in PredictResponse, of this chunk. A repeated chunk is not run again, and has the values of the first answer."""
     padded_frames: _builtins.int
     """As in PredictResponse, of this chunk."""
+    resume_token: _builtins.bytes
+    """Continues after this chunk; see Open.resume_tokens."""
     @_builtins.property
     def outputs(self) -> _tensor_pb2.Tensor:
         """The outputs asked for."""
@@ -459,14 +518,41 @@ class ChunkResult(_message.Message):
         extra_outputs: _abc.Iterable[_tensor_pb2.NamedTensor] | None = ...,
         batch_size: _builtins.int = ...,
         padded_frames: _builtins.int = ...,
+        resume_token: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "extra_outputs", b"extra_outputs", "first_frame", b"first_frame", "frame_count", b"frame_count", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "classification", b"classification", "extra_outputs", b"extra_outputs", "first_frame", b"first_frame", "frame_count", b"frame_count", "outputs", b"outputs", "padded_frames", b"padded_frames", "prediction_id", b"prediction_id", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChunkResult: _TypeAlias = ChunkResult  # noqa: Y015
+
+@_typing.final
+class Ended(_message.Message):
+    """The server has ended the stream. Chunks from frame_count on weren't answered, and are to be sent again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.bytes
+    """Continues after the last chunk that was answered."""
+    frame_count: _builtins.int
+    """Number of frames that were answered."""
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.bytes = ...,
+        frame_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame_count", b"frame_count", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ended: _TypeAlias = Ended  # noqa: Y015
 
 @_typing.final
 class Closed(_message.Message):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.serving.batcher import Answer
     from service.serving.call import Call
     from service.serving.inference import Serving
+    from service.serving.resume import ResumableStream
     from service.serving.sessions import Session
 
 
@@ -34,12 +35,35 @@ class _Next:
 class Chunks:
     """The answers to the chunks of one stream, in order."""
 
-    def __init__(self, serving: Serving, call: Call, session: Session, selection: OutputSelection.ValueType) -> None:
-        self._serving, self._call, self._session = serving, call, session
+    def __init__(
+        self,
+        serving: Serving,
+        call: Call,
+        session: Session,
+        selection: OutputSelection.ValueType,
+        resumable: ResumableStream | None = None,
+    ) -> None:
+        """Create it.
+
+        Args:
+            serving: the parts of the server.
+            call: the stream's call.
+            session: its state.
+            selection: the outputs asked for.
+            resumable: puts resume tokens into answers; None for a stream without.
+
+        """
+        self._serving, self._call, self._session, self._resumable = serving, call, session, resumable
         self._selection = selection
         self._every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
         servable, self._most = session.servable, serving.limits.max_joined_chunks
-        self._joins = self._most > 1 and servable.joins_chunks and not serving.needs_states(servable, session.id)
+        # A token has the state after its answer, and answers of a joined run have no states between them.
+        self._joins = (
+            self._most > 1
+            and resumable is None
+            and servable.joins_chunks
+            and not serving.needs_states(servable, session.id)
+        )
 
     async def answer(self, chunk: Chunk, requests: StreamRequests) -> list[ChunkResult]:
         """Return the answer to a chunk, and to those sent ahead that shared its run; the last comes first.
@@ -50,7 +74,7 @@ class Chunks:
         """
         session = self._session
         if (known := session.answered(chunk)) is not None:
-            return [known]
+            return [self._with_token(known)]
         row = self._row(chunk, session.frame_count)
         serving, call = self._serving, self._call
         if call.sends_ahead and self._joins and row.auxiliary is NO_AUXILIARY_INPUTS:
@@ -64,7 +88,10 @@ class Chunks:
         session.advance(chunk, answer.states, result)
         call.first_output_at = call.first_output_at or time.perf_counter()
         serving.publish(prediction)
-        return [result]
+        return [self._with_token(result)]
+
+    def _with_token(self, result: ChunkResult) -> ChunkResult:
+        return result if self._resumable is None else self._resumable.add_token(result)
 
     async def _joined(self, following: list[_Next], requests: StreamRequests) -> list[ChunkResult] | None:
         """Answer several chunks with one run; None if it fails, and the first has to run by itself."""

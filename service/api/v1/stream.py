@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from service.api.v1.chunks import Chunks
 from service.api.v1.stream_requests import StreamRequests
 from service.core.errors import Reason, ServiceError
 from service.serving.idle_sessions import IdleStream
-from soloist.v1.sequence_inference_pb2 import Closed, Opened, StreamRequest, StreamResponse
+from soloist.v1.sequence_inference_pb2 import Closed, Open, Opened, StreamRequest, StreamResponse
 
 if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.inference import Serving
+    from service.serving.resume import Resumption
+
+_NO_TOKENS = nullcontext()
 
 
 async def stream(
@@ -27,25 +31,54 @@ async def stream(
     """
     requests = StreamRequests(call, messages)
     opening = await requests.opening()
-    servable = serving.repository.route(opening.model, opening.version, opening.version_label)
+    resumption, brought = _resumption(serving, opening), None
+    if resumption is None:
+        servable = serving.repository.route(opening.model, opening.version, opening.version_label)
+    else:
+        servable, brought = resumption.route(opening, serving.repository)
     call.model, call.version = servable.name, str(servable.version)
     servable.require_time_axis()
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
-    with serving.sessions.open(servable, call.is_past_deadline, call.client) as session:
+    with (
+        serving.sessions.open(servable, call.is_past_deadline, call.client) as session,
+        _NO_TOKENS if resumption is None else resumption.stream(opening, session, brought) as resumable,
+    ):
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
+        if resumable is not None:
+            requests.read_through(resumable.reading)
+            opened.first_frame, opened.resume_token = session.frame_count, resumable.first_token()
         yield StreamResponse(opened=opened)
         call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
-        answers = Chunks(serving, call, session, opening.output_selection)
-        del opening
+        answers = Chunks(serving, call, session, opening.output_selection, resumable)
+        del opening, brought
         idle = IdleStream(serving.sessions.idle, session)
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
-        while (chunks := await requests.next_chunk(idle)) is not None:
-            results = await answers.answer(chunks.pop(), requests)
-            while results:
-                yield StreamResponse(result=results.pop())
+        try:
+            while (chunks := await requests.next_chunk(idle)) is not None:
+                results = await answers.answer(chunks.pop(), requests)
+                while results:
+                    yield StreamResponse(result=results.pop())
+        except ServiceError:
+            if resumable is not None and resumable.has_ended:
+                yield StreamResponse(ended=resumable.last_message())
+            raise
     if session.frame_count:
         serving.recorder.sequence_ended(servable, session.frame_count)
     yield StreamResponse(closed=Closed(frame_count=session.frame_count))
     await requests.expect_nothing()
+
+
+def _resumption(serving: Serving, opening: Open) -> Resumption | None:
+    """Return what makes and takes resume tokens, None for a stream without.
+
+    Raises:
+        ServiceError: RESUME_UNSUPPORTED.
+
+    """
+    if not (opening.resume_tokens or opening.resume_token):
+        return None
+    if serving.resumption is None:
+        raise ServiceError(Reason.RESUME_UNSUPPORTED)
+    return serving.resumption

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from service.core.errors import Reason, ServiceError
@@ -45,6 +45,10 @@ class StreamRequests:
                 raise ServiceError(Reason.EMPTY_MESSAGE)
             case _:
                 raise ServiceError(Reason.STREAM_NOT_OPEN)
+
+    def read_through(self, reading: Callable[[AsyncIterator[StreamRequest]], AsyncIterator[StreamRequest]]) -> None:
+        """Read what comes from now on through what `reading` makes of it."""
+        self._requests = reading(self._requests)
 
     async def next_chunk(self, idle: IdleStream[Session]) -> list[Chunk] | None:
         """Wait for the next chunk. It comes in a list, so that it can be removed; None if the caller closes the stream.

@@ -141,6 +141,8 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
                     (message.open.output_selection),
                 )
                 opened = pb.Opened(session_id="s1", model=model.name, version=model.version)
+                if message.open.resume_tokens:
+                    opened.resume_token = b"the beginning"
                 yield pb.StreamResponse(opened=opened)
             elif message.HasField("close"):
                 yield from waiting

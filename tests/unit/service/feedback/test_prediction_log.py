@@ -325,3 +325,16 @@ def test_labels_that_cannot_be_counted_cost_no_answers(policy: LogPolicy, log: L
             running.answered(prediction(classifier(), 0))
             assert eventually(lambda: log.rows("predictions") > 0)
     assert log.rows("predictions") == 3
+
+
+def test_an_answer_that_two_servers_have_given_counts_once(keeping: Callable[..., PredictionLog], log: Log) -> None:
+    """A chunk is answered again elsewhere under its id when the first answer was lost."""
+    by, again = classifier(), classifier()
+    answer = prediction(by, 1)
+    log.report(answer.id, "b")
+    with keeping() as one, keeping() as other:
+        one.answered(answer)
+        other.answered(prediction(again, 1, prediction_id=answer.id))
+    assert log.rows("predictions") == 1
+    assert log.rows("matches") == 1
+    assert log.tally().answers == 1

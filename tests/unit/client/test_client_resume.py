@@ -1,0 +1,67 @@
+"""What a client does when a stream can't go on: attempts are bounded, and refusals that can't pass aren't tried."""
+
+from __future__ import annotations
+
+import grpc
+import numpy as np
+import pytest
+
+from soloist import AbortedError, AsyncClient, Client, NotFoundError, Resume, RetryPolicy, UnavailableError
+from tests.unit.client.conftest import FakeServer, FakeTiming
+
+FRAMES = np.ones((4, 2), np.float32)
+RETRY = RetryPolicy(attempts=4, initial_backoff_seconds=1, reasons=frozenset({"SESSION_IDLE"}))
+RESUME = Resume(every_frames=1, retry=RETRY)
+
+
+def test_attempts_to_go_on_are_bounded(fake: FakeServer, clock: FakeTiming) -> None:
+    fake.refuse_frame = 0
+    with (
+        Client(fake.target, timing=clock.timing(), timeout_seconds=None) as client,
+        client.stream("sums", resume=RESUME) as stream,
+    ):
+        fake.refuse(grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", times=9)
+        with pytest.raises(UnavailableError, match="SERVER_DRAINING"):
+            stream.send(FRAMES)
+    assert clock.pauses == [1, 2, 2]
+    opened = [message.open for message in fake.messages if message.HasField("open")]
+    assert [each.resume_token for each in opened] == [b"", *[b"the beginning"] * 4]
+
+
+async def test_attempts_to_go_on_are_bounded_async(fake: FakeServer, clock: FakeTiming) -> None:
+    fake.refuse_frame = 0
+    async with (
+        AsyncClient(fake.target, timing=clock.timing(), timeout_seconds=None) as client,
+        client.stream("sums", resume=RESUME) as stream,
+    ):
+        fake.refuse(grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", times=9)
+        with pytest.raises(UnavailableError, match="SERVER_DRAINING"):
+            await stream.send(FRAMES)
+    assert clock.pauses == [1, 2, 2]
+
+
+async def test_attempts_with_chunks_in_flight_are_bounded(fake: FakeServer, clock: FakeTiming) -> None:
+    """The server opens the sequence again each time, and fails at its chunk each time."""
+    fake.refuse_frame = 0
+    async with AsyncClient(fake.target, timing=clock.timing(), timeout_seconds=None) as client:
+        with pytest.raises(AbortedError, match="SESSION_IDLE"):
+            await anext(client.stream_chunks("sums", [FRAMES, FRAMES], resume=RESUME))
+    assert clock.pauses == [1, 2, 2]
+
+
+def test_what_cannot_pass_is_not_tried_again(fake: FakeServer, clock: FakeTiming) -> None:
+    fake.refuse_frame = 0
+    with (
+        Client(fake.target, timing=clock.timing(), timeout_seconds=None) as client,
+        client.stream("sums", resume=RESUME) as stream,
+    ):
+        fake.refuse(grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND")
+        with pytest.raises(NotFoundError):
+            stream.send(FRAMES)
+    assert clock.pauses == []
+
+
+def test_nonsense_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="every_frames"):
+        Resume(every_frames=-1)
+    assert "secret" not in repr(Resume(token=b"secret"))
