@@ -7,7 +7,7 @@ import importlib
 import click
 
 COMMANDS = (
-    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin"),
+    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin", "doctor"),
     *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo"),
 )
 
