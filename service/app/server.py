@@ -23,6 +23,7 @@ from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
 from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.control import LogLevel, OwnControl, shared
 from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
@@ -108,7 +109,8 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         adapter = GrpcAdapter(boundary, call_limits(settings))
         rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings))
         app = HttpApplication(_pages(health, page, member), rest)
-        await stack.enter_async_context(_joined(member, stop, base, parts, page))
+        control = OwnControl(LogLevel(settings.log_level), health, stop, calls)
+        await stack.enter_async_context(_joined(member, stop, base, parts, page, control))
         tasks = []
         if member is not None:
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, member.loaded)))
@@ -117,7 +119,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         http_port = await stack.enter_async_context(
             serving_http(settings.host, settings.http_port, app, limits, failures, shared=member is not None)
         )
-        listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, open_files))
+        listening = await stack.enter_async_context(_serving_calls(base, parts, adapter, control, open_files))
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         if member is not None:
             member.listens()
@@ -147,14 +149,14 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
 
 
 def _serving_calls(
-    base: Base, parts: Parts, adapter: GrpcAdapter, open_files: int
+    base: Base, parts: Parts, adapter: GrpcAdapter, control: OwnControl, open_files: int
 ) -> AbstractAsyncContextManager[Listening]:
     settings, repository = base.settings, parts.models.repository
     services: dict[str, Sequence[Method]] = {
         API: sequence_inference(parts.serving, parts.comparisons),
         OPEN_INFERENCE: open_inference(parts.oip),
         FEEDBACK: feedback_methods(parts.feedback, repository),
-        ADMIN: admin(operations(parts.models.manager, base.member)),
+        ADMIN: admin(operations(parts.models.manager, base.member), shared(control, base.member, settings.log_level)),
         NORM_SKEW: norm_skew(repository, parts.skew, others(base.member)),
         HEALTH: health_methods(base.health),
     }
@@ -173,12 +175,14 @@ def _pages(health: Health, page: MetricsPage, member: Member | None) -> Mapping[
 
 
 def _joined(
-    member: Member | None, stop: Stop, base: Base, parts: Parts, page: MetricsPage
+    member: Member | None, stop: Stop, base: Base, parts: Parts, page: MetricsPage, control: OwnControl
 ) -> AbstractAsyncContextManager[None]:
     if member is None:
         return nullcontext()
     manager, report, answers = parts.models.manager, partial(page.report, merges()), own_answers(parts.oip, parts.skew)
-    return member.joined(Duties(stop=stop, health=base.health, manager=manager, report=report, answers=answers))
+    return member.joined(
+        Duties(stop=stop, health=base.health, manager=manager, control=control.change, report=report, answers=answers)
+    )
 
 
 def _working(failures: Failures, worker: Worker, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

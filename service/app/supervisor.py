@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector, disab
 from prometheus_client.registry import Collector
 
 from service.app.announcement import announce
+from service.app.control import LogLevel, ask_to_stop
 from service.app.lifecycle import END_SECONDS, Stop, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics_page import MetricsPage
@@ -70,7 +71,7 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
         async with AsyncExitStack() as stack:
             end_seconds = END_SECONDS + 2 * _PATIENCE_SECONDS
             stop = stack.enter_context(stop_signals(settings.drain_seconds, logs, end_seconds=end_seconds))
-            supervisor = Supervisor(settings, logs)
+            supervisor = Supervisor(settings, logs, stop)
             stack.push_async_callback(supervisor.group.end)
             reporting = asyncio.create_task(supervisor.report())
             await supervisor.begin(stop)
@@ -91,7 +92,9 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
 class Supervisor:
     """The parts of a supervisor. Belongs to the event loop."""
 
-    def __init__(self, settings: Settings, logs: LogLines) -> None:
+    def __init__(self, settings: Settings, logs: LogLines, stop: Stop) -> None:
+        self._stop = stop
+        self._log_level = LogLevel(settings.log_level)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has gaps in its types
         self._own = CollectorRegistry()
         ProcessCollector(registry=self._own)
@@ -161,7 +164,10 @@ class Supervisor:
                 headers, body = await self._page.fetch(**message.facts)
                 return Message(kind="page", facts=dict(headers), body=body)
             case "change":
+                self._log_level.follow(message.facts)
                 return await self._changes.make(number, message.facts)
+            case "stop":
+                ask_to_stop(self._stop)
             case "gather":
                 return await gathered(self.group, number, message)
         return DONE
