@@ -23,6 +23,7 @@ from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
 from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.call_observers import call_observers
 from service.app.control import LogLevel, OwnControl, shared
 from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
@@ -33,7 +34,7 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.own_answers import own_answers
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
-from service.app.settings import Settings
+from service.app.settings import Settings, SettingsError
 from service.app.spared import Sparing
 from service.app.transports import Listening, serving_calls
 from service.core.addresses import remove_socket
@@ -77,7 +78,7 @@ def serve(run: Run, settings: Settings, *, member: Member | None = None) -> str:
     )
     try:
         run(_serve(settings, logs, member))
-    except (OSError, RepositoryError) as error:
+    except (OSError, RepositoryError, SettingsError) as error:
         return str(error)
     return ""
 
@@ -101,6 +102,9 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         if parts.feedback is not None:
             feedback = parts.feedback
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
+        number = member.number if member is not None else 0
+        observers = ending.enter_context(call_observers(settings, registry, failures, process=number))
+        base.metrics.recorder.observers = observers
         scraped = stack.enter_context(_executor(1, "soloist-metrics"))
         page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
         parts.models.on_settled = Sparing().soon

@@ -60,6 +60,8 @@ class Worker(StrEnum):
     REPOSITORY = "repository"
     METRICS = "metrics"
     HTTP = "http"
+    ACCESS_LOG = "access-log"
+    TRACING = "tracing"
 
 
 FAILED = CounterFamily(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from service.app import logging_setup, model_repository, process_resources, supervisor
+from service.app import access_log, logging_setup, model_repository, process_resources, supervisor
 from service.core import failures
 from service.core.metrics import (
     CALL,
@@ -36,7 +36,10 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Normaliser skew", skew.FAMILIES),
     (
         "The process",
-        (*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES, *supervisor.FAMILIES),
+        (
+            *(*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES),
+            *(*access_log.FAMILIES, *supervisor.FAMILIES),
+        ),
     ),
 )
 _TYPES: Final = {

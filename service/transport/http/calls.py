@@ -59,6 +59,7 @@ class Calls:
         connection.call = asyncio.current_task()
         try:
             async with self._boundary.around(route.api, caller) as call:
+                call.route = f"{route.verb} {route.path}"
                 with Held(self._admission, call.peer) as held:
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
