@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
 from service.app.call_observers import call_observers
 from service.app.control import LogLevel, OwnControl, shared
+from service.app.core_dumps import forbid_core_dumps
 from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
@@ -34,6 +36,7 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.own_answers import own_answers
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
+from service.app.service_manager import ServiceManager
 from service.app.settings import Settings, SettingsError
 from service.app.spared import Sparing
 from service.app.transports import Listening, serving_calls
@@ -72,6 +75,8 @@ def serve(run: Run, settings: Settings, *, member: Member | None = None) -> str:
         member: this process as one of several of the server.
 
     """
+    if not settings.core_dumps:
+        forbid_core_dumps()
     sys.setswitchinterval(_SWITCH_SECONDS)
     logs = configure_logging(
         level=settings.log_level, form=settings.log_format, process=member.number if member is not None else 0
@@ -115,6 +120,8 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         app = HttpApplication(_pages(health, page, member), rest)
         control = OwnControl(LogLevel(settings.log_level), health, stop, calls)
         await stack.enter_async_context(_joined(member, stop, base, parts, page, control))
+        service_manager = ServiceManager.of(os.environ)  # that of a member is its supervisor
+        await stack.enter_async_context(service_manager.told(health.watch, lambda: health.why_not_ready))
         tasks = []
         if member is not None:
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, member.loaded)))
@@ -128,13 +135,14 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         if member is not None:
             member.listens()
         else:
-            announced = partial(announce, settings.host, listening.port, http_port)
+            announced = partial(announce, settings.host, listening.port, http_port, service_manager)
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, announced)))
         tasks.append(_working(failures, Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe)))
         tasks.append(_working(failures, Worker.ARRIVALS, adapter.arrivals.watch()))
         if parts.feedback is not None:
             tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
         await stop.drain.wait()
+        service_manager.stopping()
         for task in tasks:
             task.cancel()
         parts.models.stop()

@@ -274,3 +274,6 @@ class LoggingSettings(BaseModel):
     tracing: bool = Field(
         False, description="Send traces by OpenTelemetry, as the OTEL_* variables say (extra [otel])."
     )
+    core_dumps: bool = Field(
+        False, description="Let a crash leave a core dump, which holds what users sent, as the system's limits say."
+    )

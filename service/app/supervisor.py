@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +18,11 @@ from prometheus_client.registry import Collector
 
 from service.app.announcement import announce
 from service.app.control import LogLevel, ask_to_stop
+from service.app.core_dumps import forbid_core_dumps
 from service.app.lifecycle import END_SECONDS, Stop, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics_page import MetricsPage
+from service.app.service_manager import ServiceManager
 from service.core.failures import Failures
 from service.core.metrics import CounterFamily, Family, Start
 from service.processes.changes import Changes, gathered
@@ -52,6 +55,8 @@ FAMILIES: Final[tuple[Family, ...]] = (RESTARTS,)
 
 def supervise(settings: Settings) -> int:
     """Serve with several processes until a signal ends it; returns the exit code only if the server can't start."""
+    if not settings.core_dumps:
+        forbid_core_dumps()
     logs = configure_logging(level=settings.log_level, form=settings.log_format)
     try:
         asyncio.run(_supervise(settings, logs))
@@ -71,13 +76,17 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
         async with AsyncExitStack() as stack:
             end_seconds = END_SECONDS + 2 * _PATIENCE_SECONDS
             stop = stack.enter_context(stop_signals(settings.drain_seconds, logs, end_seconds=end_seconds))
+            manager = ServiceManager.of(os.environ)
+            await stack.enter_async_context(manager.told())
             supervisor = Supervisor(settings, logs, stop)
             stack.push_async_callback(supervisor.group.end)
             reporting = asyncio.create_task(supervisor.report())
             await supervisor.begin(stop)
             if not stop.drain.is_set():
-                await announce(settings.host, grpc_port, http_port)
+                await announce(settings.host, grpc_port, http_port, manager)
+                manager.status(f"{settings.processes} processes serve")
             await supervisor.group.watch(stop.drain)
+            manager.stopping()
             reporting.cancel()
             _log.info("draining", processes=settings.processes, drain_seconds=settings.drain_seconds)
             in_time = await supervisor.group.drain(

@@ -30,7 +30,7 @@ def machine(settings: Settings, root: Path = _ROOT) -> Iterator[Finding]:
     yield _processors(settings, root)
     yield _memory(settings, root)
     yield _open_files(settings)
-    yield _core_dumps(root)
+    yield _core_dumps(settings, root)
 
 
 def _processors(settings: Settings, root: Path) -> Finding:
@@ -84,7 +84,7 @@ def _open_files(settings: Settings) -> Finding:
     return Finding(area=_AREA, what="open files", found=found, verdict=Verdict.NOTE, remedy=remedy)
 
 
-def _core_dumps(root: Path) -> Finding:
+def _core_dumps(settings: Settings, root: Path) -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     try:
         pattern = (root / _PATTERN).read_text().strip().partition(" ")[0]
@@ -93,4 +93,8 @@ def _core_dumps(root: Path) -> Finding:
     words = {0: "none", resource.RLIM_INFINITY: "of any size"}
     allowed = words.get(soft, f"of at most {size(soft)}")
     most = words.get(hard, f"at most {size(hard)}")
-    return Finding(area=_AREA, what="core dumps", found=f"{allowed} (hard limit: {most}), written to {pattern}")
+    if not settings.core_dumps:
+        return Finding(area=_AREA, what="core dumps", found="none: the server forbids its own")
+    found = f"{allowed} (hard limit: {most}), written to {pattern}"
+    remedy = "a dump holds what users sent: leave core_dumps off, unless you look for a crash"
+    return Finding(area=_AREA, what="core dumps", found=found, verdict=Verdict.NOTE, remedy=remedy)

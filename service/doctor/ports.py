@@ -48,6 +48,10 @@ def _taken(what: str, address: str, port: int, proc: Path) -> Finding:
     who = ", ".join(f"{name} (pid {pid})" for pid, name in holders) or "a process that this user can't see"
     if holders and all(_is_ours(pid, proc) for pid, _ in holders):
         return Finding(area=_AREA, what=what, found=f"{address} is taken by a running Soloist server: {who}")
+    ours = [] if holders else [pid for pid in _processes(proc) if _is_ours(pid, proc)]
+    if ours:  # it hides its files from all but root
+        found = f"{address} is taken, as it seems by a running Soloist server: pid {', '.join(map(str, ours))}"
+        return Finding(area=_AREA, what=what, found=found, verdict=Verdict.NOTE, remedy="to be sure, ask as root")
     found, remedy = f"{address} is taken by {who}", "end it, or choose another port"
     return Finding(area=_AREA, what=what, found=found, verdict=Verdict.WRONG, remedy=remedy)
 
@@ -65,9 +69,13 @@ def _unix(host: str) -> Finding:
 def _holders(port: int, proc: Path) -> Iterator[tuple[int, str]]:
     """Yield the processes that listen on a port, by id and name. Never their arguments, which may hold secrets."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port, proc)}
-    for folder in proc.iterdir() if sockets else ():
-        if folder.name.isdecimal() and sockets & _open_files(folder):
-            yield int(folder.name), _text(folder / "comm").strip() or "?"
+    for pid in _processes(proc) if sockets else ():
+        if sockets & _open_files(proc / str(pid)):
+            yield pid, _text(proc / str(pid) / "comm").strip() or "?"
+
+
+def _processes(proc: Path) -> list[int]:
+    return sorted(int(folder.name) for folder in proc.iterdir() if folder.name.isdecimal())
 
 
 def _inodes(port: int, proc: Path) -> Iterator[str]:
