@@ -43,7 +43,8 @@ CODES = (
     "UNAVAILABLE UNIMPLEMENTED INTERNAL"
 )
 WORKERS = (
-    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http"
+    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http "
+    "access-log tracing"
 )
 ENDS = "complete cancelled deadline idle drained error"
 
