@@ -49,7 +49,9 @@ def call_observers(
             registry.register(log)
             found.append(_Guarded(Worker.ACCESS_LOG, log, failures))
         if settings.tracing:
-            from service.app.tracing import traced  # OpenTelemetry, for those who asked for it
+            # OpenTelemetry, for those who asked for it.
+            from service.app.trace_export import exporting
+            from service.app.tracing import Tracing
 
-            found.append(_Guarded(Worker.TRACING, stack.enter_context(traced()), failures))
+            found.append(_Guarded(Worker.TRACING, Tracing(stack.enter_context(exporting())), failures))
         yield found

@@ -5,29 +5,23 @@ So a call that isn't traced costs nothing but the decision, and one that is cost
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from opentelemetry import propagate
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
-from service.app.settings import SettingsError
 from service.transport.http.statuses import HTTP_STATUSES
 from soloist.oip import grpc_service_pb2
 from soloist.v1 import admin_pb2, feedback_pb2, norm_skew_pb2, sequence_inference_pb2
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
     from service.serving.batcher import Answer
@@ -40,7 +34,6 @@ _MOST_REQUESTS = 128
 _FAULTS = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 # Probes ask every few seconds, and reflection is a tool's question.
 _UNTRACED = {"Check", "Watch", "ServerReflectionInfo", "ServerLive", "ServerReady"}
-_FLUSH_SECONDS = 1.0
 _Attributes = dict[str, str | int | float]
 
 
@@ -203,55 +196,3 @@ def _peer(peer: str) -> _Attributes:
         return {"network.peer.address": rest} if rest else {}
     address = address.strip("[]")
     return {"client.address": address, "network.peer.address": address, "network.peer.port": int(port)}
-
-
-@contextmanager
-def traced() -> Iterator[Tracing]:
-    """Yield what traces calls as the OTEL_* variables say; when the block ends, spans that wait are sent.
-
-    Raises:
-        SettingsError: a variable asks for an exporter that isn't there.
-
-    """
-    exporter = _exporter()
-    name = os.environ.get("OTEL_SERVICE_NAME", "soloist")
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}), shutdown_on_exit=False)
-    if exporter is not None:
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    try:
-        yield Tracing(provider)
-    finally:
-        # A collector that doesn't answer must not hold up the end: what it hasn't taken by then is lost.
-        flushing = threading.Thread(target=provider.shutdown, name="soloist-traces", daemon=True)
-        flushing.start()
-        flushing.join(_FLUSH_SECONDS)
-
-
-def _exporter() -> SpanExporter | None:
-    chosen = os.environ.get("OTEL_TRACES_EXPORTER", "otlp")
-    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or chosen == "none":
-        return None
-    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-    makers: Mapping[tuple[str, str], Callable[[], SpanExporter]] = {
-        ("otlp", "grpc"): _over_grpc,
-        ("otlp", "http/protobuf"): _over_http,
-        ("console", protocol or "grpc"): ConsoleSpanExporter,
-    }
-    make = makers.get((chosen, protocol or "grpc"))
-    if make is None:
-        raise SettingsError(
-            f"tracing: OTEL_TRACES_EXPORTER={chosen} with protocol {protocol}: take otlp with grpc or http/protobuf"
-        )
-    return make()
-
-
-def _over_grpc() -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter()
-
-
-def _over_http() -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter()
