@@ -16,7 +16,7 @@ SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto proto
 PYTEST   := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-monitoring test test-fast test-httpunk check lint types contracts protos stubs check-stubs reference check-reference unit sizes format bench clean
+.PHONY: help demo demo-monitoring test test-fast test-httpunk check lint types contracts protos stubs check-stubs reference check-reference unit sizes sbom audit format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -90,6 +90,27 @@ unit: $(VENV)/.dev ## pytest
 
 sizes: $(VENV)/.dev ## files, median and largest module of every package
 	@$(BIN)/python -m tests.package_sizes
+
+SUPPLY := build/supply-chain
+# The database that `make audit` asks: pypi or osv.
+SERVICE ?= pypi
+
+$(SUPPLY)/.tools: $(VENV)/pyvenv.cfg deploy/supply-chain-tools.txt
+	$(PYTHON) -m venv $(SUPPLY)/tools
+	$(SUPPLY)/tools/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/supply-chain-tools.txt
+	@touch $@
+
+# A server as it is installed, without the tools of this folder.
+$(SUPPLY)/.server: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv --without-pip $(SUPPLY)/server
+	$(BIN)/python -m pip --python $(SUPPLY)/server/bin/python install --quiet --disable-pip-version-check -c constraints.txt '.[fast,otel]'
+	@touch $@
+
+sbom: $(SUPPLY)/.tools $(SUPPLY)/.server ## bill of materials of a server, in CycloneDX (build/sbom.cdx.json)
+	$(SUPPLY)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.cdx.json $(SUPPLY)/server/bin/python
+
+audit: $(SUPPLY)/.tools ## known vulnerabilities of the pinned versions; needs the network
+	@$(BIN)/python -m deploy.audit $(SUPPLY)/tools/bin/pip-audit $(SERVICE)
 
 format: $(VENV)/.dev ## rewrite in house format
 	$(BIN)/ruff check --fix .

@@ -101,7 +101,12 @@ def launched(
 
 
 def server_environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """Return this process's environment with SOLOIST_* as given and no others."""
+    """Return this process's environment with SOLOIST_* as given and no others.
+
+    A server may leave a core dump then, unless the settings say otherwise: what it takes is read in its memory maps,
+    which a process without a dump hides from others than root.
+    """
+    settings = {"core_dumps": True, **settings}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOLOIST_")}
     return inherited | {f"SOLOIST_{name.upper()}": str(value) for name, value in settings.items()}
 

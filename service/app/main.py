@@ -17,7 +17,7 @@ def main(flags: Mapping[str, object]) -> int:
     try:
         settings = load_settings(flags)
         if settings.processes > 1:
-            _check(settings)
+            check_processes(settings)
         # What serves is imported where it is needed: the supervisor has neither ONNX Runtime nor gRPC.
         if settings.processes == 1:
             from service.app.transports import runner
@@ -36,7 +36,7 @@ def main(flags: Mapping[str, object]) -> int:
     return _FAILED
 
 
-def _check(settings: Settings) -> None:
+def check_processes(settings: Settings) -> None:
     """Refuse what several processes can't share.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from signal import SIGHUP
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.api.others import alone
 from service.core.errors import Reason, ServiceError
@@ -28,11 +28,15 @@ _LOAD, _UNLOAD, _FOLLOW = "load", "unload", "follow-rollout"
 
 @dataclass(frozen=True, kw_only=True)
 class Duties:
-    """What a process does for the others: report metrics, make changes, answer for itself by the method's name."""
+    """What a process does for the others: report metrics, make changes, answer for itself by the method's name.
+
+    `control` makes a change of the server itself, which its facts describe.
+    """
 
     stop: Stop
     health: Health
     manager: RepositoryManager
+    control: Callable[[Mapping[str, Any]], Awaitable[None]]
     report: Callable[[], Awaitable[bytes]]
     answers: Mapping[str, Callable[[bytes], Awaitable[bytes]]]
 
@@ -130,17 +134,20 @@ class Member:
             start += size
         return bodies
 
-    async def change(self, change: str, model: str, version: int = 0) -> None:
-        """Make a change in every process.
+    async def change(self, **facts: Any) -> None:
+        """Make a change, which `facts` describe, in every process.
 
         Raises:
             ServiceError: this process refuses it, or another.
 
         """
-        facts = {"change": change, "model": model, "version": version}
         answer = await self._ask(Message(kind="change", facts=facts))
         if answer.facts:
             raise ServiceError(Reason[answer.facts["reason"]], **answer.facts["facts"])
+
+    async def ask_to_stop(self) -> None:
+        """Let the supervisor drain the server."""
+        await self._ask(Message(kind="stop"))
 
     async def _ask(self, message: Message) -> Message:
         try:
@@ -160,7 +167,7 @@ class Member:
             case "report":
                 return Message(kind="report", body=await duties.report())
             case "change":
-                return await _refusal(_change(duties.manager, **message.facts))
+                return await _refusal(_change(duties, message.facts))
             case "answer":
                 return await self._own_answer(message)
         return DONE
@@ -183,16 +190,16 @@ class SharedOperations:
 
     async def load(self, name: str, version: int = 0) -> None:
         """Load a version, or those of the policy. Raises ServiceError."""
-        await self._member.change(_LOAD, name, version)
+        await self._member.change(change=_LOAD, model=name, version=version)
 
     async def unload(self, name: str, version: int = 0) -> None:
         """Let a version, or the model, take no new sequences. Raises ServiceError."""
-        await self._member.change(_UNLOAD, name, version)
+        await self._member.change(change=_UNLOAD, model=name, version=version)
 
     async def spread(self, name: str, needed: Iterable[int], how: Callable[[Rollout], Rollout]) -> Rollout:
         """Change the rollout, which is a file that all follow. Raises ServiceError."""
         new = await self._manager.spread(name, needed, how)
-        await self._member.change(_FOLLOW, name)
+        await self._member.change(change=_FOLLOW, model=name)
         return new
 
 
@@ -206,14 +213,16 @@ def others(member: Member | None) -> Others:
     return alone if member is None else member.others
 
 
-async def _change(manager: RepositoryManager, change: str, model: str, version: int) -> None:
-    match change:
+async def _change(duties: Duties, facts: Mapping[str, Any]) -> None:
+    match facts["change"]:
         case "load":
-            await manager.load(model, version)
+            await duties.manager.load(facts["model"], facts["version"])
         case "unload":
-            await manager.unload(model, version)
+            await duties.manager.unload(facts["model"], facts["version"])
+        case "follow-rollout":
+            await duties.manager.follow_rollout(facts["model"])
         case _:
-            await manager.follow_rollout(model)
+            await duties.control(facts)
 
 
 async def _refusal(work: Awaitable[None]) -> Message:

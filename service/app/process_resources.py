@@ -21,6 +21,7 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 # For HTTP, the files of models and the log, and short-lived files.
 _RESERVED = 96
 _MAX_CONNECTIONS = 2**31 - 1
+_NO_LIMIT = 2**62
 _INTERVAL_SECONDS = 0.05
 WORKERS = GaugeFamily(name="soloist_workers", text="Most runs of models at once.", start=Start.SERVER)
 LAG_SECONDS = HistogramFamily(
@@ -46,24 +47,32 @@ def usable_processors(root: Path = _ROOT) -> int:
 
 def cpu_quota(root: Path = _ROOT) -> float:
     """Return the quota of processor time, in processors: the smallest of all cgroups; infinity for none."""
-    groups = (group for mount, leaf in _hierarchies(root) for group in _upwards(mount, leaf))
-    return min((_quota(group) for group in groups), default=math.inf)
+    return min(map(_quota, _groups(root, "cpu")), default=math.inf)
 
 
-def _hierarchies(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the mount of each cgroup hierarchy that may limit processor time, and the folder of this process in it."""
+def memory_limit(root: Path = _ROOT) -> float:
+    """Return the most memory that this process may take, in bytes: the least of all cgroups; infinity for no limit."""
+    return min(map(_memory, _groups(root, "memory")), default=math.inf)
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    return (group for mount, leaf in _hierarchies(root, controller) for group in _upwards(mount, leaf))
+
+
+def _hierarchies(root: Path, controller: str) -> Iterator[tuple[Path, Path]]:
+    """Yield the mount of each cgroup hierarchy with a controller, and the folder of this process in it."""
     paths = {}
     for line in _lines(root / "proc/self/cgroup"):
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
             paths["cgroup2"] = path
-        elif "cpu" in controllers.split(","):
+        elif controller in controllers.split(","):
             paths["cgroup"] = path
     for line in _lines(root / "proc/self/mountinfo"):
         fields, _, more = line.partition(" - ")
         mounted, (kind, *options) = fields.split(), more.split() or [""]
-        is_ours = kind == "cgroup2" or (kind == "cgroup" and "cpu" in options[-1].split(","))
+        is_ours = kind == "cgroup2" or (kind == "cgroup" and controller in options[-1].split(","))
         if is_ours and kind in paths and len(mounted) > 4:
             mount = root / _unescaped(mounted[4]).lstrip("/")
             yield mount, mount / _below(_unescaped(mounted[3]), paths[kind])
@@ -93,6 +102,12 @@ def _quota(group: Path) -> float:
     except ValueError:  # no limit ("max"), or no such files
         return math.inf
     return quota / period if quota > 0 and period > 0 else math.inf
+
+
+def _memory(group: Path) -> float:
+    text = " ".join(_lines(group / "memory.max") or _lines(group / "memory.limit_in_bytes"))
+    # The first version of cgroups says "no limit" with the largest number of pages.
+    return float(text) if text.isdecimal() and int(text) < _NO_LIMIT else math.inf
 
 
 def _lines(file: Path) -> list[str]:

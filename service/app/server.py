@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,10 @@ from service.api.v1.sequence_inference import sequence_inference
 from service.app.access import Access, access
 from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.call_observers import call_observers
 from service.app.certificates import port_certificates
+from service.app.control import LogLevel, OwnControl, shared
+from service.app.core_dumps import forbid_core_dumps
 from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
@@ -35,7 +39,8 @@ from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.own_answers import own_answers
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
-from service.app.settings import Settings
+from service.app.service_manager import ServiceManager
+from service.app.settings import Settings, SettingsError
 from service.app.spared import Sparing
 from service.app.transports import Listening, serving_calls
 from service.core.addresses import remove_socket
@@ -75,13 +80,15 @@ def serve(run: Run, settings: Settings, *, member: Member | None = None) -> str:
         member: this process as one of several of the server.
 
     """
+    if not settings.core_dumps:
+        forbid_core_dumps()
     sys.setswitchinterval(_SWITCH_SECONDS)
     logs = configure_logging(
         level=settings.log_level, form=settings.log_format, process=member.number if member is not None else 0
     )
     try:
         run(_serve(settings, logs, member))
-    except (OSError, RepositoryError) as error:
+    except (OSError, RepositoryError, SettingsError) as error:
         return str(error)
     return ""
 
@@ -106,18 +113,23 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         if parts.feedback is not None:
             feedback = parts.feedback
             registry.register(AccuracyGauges(lambda: feedback.accuracy.latest))
+        number = member.number if member is not None else 0
+        observers = ending.enter_context(call_observers(settings, registry, failures, process=number))
+        base.metrics.recorder.observers = observers
         scraped = stack.enter_context(_executor(1, "soloist-metrics"))
         page = MetricsPage(registry, failures, scraped, kept_seconds=settings.metrics_cache_seconds)
         parts.models.on_settled = Sparing().soon
         allowed = access(settings, registry)
         calls = ActiveCalls()
         boundary = Boundary(calls, base.metrics.recorder)
-        adapter = GrpcAdapter(boundary, call_limits(settings), parts.serving.batcher.on_the_way)
-        rest = Calls(
-            open_inference_rest(parts.oip), boundary, adapter.admission, call_limits(settings), allowed.http_guards
-        )
+        call_bounds = call_limits(settings)
+        adapter = GrpcAdapter(boundary, call_bounds, parts.serving.batcher.on_the_way)
+        rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_bounds, allowed.http_guards)
         app = HttpApplication(_pages(health, page, member, allowed), rest)
-        await stack.enter_async_context(_joined(member, stop, base, parts, page))
+        control = OwnControl(LogLevel(settings.log_level), health, stop, calls)
+        await stack.enter_async_context(_joined(member, stop, base, parts, page, control))
+        service_manager = ServiceManager.of(os.environ)  # that of a member is its supervisor
+        await stack.enter_async_context(service_manager.told(health.watch, lambda: health.why_not_ready))
         tasks = []
         if member is not None:
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, member.loaded)))
@@ -129,13 +141,13 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
             )
         )
         listening = await stack.enter_async_context(
-            _serving_calls(base, parts, adapter, open_files, certificates.grpc, allowed)
+            _serving_calls(base, parts, adapter, control, open_files, certificates.grpc, allowed)
         )
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         if member is not None:
             member.listens()
         else:
-            announced = partial(announce, settings.host, listening.port, http_port, listening.admin)
+            announced = partial(announce, settings.host, listening.port, http_port, service_manager, listening.admin)
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, announced)))
         tasks.append(_working(failures, Worker.EVENT_LOOP, watch_event_loop(process.lag_seconds.observe)))
         tasks.append(_working(failures, Worker.ARRIVALS, adapter.arrivals.watch()))
@@ -146,6 +158,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
             tasks.append(_working(failures, Worker.ACCESS, allowed.credentials.follow()))
         tasks += _following(failures, parts)
         await stop.drain.wait()
+        service_manager.stopping()
         for task in tasks:
             task.cancel()
         parts.models.stop()
@@ -168,6 +181,7 @@ def _serving_calls(
     base: Base,
     parts: Parts,
     adapter: GrpcAdapter,
+    control: OwnControl,
     open_files: int,
     certificates: Certificates | None,
     allowed: Access,
@@ -177,7 +191,7 @@ def _serving_calls(
         API: sequence_inference(parts.serving, parts.comparisons),
         OPEN_INFERENCE: open_inference(parts.oip),
         FEEDBACK: feedback_methods(parts.feedback, repository),
-        ADMIN: admin(operations(parts.models.manager, base.member)),
+        ADMIN: admin(operations(parts.models.manager, base.member), shared(control, base.member, settings.log_level)),
         NORM_SKEW: norm_skew(repository, parts.skew, others(base.member)),
         HEALTH: health_methods(base.health),
     }
@@ -200,12 +214,14 @@ def _pages(health: Health, page: MetricsPage, member: Member | None, allowed: Ac
 
 
 def _joined(
-    member: Member | None, stop: Stop, base: Base, parts: Parts, page: MetricsPage
+    member: Member | None, stop: Stop, base: Base, parts: Parts, page: MetricsPage, control: OwnControl
 ) -> AbstractAsyncContextManager[None]:
     if member is None:
         return nullcontext()
     manager, report, answers = parts.models.manager, partial(page.report, merges()), own_answers(parts.oip, parts.skew)
-    return member.joined(Duties(stop=stop, health=base.health, manager=manager, report=report, answers=answers))
+    return member.joined(
+        Duties(stop=stop, health=base.health, manager=manager, control=control.change, report=report, answers=answers)
+    )
 
 
 def _working(failures: Failures, worker: Worker, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

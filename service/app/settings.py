@@ -101,6 +101,21 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
         raise SettingsError(f"{file}: {error} (the file of {named})") from error
 
 
+def sources(flags: Mapping[str, object]) -> Mapping[str, str]:
+    """Return where each setting has its value from: its flag, its variable, the path of the file, or "default"."""
+    flags = dict(flags)
+    file = flags.pop(CONFIG, None) or os.environ.get(variable_of(CONFIG))
+    names = tomllib.loads(Path(str(file)).read_text(encoding="utf-8")) if file else {}
+    variables = {variable.lower(): variable for variable in os.environ}
+
+    def source(name: str) -> str:
+        if name in flags:
+            return flag_of(name)
+        return variables.get(variable_of(name).lower()) or (str(file) if name in names else "default")
+
+    return {name: source(name) for name in Settings.model_fields}
+
+
 def _with_file(file: str) -> type[Settings]:
     if not Path(file).is_file():
         raise FileNotFoundError("there is no such file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,12 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector, disab
 from prometheus_client.registry import Collector
 
 from service.app.announcement import announce
+from service.app.control import LogLevel, ask_to_stop
+from service.app.core_dumps import forbid_core_dumps
 from service.app.lifecycle import END_SECONDS, Stop, leave, stop_signals
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.metrics_page import MetricsPage
+from service.app.service_manager import ServiceManager
 from service.core.addresses import at, host_and_port
 from service.core.failures import Failures
 from service.core.metrics import CounterFamily, Family, Start
@@ -52,6 +56,8 @@ FAMILIES: Final[tuple[Family, ...]] = (RESTARTS,)
 
 def supervise(settings: Settings) -> int:
     """Serve with several processes until a signal ends it; returns the exit code only if the server can't start."""
+    if not settings.core_dumps:
+        forbid_core_dumps()
     logs = configure_logging(level=settings.log_level, form=settings.log_format)
     try:
         asyncio.run(_supervise(settings, logs))
@@ -76,13 +82,17 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
         async with AsyncExitStack() as stack:
             end_seconds = END_SECONDS + 2 * _PATIENCE_SECONDS
             stop = stack.enter_context(stop_signals(settings.drain_seconds, logs, end_seconds=end_seconds))
-            supervisor = Supervisor(settings, logs)
+            manager = ServiceManager.of(os.environ)
+            await stack.enter_async_context(manager.told())
+            supervisor = Supervisor(settings, logs, stop)
             stack.push_async_callback(supervisor.group.end)
             reporting = asyncio.create_task(supervisor.report())
             await supervisor.begin(stop)
             if not stop.drain.is_set():
-                await announce(settings.host, grpc_port, http_port, admin or "")
+                await announce(settings.host, grpc_port, http_port, manager, admin or "")
+                manager.status(f"{settings.processes} processes serve")
             await supervisor.group.watch(stop.drain)
+            manager.stopping()
             reporting.cancel()
             _log.info("draining", processes=settings.processes, drain_seconds=settings.drain_seconds)
             in_time = await supervisor.group.drain(
@@ -97,7 +107,9 @@ async def _supervise(settings: Settings, logs: LogLines) -> NoReturn:
 class Supervisor:
     """The parts of a supervisor. Belongs to the event loop."""
 
-    def __init__(self, settings: Settings, logs: LogLines) -> None:
+    def __init__(self, settings: Settings, logs: LogLines, stop: Stop) -> None:
+        self._stop = stop
+        self._log_level = LogLevel(settings.log_level)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has gaps in its types
         self._own = CollectorRegistry()
         ProcessCollector(registry=self._own)
@@ -167,7 +179,10 @@ class Supervisor:
                 headers, body = await self._page.fetch(**message.facts)
                 return Message(kind="page", facts=dict(headers), body=body)
             case "change":
+                self._log_level.follow(message.facts)
                 return await self._changes.make(number, message.facts)
+            case "stop":
+                ask_to_stop(self._stop)
             case "gather":
                 return await gathered(self.group, number, message)
         return DONE

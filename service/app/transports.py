@@ -42,13 +42,15 @@ def runner(settings: Settings) -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Return what runs a server: uvloop where it is installed, which both transports gain by, or asyncio.
 
     Raises:
-        SettingsError: the transport isn't installed, or the settings of TLS don't fit together.
+        SettingsError: the transport or OpenTelemetry isn't installed, or the settings of TLS don't fit together.
 
     """
     check_tls(settings)
     missing = [name for name in (HTTPUNK, _UVLOOP) if find_spec(name) is None]
     if settings.transport == HTTPUNK and missing:
         raise SettingsError(f"transport: {missing[0]} is not installed: pip install 'soloist[fast]'")
+    if settings.tracing and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
+        raise SettingsError("tracing: opentelemetry-sdk is not installed: pip install 'soloist[otel]'")
     if _UVLOOP in missing:
         return asyncio.run
     import uvloop

@@ -66,6 +66,8 @@ class Worker(StrEnum):
     CERTIFICATES = "certificates"
     ACCESS = "access"
     KEYS = "keys"
+    ACCESS_LOG = "access-log"
+    TRACING = "tracing"
 
 
 FAILED = CounterFamily(

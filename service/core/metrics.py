@@ -7,8 +7,9 @@ invents becomes a series.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
+from prometheus_client.samples import Exemplar as PrometheusExemplar
 from prometheus_client.utils import floatToGoString
 
 if TYPE_CHECKING:
@@ -122,13 +124,19 @@ class HistogramFamily(Family):
         return HistogramMetricFamily(self.name, self.text, labels=self.labels)
 
 
+# The labels of an example of a value, such as the trace of the call.
+Exemplar = Mapping[str, str]
+
+
 class Distribution:
     """The values of one set of labels of a histogram. Written on one thread, without a lock; read on any."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
 
     def __init__(self, family: HistogramFamily) -> None:
         self._bounds = family.buckets
+        # The latest of each bucket; None until there is one.
+        self._exemplars: dict[int, PrometheusExemplar] | None = None
         self._counts = [0] * (len(family.buckets) + 1)
         self._sum = 0.0
 
@@ -137,11 +145,21 @@ class Distribution:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
+    def exemplify(self, value: float, exemplar: Exemplar) -> None:
+        """Keep an example of a value that was added, for its bucket."""
+        if self._exemplars is None:
+            self._exemplars = {}
+        self._exemplars[bisect_left(self._bounds, value)] = PrometheusExemplar(dict(exemplar), value, time.time())
+
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
         """Add its series to a family, unless it is empty."""
         total, counts = self._sum, accumulate(self._counts.copy())
         bounds: list[str] = [*map(floatToGoString, self._bounds), "+Inf"]
-        buckets = list(zip(bounds, map(float, counts), strict=True))
+        examples = dict(self._exemplars or ())
+        buckets: list[tuple[str, float] | tuple[str, float, PrometheusExemplar]] = [
+            (bound, float(count), examples[place]) if place in examples else (bound, float(count))
+            for place, (bound, count) in enumerate(zip(bounds, counts, strict=True))
+        ]
         if buckets[-1][1]:
             family.add_metric(labels, buckets, total)
 

@@ -26,8 +26,8 @@ class Changes:
     def __init__(self, group: Group) -> None:
         self._group = group
         self._lock = asyncio.Lock()
-        # Those made since the start, in order. One that is asked again stands at its last place.
-        self._kept: dict[tuple[str, str, int], None] = {}
+        # Those made since the start, in order, by what they change. One that is asked again stands at its last place.
+        self._kept: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     async def make(self, number: int, facts: Mapping[str, Any]) -> Message:
         """Make a change in every process, and return the refusal of one, if any: of process `number` first."""
@@ -38,9 +38,9 @@ class Changes:
             refused = [each for each in answers if each.facts]
             if refused:
                 return refused[0]
-            change = facts["change"], facts["model"], facts["version"]
-            self._kept.pop(change, None)
-            self._kept[change] = None
+            what = facts["change"], facts.get("model"), facts.get("version")
+            self._kept.pop(what, None)
+            self._kept[what] = facts
             while len(self._kept) > _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
             return DONE
@@ -48,8 +48,7 @@ class Changes:
     async def catch_up(self, process: Process) -> None:
         """Repeat all changes in a process that has just loaded what the folders say."""
         async with self._lock:
-            for change, model, version in list(self._kept):
-                facts = {"change": change, "model": model, "version": version}
+            for facts in list(self._kept.values()):
                 if (answer := await self._change(process, facts)).facts:
                     _log.warning("change not repeated", process=process.number, **facts, reason=answer.facts["reason"])
             process.is_loaded = True

@@ -45,6 +45,14 @@ class Call:
     model: str = ""
     version: str = ""
     session_id: str = ""
+    # Why it failed: a stable reason; empty if it didn't.
+    reason: str = ""
+    # Over HTTP: verb and path, with names in braces.
+    route: str = ""
+    # What a trace of the call keeps, if there is one.
+    trace: Any = None
+    # The frames that were sent to be run.
+    frame_count: int = 0
     # How long the model allows its caller to send nothing; 0 while the model isn't known.
     idle_seconds: float = 0.0
     # In seconds of time.perf_counter(): when the first frames arrived, and when the first output left.

@@ -33,6 +33,7 @@ MODEL_APIS = (
 VERSION_APIS = (*INFERENCE_APIS, *MODEL_APIS)
 SERVER_APIS = (
     *("ListModels", "LoadModel", "UnloadModel", "GetRollout", "UpdateRollout", "Report", "ReportStream"),
+    *("SetLogLevel", "Drain"),
     *("ServerLive", "ServerReady", "ServerMetadata"),
     *("RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"),
     *("SystemSharedMemoryStatus", "SystemSharedMemoryRegister", "SystemSharedMemoryUnregister"),

@@ -116,6 +116,7 @@ class Serving:
         """
         if call.first_frames_at is None:
             call.first_frames_at = time.perf_counter()
+        call.frame_count += len(row.frames)
         return self.batcher.submit(
             servable,
             row,

@@ -7,7 +7,7 @@ that was answered to its end; a call, which is one request or a stream of them.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from service.serving.batcher import Place
 from service.serving.call_metrics import SERVER_APIS, VERSION_APIS, CallView, VersionCalls
@@ -18,11 +18,30 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from service.core.metrics import Exemplar
     from service.engine.runner import RunSeconds
     from service.loading.servable import Servable
     from service.serving.batcher import Answer
     from service.serving.call import Call
     from soloist.v1.model_pb2 import Model
+
+
+class CallObserver(Protocol):
+    """What hears of answers and of the ends of calls, on the event loop; it doesn't raise and doesn't wait."""
+
+    def answered(
+        self,
+        call: Call,
+        answers: Sequence[Answer],
+        *,
+        seconds: float,
+        decode_seconds: float,
+        encode_seconds: float,
+    ) -> None:
+        """Hear of one request that has just been answered, with the times that are known."""
+
+    def ended(self, call: Call, code: str, seconds: float) -> Exemplar | None:
+        """Hear of a call that has just ended; return what an example of its time is known by, if anything."""
 
 
 class _Version:
@@ -39,6 +58,7 @@ class Recorder:
     def __init__(self, registry: CollectorRegistry) -> None:
         # Whether a version is in the repository. Nothing is kept of others, because nobody would forget it.
         self.is_listed: Callable[[str, int], bool] = lambda _name, _version: True
+        self.observers: Sequence[CallObserver] = ()
         self._versions: dict[tuple[str, str], _Version] = {}
         self._no_model = VersionCalls()
         self._no_model.prepare((*VERSION_APIS, *SERVER_APIS))
@@ -82,6 +102,11 @@ class Recorder:
         encode_seconds: float = 0.0,
     ) -> None:
         """Record one request that was answered with at least one row, `seconds` after it arrived."""
+        if self.observers:
+            for each in self.observers:
+                each.answered(
+                    call, answers, seconds=seconds, decode_seconds=decode_seconds, encode_seconds=encode_seconds
+                )
         version = self._of(servable.key)
         if version is None:
             return
@@ -118,6 +143,7 @@ class Recorder:
         A call whose version is unknown, or has left the repository meanwhile, counts without a model and a time.
         """
         seconds = time.perf_counter() - began
+        exemplars = [each.ended(call, code, seconds) for each in self.observers] if self.observers else ()
         version = self._of((call.model, call.version)) if call.model else None
         if version is None:
             self._no_model.of(call.api).ended(code)
@@ -125,6 +151,9 @@ class Recorder:
         series = version.calls.of(call.api)
         series.ended(code)
         series.request_seconds.observe(seconds)
+        for exemplar in exemplars:
+            if exemplar is not None:
+                series.request_seconds.exemplify(seconds, exemplar)
         if call.first_output_at is not None:
             series.first_output_seconds.observe(call.first_output_at - (call.first_frames_at or began))
         return seconds

@@ -115,6 +115,7 @@ class Around:
         self._calls.end(scope)
         call.cancelled = True
         failure, code = _failure(error, call, is_cut=scope.expired)
+        call.reason = "" if failure is None else failure.reason.name
         seconds = self._recorder.call_ended(call, code, self._started)
         _log_failure(call, code, failure, seconds)
         if failure is None:

@@ -1,4 +1,4 @@
-"""`soloist admin`: load and unload versions of a running server, and set their rollout."""
+"""`soloist admin`: change a running server: versions and their rollout, the log level, the drain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _version = click.option("--version", type=click.IntRange(min=1), help="One versi
 
 @click.group()
 def admin() -> None:
-    """Load and unload versions, label them, and distribute new sequences to them.
+    """Load and unload versions, label them, distribute new sequences to them; set the log level, and drain.
 
     Open sequences stay on their version to their end.
     """
@@ -87,6 +87,33 @@ def shadow(model: str, version: int, server: str, timeout_seconds: float) -> Non
     """Send VERSION of MODEL copies of the traffic of the others; 0 ends it."""
     with _connected(server, timeout_seconds) as operator:
         _show(operator.spread(model, shadow_version=version))
+
+
+@admin.command("log-level")
+@click.argument("level", type=click.Choice(["debug", "info", "warning", "error", "default"]))
+@click.option(
+    "--for-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="Fall back to the level of the settings after so long; default: never.",
+)
+@server_options
+def log_level(level: str, for_seconds: float | None, server: str, timeout_seconds: float) -> None:
+    """Log from LEVEL on, in every process; "default" is the level of the settings."""
+    with _connected(server, timeout_seconds) as operator:
+        wanted = None if level == "default" else level
+        click.echo(operator.set_log_level(wanted, fallback_seconds=for_seconds or 0.0))
+
+
+@admin.command()
+@click.option("--not-ready", "mode", flag_value="not-ready", help="Only say that it isn't ready; calls are answered.")
+@click.option("--undo", "mode", flag_value="ready", help="End --not-ready.")
+@server_options
+def drain(mode: str | None, server: str, timeout_seconds: float) -> None:
+    """Drain the server as SIGTERM does: it takes no more calls, lets those in progress finish, and ends."""
+    with _connected(server, timeout_seconds) as operator:
+        count = operator.drain() if mode is None else operator.set_ready(mode == "ready")
+        click.echo(f"{mode or 'draining'}  {count - 1} other calls in progress")
 
 
 @contextmanager

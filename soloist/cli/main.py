@@ -7,7 +7,8 @@ import importlib
 import click
 
 COMMANDS = (
-    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin", "tokens", "keys"),
+    *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin", "doctor"),
+    *("tokens", "keys"),
     *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo"),
 )
 

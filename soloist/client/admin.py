@@ -15,6 +15,8 @@ from soloist.v1 import admin_pb2 as pb
 from soloist.v1 import sequence_inference_pb2
 
 _Response = TypeVar("_Response")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_PREFIX = "LOG_LEVEL_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,22 @@ class Admin(Connected):
         request = _update_request(model, labels, canary_percent, shadow_version)
         return _rollout(self._ask(self._connection.admin.UpdateRollout, request).rollout)
 
+    def set_log_level(self, level: str | None, *, fallback_seconds: float = 0.0) -> str:
+        """Log from a level on ("debug", "info", "warning", "error"; None: that of the settings), and return it.
+
+        After `fallback_seconds`, if given, it is that of the settings again.
+        """
+        request = _level_request(level, fallback_seconds)
+        return _level(self._ask(self._connection.admin.SetLogLevel, request))
+
+    def drain(self) -> int:
+        """Drain the server as SIGTERM does: it ends. Return the calls in progress there, this one included."""
+        return self._ask(self._connection.admin.Drain, pb.DrainRequest(mode=pb.DRAIN_MODE_STOP)).call_count
+
+    def set_ready(self, ready: bool) -> int:
+        """Let the server say that it isn't ready, or is again; it answers all the same. Return as `drain`."""
+        return self._ask(self._connection.admin.Drain, _ready_request(ready)).call_count
+
     def _ask(self, method: Callable[..., _Response], request: object) -> _Response:
         return self._connection.call(method, request, self._connection.attempts(None))
 
@@ -130,6 +148,19 @@ class AsyncAdmin(AsyncConnected):
         request = _update_request(model, labels, canary_percent, shadow_version)
         return _rollout((await self._ask(self._connection.admin.UpdateRollout, request)).rollout)
 
+    async def set_log_level(self, level: str | None, *, fallback_seconds: float = 0.0) -> str:
+        """Log from a level on, as Admin.set_log_level."""
+        request = _level_request(level, fallback_seconds)
+        return _level(await self._ask(self._connection.admin.SetLogLevel, request))
+
+    async def drain(self) -> int:
+        """Drain the server, as Admin.drain."""
+        return (await self._ask(self._connection.admin.Drain, pb.DrainRequest(mode=pb.DRAIN_MODE_STOP))).call_count
+
+    async def set_ready(self, ready: bool) -> int:
+        """Let the server say that it isn't ready, or is again, as Admin.set_ready."""
+        return (await self._ask(self._connection.admin.Drain, _ready_request(ready))).call_count
+
     async def _ask(self, method: Callable[..., Awaitable[_Response]], request: object) -> _Response:
         return await self._connection.call(method, request, self._connection.attempts(None))
 
@@ -143,6 +174,21 @@ def _update_request(
         canary_percent=canary_percent,
         shadow_version=shadow_version,
     )
+
+
+def _level_request(level: str | None, fallback_seconds: float) -> pb.SetLogLevelRequest:
+    if level is not None and level not in LOG_LEVELS:
+        raise ValueError(f"level is {level!r}, but must be one of {', '.join(LOG_LEVELS)}, or None")
+    number = pb.LOG_LEVEL_UNSPECIFIED if level is None else pb.LogLevel.Value(f"{_PREFIX}{level.upper()}")
+    return pb.SetLogLevelRequest(level=number, fallback_seconds=fallback_seconds)
+
+
+def _level(response: pb.SetLogLevelResponse) -> str:
+    return pb.LogLevel.Name(response.level).removeprefix(_PREFIX).lower()
+
+
+def _ready_request(ready: bool) -> pb.DrainRequest:
+    return pb.DrainRequest(mode=pb.DRAIN_MODE_READY if ready else pb.DRAIN_MODE_NOT_READY)
 
 
 def _rollout(message: pb.Rollout) -> Rollout:

@@ -25,13 +25,17 @@ _sym_db = _symbol_database.Default()
 from soloist.v1 import sequence_inference_pb2 as soloist_dot_v1_dot_sequence__inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16soloist/v1/admin.proto\x12\nsoloist.v1\x1a#soloist/v1/sequence_inference.proto\"2\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\">\n\x11LoadModelResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"4\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"@\n\x13UnloadModelResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"c\n\x07Rollout\x12(\n\x06labels\x18\x01 \x03(\x0b\x32\x18.soloist.v1.VersionLabel\x12\x16\n\x0e\x63\x61nary_percent\x18\x02 \x01(\x01\x12\x16\n\x0eshadow_version\x18\x03 \x01(\x03\".\n\x0cVersionLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\"\n\x11GetRolloutRequest\x12\r\n\x05model\x18\x01 \x01(\t\":\n\x12GetRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.soloist.v1.Rollout\"\xaf\x01\n\x14UpdateRolloutRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x06labels\x18\x02 \x03(\x0b\x32\x18.soloist.v1.VersionLabel\x12\x1b\n\x0e\x63\x61nary_percent\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0eshadow_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x11\n\x0f_canary_percentB\x11\n\x0f_shadow_version\"=\n\x15UpdateRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.soloist.v1.Rollout2\xc4\x02\n\x05\x41\x64min\x12H\n\tLoadModel\x12\x1c.soloist.v1.LoadModelRequest\x1a\x1d.soloist.v1.LoadModelResponse\x12N\n\x0bUnloadModel\x12\x1e.soloist.v1.UnloadModelRequest\x1a\x1f.soloist.v1.UnloadModelResponse\x12K\n\nGetRollout\x12\x1d.soloist.v1.GetRolloutRequest\x1a\x1e.soloist.v1.GetRolloutResponse\x12T\n\rUpdateRollout\x12 .soloist.v1.UpdateRolloutRequest\x1a!.soloist.v1.UpdateRolloutResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16soloist/v1/admin.proto\x12\nsoloist.v1\x1a#soloist/v1/sequence_inference.proto\"2\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\">\n\x11LoadModelResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"4\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"@\n\x13UnloadModelResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.soloist.v1.ModelStatus\"c\n\x07Rollout\x12(\n\x06labels\x18\x01 \x03(\x0b\x32\x18.soloist.v1.VersionLabel\x12\x16\n\x0e\x63\x61nary_percent\x18\x02 \x01(\x01\x12\x16\n\x0eshadow_version\x18\x03 \x01(\x03\".\n\x0cVersionLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\"\n\x11GetRolloutRequest\x12\r\n\x05model\x18\x01 \x01(\t\":\n\x12GetRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.soloist.v1.Rollout\"\xaf\x01\n\x14UpdateRolloutRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x06labels\x18\x02 \x03(\x0b\x32\x18.soloist.v1.VersionLabel\x12\x1b\n\x0e\x63\x61nary_percent\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0eshadow_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x11\n\x0f_canary_percentB\x11\n\x0f_shadow_version\"=\n\x15UpdateRolloutResponse\x12$\n\x07rollout\x18\x01 \x01(\x0b\x32\x13.soloist.v1.Rollout\"S\n\x12SetLogLevelRequest\x12#\n\x05level\x18\x01 \x01(\x0e\x32\x14.soloist.v1.LogLevel\x12\x18\n\x10\x66\x61llback_seconds\x18\x02 \x01(\x01\":\n\x13SetLogLevelResponse\x12#\n\x05level\x18\x01 \x01(\x0e\x32\x14.soloist.v1.LogLevel\"3\n\x0c\x44rainRequest\x12#\n\x04mode\x18\x01 \x01(\x0e\x32\x15.soloist.v1.DrainMode\"#\n\rDrainResponse\x12\x12\n\ncall_count\x18\x01 \x01(\x05*z\n\x08LogLevel\x12\x19\n\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n\x0eLOG_LEVEL_INFO\x10\x02\x12\x15\n\x11LOG_LEVEL_WARNING\x10\x03\x12\x13\n\x0fLOG_LEVEL_ERROR\x10\x04*l\n\tDrainMode\x12\x1a\n\x16\x44RAIN_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44RAIN_MODE_STOP\x10\x01\x12\x18\n\x14\x44RAIN_MODE_NOT_READY\x10\x02\x12\x14\n\x10\x44RAIN_MODE_READY\x10\x03\x32\xd2\x03\n\x05\x41\x64min\x12H\n\tLoadModel\x12\x1c.soloist.v1.LoadModelRequest\x1a\x1d.soloist.v1.LoadModelResponse\x12N\n\x0bUnloadModel\x12\x1e.soloist.v1.UnloadModelRequest\x1a\x1f.soloist.v1.UnloadModelResponse\x12K\n\nGetRollout\x12\x1d.soloist.v1.GetRolloutRequest\x1a\x1e.soloist.v1.GetRolloutResponse\x12T\n\rUpdateRollout\x12 .soloist.v1.UpdateRolloutRequest\x1a!.soloist.v1.UpdateRolloutResponse\x12N\n\x0bSetLogLevel\x12\x1e.soloist.v1.SetLogLevelRequest\x1a\x1f.soloist.v1.SetLogLevelResponse\x12<\n\x05\x44rain\x12\x18.soloist.v1.DrainRequest\x1a\x19.soloist.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'soloist.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LOGLEVEL']._serialized_start=1032
+  _globals['_LOGLEVEL']._serialized_end=1154
+  _globals['_DRAINMODE']._serialized_start=1156
+  _globals['_DRAINMODE']._serialized_end=1264
   _globals['_LOADMODELREQUEST']._serialized_start=75
   _globals['_LOADMODELREQUEST']._serialized_end=125
   _globals['_LOADMODELRESPONSE']._serialized_start=127
@@ -52,6 +56,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEROLLOUTREQUEST']._serialized_end=732
   _globals['_UPDATEROLLOUTRESPONSE']._serialized_start=734
   _globals['_UPDATEROLLOUTRESPONSE']._serialized_end=795
-  _globals['_ADMIN']._serialized_start=798
-  _globals['_ADMIN']._serialized_end=1122
+  _globals['_SETLOGLEVELREQUEST']._serialized_start=797
+  _globals['_SETLOGLEVELREQUEST']._serialized_end=880
+  _globals['_SETLOGLEVELRESPONSE']._serialized_start=882
+  _globals['_SETLOGLEVELRESPONSE']._serialized_end=940
+  _globals['_DRAINREQUEST']._serialized_start=942
+  _globals['_DRAINREQUEST']._serialized_end=993
+  _globals['_DRAINRESPONSE']._serialized_start=995
+  _globals['_DRAINRESPONSE']._serialized_end=1030
+  _globals['_ADMIN']._serialized_start=1267
+  _globals['_ADMIN']._serialized_end=1733
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from soloist.v1 import sequence_inference_pb2 as _sequence_inference_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,66 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LogLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LogLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOG_LEVEL_UNSPECIFIED: _LogLevel.ValueType  # 0
+    """That of the setting log_level."""
+    LOG_LEVEL_DEBUG: _LogLevel.ValueType  # 1
+    """Everything."""
+    LOG_LEVEL_INFO: _LogLevel.ValueType  # 2
+    """What happens, calls that were refused included."""
+    LOG_LEVEL_WARNING: _LogLevel.ValueType  # 3
+    """What may go wrong."""
+    LOG_LEVEL_ERROR: _LogLevel.ValueType  # 4
+    """What has gone wrong."""
+
+class LogLevel(_LogLevel, metaclass=_LogLevelEnumTypeWrapper):
+    """The lowest level that is logged."""
+
+LOG_LEVEL_UNSPECIFIED: LogLevel.ValueType  # 0
+"""That of the setting log_level."""
+LOG_LEVEL_DEBUG: LogLevel.ValueType  # 1
+"""Everything."""
+LOG_LEVEL_INFO: LogLevel.ValueType  # 2
+"""What happens, calls that were refused included."""
+LOG_LEVEL_WARNING: LogLevel.ValueType  # 3
+"""What may go wrong."""
+LOG_LEVEL_ERROR: LogLevel.ValueType  # 4
+"""What has gone wrong."""
+Global___LogLevel: _TypeAlias = LogLevel  # noqa: Y015
+
+class _DrainMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DrainModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DrainMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DRAIN_MODE_UNSPECIFIED: _DrainMode.ValueType  # 0
+    """Refused: an empty message ends no server."""
+    DRAIN_MODE_STOP: _DrainMode.ValueType  # 1
+    """As SIGTERM: no more calls, those in progress have drain_seconds, then the server ends."""
+    DRAIN_MODE_NOT_READY: _DrainMode.ValueType  # 2
+    """Health and readiness say no, so that balancers send calls elsewhere. Calls are answered as before."""
+    DRAIN_MODE_READY: _DrainMode.ValueType  # 3
+    """Ends DRAIN_MODE_NOT_READY."""
+
+class DrainMode(_DrainMode, metaclass=_DrainModeEnumTypeWrapper):
+    """What kind of drain."""
+
+DRAIN_MODE_UNSPECIFIED: DrainMode.ValueType  # 0
+"""Refused: an empty message ends no server."""
+DRAIN_MODE_STOP: DrainMode.ValueType  # 1
+"""As SIGTERM: no more calls, those in progress have drain_seconds, then the server ends."""
+DRAIN_MODE_NOT_READY: DrainMode.ValueType  # 2
+"""Health and readiness say no, so that balancers send calls elsewhere. Calls are answered as before."""
+DRAIN_MODE_READY: DrainMode.ValueType  # 3
+"""Ends DRAIN_MODE_NOT_READY."""
+Global___DrainMode: _TypeAlias = DrainMode  # noqa: Y015
 
 @_typing.final
 class LoadModelRequest(_message.Message):
@@ -293,3 +354,95 @@ class UpdateRolloutResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateRolloutResponse: _TypeAlias = UpdateRolloutResponse  # noqa: Y015
+
+@_typing.final
+class SetLogLevelRequest(_message.Message):
+    """Asks for another level."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    FALLBACK_SECONDS_FIELD_NUMBER: _builtins.int
+    level: Global___LogLevel.ValueType
+    """The level."""
+    fallback_seconds: _builtins.float
+    """After so long the level is that of the setting again; 0: until it is set again, or the server ends."""
+    def __init__(
+        self,
+        *,
+        level: Global___LogLevel.ValueType = ...,
+        fallback_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fallback_seconds", b"fallback_seconds", "level", b"level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetLogLevelRequest: _TypeAlias = SetLogLevelRequest  # noqa: Y015
+
+@_typing.final
+class SetLogLevelResponse(_message.Message):
+    """It is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    level: Global___LogLevel.ValueType
+    """The level in force."""
+    def __init__(
+        self,
+        *,
+        level: Global___LogLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetLogLevelResponse: _TypeAlias = SetLogLevelResponse  # noqa: Y015
+
+@_typing.final
+class DrainRequest(_message.Message):
+    """Asks for a drain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___DrainMode.ValueType
+    """What kind."""
+    def __init__(
+        self,
+        *,
+        mode: Global___DrainMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainRequest: _TypeAlias = DrainRequest  # noqa: Y015
+
+@_typing.final
+class DrainResponse(_message.Message):
+    """It has begun, or is undone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_COUNT_FIELD_NUMBER: _builtins.int
+    call_count: _builtins.int
+    """Calls in progress in the process that answers, this one included."""
+    def __init__(
+        self,
+        *,
+        call_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainResponse: _TypeAlias = DrainResponse  # noqa: Y015

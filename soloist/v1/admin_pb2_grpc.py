@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AdminStub:
-    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them; changes what a server logs, and drains it. Open
+    sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -57,10 +58,21 @@ class AdminStub:
                 request_serializer=soloist_dot_v1_dot_admin__pb2.UpdateRolloutRequest.SerializeToString,
                 response_deserializer=soloist_dot_v1_dot_admin__pb2.UpdateRolloutResponse.FromString,
                 _registered_method=True)
+        self.SetLogLevel = channel.unary_unary(
+                '/soloist.v1.Admin/SetLogLevel',
+                request_serializer=soloist_dot_v1_dot_admin__pb2.SetLogLevelRequest.SerializeToString,
+                response_deserializer=soloist_dot_v1_dot_admin__pb2.SetLogLevelResponse.FromString,
+                _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/soloist.v1.Admin/Drain',
+                request_serializer=soloist_dot_v1_dot_admin__pb2.DrainRequest.SerializeToString,
+                response_deserializer=soloist_dot_v1_dot_admin__pb2.DrainResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
-    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them; changes what a server logs, and drains it. Open
+    sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -93,6 +105,20 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetLogLevel(self, request, context):
+        """Sets the lowest level that is logged, in every process of the server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Drain(self, request, context):
+        """Drains the server as SIGTERM does, or only tells those who ask whether it is ready that it isn't, or is again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -116,6 +142,16 @@ def add_AdminServicer_to_server(servicer, server):
                     request_deserializer=soloist_dot_v1_dot_admin__pb2.UpdateRolloutRequest.FromString,
                     response_serializer=soloist_dot_v1_dot_admin__pb2.UpdateRolloutResponse.SerializeToString,
             ),
+            'SetLogLevel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLogLevel,
+                    request_deserializer=soloist_dot_v1_dot_admin__pb2.SetLogLevelRequest.FromString,
+                    response_serializer=soloist_dot_v1_dot_admin__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=soloist_dot_v1_dot_admin__pb2.DrainRequest.FromString,
+                    response_serializer=soloist_dot_v1_dot_admin__pb2.DrainResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'soloist.v1.Admin', rpc_method_handlers)
@@ -125,7 +161,8 @@ def add_AdminServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Admin:
-    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them; changes what a server logs, and drains it. Open
+    sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -228,6 +265,60 @@ class Admin:
             '/soloist.v1.Admin/UpdateRollout',
             soloist_dot_v1_dot_admin__pb2.UpdateRolloutRequest.SerializeToString,
             soloist_dot_v1_dot_admin__pb2.UpdateRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLogLevel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/soloist.v1.Admin/SetLogLevel',
+            soloist_dot_v1_dot_admin__pb2.SetLogLevelRequest.SerializeToString,
+            soloist_dot_v1_dot_admin__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/soloist.v1.Admin/Drain',
+            soloist_dot_v1_dot_admin__pb2.DrainRequest.SerializeToString,
+            soloist_dot_v1_dot_admin__pb2.DrainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminStub:
-    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them; changes what a server logs, and drains it. Open
+    sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -44,10 +45,15 @@ class AdminStub:
     """Returns labels, the canary's share and the shadow of one model."""
     UpdateRollout: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UpdateRolloutRequest, _admin_pb2.UpdateRolloutResponse]
     """Changes the fields that are set; the rest stays. A version is loaded first, and nothing changes if that fails."""
+    SetLogLevel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetLogLevelRequest, _admin_pb2.SetLogLevelResponse]
+    """Sets the lowest level that is logged, in every process of the server."""
+    Drain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainResponse]
+    """Drains the server as SIGTERM does, or only tells those who ask whether it is ready that it isn't, or is again."""
 
 @_typing.type_check_only
 class AdminAsyncStub(AdminStub):
-    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them; changes what a server logs, and drains it. Open
+    sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -61,9 +67,14 @@ class AdminAsyncStub(AdminStub):
     """Returns labels, the canary's share and the shadow of one model."""
     UpdateRollout: _aio.UnaryUnaryMultiCallable[_admin_pb2.UpdateRolloutRequest, _admin_pb2.UpdateRolloutResponse]  # type: ignore[assignment]
     """Changes the fields that are set; the rest stays. A version is loaded first, and nothing changes if that fails."""
+    SetLogLevel: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetLogLevelRequest, _admin_pb2.SetLogLevelResponse]  # type: ignore[assignment]
+    """Sets the lowest level that is logged, in every process of the server."""
+    Drain: _aio.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainResponse]  # type: ignore[assignment]
+    """Drains the server as SIGTERM does, or only tells those who ask whether it is ready that it isn't, or is again."""
 
 class AdminServicer(metaclass=_abc_1.ABCMeta):
-    """Loads and unloads versions, and distributes new sequences to them. Open sequences stay on their version.
+    """Loads and unloads versions, and distributes new sequences to them; changes what a server logs, and drains it. Open
+    sequences stay on their version.
 
     Errors are those of SequenceInference.
     """
@@ -99,5 +110,21 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.UpdateRolloutResponse, _abc.Awaitable[_admin_pb2.UpdateRolloutResponse]]:
         """Changes the fields that are set; the rest stays. A version is loaded first, and nothing changes if that fails."""
+
+    @_abc_1.abstractmethod
+    def SetLogLevel(
+        self,
+        request: _admin_pb2.SetLogLevelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetLogLevelResponse, _abc.Awaitable[_admin_pb2.SetLogLevelResponse]]:
+        """Sets the lowest level that is logged, in every process of the server."""
+
+    @_abc_1.abstractmethod
+    def Drain(
+        self,
+        request: _admin_pb2.DrainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DrainResponse, _abc.Awaitable[_admin_pb2.DrainResponse]]:
+        """Drains the server as SIGTERM does, or only tells those who ask whether it is ready that it isn't, or is again."""
 
 def add_AdminServicer_to_server(servicer: AdminServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -44,7 +44,7 @@ CODES = (
 )
 WORKERS = (
     "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http "
-    "access"
+    "certificates access keys access-log tracing"
 )
 ENDS = "complete cancelled deadline idle evicted drained error"
 

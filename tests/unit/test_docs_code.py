@@ -43,7 +43,7 @@ def test_commands_of_soloist_exist_with_their_options(page: Path) -> None:
 
 
 def _known(command: click.Command, words: list[str]) -> bool:
-    if isinstance(command, click.Group) and words and (words[0].islower() and words[0].isalpha()):
+    if isinstance(command, click.Group) and words and re.fullmatch(r"[a-z]+(-[a-z]+)*", words[0]):
         child = command.get_command(click.Context(command), words[0])
         return child is not None and _known(child, words[1:])
     parameters = command.get_params(click.Context(command))

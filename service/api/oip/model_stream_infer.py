@@ -148,11 +148,11 @@ async def _answer(
         parameters.write_final(response)
         return ModelStreamInferResponse(infer_response=response), call.idle_seconds
     except ServiceError as error:
-        code = error.reason.code
+        code, call.reason = error.reason.code, error.reason.name
         _log.info("request refused", reason=error.reason.name, api=call.api, code=code, peer=call.peer)
         return _refusal(request, error), call.idle_seconds
     except Exception:
-        code = Reason.INTERNAL.code
+        code, call.reason = Reason.INTERNAL.code, Reason.INTERNAL.name
         _log.exception("request failed", api=call.api, code=code, peer=call.peer)
         return _refusal(request, ServiceError(Reason.INTERNAL)), call.idle_seconds
     finally:

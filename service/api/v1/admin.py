@@ -1,10 +1,10 @@
-"""The methods of soloist.v1.Admin: loading and unloading, and the rollout of versions to new sequences."""
+"""The methods of soloist.v1.Admin: loading and unloading, the rollout of versions, the log level, the drain."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from service.access.need import ADMIN
 from service.api.methods import UnaryMethod
@@ -14,12 +14,24 @@ from service.repository.rollout import LABEL, Rollout
 from soloist.v1 import admin_pb2 as pb
 
 if TYPE_CHECKING:
+    from service.api.control import Control
     from service.api.operations import Operations
     from service.serving.call import Call
     from soloist.v1.sequence_inference_pb2 import ModelStatus
 
+# A level that falls back later than in a year is one that was mistyped.
+_MOST_FALLBACK_SECONDS = 31_536_000.0
+_LEVELS = {
+    pb.LOG_LEVEL_UNSPECIFIED: "",
+    pb.LOG_LEVEL_DEBUG: "debug",
+    pb.LOG_LEVEL_INFO: "info",
+    pb.LOG_LEVEL_WARNING: "warning",
+    pb.LOG_LEVEL_ERROR: "error",
+}
+_LEVELS_BY_NAME = {name: level for level, name in _LEVELS.items()}
 
-def admin(manager: Operations) -> list[UnaryMethod[Any]]:
+
+def admin(manager: Operations, control: Control) -> list[UnaryMethod[Any]]:
     """Bind every method."""
     return [
         UnaryMethod(name="LoadModel", request=pb.LoadModelRequest, need=ADMIN, handler=partial(load_model, manager)),
@@ -30,6 +42,10 @@ def admin(manager: Operations) -> list[UnaryMethod[Any]]:
         UnaryMethod(
             name="UpdateRollout", request=pb.UpdateRolloutRequest, need=ADMIN, handler=partial(update_rollout, manager)
         ),
+        UnaryMethod(
+            name="SetLogLevel", request=pb.SetLogLevelRequest, need=ADMIN, handler=partial(set_log_level, control)
+        ),
+        UnaryMethod(name="Drain", request=pb.DrainRequest, need=ADMIN, handler=partial(drain, control)),
     ]
 
 
@@ -81,6 +97,38 @@ async def update_rollout(
     return pb.UpdateRolloutResponse(rollout=_rollout_message(new))
 
 
+async def set_log_level(control: Control, _call: Call, request: pb.SetLogLevelRequest) -> pb.SetLogLevelResponse:
+    """Log from another level on.
+
+    Raises:
+        ServiceError: there is no such level, or the time is no time.
+
+    """
+    level, seconds = _LEVELS.get(request.level), request.fallback_seconds
+    if level is None:
+        _refuse("level", request.level, "one of LogLevel")
+    if not 0 <= seconds <= _MOST_FALLBACK_SECONDS:
+        _refuse("fallback_seconds", seconds, f"0 to {_MOST_FALLBACK_SECONDS:g}")
+    return pb.SetLogLevelResponse(level=_LEVELS_BY_NAME[await control.set_log_level(level, seconds)])
+
+
+async def drain(control: Control, _call: Call, request: pb.DrainRequest) -> pb.DrainResponse:
+    """Drain the server, or let it say that it isn't ready, or is.
+
+    Raises:
+        ServiceError: there is no such mode.
+
+    """
+    match request.mode:
+        case pb.DRAIN_MODE_STOP:
+            await control.stop()
+        case pb.DRAIN_MODE_NOT_READY | pb.DRAIN_MODE_READY:
+            await control.set_ready(request.mode == pb.DRAIN_MODE_READY)
+        case _:
+            _refuse("mode", request.mode, "one of DrainMode, and not unspecified")
+    return pb.DrainResponse(call_count=control.call_count)
+
+
 def _check(request: pb.UpdateRolloutRequest) -> None:
     at_most(MAX_VERSION_LABELS, request.labels, "labels")
     for each in request.labels:
@@ -94,7 +142,7 @@ def _check(request: pb.UpdateRolloutRequest) -> None:
         _refuse("canary_percent", request.canary_percent, "0 to 100")
 
 
-def _refuse(parameter: str, value: object, expected: str) -> None:
+def _refuse(parameter: str, value: object, expected: str) -> NoReturn:
     raise ServiceError(Reason.PARAMETER_INVALID, parameter=parameter, value=value, expected=expected)
 
 

@@ -69,6 +69,7 @@ class Calls:
         connection.call = asyncio.current_task()
         try:
             async with self._boundary.around(route.api, caller, guard=guard) as call:
+                call.route = f"{route.verb} {route.path}"
                 client = call.client if self._limits.max_calls_per_client else ""
                 with Held(self._admission, call.peer, client=client) as held:
                     names = _names(route, segments)

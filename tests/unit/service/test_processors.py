@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.app.process_resources import cpu_quota, usable_processors
+from service.app.process_resources import cpu_quota, memory_limit, usable_processors
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = (
@@ -96,3 +96,16 @@ def test_there_is_at_least_one_and_a_quota_is_rounded_up(tmp_path: Path, quota: 
 def test_where_the_kernel_says_nothing_affinity_counts(tmp_path: Path, text: str) -> None:
     assert usable_processors(tmp_path / "nothing") == len(os.sched_getaffinity(0))
     assert cpu_quota(machine(tmp_path, groups=text, mounts=text, files={})) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"a/b/memory.max": "1000\n", "a/memory.max": "900\n"}, 900),
+        ({"a/b/memory.max": "max\n"}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_of_nested_groups_the_smallest_memory_counts(tmp_path: Path, files: dict[str, str], limit: float) -> None:
+    root = machine(tmp_path, groups="0::/a/b\n", mounts=V2, files=files)
+    assert memory_limit(root) == limit

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 SPARED = {"torch", "onnx", "onnxscript", "matplotlib", "rich", "pygments", "sqlite3", "hdrh", "jinja2", "cryptography"}
+SPARED |= {"opentelemetry"}
 _PRINT = "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 
 

@@ -164,6 +164,18 @@ async def test_changes_are_repeated_in_a_process_that_comes_back(site: Site) -> 
     assert again.is_loaded
 
 
+async def test_of_changes_of_the_server_itself_the_last_is_repeated(site: Site) -> None:
+    changes = Changes(site.group)
+    one, _ = await site.up()
+    for ready in (False, True, False):
+        await changes.make(2, {"change": "ready", "ready": ready})
+    await changes.make(2, {"change": "log-level", "level": "debug", "until": 0})
+    one.exit(1)
+    again = await site.started.get()
+    await changes.catch_up(cast("Process", again))
+    assert again.heard == ["change/ready/False", "change/log-level/debug/0"]
+
+
 async def test_a_refused_change_is_not_repeated(site: Site) -> None:
     changes = Changes(site.group)
     one, other = await site.up()

@@ -1,0 +1,68 @@
+"""The way of traces to their receiver, as OpenTelemetry's standard variables say: exporter, sampling, resource."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+
+from service.app.settings import SettingsError
+
+_FLUSH_SECONDS = 1.0
+
+
+@contextmanager
+def exporting() -> Iterator[TracerProvider]:
+    """Yield what makes tracers, as the OTEL_* variables say; when the block ends, spans that wait are sent.
+
+    Raises:
+        SettingsError: a variable asks for an exporter that isn't there.
+
+    """
+    exporter = _exporter()
+    name = os.environ.get("OTEL_SERVICE_NAME", "soloist")
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}), shutdown_on_exit=False)
+    if exporter is not None:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    try:
+        yield provider
+    finally:
+        # A collector that doesn't answer must not hold up the end: what it hasn't taken by then is lost.
+        flushing = threading.Thread(target=provider.shutdown, name="soloist-traces", daemon=True)
+        flushing.start()
+        flushing.join(_FLUSH_SECONDS)
+
+
+def _exporter() -> SpanExporter | None:
+    chosen = os.environ.get("OTEL_TRACES_EXPORTER", "otlp")
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or chosen == "none":
+        return None
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    makers: Mapping[tuple[str, str], Callable[[], SpanExporter]] = {
+        ("otlp", "grpc"): _over_grpc,
+        ("otlp", "http/protobuf"): _over_http,
+        ("console", protocol or "grpc"): ConsoleSpanExporter,
+    }
+    make = makers.get((chosen, protocol or "grpc"))
+    if make is None:
+        raise SettingsError(
+            f"tracing: OTEL_TRACES_EXPORTER={chosen} with protocol {protocol}: take otlp with grpc or http/protobuf"
+        )
+    return make()
+
+
+def _over_grpc() -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter()
+
+
+def _over_http() -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter()
