@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 # About what the way to a worker and back costs, lost caches included (`python -m bench.request_path`: queue and run of
 # chunks that go there, beside those that don't). The time it takes is far less, and says little about that.
 HOP_SECONDS = 0.0002
-# How often a shape must have run before its time is known, and the weight of the newest run in it.
+# How often a shape must have run before its time is known, the weight of the newest run in it, and the cap on that as a
+# multiple of the average: one long run changes little.
 _KNOWN_RUNS = 8
 _WEIGHT = 0.1
+_MOST = 4.0
 _UNKNOWN = 0, 0.0
 # After so many requests that found no other, they come one at a time.
 _ALONE_REQUESTS = 32
@@ -89,8 +91,9 @@ class RunPlaces:
     def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
         """Add a run that has ended, with its processor time."""
         shape = _shape(lengths)
-        runs, before = self._seconds.get(shape, (0, seconds))
-        self._seconds[shape] = (runs + 1, before + _WEIGHT * (seconds - before))
+        runs, before = self._seconds.get(shape, _UNKNOWN)
+        before = before or seconds
+        self._seconds[shape] = (runs + 1, before + _WEIGHT * (min(seconds, _MOST * before) - before))
         if place is Place.EVENT_LOOP and seconds > self._max_seconds:
             self._barred_runs = _BARRED_RUNS
         elif self._barred_runs:

@@ -77,6 +77,13 @@ def test_a_shape_that_gets_slower_goes_back_to_the_workers() -> None:
     assert places.of([3]) is Place.WORKER
 
 
+def test_one_run_that_was_interrupted_changes_little() -> None:
+    places = RunPlaces(MAX_SECONDS)
+    ran(places, [3], SHORT)
+    places.ran([3], 100 * SHORT, Place.WORKER)
+    assert places.of([3]) is Place.EVENT_LOOP
+
+
 def test_one_run_above_the_bound_bars_the_model_for_a_while() -> None:
     places = RunPlaces(MAX_SECONDS)
     ran(places, [3], SHORT)
