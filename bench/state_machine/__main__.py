@@ -12,6 +12,7 @@ from collections import Counter
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from bench.state_machine.run import Outcome, run
@@ -22,8 +23,10 @@ from bench.state_machine.run import Outcome, run
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same histories.")
 def main(steps: int, seed: int) -> None:
     """Run histories, and print what they were made of."""
-    outcome = run(steps, seed)
     console = Console()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("steps", total=steps)
+        outcome = run(steps, seed, on_progress=lambda done: progress.update(task, completed=done))
     console.print(_table("step", outcome.tally.steps))
     console.print(_table("end of a call", outcome.tally.outcomes))
     _conclude(console, outcome, seed)

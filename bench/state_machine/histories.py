@@ -257,6 +257,9 @@ class Histories(RuleBasedStateMachine):
         for session, owner in room.owners.items():
             self._check(owner.session is session, f"a session of {owner.name} was left behind")
             self._check(session.state_bytes >= STATE_BYTES, "a session without a state")
+        for stream in self._streams:
+            if (open_ := stream.owner.session) is not None and (due := stream.held_bytes) is not None:
+                self._check(open_.state_bytes == due, f"{stream.name} holds {open_.state_bytes} bytes, not {due}")
 
     def teardown(self) -> None:
         """End the history: everybody is answered, and nothing is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -27,10 +28,17 @@ class Outcome:
     failure: str = ""
 
 
-def run(steps: int, first_seed: int, *, shortens: bool = True) -> Outcome:
+def run(
+    steps: int, first_seed: int, *, shortens: bool = True, on_progress: Callable[[int], None] = lambda _: None
+) -> Outcome:
     """Run histories until there have been `steps` steps, or one fails; that is made as short as it gets.
 
-    The same seed gives the same histories. Without `shortens` the history that fails is printed as it was found.
+    Args:
+        steps: how many at least.
+        first_seed: the same seed gives the same histories.
+        shortens: False if the history that fails may stay as it was found.
+        on_progress: called now and then with the number of steps so far.
+
     """
     began = time.process_time()
     tally = Histories.tally = Tally()
@@ -39,6 +47,7 @@ def run(steps: int, first_seed: int, *, shortens: bool = True) -> Outcome:
         while not failure and tally.steps.total() < steps:
             failure = _batch(first_seed + batch, min(_HISTORIES, max(1, steps // _STEPS)), shortens)
             batch += 1
+            on_progress(tally.steps.total())
     return Outcome(tally=tally, seconds=time.process_time() - began, failure=failure)
 
 

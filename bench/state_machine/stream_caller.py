@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.state_machine.calls import OK, Outcome, VirtualCall
-from bench.state_machine.chain_model import NAME, POISON, reference
+from bench.state_machine.chain_model import NAME, POISON, STATE_BYTES, reference
 from bench.state_machine.replica import Replica
 from bench.state_machine.room import Owner
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -55,6 +55,13 @@ class StreamCaller:
     def is_over(self) -> bool:
         """Return whether the call has ended."""
         return self.call.outcome is not None
+
+    @property
+    def held_bytes(self) -> int | None:
+        """Return what the server has to hold of it: state and last answer; None while answers are on their way."""
+        if self.due:
+            return None
+        return STATE_BYTES + pb.StreamResponse.FromString(self._last_bytes).result.ByteSize()
 
     def chunk(self, first_frame: int, frames: Sequence[float]) -> None:
         """Send a chunk, in its place or not."""
