@@ -43,9 +43,10 @@ CODES = (
     "UNAVAILABLE UNIMPLEMENTED INTERNAL"
 )
 WORKERS = (
-    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http"
+    "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http "
+    "keys"
 )
-ENDS = "complete cancelled deadline idle drained error"
+ENDS = "complete cancelled deadline idle drained too-old error"
 
 
 @dataclass(frozen=True)
