@@ -1,9 +1,10 @@
 """The ids of answers: 12 hexadecimal digits of milliseconds since 1970, so that ids sort by time, and 20 others.
 
-Nobody can guess the id of another's answer, and so label it. For most answers the others are random. For those of a
-sequence that another server may continue they follow from a secret key of the sequence and from the first frame, and
-the time is that of the last resume token before the answer: so whichever server answers a chunk, its id is the same,
-and it counts once. Before such a sequence has a token, nobody can continue it, and the time is that of the answer.
+Nobody can guess the id of another's answer, and so label it. For most answers 8 of the others are the process's, and 12
+are random. For those of a sequence that another server may continue they follow from a secret key of the sequence and
+from the first frame, and the time is that of the last resume token before the answer: so whichever server answers a
+chunk, its id is the same, and it counts once. Before such a sequence has a token, nobody can continue it, and the time
+is that of the answer.
 """
 
 from __future__ import annotations
@@ -15,21 +16,38 @@ from hashlib import blake2b
 
 _KEY_BYTES = 16
 _UNIQUE_BYTES = 10
-_DIGITS = 2 * _UNIQUE_BYTES
+_PROCESS_BYTES = 4
+_RANDOM_BYTES = _UNIQUE_BYTES - _PROCESS_BYTES
 # To ask the system for random bits takes longer than all else, so it is asked for many at once.
 _DRAWN_AT_ONCE = 256
-_drawn: list[str] = []
-os.register_at_fork(after_in_child=_drawn.clear)  # a child has bits of its own
+
+
+class _Drawn:
+    """What ids of this process end with: its own digits, and random ones that were drawn before they are needed."""
+
+    def __init__(self) -> None:
+        self.process = secrets.token_hex(_PROCESS_BYTES)
+        self.endings: list[str] = []
+
+    def more(self) -> str:
+        """Draw many endings, and return one of them."""
+        digits, step = os.urandom(_DRAWN_AT_ONCE * _RANDOM_BYTES).hex(), 2 * _RANDOM_BYTES
+        endings = [self.process + digits[at : at + step] for at in range(0, len(digits), step)]
+        last = endings.pop()
+        self.endings.extend(endings)
+        return last
+
+
+_drawn = _Drawn()
+os.register_at_fork(after_in_child=_drawn.__init__)  # type: ignore[misc]  # a child has digits of its own
 
 
 def new_prediction_id() -> str:
     """Return an id that never was, and that nobody can guess."""
     try:
-        unique = _drawn.pop()
+        unique = _drawn.endings.pop()
     except IndexError:
-        digits = os.urandom(_DRAWN_AT_ONCE * _UNIQUE_BYTES).hex()
-        unique, *more = (digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
-        _drawn.extend(more)
+        unique = _drawn.more()
     return f"{time.time_ns() // 1_000_000:012x}{unique}"
 
 

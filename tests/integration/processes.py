@@ -11,7 +11,7 @@ from tests.servers import RunningServer
 
 _TRIES = 64
 # Digits of a prediction's id: those of its time, and those of the process that made it.
-_TIME, _PROCESS = 12, 24
+_TIME, _PROCESS = 12, 20
 
 
 def process_of(prediction_id: str) -> str:

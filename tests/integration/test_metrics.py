@@ -46,7 +46,7 @@ WORKERS = (
     "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http "
     "certificates access keys access-log tracing"
 )
-ENDS = "complete cancelled deadline idle evicted drained error"
+ENDS = "complete cancelled deadline idle evicted drained too-old error"
 
 
 @dataclass(frozen=True)
