@@ -145,6 +145,7 @@ class Sender:
         in_flight: asyncio.Queue[tuple[float, bool]] = asyncio.Queue()
 
         async def send_all() -> None:
+            went = clock.now()
             for number, message in enumerate(request.messages):
                 chunk_due = due_seconds + number * interval_seconds
                 if interval_seconds:
@@ -155,7 +156,9 @@ class Sender:
                 if not interval_seconds:
                     chunk_due = now
                 elif not waits:
-                    recorder.left(due_seconds=chunk_due, now_seconds=now)
+                    # Before the chunk before it, it could not leave; what comes on top is the generator's own delay.
+                    recorder.left(due_seconds=max(chunk_due, went), now_seconds=now)
+                went = now
                 over = bool(interval_seconds) and max(now, chunk_due + interval_seconds) >= self.ends_seconds
                 last = over or number == last_number
                 in_flight.put_nowait((chunk_due, last))
