@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from service.engine.row import RunSeconds
-from service.serving.batcher import Answer
+from service.serving.batcher import Answer, OnTheWay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 class NoQueue:
     """Stands for the batcher: every row runs at once and alone, where it is asked for."""
+
+    def __init__(self) -> None:
+        self.on_the_way = OnTheWay(0.0)
 
     def refuse(self, _servable: Servable, **_facts: object) -> None:
         """Refuse nothing."""

@@ -21,7 +21,7 @@ from service.serving.batcher import Batcher
 from service.serving.inference import Serving
 from service.serving.prediction import Prediction
 from service.serving.recorder import Recorder
-from service.serving.sessions import Session
+from service.serving.session import Session
 from service.transport import wire
 
 _HANDLERS = [import_module(f"service.api.v1.{name}") for name in ("predict", "chunks")]

@@ -30,8 +30,8 @@ from service.repository.refcounts import Refcounts
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.recorder import Recorder
+from service.serving.session import Session
 from service.serving.session_metrics import SessionMetrics
-from service.serving.sessions import Session
 from service.transport.active_calls import ActiveCalls
 from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary

@@ -11,7 +11,8 @@ from typing import Any
 from bench.state_machine.virtual_time import Moment, VirtualLoop
 from service.core.errors import Reason, ServiceError
 from service.loading.servable import Servable
-from service.serving.sessions import Session, Sessions
+from service.serving.session import Session
+from service.serving.sessions import Sessions
 
 # As many others as one newcomer may end.
 _MOST_FOR_ONE = 16

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.observers.shadow_metrics import ShadowMetrics
     from service.serving.prediction import Observer, Prediction
-    from service.serving.sessions import Session
+    from service.serving.session import Session
 
 __all__ = ["ShadowPolicy", "ShadowSequence", "Shadows"]
 _log = structlog.get_logger("soloist.shadow")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.engine.runner import Row
     from service.loading.servable import Servable
     from service.serving.batcher import Answer
-    from service.serving.sessions import Session
+    from service.serving.session import Session
 
 
 @dataclass(kw_only=True, slots=True)  # not frozen, since one is made for every request

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.repository import Repository
     from service.serving.resume_metrics import ResumeMetrics
     from service.serving.resume_token import Opened
-    from service.serving.sessions import Session
+    from service.serving.session import Session
     from soloist.v1.sequence_inference_pb2 import ChunkResult, Open, StreamRequest
 
 # Streams that began together don't all end together.

@@ -15,7 +15,7 @@ from soloist.v1.tensor_pb2 import NamedTensor
 if TYPE_CHECKING:
     from service.engine.row import States
     from service.loading.servable import Servable
-    from service.serving.sessions import Session
+    from service.serving.session import Session
 
 # Changes when a state of before means something else.
 FORM = 1

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.serving.batcher import Answer
     from service.serving.call import Call
-    from service.serving.sessions import Session
+    from service.serving.session import Session
 
 
 class InferRequest:

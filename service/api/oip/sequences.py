@@ -17,7 +17,8 @@ from service.serving.session_metrics import SessionEnd
 
 if TYPE_CHECKING:
     from service.loading.servable import Servable
-    from service.serving.sessions import Session, Sessions
+    from service.serving.session import Session
+    from service.serving.sessions import Sessions
 
 # How many evicted sequences are remembered, so that a late request gets the reason.
 _REMEMBERED = 10_000

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.inference import Serving
     from service.serving.resume import ResumableStream
-    from service.serving.sessions import Session
+    from service.serving.session import Session
 
 
 @dataclass(slots=True)

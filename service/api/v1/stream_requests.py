@@ -13,7 +13,7 @@ from soloist.v1.sequence_inference_pb2 import Chunk, Open, StreamRequest
 if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.idle_sessions import IdleStream
-    from service.serving.sessions import Session
+    from service.serving.session import Session
 
 # How long a closed stream may stay half open, so that a caller who sends more gets an error.
 _LINGER_SECONDS = 0.2

@@ -11,7 +11,8 @@ from bench.state_machine.__main__ import main
 from bench.state_machine.run import run
 from service.serving.batcher.job import Job
 from service.serving.idle_sessions import IdleSessions
-from service.serving.sessions import Session, Sessions
+from service.serving.session import Session
+from service.serving.sessions import Sessions
 
 _ENOUGH_STEPS = 100_000
 

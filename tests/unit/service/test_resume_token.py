@@ -14,8 +14,8 @@ from service.sealing.sealer import Sealer
 from service.serving import resume_token
 from service.serving.prediction_ids import SequenceIds, new_prediction_id
 from service.serving.resume_token import ResumeTokens, restored
+from service.serving.session import Session
 from service.serving.session_state import Restored, pack
-from service.serving.sessions import Session
 from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
 from tests.integration.asking import ones
 from tests.servables import GatedRunner, servable

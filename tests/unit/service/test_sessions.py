@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from service.core.errors import Reason, ServiceError
+from service.serving.session import Session
 from service.serving.session_metrics import SessionEnd
-from service.serving.sessions import Session, Sessions
+from service.serving.sessions import Sessions
 from soloist.v1.sequence_inference_pb2 import Chunk, ChunkResult
 from tests.integration.asking import ones
 from tests.servables import GatedRunner, servable

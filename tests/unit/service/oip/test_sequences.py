@@ -8,8 +8,9 @@ import pytest
 
 from service.api.oip.sequences import Key, Sequences
 from service.core.errors import Reason, ServiceError
+from service.serving.session import Session
 from service.serving.session_metrics import SessionEnd
-from service.serving.sessions import Session, Sessions
+from service.serving.sessions import Sessions
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import turns
