@@ -62,7 +62,13 @@ class Turn:
 def serving_processes(server: ServerProcess) -> list[int]:
     """Return the ids of the processes that serve: the children of the supervisor, or the server itself."""
     pid = server.process.pid
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] or [pid]
+    children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [child for child in children if not _tries_files(child)] or [pid]
+
+
+def _tries_files(pid: int) -> bool:
+    """Return whether a process is the one that files are loaded in on trial."""
+    return b"trial_host" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def cpu_seconds(pid: int) -> float:

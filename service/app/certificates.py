@@ -58,12 +58,13 @@ def port_certificates(settings: Settings, registry: CollectorRegistry) -> PortCe
 
     """
     grpc, http, metrics = _grpc(settings), _http(settings), CertificateMetrics(registry)
-    if grpc is not None and http is None:
-        _log.warning("HTTP port takes plain connections", hint="set http_tls_certificate and http_tls_key")
-    return PortCertificates(
+    found = PortCertificates(
         grpc=None if grpc is None else Certificates(Port.GRPC, grpc, ["h2"], metrics),
         http=None if http is None else Certificates(Port.HTTP, http, ["http/1.1"], metrics),
     )
+    if grpc is not None and http is None:
+        _log.warning("HTTP port takes plain connections", hint="set http_tls_certificate and http_tls_key")
+    return found
 
 
 def _grpc(settings: Settings) -> Tls | None:

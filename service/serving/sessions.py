@@ -54,7 +54,8 @@ class Sessions:
         """
         self._refcounts = refcounts or Refcounts()
         self._max_sessions = max_sessions
-        self._shares = ClientShares("open sequences", max_sessions_per_client or max_sessions)
+        own = max_sessions_per_client
+        self._shares = None if own is None else ClientShares("open sequences", own)
         self._max_state_bytes = max_state_bytes
         self._metrics = metrics
         self._open: set[Session] = set()
@@ -101,11 +102,12 @@ class Sessions:
             ServiceError: TOO_MANY_SESSIONS, CLIENT_LIMIT or SESSION_STATE_FULL.
 
         """
-        self._shares.take(client)
+        if self._shares is not None:
+            self._shares.take(client)
         try:
             self._make_room(1, servable.runner.state_bytes)
         except ServiceError:
-            self._shares.give_back(client)
+            self._give_back(client)
             raise
         session = Session(servable, partial(self._grow, servable))
         session.client = client
@@ -121,10 +123,14 @@ class Sessions:
         servable = session.servable
         self._open.remove(session)
         self.idle.remove(session)
-        self._shares.give_back(session.client)
+        self._give_back(session.client)
         self._hold(servable, -1, -session.state_bytes)
         self._metrics.ended.labels(servable.name, reason).inc()
         self._refcounts.end(servable)
+
+    def _give_back(self, client: str) -> None:
+        if self._shares is not None:
+            self._shares.give_back(client)
 
     def _grow(self, servable: Servable, state_bytes: int) -> None:
         if state_bytes > 0:

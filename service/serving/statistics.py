@@ -209,7 +209,6 @@ class StatisticsView(Collector):
             if count := sum(runs_of_size for _, runs_of_size in runs):
                 sizes.add_metric(version, count, sum(size * runs_of_size for size, runs_of_size in runs))
                 padding.add_metric(version, count, counts.padding)
-            if counts.joined_runs:
                 joined.add_metric(version, counts.joined_runs, counts.joined_chunks)
         runs_by_place = RUNS.collected()
         for place, count in self._places.items():

@@ -32,7 +32,8 @@ def new(file: Path, after_seconds: float) -> None:
 
     The newest key seals, and all open. Remove the line of an old one when the tokens that it has sealed have expired.
     """
-    read, write, make = (load("service.sealing.keys_file", name) for name in ("read_keys", "write_keys", "new_key"))
+    read, write = load("service.sealing.keys_file", "read_keys"), load("service.sealing.keys_file", "write_keys")
+    make = load("service.sealing.keys_file", "new_key")
     try:
         known = read(file) if file.exists() else ()
         added = make(seals_from=time.time() + (after_seconds if known else 0.0))

@@ -24,6 +24,7 @@ from tests.integration import (
     test_open_inference,
     test_repository_reload,
     test_rest,
+    test_resume,
     test_silence,
     test_third_party,
     test_without_time_axis,
@@ -32,7 +33,7 @@ from tests.integration.asking import Asker, ones
 from tests.integration.cases import comparisons, frames, labels, limits, models, open_inference, order
 from tests.integration.cases.case import Case
 from tests.servers import RunningServer, eventually
-from tests.unit.service import test_sessions
+from tests.unit.service import test_resume_token, test_sessions
 from tests.unit.service.feedback import test_label_reports
 from tests.unit.service.httpunk import test_framing, test_headers
 
@@ -86,6 +87,15 @@ PROVOKED_ELSEWHERE = {
     Reason.METHOD_OFF: test_access.test_what_operators_do_is_on_at_their_address_only,
     Reason.LABEL_FORBIDDEN: test_labels_of_clients.test_a_label_of_a_stranger_spoils_nothing_whichever_process_gets_it,
     Reason.CLIENT_LIMIT: test_sessions.test_one_client_has_a_part_of_the_sessions,
+    Reason.RESUME_UNSUPPORTED: test_resume.test_without_keys_there_are_no_tokens,
+    Reason.RESUME_TOKEN_INVALID: test_resume.test_tokens_that_are_not_ours_are_refused_and_counted,
+    Reason.RESUME_TOKEN_FOREIGN: test_resume.test_tokens_that_are_not_ours_are_refused_and_counted,
+    Reason.RESUME_KEY_UNKNOWN: test_resume.test_tokens_that_are_not_ours_are_refused_and_counted,
+    Reason.STREAM_TOO_OLD: test_resume.test_an_old_stream_ends_with_its_token,
+    Reason.RESUME_TOKEN_EXPIRED: test_resume_token.test_a_token_expires,
+    Reason.RESUME_MACHINE_DIFFERS: test_resume_token.test_a_machine_with_other_bits_refuses_it,
+    Reason.RESUME_STATE_TOO_LARGE: test_resume_token.test_a_version_with_too_much_state_gets_no_tokens,
+    Reason.ANSWER_NOT_CARRIED: test_resume_token.test_a_long_answer_is_not_carried_and_a_repeat_of_its_chunk_says_so,
     Reason.SERVER_DRAINING: test_drain.test_streams_under_way_finish_and_new_calls_are_refused,
 }
 

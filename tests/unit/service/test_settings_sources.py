@@ -32,6 +32,8 @@ _TEXTS = {
     "transport": "httpunk",
     "log_format": "json",
     "links": "inside",
+    "tls_client_certificate": "optional",
+    "http_tls_client_certificate": "optional",
 }
 
 
