@@ -420,7 +420,7 @@ class Reason(Enum):
     TOKEN_MISSING = (
         "UNAUTHENTICATED",
         "the call doesn't say who makes it",
-        "send the header 'authorization: Bearer <token>'; the operator has the tokens",
+        "send the header 'authorization: Bearer <token>', or show a certificate; the operator has both",
     )
     TOKEN_INVALID = (
         "UNAUTHENTICATED",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Guard = Callable[["Caller"], Client]
 
 _SCHEME = "bearer"
+_CERTIFICATE = "x509_pem_cert"
 # In this order: who has both is known by the first that the file has.
 _NAMES = ("x509_common_name", "x509_subject_alternative_name")
 
@@ -119,6 +120,13 @@ def certificate_names(caller: Caller) -> list[str]:
 
 
 def _certified(caller: Caller) -> Client:
-    """Return a caller whose certificate is all that is asked for, by its first name: it may do everything."""
+    """Return a caller whose certificate is all that is asked for, by its first name: it may do everything.
+
+    Raises:
+        ServiceError: TOKEN_MISSING; it has shown none, where the transport lets such callers in.
+
+    """
+    if _CERTIFICATE not in caller.auth_context():
+        raise ServiceError(Reason.TOKEN_MISSING)
     names = certificate_names(caller)
     return Client(name=names[0] if names else "", roles=ALL_ROLES)

@@ -81,3 +81,16 @@ def test_a_token_goes_before_the_certificate(authority: Authority, server: Runni
     with Client(at(server), tls=camera, token=token_of("nobody")) as client, pytest.raises(SoloistError) as refused:
         client.models()
     assert (refused.value.code, refused.value.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
+
+
+def test_without_tokens_a_certificate_is_what_lets_a_caller_in(authority: Authority, tmp_path: Path) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    settings: dict[str, Any] = {"transport": "httpunk", "tls_client_certificate": "optional", **authority.files}
+    with running_server(tmp_path / "repository", tmp_path, **settings) as server:
+        with Client(at(server), tls=authority.client("camera.example")) as client:
+            client.predict("sums", [[1.0, 1.0]])
+        nameless = TLS(root_certificates=authority.ca.cert_pem.bytes())
+        with Client(at(server), tls=nameless) as client:
+            assert client.ready()
+            with pytest.raises(UnauthenticatedError):
+                client.predict("sums", [[1.0, 1.0]])
