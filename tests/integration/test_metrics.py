@@ -34,6 +34,7 @@ HISTOGRAMS = {
     "soloist_compute_seconds": CALL,
     "soloist_batch_size": MODEL,
     "soloist_padding_ratio": MODEL,
+    "soloist_joined_chunks": MODEL,
     "soloist_sequence_frames": MODEL,
 }
 # What alerts read; the others come with the first call that ends so.
