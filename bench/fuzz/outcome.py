@@ -20,7 +20,7 @@ _NEVER = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
 # Statuses that gRPC or a protocol of others gives, and who: they can bear no reason of ours.
 _FOREIGN: Mapping[tuple[str, str], str] = {
     ("DEADLINE_EXCEEDED", "Deadline Exceeded"): "the caller's own clock",
-    ("DEADLINE_EXCEEDED", "Stream removed (Deadline Exceeded)"): "the caller's own clock, before its call had begun",
+    ("DEADLINE_EXCEEDED", "Stream removed (Deadline Exceeded)"): "the caller's own clock",
     ("CANCELLED", "Locally cancelled by application!"): "the caller itself",
     ("CANCELLED", "CANCELLED"): "HTTP/2: a caller who has cancelled is told so",
     ("CANCELLED", ""): "HTTP/2: a caller who has cancelled is told so",
