@@ -45,6 +45,7 @@ class Plan:
     sessions: int
     requests: int
     transport: str
+    load_trial: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ class Footprint:
 
 def measure(repository: Path, plan: Plan, progress: Callable[[], object] = int) -> Footprint:
     """Start servers one after the other. Raises ServerError, WorkloadError, SoloistError and grpc.RpcError."""
-    settings = {"transport": plan.transport, "max_sessions": plan.sessions + 1, "workers": 1}
+    settings: dict[str, object] = dict.fromkeys(("max_sessions", "max_sessions_per_client"), plan.sessions + 1)
+    settings |= {"transport": plan.transport, "workers": 1, "load_trial": plan.load_trial}
     ready, resident = [], []
     files: dict[str, int] = {}
     with _cached_bytecode():
@@ -138,6 +140,9 @@ def file_table(files: Mapping[str, int]) -> Table:
 @click.option("--sessions", type=click.IntRange(min=1), default=10_000, show_default=True)
 @click.option("--requests", type=click.IntRange(min=1), default=100_000, show_default=True, help="Of random lengths.")
 @click.option("--transport", type=click.Choice(["grpc", "httpunk"]), default="grpc", show_default=True)
+@click.option(
+    "--load-trial/--no-load-trial", default=True, show_default=True, help="Load files on trial first, as by default."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(repository: Path | None, as_json: bool, **options: object) -> None:
     """Print how soon a server is ready, and its memory: at rest, for a session, and after many requests.

@@ -191,7 +191,8 @@ def main(repository: Path, model: str, idle: int, spoken: int, unread: int, chun
 
     Exit codes: 0 measured, 1 a call failed or a server didn't start, 2 wrong usage.
     """
-    settings = {"max_sessions": str(max(idle, spoken, unread)), "max_chunk_frames": str(chunk_frames)}
+    settings = dict.fromkeys(("max_sessions", "max_sessions_per_client"), str(max(idle, spoken, unread)))
+    settings["max_chunk_frames"] = str(chunk_frames)
     found: list[Held] = []
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
