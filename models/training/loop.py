@@ -76,17 +76,36 @@ def train(
     seed: int = 0,
     epochs: int | None = None,
     progress: Progress | None = None,
+    *,
+    settings: Recipe | None = None,
+    prepare: Callable[[SequenceModel], None] | None = None,
 ) -> Checkpoint:
     """Train a model; the same arguments on one machine give the same checkpoint, to the bit.
 
     Runs on one thread, which is fastest for models this small and keeps sums in one order. Torch's random state and
-    thread count are as before afterwards. Raises ValueError when `config` is of another architecture.
+    thread count are as before afterwards.
+
+    Args:
+        dataset: Its training split is trained on; a part of it is kept back for early stopping.
+        architecture: Of models/zoo.py.
+        config: Of that architecture.
+        seed: Of weights, batches, dropout and noise.
+        epochs: At most so many, in place of the recipe's.
+        progress: Called after every epoch.
+        settings: A recipe in place of the task's.
+        prepare: Changes the fresh model before anything is trained, and keeps the names of its weights.
+
+    Raises:
+        ValueError: `config` is of another architecture.
+
     """
-    settings = recipe(dataset.name, architecture, epochs)
+    settings = recipe(dataset.name, architecture, epochs) if settings is None else settings
     rng = np.random.default_rng(seed)
     part, validation = parts(dataset, architecture, rng)
     with _reproducible(seed):
         model = build(dataset.spec, architecture, config)
+        if prepare:
+            prepare(model)
         set_scaling(model, part)
         best, last_epoch = _fit(model, part, validation, settings, rng, progress)
         model.load_state_dict(best.weights)

@@ -9,7 +9,7 @@ import click
 COMMANDS = (
     *("predict", "stream", "feedback", "accuracy", "compare", "models", "skew", "serve", "admin", "doctor"),
     *("tokens", "keys"),
-    *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo"),
+    *("train", "export", "quantise", "recalibrate", "lint", "certify", "replay", "simulate", "bench", "demo", "claims"),
 )
 
 

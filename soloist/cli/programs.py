@@ -15,6 +15,7 @@ _EXTRA_OF = {
     "onnx": "export",
     "onnxscript": "export",
     "rich": "export",
+    "scipy": "export",
     "hdrh": "bench",
     "jinja2": "bench",
     "matplotlib": "bench",

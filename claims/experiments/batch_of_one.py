@@ -1,0 +1,7 @@
+"""BatchNorm where a batch is one sequence: claim 14."""
+
+from __future__ import annotations
+
+from claims.claim import Claim
+
+CLAIMS: tuple[Claim, ...] = ()

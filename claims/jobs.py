@@ -1,0 +1,166 @@
+"""Everything that has to be computed, over the processors: training runs first wanted first, and what needs them after.
+
+A run that is stopped is taken up where it was: training runs and the figures of each seed are kept as they come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+from claims import trained
+from claims.catalogue import CLAIMS
+from claims.claim import Claim, Measured
+from claims.trained import TrainingRun
+from claims.trial import Trial
+from soloist.files import write_atomically
+
+_VERSIONS = ("onnxruntime", "torch", "numpy")
+_MEASURING_SECONDS, _QUICK_MEASURING_SECONDS = 20.0, 5.0  # of a seed, roughly: for the time that is left
+_TRAINING_SECONDS = 1.2e-5  # for a frame and an epoch, roughly
+_RECURRENT = 6.0  # times as much with a normaliser in a recurrence
+
+Progress = Callable[[str, float], None]  # (what is done, roughly how many seconds of work that was)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One seed of one claim."""
+
+    number: int
+    seed: int
+    quick: bool
+
+    @property
+    def claim(self) -> Claim:
+        """Return what it is a seed of."""
+        return CLAIMS[self.number]
+
+    @cached_property
+    def needs(self) -> Sequence[TrainingRun]:
+        """Return the training runs that have to be there before."""
+        return self.claim.needs(self.seed, self.quick)
+
+    def file(self, folder: Path) -> Path:
+        """Return where its figures are kept: another experiment, training run or version is another file."""
+        parts = [_sources(self.claim), *(run.key for run in self.needs), *map(version, _VERSIONS), str(self.quick)]
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        return folder / "measured" / f"{self.number:02d}-seed-{self.seed}-{digest}.json"
+
+
+def measure_all(
+    numbers: Sequence[int], seeds: Sequence[int], folder: Path, *, quick: bool, processes: int, progress: Progress
+) -> dict[int, list[Measured]]:
+    """Return the figures of every claim, seed by seed. Raises what an experiment raises."""
+    wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
+    missing = [each for each in wanted if not each.file(folder).exists()]
+    with _pool(processes) as pool:
+        _Schedule(pool, folder, progress).run([each for each in missing if not each.claim.alone], missing)
+    with _pool(1) as pool:  # what measures time
+        _Schedule(pool, folder, progress).run([each for each in missing if each.claim.alone], [])
+    figures: dict[int, list[Measured]] = {number: [] for number in numbers}
+    for each in wanted:
+        figures[each.number].append(json.loads(each.file(folder).read_text()))
+    return figures
+
+
+def work_seconds(numbers: Sequence[int], seeds: Sequence[int], folder: Path, *, quick: bool) -> float:
+    """Return roughly how many seconds of processor time are to be done."""
+    wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
+    missing = [each for each in wanted if not each.file(folder).exists()]
+    runs = {run.key: run for each in missing for run in each.needs}
+    training = sum(_training_seconds(run) for run in runs.values() if not trained.is_kept(run, _checkpoints(folder)))
+    return training + len(missing) * _measuring_seconds(quick)
+
+
+class _Schedule:
+    """Starts training runs, and each measurement as soon as those that it needs are there."""
+
+    def __init__(self, pool: ProcessPoolExecutor, folder: Path, progress: Progress) -> None:
+        self._pool, self._folder, self._progress = pool, folder, progress
+        self._futures: dict[Future[None], TrainingRun | Measurement] = {}
+
+    def run(self, measurements: Sequence[Measurement], trained_for: Sequence[Measurement]) -> None:
+        """Do everything that isn't there: all measurements, and the training runs of `trained_for`."""
+        runs = {run.key: run for each in trained_for for run in each.needs}
+        lacking = {key for key, run in runs.items() if not trained.is_kept(run, _checkpoints(self._folder))}
+        for key in [key for key in runs if key in lacking]:
+            self._futures[self._pool.submit(_train, runs[key], self._folder)] = runs[key]
+        waiting = list(measurements)
+        while self._futures or waiting:
+            ready = [each for each in waiting if lacking.isdisjoint(run.key for run in each.needs)]
+            waiting = [each for each in waiting if each not in ready]
+            for each in ready:
+                self._futures[self._pool.submit(_measure, each, self._folder)] = each
+            lacking -= self._finished()
+
+    def _finished(self) -> set[str]:
+        done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
+        keys: set[str] = set()
+        for future in done:
+            job = self._futures.pop(future)
+            future.result()
+            if isinstance(job, TrainingRun):
+                keys.add(job.key)
+                self._progress(job.name, _training_seconds(job))
+            else:
+                self._progress(f"claim {job.number}, seed {job.seed}", _measuring_seconds(job.quick))
+        return keys
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(processes, get_context("spawn"))  # a forked torch may hang
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _train(run: TrainingRun, folder: Path) -> None:
+    trained.make(run, _checkpoints(folder))
+
+
+def _measure(measurement: Measurement, folder: Path) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    file = measurement.file(folder)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="soloist-claims-") as scratch:
+        trial = Trial(
+            seed=measurement.seed, quick=measurement.quick, checkpoints=_checkpoints(folder), scratch=Path(scratch)
+        )
+        figures = measurement.claim.measure(trial)
+    write_atomically(file, json.dumps(figures).encode())
+
+
+def _checkpoints(folder: Path) -> Path:
+    return folder / "checkpoints"
+
+
+def _sources(claim: Claim) -> str:
+    """Return the digest of the module of an experiment, or of its folder where it has one of its own."""
+    module = Path(inspect.getfile(claim.measure))
+    files = [module] if module.parent.name == "experiments" else sorted(module.parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _training_seconds(run: TrainingRun) -> float:
+    frames = sum(map(len, run.data().train.sequences))
+    recurrent = run.config.architecture == "lstm" and run.config.norm != "none"
+    return frames * run.recipe.epochs * _TRAINING_SECONDS * (_RECURRENT if recurrent else 1.0)
+
+
+def _measuring_seconds(quick: bool) -> float:
+    return _QUICK_MEASURING_SECONDS if quick else _MEASURING_SECONDS

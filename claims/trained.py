@@ -1,0 +1,169 @@
+"""Training runs that claims share: made once, kept under the digest of everything they depend on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.config import ModelConfig, config_to_json
+from models.data import Dataset, load
+from models.training import Checkpoint, Epoch, train
+from models.training.recipes import Recipe, recipe
+from models.zoo import SequenceModel
+from soloist.files import write_atomically
+
+_SOURCES = Path(__file__).parents[1] / "models"
+_QUICK_EPOCHS = 5  # a run's epochs are divided by it
+_QUICK_LEAST_EPOCHS = 4
+_QUICK_SEQUENCES = 480
+Prepare = Callable[[SequenceModel], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """Everything that a training run depends on.
+
+    `prepare` changes the fresh model, as "module:function"; the names of its weights have to stay, since the checkpoint
+    is loaded into a model that wasn't changed. `longest` is the most frames of a training sequence, `sequences` the
+    most of these; 0: no limit.
+    """
+
+    task: str
+    config: ModelConfig
+    seed: int
+    recipe: Recipe
+    longest: int = 0
+    sequences: int = 0
+    prepare: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of its files: a digest of it, of the training code and of PyTorch's version."""
+        fields = {**_shallow(self), "config": config_to_json(self.config), "recipe": dataclasses.asdict(self.recipe)}
+        text = json.dumps({**fields, "code": _code(self.prepare), "torch": version("torch")}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def name(self) -> str:
+        """What is shown of it while it is made."""
+        return f"{self.task}-{self.config.architecture}-{self.config.norm} seed {self.seed}"
+
+    def data(self) -> Dataset:
+        """Return the data set with the training sequences that this run sees; held-out ones are all there."""
+        whole = load(self.task)
+        lengths = np.array([len(sequence) for sequence in whole.train.sequences])
+        chosen = np.flatnonzero(lengths <= self.longest) if self.longest else np.arange(len(lengths))
+        if self.sequences:
+            # Drawn by a generator of its own, the same for every seed and normaliser.
+            chosen = np.sort(np.random.default_rng(0).permutation(chosen)[: self.sequences])
+        return dataclasses.replace(whole, train=whole.train.select(chosen))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A checkpoint and how it came to be, epoch by epoch."""
+
+    checkpoint: Checkpoint
+    losses: list[float]  # mean training loss of each epoch, in nats; not finite once training has diverged
+    validation_losses: list[float]
+    validation_accuracies: list[float]
+    seconds: float
+
+
+def training_run(
+    task: str,
+    config: ModelConfig,
+    seed: int,
+    *,
+    quick: bool,
+    longest: int = 0,
+    prepare: str = "",
+    **changes: Any,
+) -> TrainingRun:
+    """Return the run of a task's own recipe with `changes` to it; a quick one is shorter, on fewer sequences."""
+    settings = dataclasses.replace(recipe(task, config.architecture), **changes)
+    sequences = 0
+    if quick:
+        epochs = max(_QUICK_LEAST_EPOCHS, settings.epochs // _QUICK_EPOCHS)
+        settings, sequences = dataclasses.replace(settings, epochs=epochs), _QUICK_SEQUENCES
+    return TrainingRun(
+        task=task, config=config, seed=seed, recipe=settings, longest=longest, sequences=sequences, prepare=prepare
+    )
+
+
+def is_kept(run: TrainingRun, folder: Path) -> bool:
+    """Return whether a run was made before."""
+    return _history(run, folder).exists()
+
+
+def make(run: TrainingRun, folder: Path) -> Trained:
+    """Return a run that was made before, or make and keep it."""
+    if not is_kept(run, folder):
+        _train(run, folder)
+    history = json.loads(_history(run, folder).read_text())
+    return Trained(checkpoint=Checkpoint.load(_checkpoint(run, folder)), **history)
+
+
+def _train(run: TrainingRun, folder: Path) -> None:
+    epochs: list[Epoch] = []
+    started = time.perf_counter()
+    checkpoint = train(
+        run.data(),
+        run.config.architecture,
+        run.config,
+        seed=run.seed,
+        progress=epochs.append,
+        settings=run.recipe,
+        prepare=_prepare(run.prepare),
+    )
+    history = {
+        "losses": [epoch.loss for epoch in epochs],
+        "validation_losses": [epoch.validation.loss for epoch in epochs],
+        "validation_accuracies": [epoch.validation.accuracy for epoch in epochs],
+        "seconds": time.perf_counter() - started,
+    }
+    checkpoint.save(_checkpoint(run, folder))
+    write_atomically(_history(run, folder), json.dumps(history).encode())  # last: it says that the run is whole
+
+
+def _prepare(name: str) -> Prepare | None:
+    if not name:
+        return None
+    module, _, function = name.partition(":")
+    found: Prepare = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _checkpoint(run: TrainingRun, folder: Path) -> Path:
+    return folder / f"{run.key}.ckpt"
+
+
+def _history(run: TrainingRun, folder: Path) -> Path:
+    return folder / f"{run.key}.json"
+
+
+def _shallow(run: TrainingRun) -> dict[str, Any]:
+    return {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+
+
+@cache
+def _code(prepare: str) -> str:
+    """Return the digest of the training code, and of the module that changes the model."""
+    sources = hashlib.sha256()
+    for path in sorted(_SOURCES.rglob("*.py")):
+        sources.update(path.read_bytes())
+    if prepare:
+        origin = importlib.import_module(prepare.partition(":")[0]).__file__
+        sources.update(Path(origin or "").read_bytes())
+    return sources.hexdigest()
