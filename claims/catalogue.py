@@ -5,9 +5,11 @@ from __future__ import annotations
 from claims.claim import Claim
 from claims.experiments import (
     activation_growth,
+    batch_fluctuation,
     batch_independence,
     batch_norm_transformers,
     batch_of_one,
+    benefits,
     channels,
     gradients,
     inference_speed,
@@ -24,9 +26,11 @@ from claims.experiments import (
 
 _SUBJECTS = (
     activation_growth,
+    batch_fluctuation,
     batch_independence,
     batch_norm_transformers,
     batch_of_one,
+    benefits,
     channels,
     gradients,
     inference_speed,
