@@ -35,7 +35,7 @@ Progress = Callable[[str, float], None]  # (what is done, roughly how many secon
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One seed of one claim."""
+    """One seed of one claim. Claims that measure with one function share what it found."""
 
     number: int
     seed: int
@@ -53,9 +53,11 @@ class Measurement:
 
     def file(self, folder: Path) -> Path:
         """Return where its figures are kept: another experiment, training run or version is another file."""
+        measure = self.claim.measure
+        experiment = f"{measure.__module__.removeprefix('claims.experiments.')}-{measure.__name__.strip('_')}"
         parts = [_sources(self.claim), *(run.key for run in self.needs), *map(version, _VERSIONS), str(self.quick)]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-        return folder / "measured" / f"{self.number:02d}-seed-{self.seed}-{digest}.json"
+        return folder / "measured" / f"{experiment}-seed-{self.seed}-{digest}.json"
 
 
 def measure_all(
@@ -63,7 +65,7 @@ def measure_all(
 ) -> dict[int, list[Measured]]:
     """Return the figures of every claim, seed by seed. Raises what an experiment raises."""
     wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
-    missing = [each for each in wanted if not each.file(folder).exists()]
+    missing = _missing(wanted, folder)
     with _pool(processes) as pool:
         _Schedule(pool, folder, progress).run([each for each in missing if not each.claim.alone], missing)
     with _pool(1) as pool:  # what measures time
@@ -77,10 +79,16 @@ def measure_all(
 def work_seconds(numbers: Sequence[int], seeds: Sequence[int], folder: Path, *, quick: bool) -> float:
     """Return roughly how many seconds of processor time are to be done."""
     wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
-    missing = [each for each in wanted if not each.file(folder).exists()]
+    missing = _missing(wanted, folder)
     runs = {run.key: run for each in missing for run in each.needs}
     training = sum(_training_seconds(run) for run in runs.values() if not trained.is_kept(run, _checkpoints(folder)))
     return training + len(missing) * _measuring_seconds(quick)
+
+
+def _missing(wanted: Sequence[Measurement], folder: Path) -> list[Measurement]:
+    """Return one measurement for every file that isn't there."""
+    by_file = {each.file(folder): each for each in wanted}
+    return [each for file, each in by_file.items() if not file.exists()]
 
 
 class _Schedule:

@@ -26,11 +26,16 @@ from models.zoo import SequenceModel, configuration
 _NORMS = ("layer", "batch")
 _OPERATORS = frozenset({"LayerNormalization", "RMSNormalization", "BatchNormalization"})
 _SEQUENCES = 16
+_ROUNDING = 1e-4  # of PyTorch, whose sums depend on the size of a batch
 
 
 def _run(norm: str, seed: int, quick: bool) -> TrainingRun:
     task, _, config = configuration(f"vowels-tcn-{norm}")
     return training_run(task, config, seed, quick=quick)
+
+
+def _needs(seed: int, quick: bool) -> Sequence[TrainingRun]:
+    return [_run(norm, seed, quick) for norm in _NORMS]
 
 
 def _measure(trial: Trial) -> Measured:
@@ -80,8 +85,6 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         figures=[left["batch"], *noise.values()],
     )
 
-
-_ROUNDING = 1e-4  # of PyTorch, whose sums depend on the size of a batch
 
 CLAIMS = (
     Claim(

@@ -31,13 +31,14 @@ def _cells(quick: bool) -> list[str]:
     return [f"{task}-{architecture}" for task in (_QUICK_TASKS if quick else _TASKS) for architecture in _ARCHITECTURES]
 
 
-def _run(name: str, seed: int, quick: bool, **changes: int) -> TrainingRun:
+def _run(name: str, seed: int, quick: bool) -> TrainingRun:
     task, _, config = configuration(name)
-    return training_run(task, config, seed, quick=quick, **changes)
+    return training_run(task, config, seed, quick=quick)
 
 
 def _short(seed: int) -> TrainingRun:
-    return _run("vowels-tcn-layer", seed, quick=False, epochs=_SHORT_EPOCHS)
+    task, _, config = configuration("vowels-tcn-layer")
+    return training_run(task, config, seed, quick=False, epochs=_SHORT_EPOCHS)
 
 
 def _needs(seed: int, quick: bool) -> Sequence[TrainingRun]:

@@ -1,0 +1,129 @@
+"""The rules of the claims whose experiment is one module: what verdict which figures make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from claims.catalogue import CLAIMS
+from claims.judged import judged
+from claims.verdict import Verdict
+
+SUPPORTED, REFUTED, DEPENDS, NOT_SHOWN = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.DEPENDS, Verdict.NOT_SHOWN
+TASKS = ("vowels", "digits", "languages")
+ARCHITECTURES = ("lstm", "tcn", "transformer")
+CELLS = [f"{task}-{architecture}" for task in TASKS for architecture in ARCHITECTURES]
+
+
+def _verdict(number: int, *measured: dict[str, Any]) -> Verdict:
+    return judged(CLAIMS[number], range(len(measured)), measured).judgement.verdict
+
+
+def _growth(**last: float) -> dict[str, Any]:
+    starts = ("small", "glorot", "he", "large")
+    cases = [f"{c} {s} {n}" for c in ("plain", "residual") for s in starts for n in ("none", "layer", "batch")]
+    return {case: [1.0, *[last.get(case.replace(" ", "_"), 1.0)] * 31] for case in cases}
+
+
+def test_growth_depends_on_the_start() -> None:
+    grown = {f"plain_{start}_none": 9.0 for start in ("small", "glorot", "he", "large")}
+    assert _verdict(2, _growth(**grown), _growth(**grown)) is SUPPORTED
+    assert _verdict(2, _growth(plain_large_none=9.0), _growth(plain_large_none=8.0)) is DEPENDS
+    assert _verdict(2, _growth(), _growth()) is REFUTED
+    assert _verdict(2, _growth(plain_large_layer=9.0)) is NOT_SHOWN
+
+
+def _shift(none: float, batch: float, noisy: float, *, moved: float = 3.0) -> dict[str, Any]:
+    area = {"none": none, "batch": batch, "noisy": noisy}
+    return {
+        name: {"losses": [value], "area": value, "accuracy": 0.9, "instability": moved if name == "noisy" else 1.0}
+        for name, value in area.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("areas", "verdict"),
+    [
+        ((2.0, 1.0, 1.1), REFUTED),
+        ((2.0, 1.0, 2.1), SUPPORTED),
+        ((2.0, 1.0, 1.8), DEPENDS),
+        ((1.0, 1.1, 1.2), NOT_SHOWN),
+    ],
+)
+def test_shift_is_what_helps_if_noise_takes_the_help_away(areas: tuple[float, ...], verdict: Verdict) -> None:
+    assert _verdict(3, _shift(*areas)) is verdict
+
+
+def test_noise_that_moves_nothing_shows_nothing() -> None:
+    assert _verdict(3, _shift(2.0, 1.0, 1.1, moved=0.9)) is NOT_SHOWN
+
+
+def _grid(difference: dict[str, float], *, short: float = 0.5) -> dict[str, Any]:
+    batch = {cell: 0.9 + difference.get(cell, 0.0) for cell in CELLS}
+    return {"layer": dict.fromkeys(CELLS, 0.9), "batch": batch, "short": short}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "behind", "verdict"),
+    [(5, 4, SUPPORTED), (4, 1, DEPENDS), (2, 2, REFUTED), (0, 0, REFUTED)],
+)
+def test_usually_is_more_than_half(ahead: int, behind: int, verdict: Verdict) -> None:
+    better = dict.fromkeys(CELLS[:ahead], 0.02)
+    worse = dict.fromkeys(CELLS[ahead : ahead + behind], -0.02)
+    assert _verdict(9, _grid(better | worse), _grid(better | worse)) is verdict
+
+
+def test_a_short_training_that_is_as_good_shows_nothing() -> None:
+    assert _verdict(9, _grid({}, short=0.95)) is NOT_SHOWN
+
+
+def test_convolutions_are_the_reason_only_if_nothing_else_is_as_good() -> None:
+    tcn, lstm = ({f"{task}-{architecture}": 0.02 for task in TASKS} for architecture in ("tcn", "lstm"))
+    assert _verdict(23, _grid(tcn)) is SUPPORTED
+    assert _verdict(23, _grid(tcn | lstm)) is DEPENDS
+    assert _verdict(23, _grid(lstm)) is REFUTED
+
+
+def _losses(none: float, layer: float, detached: float) -> dict[str, Any]:
+    loss = {"vowels none": none, "vowels layer": layer, "vowels detached": detached}
+    return {"loss": loss, "accuracy": dict.fromkeys(loss, 0.9), "forward": 1e-7}
+
+
+@pytest.mark.parametrize(
+    ("losses", "verdict"),
+    [
+        ((1.0, 0.5, 0.9), SUPPORTED),
+        ((1.0, 0.5, 0.6), DEPENDS),
+        ((1.0, 0.5, 0.5), REFUTED),
+        ((0.5, 0.6, 0.9), NOT_SHOWN),
+    ],
+)
+def test_gradients_are_the_larger_part_or_not(losses: tuple[float, ...], verdict: Verdict) -> None:
+    assert _verdict(29, _losses(*losses)) is verdict
+
+
+def _fluctuations(text: float, *, independent: float = 1.0, gradient: float | None = None) -> dict[str, Any]:
+    one = {"mean": 1.0, "variance": 1.0, "gradient": 1.0, "independent": independent}
+    of_text = {**one, "mean": text, "variance": text, "gradient": text if gradient is None else gradient}
+    return {"languages": of_text, "vowels": one, "digits": one}
+
+
+def test_text_fluctuates_more_or_not() -> None:
+    assert _verdict(30, _fluctuations(2.0)) is SUPPORTED
+    assert _verdict(30, _fluctuations(2.0, gradient=0.5)) is DEPENDS
+    assert _verdict(30, _fluctuations(0.5)) is REFUTED
+    assert _verdict(30, _fluctuations(2.0, independent=1.5)) is NOT_SHOWN
+
+
+def _benefit(*, left: int, noise: float) -> dict[str, Any]:
+    return {
+        "layer": {"left": 3, "operators": 3, "noise": 0.0},
+        "batch": {"left": left, "operators": left, "noise": noise},
+    }
+
+
+def test_benefits_that_only_one_has() -> None:
+    assert _verdict(31, _benefit(left=0, noise=0.3)) is REFUTED
+    assert _verdict(31, _benefit(left=3, noise=0.3)) is DEPENDS
+    assert _verdict(31, _benefit(left=3, noise=0.0)) is SUPPORTED
