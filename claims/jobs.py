@@ -6,7 +6,6 @@ A run that is stopped is taken up where it was: training runs and the figures of
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from claims import trained
 from claims.catalogue import CLAIMS
 from claims.claim import Claim, Measured
+from claims.code_digest import code_digest
 from claims.trained import TrainingRun
 from claims.trial import Trial
 from soloist.files import write_atomically
@@ -159,9 +159,9 @@ def _checkpoints(folder: Path) -> Path:
 
 def _sources(claim: Claim) -> str:
     """Return the digest of the module of an experiment, or of its folder where it has one of its own."""
-    module = Path(inspect.getfile(claim.measure))
-    files = [module] if module.parent.name == "experiments" else sorted(module.parent.glob("*.py"))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    module = claim.measure.__module__
+    folder = module.rpartition(".")[0]
+    return code_digest(folder, (module,))
 
 
 def _training_seconds(run: TrainingRun) -> float:

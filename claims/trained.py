@@ -9,13 +9,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from claims.code_digest import code_digest
 from models.config import ModelConfig, config_to_json
 from models.data import Dataset, load
 from models.training import Checkpoint, Epoch, train
@@ -23,7 +23,6 @@ from models.training.recipes import Recipe, recipe
 from models.zoo import SequenceModel
 from soloist.files import write_atomically
 
-_SOURCES = Path(__file__).parents[1] / "models"
 _QUICK_EPOCHS = 5  # a run's epochs are divided by it
 _QUICK_LEAST_EPOCHS = 4
 _QUICK_SEQUENCES = 480
@@ -51,7 +50,10 @@ class TrainingRun:
     def key(self) -> str:
         """The name of its files: a digest of it, of the training code and of PyTorch's version."""
         fields = {**_shallow(self), "config": config_to_json(self.config), "recipe": dataclasses.asdict(self.recipe)}
-        text = json.dumps({**fields, "code": _code(self.prepare), "torch": version("torch")}, sort_keys=True)
+        modules = ["models.training.loop", f"models.{self.config.architecture}"]
+        prepare = [self.prepare.partition(":")[0]] if self.prepare else []
+        code = code_digest("models", tuple(modules + prepare))
+        text = json.dumps({**fields, "code": code, "torch": version("torch")}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -155,15 +157,3 @@ def _history(run: TrainingRun, folder: Path) -> Path:
 
 def _shallow(run: TrainingRun) -> dict[str, Any]:
     return {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
-
-
-@cache
-def _code(prepare: str) -> str:
-    """Return the digest of the training code, and of the module that changes the model."""
-    sources = hashlib.sha256()
-    for path in sorted(_SOURCES.rglob("*.py")):
-        sources.update(path.read_bytes())
-    if prepare:
-        origin = importlib.import_module(prepare.partition(":")[0]).__file__
-        sources.update(Path(origin or "").read_bytes())
-    return sources.hexdigest()
