@@ -16,7 +16,7 @@ SERVICES := protos/soloist/v1/admin.proto protos/soloist/v1/feedback.proto proto
 PYTEST   := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-monitoring test test-fast test-httpunk check lint types contracts protos stubs check-stubs reference check-reference unit sizes sbom audit format bench clean
+.PHONY: help demo demo-monitoring test test-fast test-httpunk test-claims check lint types contracts protos stubs check-stubs reference check-reference unit sizes sbom audit format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,10 @@ test-fast: $(VENV)/.dev ## unit tests that take no time: for while you write
 # `make test` has those on both transports that are near a transport; here it is all that start a server.
 test-httpunk: $(VENV)/.dev ## every test that starts a server, on the second transport
 	TEST_TRANSPORT=httpunk $(PYTEST) tests/contract/test_third_party.py tests/integration tests/e2e
+
+# Minutes of training: not a part of `make test`.
+test-claims: $(VENV)/.dev ## the quick run of every claim, in about five minutes
+	TEST_CLAIMS=1 $(BIN)/pytest tests/e2e/test_claims.py
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
