@@ -21,7 +21,9 @@ from claims.trained import TrainingRun, training_run
 from claims.trial import Trial
 from claims.verdict import Control, Judgement, Verdict
 from models.config import EncoderConfig
+from models.data import load
 from models.norm import LayerNorm
+from models.training.evaluation import score
 from models.zoo import SequenceModel
 
 _TASKS = ("vowels", "digits")
@@ -64,9 +66,8 @@ def _runs(seed: int, quick: bool) -> dict[str, TrainingRun]:
 def _measure(trial: Trial) -> Measured:
     figures: Measured = {"accuracy": {}, "loss": {}}
     for name, run in _runs(trial.seed, trial.quick).items():
-        trained = trial.trained(run)
-        figures["loss"][name] = min(trained.validation_losses)
-        figures["accuracy"][name] = trained.checkpoint.validation_accuracy
+        held_out = score(trial.trained(run).checkpoint.model(), load(run.task).test)
+        figures["loss"][name], figures["accuracy"][name] = held_out.loss, held_out.accuracy
     figures["forward"] = _largest_difference(trial.seed)
     return figures
 
@@ -107,7 +108,7 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         key=backward,
         control=Control(figure=control, held=control.value < _ROUNDING),
         figures=[gain, forward, *accuracy.values()],
-        chart=Chart(x_label="", y_label="validation loss", x=names, series=[series], kind="bars"),
+        chart=Chart(x_label="", y_label="held-out loss", x=names, series=[series], kind="bars"),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-__all__ = ["Axes", "Bbox", "Figure", "Line2D", "LogFormatter", "PercentFormatter", "mpl"]
+__all__ = ["Axes", "Bbox", "Figure", "Line2D", "LogFormatter", "MaxNLocator", "PercentFormatter", "mpl"]
 
 _VARIABLES = ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
@@ -37,5 +37,5 @@ with _caches_aside():
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogFormatter, PercentFormatter
+    from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
     from matplotlib.transforms import Bbox

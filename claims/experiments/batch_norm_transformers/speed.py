@@ -75,6 +75,7 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         verdict, reason = (Verdict.DEPENDS, "depends") if reached else (Verdict.REFUTED, "refuted")
     deeper = statistics.mean("deeper", [each["training"][_DEEPER] for each in measured], "×")
     phases = list(faster)
+    names = [f"{phase} time" for phase in phases]
     series = [
         Series(name=norm, y=[float(np.mean([each[phase][norm] for each in measured])) for phase in phases])
         for norm in _NORMS
@@ -85,7 +86,13 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         key=faster["training"],
         control=Control(figure=deeper, held=statistics.above(deeper, 1 + _CLAIMED / 100)),
         figures=[faster["serving"]],
-        chart=Chart(x_label="", y_label="time, LayerNorm = 1", x=phases, series=series, kind="bars"),
+        chart=Chart(
+            x_label="",
+            y_label="time, LayerNorm = 1",
+            x=[f"{phase} time" for phase in phases],
+            series=series,
+            kind="bars",
+        ),
         values={"where": reached[0] if reached else ""},
     )
 
