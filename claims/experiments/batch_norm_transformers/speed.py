@@ -89,7 +89,7 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         chart=Chart(
             x_label="",
             y_label="time, LayerNorm = 1",
-            x=[f"{phase} time" for phase in phases],
+            x=names,
             series=series,
             kind="bars",
         ),
