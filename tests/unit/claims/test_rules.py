@@ -127,3 +127,97 @@ def test_benefits_that_only_one_has() -> None:
     assert _verdict(31, _benefit(left=0, noise=0.3)) is REFUTED
     assert _verdict(31, _benefit(left=3, noise=0.3)) is DEPENDS
     assert _verdict(31, _benefit(left=3, noise=0.0)) is SUPPORTED
+
+
+def _means(features: float, positions: float, *, steps: float = 0.0) -> dict[str, Any]:
+    return {
+        "numbers": 13,
+        "features": 13,
+        "from_features": features,
+        "from_positions": positions,
+        "steps_from_positions": steps,
+        "steps_from_features": 0.2,
+    }
+
+
+def test_a_channel_is_what_the_means_are_of() -> None:
+    assert _verdict(4, _means(0.0, 0.2)) is REFUTED
+    assert _verdict(4, _means(0.2, 0.0)) is SUPPORTED
+    assert _verdict(4, _means(0.2, 0.2)) is DEPENDS
+    assert _verdict(4, _means(0.0, 0.2, steps=0.1)) is NOT_SHOWN
+
+
+def _gains(spread: float, *, fresh: float = 0.0) -> dict[str, Any]:
+    return {"spread": spread, "fresh": fresh, "gains_per_feature": 1.0}
+
+
+def test_gains_that_differ_are_more_than_one_transform() -> None:
+    assert _verdict(6, _gains(0.3), _gains(0.31)) is REFUTED
+    assert _verdict(6, _gains(0.02), _gains(0.02)) is DEPENDS
+    assert _verdict(6, _gains(0.001), _gains(0.001)) is SUPPORTED
+    assert _verdict(6, _gains(0.3, fresh=0.1)) is NOT_SHOWN
+
+
+def _unlike(layer: float, *, standardised: float = 0.9, scaled_batch: float = 0.9) -> dict[str, Any]:
+    shares = {
+        "raw_layer": layer,
+        "raw_batch": scaled_batch,
+        "standardised_layer": standardised,
+        "alike_batch": 0.9,
+    }
+    return {variant: {"vowels": share} for variant, share in shares.items()}
+
+
+def test_unlike_features_hurt_if_layer_norm_is_behind_both() -> None:
+    assert _verdict(7, _unlike(0.8)) is SUPPORTED
+    assert _verdict(7, _unlike(0.8, standardised=0.8)) is DEPENDS
+    assert _verdict(7, _unlike(0.9)) is REFUTED
+    assert _verdict(7, _unlike(0.7, scaled_batch=0.8)) is NOT_SHOWN
+
+
+def _order(*, plain: float = 1.0, trained: float = 1.0, other: float = 0.5, shuffled: float = 0.5) -> dict[str, Any]:
+    kept, lost = {"layer": "within", "batch": "across"}, {"layer": "across", "batch": "within"}
+    return {
+        norm: {
+            f"{kept[norm]} plain": plain,
+            f"{kept[norm]} trained": trained,
+            f"{lost[norm]} plain": other,
+            f"{lost[norm]} trained": other,
+            "shuffled": shuffled,
+        }
+        for norm in ("layer", "batch")
+    }
+
+
+def test_order_is_kept_and_destroyed_or_only_kept() -> None:
+    assert _verdict(8, _order()) is SUPPORTED
+    assert _verdict(8, _order(other=0.9)) is DEPENDS
+    assert _verdict(8, _order(trained=0.9)) is DEPENDS
+    assert _verdict(8, _order(plain=0.9, trained=0.9)) is REFUTED
+    assert _verdict(8, _order(shuffled=0.7)) is NOT_SHOWN
+
+
+def _time(left: float, *, moved: float = 0.0, instance: float = 1.0) -> dict[str, Any]:
+    return {"layer": {"moved": moved, "level_left": left}, "instance": {"moved": instance, "level_left": 0.5}}
+
+
+def test_variation_in_time_is_kept_or_not() -> None:
+    assert _verdict(12, _time(1e-9)) is REFUTED
+    assert _verdict(12, _time(0.9)) is SUPPORTED
+    assert _verdict(12, _time(0.2)) is DEPENDS
+    assert _verdict(12, _time(1e-9, instance=0.0)) is NOT_SHOWN
+
+
+def _tests(batch: int, *, group: int = 0) -> dict[str, Any]:
+    return {
+        "layer": dict.fromkeys("abcde", False),
+        "batch": {test: number < batch for number, test in enumerate("abcde")},
+        "group": {test: number < group for number, test in enumerate("abcde")},
+    }
+
+
+def test_one_further_difference_refutes_that_there_is_none() -> None:
+    assert _verdict(32, _tests(1), _tests(2)) is REFUTED
+    assert _verdict(32, _tests(0), _tests(1)) is DEPENDS
+    assert _verdict(32, _tests(0)) is SUPPORTED
+    assert _verdict(32, _tests(3, group=1)) is NOT_SHOWN
