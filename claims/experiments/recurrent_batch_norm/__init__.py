@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from claims.claim import Claim
+from claims.experiments.recurrent_batch_norm import longer_sequences, shared_over_time
 
-CLAIMS: tuple[Claim, ...] = ()
+CLAIMS: tuple[Claim, ...] = (longer_sequences.CLAIM, shared_over_time.CLAIM)
