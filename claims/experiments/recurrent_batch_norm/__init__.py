@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from claims.claim import Claim
-from claims.experiments.recurrent_batch_norm import longer_sequences, shared_over_time
+from claims.experiments.recurrent_batch_norm import cost, longer_sequences, shared_over_time, training
 
-CLAIMS: tuple[Claim, ...] = (longer_sequences.CLAIM, shared_over_time.CLAIM)
+CLAIMS: tuple[Claim, ...] = (training.CLAIM, longer_sequences.CLAIM, cost.CLAIM, shared_over_time.CLAIM)

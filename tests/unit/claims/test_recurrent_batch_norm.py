@@ -150,3 +150,69 @@ def test_statistics_of_later_steps_are_added_to_the_table(checkpoint: Checkpoint
     assert torch.equal(after.weights[f"{table}.running_mean"][:3], checkpoint.weights[f"{table}.running_mean"][:3])
     gates = after.model().body.layers[0].input(frames[:, 4])  # type: ignore[union-attr,index]
     torch.testing.assert_close(after.weights[f"{table}.running_mean"][4], gates.mean(dim=0))
+
+
+def _trained(batch: float, *, finite: bool = True, untrained: float = 0.1, wobble: float = 0.002) -> Judgement:
+    levels = {"unit_gain": 0.9, "layer": 0.9, "none": 0.9}
+    measured = [
+        {
+            "accuracy": {**levels, "batch": batch + wobble * sign},
+            "untrained": untrained,
+            "losses": {name: [2.0, 1.0] for name in (*levels, "batch")},
+            "finite": {"batch": finite},
+        }
+        for sign in (0, 1, -1, 2, -2)
+    ]
+    return _judged(22, measured)
+
+
+@pytest.mark.parametrize(
+    ("batch", "finite", "verdict"),
+    [
+        (0.9, False, Verdict.SUPPORTED),
+        (0.12, True, Verdict.SUPPORTED),
+        (0.88, True, Verdict.REFUTED),
+        (0.70, True, Verdict.DEPENDS),
+        (0.85, True, Verdict.NOT_SHOWN),
+    ],
+)
+def test_whether_it_trains_decides(batch: float, finite: bool, verdict: Verdict) -> None:
+    assert _trained(batch, finite=finite).verdict is verdict
+
+
+def test_where_an_untrained_model_answers_too_nothing_is_shown() -> None:
+    assert _trained(0.9, untrained=0.6).reason == "control"
+
+
+def _cost(sequence: float, step: float, row_bytes: int, *, same: float = 1.0) -> Judgement:
+    measured = [
+        {
+            **{
+                name: {"ratio": ratio + wobble, "layer_ratio": 1.0, "same_ratio": same + wobble}
+                for name, ratio in (("sequence", sequence), ("step", step))
+            },
+            "row_bytes": row_bytes,
+            "steps": 30,
+            "file_bytes": 100_000,
+            "formula_bytes": row_bytes,
+        }
+        for wobble in (0.0, 0.01, -0.01, 0.005, -0.005)
+    ]
+    return _judged(26, measured)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "step", "row_bytes", "verdict"),
+    [
+        (3.0, 1.2, 1000, Verdict.SUPPORTED),
+        (1.0, 1.0, 10, Verdict.REFUTED),
+        (3.0, 1.0, 10, Verdict.DEPENDS),
+        (1.05, 1.0, 10, Verdict.NOT_SHOWN),
+    ],
+)
+def test_time_and_memory_decide(sequence: float, step: float, row_bytes: int, verdict: Verdict) -> None:
+    assert _cost(sequence, step, row_bytes).verdict is verdict
+
+
+def test_where_a_graph_differs_from_itself_nothing_is_shown() -> None:
+    assert _cost(3.0, 1.2, 1000, same=1.2).reason == "control"
