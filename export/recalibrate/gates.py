@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.recalibrate.improvement import Interval, accuracy_change, divergence_change, mcnemar
-from export.recalibrate.independence import kish_count, slowest_time
+from export.recalibrate.independence import ALARM, dependence_p, kish_count, slowest_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,21 +52,26 @@ def enough_sequences(frame_counts_N: NDArray[Any], bounds: Bounds) -> Gate:
 
 
 def independent_in_time(features_NF: NDArray[Any], seconds_N: NDArray[Any], bounds: Bounds) -> Gate:
-    """Ask for sequences that are not all of one moment, and don't resemble those just before them.
+    """Ask for sequences that are not all of one moment, and are worth enough independent ones.
 
-    `features_NF` describes each sequence, `seconds_N` is when it began. What counts is the feature that changes most
-    slowly; of many features it is chance in part, so the gate is too strict rather than too lax.
+    `features_NF` describes each sequence, `seconds_N` is when it began. One test over all features says whether they
+    are independent. Where it says no, they are worth as many as their slowest feature leaves: with many features the
+    slowest is slow by chance alone, so it isn't asked before.
     """
     name, count = "independent in time", len(seconds_N)
     if count < 2:
         return Gate(name=name, passed=False, words=f"{count} sequences tell nothing of time")
     order_N = np.argsort(seconds_N, kind="stable")
     span = float(np.ptp(seconds_N))
-    slowest = slowest_time(np.asarray(features_NF)[order_N])
+    ordered_NF = np.asarray(features_NF)[order_N]
+    p = dependence_p(ordered_NF)
+    slowest = slowest_time(ordered_NF) if p <= ALARM else 1.0
     effective = count / slowest
+    alike = f", neighbours alike over {slowest:.1f} sequences" if p <= ALARM else ""
     words = (
-        f"over {span:.0f} s ({bounds.span_seconds:g} s are needed), neighbours alike over {slowest:.1f} sequences, so "
-        f"that {count} are worth {effective:.1f}, {bounds.sequences:g} are needed"
+        f"over {span:.0f} s ({bounds.span_seconds:g} s are needed), one test of {ordered_NF.shape[1]} features gives "
+        f"p = {p:.3g} (dependent up to {ALARM:g}, a false alarm in {ALARM:.0%} of independent samples){alike}, so that "
+        f"{count} are worth {effective:.1f}, {bounds.sequences:g} are needed"
     )
     return Gate(name=name, passed=effective >= bounds.sequences and span >= bounds.span_seconds, words=words)
 

@@ -39,6 +39,47 @@ def test_a_drift_leaves_a_handful() -> None:
     assert 1000 / independence.autocorrelation_time(np.linspace(0, 1, 1000)) < 10
 
 
+def hanging_together(count: int, features: int, *, seed: int) -> Any:
+    """Draw independent sequences whose skewed features tell nearly the same."""
+    rng = np.random.default_rng(seed)
+    return np.exp(rng.normal(size=(count, 1)) + 0.1 * rng.normal(size=(count, features)))
+
+
+def test_the_one_test_is_wrong_as_often_as_it_says_however_features_hang_together() -> None:
+    samples = 300
+    alarms = sum(
+        independence.dependence_p(hanging_together(40, 13, seed=seed), seed=seed) <= independence.ALARM
+        for seed in range(samples)
+    )
+    # At 1 % each, more than 9 of 300 come in one case of a thousand.
+    assert alarms <= 9
+
+
+def test_the_one_test_finds_a_slow_feature_among_many() -> None:
+    features = np.random.default_rng(0).normal(size=(100, 13))
+    assert independence.dependence_p(features) > independence.ALARM
+    features[:, 4] = autoregressive(100, 0.9)
+    assert independence.dependence_p(features) == 0.001
+
+
+@pytest.mark.parametrize("features", [np.zeros((9, 2)), np.full((9, 2), 0.1), np.zeros((0, 2)), np.ones((2, 1))])
+def test_nothing_tells_nothing_of_time(features: Any) -> None:
+    assert independence.dependence_p(features) == 1
+
+
+def test_there_may_be_more_features_than_sequences() -> None:
+    assert independence.dependence_p(hanging_together(20, 64, seed=0)) > independence.ALARM
+
+
+def test_many_features_make_no_sequence_worth_less() -> None:
+    features = np.random.default_rng(0).normal(size=(100, 64))
+    assert 100 / independence.slowest_time(features) < 80
+    gate = gates.independent_in_time(features, np.linspace(0, 1000, 100), BOUNDS)
+    assert gate.passed
+    assert "so that 100 are worth 100.0" in gate.words
+    assert "false alarm in 1% of independent samples" in gate.words
+
+
 def test_tokens_are_described_by_their_shares() -> None:
     found = independence.describe([np.array([1, 1, 2]), np.array([2, 3])])
     np.testing.assert_allclose(found, [[2 / 3, 1 / 3, 0], [0, 0.5, 0.5]])
