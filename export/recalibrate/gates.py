@@ -1,4 +1,4 @@
-"""The gates before a recalibrated version: each passes or not, and says on which figures.
+"""The gates before a recalibrated version: each passes or not, and says on which figures and what it rests on.
 
 Shape suffixes: N sequences, F features of their description.
 """
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from export.recalibrate.improvement import LayerSample
 
+NOTHING = "nothing"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
@@ -31,24 +33,27 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """The outcome of one."""
+    """The outcome of one. `passed` is None where nothing is decided: it stops nothing, and vouches for nothing."""
 
     name: str
-    passed: bool
+    passed: bool | None
     words: str
+    rests_on: str
 
     def __str__(self) -> str:
-        return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.words}"
+        outcome = {True: "passed", False: "FAILED", None: "noted "}[self.passed]
+        return f"{outcome}  {self.name}: {self.words} [rests on {self.rests_on}]"
 
 
 def enough_sequences(frame_counts_N: NDArray[Any], bounds: Bounds) -> Gate:
     """Ask for enough sequences, of which none outweighs the others: statistics weigh them by their frames."""
-    effective = kish_count(frame_counts_N)
+    effective, count = kish_count(frame_counts_N), len(frame_counts_N)
     words = (
-        f"{len(frame_counts_N)} sequences of {int(np.sum(frame_counts_N))} frames are worth {effective:.1f} of equal "
+        f"{count} sequences of {int(np.sum(frame_counts_N))} frames are worth {effective:.1f} of equal "
         f"length, {bounds.sequences:g} are needed"
     )
-    return Gate(name="enough sequences", passed=effective >= bounds.sequences, words=words)
+    passed = effective >= bounds.sequences
+    return Gate(name="enough sequences", passed=passed, words=words, rests_on=_counted(count, "sequence"))
 
 
 def independent_in_time(features_NF: NDArray[Any], seconds_N: NDArray[Any], bounds: Bounds) -> Gate:
@@ -59,8 +64,9 @@ def independent_in_time(features_NF: NDArray[Any], seconds_N: NDArray[Any], boun
     slowest is slow by chance alone, so it isn't asked before.
     """
     name, count = "independent in time", len(seconds_N)
+    rests_on = _counted(count, "sequence")
     if count < 2:
-        return Gate(name=name, passed=False, words=f"{count} sequences tell nothing of time")
+        return Gate(name=name, passed=False, words=f"{count} sequences tell nothing of time", rests_on=rests_on)
     order_N = np.argsort(seconds_N, kind="stable")
     span = float(np.ptp(seconds_N))
     ordered_NF = np.asarray(features_NF)[order_N]
@@ -73,7 +79,8 @@ def independent_in_time(features_NF: NDArray[Any], seconds_N: NDArray[Any], boun
         f"p = {p:.3g} (dependent up to {ALARM:g}, a false alarm in {ALARM:.0%} of independent samples){alike}, so that "
         f"{count} are worth {effective:.1f}, {bounds.sequences:g} are needed"
     )
-    return Gate(name=name, passed=effective >= bounds.sequences and span >= bounds.span_seconds, words=words)
+    passed = effective >= bounds.sequences and span >= bounds.span_seconds
+    return Gate(name=name, passed=passed, words=words, rests_on=rests_on)
 
 
 def lower_skew(stale: Sequence[LayerSample], recalibrated: Sequence[LayerSample], *, seed: int = 0) -> Gate:
@@ -83,7 +90,8 @@ def lower_skew(stale: Sequence[LayerSample], recalibrated: Sequence[LayerSample]
     """
     change = divergence_change(stale, recalibrated, seed=seed)
     words = f"mean divergence of {len(stale)} layers changes by {_said(change, 'nats')}; it has to fall"
-    return Gate(name="lower skew", passed=change.upper < 0, words=words)
+    rests_on = _counted(len(stale[0].frames), "sequence") + ", on no label"
+    return Gate(name="lower skew", passed=change.upper < 0, words=words, rests_on=rests_on)
 
 
 def higher_accuracy(stale_right_N: NDArray[Any], recalibrated_right_N: NDArray[Any]) -> Gate:
@@ -91,12 +99,42 @@ def higher_accuracy(stale_right_N: NDArray[Any], recalibrated_right_N: NDArray[A
     change = accuracy_change(stale_right_N, recalibrated_right_N)
     won = int(np.sum(~stale_right_N & recalibrated_right_N))
     lost = int(np.sum(stale_right_N & ~recalibrated_right_N))
+    count = len(stale_right_N)
     words = (
-        f"accuracy on {len(stale_right_N)} labelled sequences changes by {_said(change)}: {won} won, {lost} lost, "
+        f"accuracy on {count} labelled sequences changes by {_said(change)}: {won} won, {lost} lost, "
         f"exact McNemar p = {mcnemar(won, lost):.3g}; it has to rise"
     )
-    return Gate(name="higher accuracy", passed=change.lower > 0, words=words)
+    return Gate(name="higher accuracy", passed=change.lower > 0, words=words, rests_on=_counted(count, "label"))
+
+
+def no_farther_from_shadow(
+    stale_alike_N: NDArray[Any], recalibrated_alike_N: NDArray[Any], *, version: int, decides: bool
+) -> Gate:
+    """Ask that answers differ no more often from those that a shadow gave to the same sequences, beyond chance.
+
+    A shadow may be wrong itself: so it can speak against a version, not for it, and where there are labels `decides`
+    is false.
+    """
+    change = accuracy_change(stale_alike_N, recalibrated_alike_N)
+    count, before, after = len(stale_alike_N), int(np.sum(~stale_alike_N)), int(np.sum(~recalibrated_alike_N))
+    words = (
+        f"of {count} answers {before} differed from the shadow's, now {after} do: agreement changes by "
+        f"{_said(change)}; it must not fall beyond chance{'' if decides else ', but labels decide'}"
+    )
+    rests_on = _counted(count, "answer") + f" of shadow version {version}"
+    passed = change.upper >= 0 if decides else None
+    return Gate(name="no farther from the shadow", passed=passed, words=words, rests_on=rests_on)
+
+
+def unjudged_answers() -> Gate:
+    """Say that nobody knows whether answers are better."""
+    words = "no label and no shadow's answer is known, so whether answers are better is not judged"
+    return Gate(name="higher accuracy", passed=None, words=words, rests_on=NOTHING)
 
 
 def _said(change: Interval, unit: str = "") -> str:
     return f"{change.value:+.4g} ({change.lower:+.4g} to {change.upper:+.4g}, 95 %){f' {unit}' if unit else ''}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}" if count else NOTHING

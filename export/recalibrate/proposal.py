@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from export.errors import ExportError
 from export.recalibrate import gates
 from export.recalibrate.independence import describe
 from export.recalibrate.judge import open_version, probed, right
-from export.recalibrate.sample import Halves, halves, labelled, read_labels
+from export.recalibrate.known import Judgements, judged, judgements, read_labels
+from export.recalibrate.sample import Halves, halves
 from export.recalibrate.version import propose
 from models.data import load
 from models.training import Checkpoint
@@ -33,17 +34,19 @@ if TYPE_CHECKING:
 class Request:
     """What is asked for. `checkpoint` is the file that a version of `model` in `repository` was exported from.
 
-    `labels` is a CSV file of right answers (sample.read_labels); `pseudo_count` is as for
-    models.training.recalibrated. With `despite_gates` the version is written also when a gate fails.
+    `prediction_log` is that of the server, which knows labels of the sample and what a shadow said to it; `labels` is a
+    CSV file of more (known.read_labels). `pseudo_count` is as for models.training.recalibrated. With `despite_gates`
+    the version is written also when a gate fails.
     """
 
     model: str
     checkpoint: Path
     repository: Path
     pseudo_count: float
-    labels: Path | None
+    labels: Path | None = None
+    prediction_log: Path | None = None
     bounds: gates.Bounds
-    despite_gates: bool
+    despite_gates: bool = False
 
 
 class Proposal:
@@ -55,7 +58,7 @@ class Proposal:
         self._tell = tell
         self._checkpoint = Checkpoint.load(request.checkpoint)
         self._served = _exported_from(self._checkpoint.digest, request.repository, request.model)
-        self._labels = read_labels(request.labels, self._served.labels) if request.labels else None
+        self._labels = read_labels(request.labels, self._served.labels) if request.labels else {}
 
     @property
     def version(self) -> int:
@@ -68,6 +71,8 @@ class Proposal:
         Raises ExportError when it can't be tried.
         """
         cut = halves(sampled)
+        log, classes = self._request.prediction_log, self._served.labels
+        known = judgements(sampled, classes, log=log, labels=self._labels)
         passed = self._show(_independent(cut.estimate, self._request.bounds))
         if not passed and not self._request.despite_gates:
             self._tell("nothing was written: the sample is not good enough to be judged by")
@@ -75,7 +80,7 @@ class Proposal:
         with tempfile.TemporaryDirectory() as folder:
             version = repository.next_version(self._request.repository, self._request.model)
             new = self._made(Path(folder), version, cut)
-            passed = self._show(self._judged(Path(folder), version, cut.judge)) and passed
+            passed = self._show(self._judged(Path(folder), version, cut.judge, known)) and passed
             if not passed and not self._request.despite_gates:
                 self._tell("nothing was written: the version is no better on traffic that it has not seen")
                 return False
@@ -95,13 +100,14 @@ class Proposal:
         )
         return new
 
-    def _judged(self, folder: Path, version: int, judge: Sequence[SampledSequence]) -> Iterator[gates.Gate]:
+    def _judged(
+        self, folder: Path, version: int, judge: Sequence[SampledSequence], known: Judgements
+    ) -> Iterator[gates.Gate]:
         stale = open_version(self._request.repository, self._request.model, self.version)
         new = open_version(folder, self._request.model, version)
         frames = [each.frames for each in judge]
         yield gates.lower_skew(probed(stale, frames), probed(new, frames))
-        if self._labels is not None:
-            yield _accuracy(stale, new, judge, self._labels)
+        yield from _answers(stale, new, judge, known, asked=self._request.labels is not None)
 
     def _publish(self, new: Checkpoint, folder: Path, version: int) -> None:
         name, target = self._request.model, self._request.repository
@@ -115,7 +121,7 @@ class Proposal:
         passed = True
         for gate in outcomes:
             self._tell(str(gate))
-            passed = passed and gate.passed
+            passed = passed and gate.passed is not False
         return passed
 
 
@@ -125,11 +131,19 @@ def _independent(sampled: Sequence[SampledSequence], bounds: gates.Bounds) -> It
     yield gates.independent_in_time(features, np.array([each.first_seen_seconds for each in sampled]), bounds)
 
 
-def _accuracy(
-    stale: Servable, new: Servable, judge: Sequence[SampledSequence], labels: Mapping[str, int]
-) -> gates.Gate:
-    frames, labels_N = labelled(judge, labels)
-    return gates.higher_accuracy(right(stale, frames, labels_N), right(new, frames, labels_N))
+def _answers(
+    stale: Servable, new: Servable, judge: Sequence[SampledSequence], known: Judgements, *, asked: bool
+) -> Iterator[gates.Gate]:
+    """Judge by labels where there are any, or else by the shadow; `asked`: there have to be labels."""
+    labelled, shadowed = judged(judge, known.labels), judged(judge, known.shadow)
+    by_labels = asked or bool(labelled.frames)
+    if by_labels:
+        yield gates.higher_accuracy(right(stale, *labelled), right(new, *labelled))
+    if shadowed.frames:
+        alike = right(stale, *shadowed), right(new, *shadowed)
+        yield gates.no_farther_from_shadow(*alike, version=known.shadow_version, decides=not by_labels)
+    elif not by_labels:
+        yield gates.unjudged_answers()
 
 
 def _exported_from(digest: str, folder: Path, name: str) -> Model:

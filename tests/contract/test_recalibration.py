@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ from models.training import Checkpoint, recalibrated, train
 from service.certificate import is_bitwise
 from service.engine.session import open_session
 from service.loading.manifest import read_manifest
+from service.observers.feedback.label import Outcome
+from service.observers.feedback.policy import LogPolicy
 from service.observers.skew import Moments, measure
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
-from tests.contract.recalibrating import Command
+from tests.contract.recalibrating import Command, id_of
+from tests.unit.service.feedback.conftest import Log, classifier, prediction
 
 CONFIG = TCNConfig(channels=8, blocks=2, norm="batch")
 
@@ -118,17 +123,44 @@ def order(dataset: Dataset) -> list[int]:
 def test_the_command_writes_a_version_whose_gates_pass(command: Command, dataset: Dataset, order: list[int]) -> None:
     gained = [(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order]
     done = command.call(gained)
-    assert [line.split(":")[0] for line in done.stdout.splitlines()[:3]] == [
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [
         "passed  enough sequences",
         "passed  independent in time",
         "passed  lower skew",
+        "noted   higher accuracy",
     ]
+    assert done.stdout.splitlines()[3].endswith("[rests on nothing]")
     assert (done.exit_code, command.versions) == (0, ["1", "2"])
     assert (command.folder / "repository" / "vowels" / "config.pbtxt").is_file()
     written = Checkpoint.load(command.folder / "model-v2.pt")
     manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "2" / "model.onnx"))
     assert manifest.provenance.checkpoint_sha256 == written.digest
     assert manifest.provenance.recalibration.sequences == 80
+
+
+def test_the_prediction_log_is_read_and_its_labels_decide(command: Command, dataset: Dataset, order: list[int]) -> None:
+    classes = dataset.spec.labels
+    with closing(Log(LogPolicy(path=command.folder / "predictions.db"), by=classifier(classes=classes))) as log:
+        shadow = classifier(7, classes=classes)
+        for place, index in enumerate(order):
+            told = prediction(log.by, 0, prediction_id=id_of(place), frame_count=len(dataset.test.sequences[index]))
+            log.write(told)
+            log.write(replace(told, servable=shadow), shadow=True)
+        # Answers as they are don't get better.
+        gained = [(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order]
+        without = command.call(gained, "--prediction-log", str(log.policy.path), "--despite-gates")
+        for place in range(0, 160, 2):
+            log.now_seconds = 0
+            assert log.report(id_of(place), classes[-1]).outcome is Outcome.JOINED
+        labelled = command.call(gained, "--prediction-log", str(log.policy.path))
+    shadowed = without.stdout.splitlines()[3]
+    assert ("no farther from the shadow" in shadowed, "noted" in shadowed) == (True, False)
+    assert shadowed.endswith("[rests on 80 answers of shadow version 7]")
+    accuracy, noted = labelled.stdout.splitlines()[3:5]
+    assert accuracy.startswith("FAILED  higher accuracy: ")
+    assert accuracy.endswith("[rests on 40 labels]")
+    assert noted.startswith("noted   no farther from the shadow: ")
+    assert (labelled.exit_code, command.versions) == (1, ["1", "2"])
 
 
 def test_what_hangs_together_in_time_is_no_sample(command: Command, dataset: Dataset) -> None:
@@ -153,7 +185,7 @@ def test_another_model_s_checkpoint_is_refused(command: Command, dataset: Datase
 
 def test_labels_that_name_no_class_are_refused(command: Command, dataset: Dataset, order: list[int]) -> None:
     labels = command.folder / "labels.csv"
-    labels.write_text("prediction_id,label\nanswer 1,nobody\n")
+    labels.write_text(f"prediction_id,label\n{id_of(1)},nobody\n")
     done = command.call([dataset.test.sequences[index] for index in order], "--labels", str(labels))
     assert "nobody" in done.stderr
     assert (done.exit_code, command.versions) == (2, ["1"])

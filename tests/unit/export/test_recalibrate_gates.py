@@ -185,3 +185,34 @@ def test_the_interval_is_that_of_the_source() -> None:
 @pytest.mark.parametrize(("won", "lost", "p"), [(0, 0, 1), (3, 0, 0.25), (1, 1, 1), (8, 2, 0.109375)])
 def test_the_exact_test(won: int, lost: int, p: float) -> None:
     assert mcnemar(won, lost) == mcnemar(lost, won) == p
+
+
+def test_every_gate_says_what_it_rests_on() -> None:
+    some, none = np.ones(7, bool), np.zeros(0, bool)
+    assert gates.enough_sequences(np.full(100, 7), BOUNDS).rests_on == "100 sequences"
+    assert gates.independent_in_time(np.zeros((1, 2)), np.zeros(1), BOUNDS).rests_on == "1 sequence"
+    assert (
+        gates.lower_skew([layer(shift=0, stored=0)], [layer(shift=0, stored=0)]).rests_on == "50 sequences, on no label"
+    )
+    assert gates.higher_accuracy(some, some).rests_on == "7 labels"
+    assert gates.higher_accuracy(none, none).rests_on == "nothing"
+    shadow = gates.no_farther_from_shadow(some, some, version=2, decides=True)
+    assert str(shadow).endswith("[rests on 7 answers of shadow version 2]")
+    assert str(gates.unjudged_answers()).startswith("noted   higher accuracy: no label")
+    assert str(gates.unjudged_answers()).endswith("[rests on nothing]")
+
+
+def test_a_shadow_speaks_against_a_version_and_not_for_it() -> None:
+    alike = np.arange(100) < 60
+    nearer, farther, by_chance = np.arange(100) < 90, np.arange(100) < 30, np.arange(100) < 59
+    asked = [
+        gates.no_farther_from_shadow(alike, after, version=2, decides=True) for after in (nearer, farther, by_chance)
+    ]
+    assert [gate.passed for gate in asked] == [True, False, True]
+    assert "of 100 answers 40 differed from the shadow's, now 70 do" in asked[1].words
+
+
+def test_where_there_are_labels_a_shadow_decides_nothing() -> None:
+    gate = gates.no_farther_from_shadow(np.ones(50, bool), np.zeros(50, bool), version=2, decides=False)
+    assert gate.passed is None
+    assert str(gate).startswith("noted   no farther from the shadow: ")
