@@ -14,7 +14,7 @@ from export import repository
 from export.errors import ExportError
 from export.recalibrate import gates
 from export.recalibrate.independence import describe
-from export.recalibrate.judge import open_version, probed, right
+from export.recalibrate.judge import open_version, probed, right, top_classes
 from export.recalibrate.known import Judgements, judged, judgements, read_labels
 from export.recalibrate.sample import Halves, halves
 from export.recalibrate.version import propose
@@ -134,16 +134,16 @@ def _independent(sampled: Sequence[SampledSequence], bounds: gates.Bounds) -> It
 def _answers(
     stale: Servable, new: Servable, judge: Sequence[SampledSequence], known: Judgements, *, asked: bool
 ) -> Iterator[gates.Gate]:
-    """Judge by labels where there are any, or else by the shadow; `asked`: there have to be labels."""
+    """Judge by labels where there are any; `asked`: there have to be some."""
     labelled, shadowed = judged(judge, known.labels), judged(judge, known.shadow)
-    by_labels = asked or bool(labelled.frames)
-    if by_labels:
+    if asked or labelled.frames:
         yield gates.higher_accuracy(right(stale, *labelled), right(new, *labelled))
+    else:
+        frames = [each.frames for each in judge]
+        yield gates.changed_answers(top_classes(stale, frames), top_classes(new, frames))
     if shadowed.frames:
         alike = right(stale, *shadowed), right(new, *shadowed)
-        yield gates.no_farther_from_shadow(*alike, version=known.shadow_version, decides=not by_labels)
-    elif not by_labels:
-        yield gates.unjudged_answers()
+        yield gates.difference_from_shadow(*alike, known.shadow_version)
 
 
 def _exported_from(digest: str, folder: Path, name: str) -> Model:

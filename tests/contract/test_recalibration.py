@@ -129,7 +129,7 @@ def test_the_command_writes_a_version_whose_gates_pass(command: Command, dataset
         "passed  lower skew",
         "noted   higher accuracy",
     ]
-    assert done.stdout.splitlines()[3].endswith("[rests on nothing]")
+    assert done.stdout.splitlines()[3].endswith("; rests on 80 sequences, on no label")
     assert (done.exit_code, command.versions) == (0, ["1", "2"])
     assert (command.folder / "repository" / "vowels" / "config.pbtxt").is_file()
     written = Checkpoint.load(command.folder / "model-v2.pt")
@@ -153,13 +153,14 @@ def test_the_prediction_log_is_read_and_its_labels_decide(command: Command, data
             log.now_seconds = 0
             assert log.report(id_of(place), classes[-1]).outcome is Outcome.JOINED
         labelled = command.call(gained, "--prediction-log", str(log.policy.path))
-    shadowed = without.stdout.splitlines()[3]
-    assert ("no farther from the shadow" in shadowed, "noted" in shadowed) == (True, False)
-    assert shadowed.endswith("[rests on 80 answers of shadow version 7]")
-    accuracy, noted = labelled.stdout.splitlines()[3:5]
+    changed, shadowed = without.stdout.splitlines()[3:5]
+    assert changed.startswith("noted   higher accuracy: no label is known")
+    assert shadowed.startswith("noted   difference from the shadow: of 80 answers")
+    assert shadowed.endswith("; rests on 80 answers of shadow version 7")
+    accuracy, again = labelled.stdout.splitlines()[3:5]
     assert accuracy.startswith("FAILED  higher accuracy: ")
-    assert accuracy.endswith("[rests on 40 labels]")
-    assert noted.startswith("noted   no farther from the shadow: ")
+    assert accuracy.endswith("; rests on 40 labels")
+    assert again.startswith("noted   difference from the shadow: ")
     assert (labelled.exit_code, command.versions) == (1, ["1", "2"])
 
 

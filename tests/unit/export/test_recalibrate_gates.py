@@ -196,23 +196,21 @@ def test_every_gate_says_what_it_rests_on() -> None:
     )
     assert gates.higher_accuracy(some, some).rests_on == "7 labels"
     assert gates.higher_accuracy(none, none).rests_on == "nothing"
-    shadow = gates.no_farther_from_shadow(some, some, version=2, decides=True)
-    assert str(shadow).endswith("[rests on 7 answers of shadow version 2]")
-    assert str(gates.unjudged_answers()).startswith("noted   higher accuracy: no label")
-    assert str(gates.unjudged_answers()).endswith("[rests on nothing]")
+    shadow = gates.difference_from_shadow(some, some, 2)
+    assert str(shadow).endswith("; rests on 7 answers of shadow version 2")
 
 
-def test_a_shadow_speaks_against_a_version_and_not_for_it() -> None:
-    alike = np.arange(100) < 60
-    nearer, farther, by_chance = np.arange(100) < 90, np.arange(100) < 30, np.arange(100) < 59
-    asked = [
-        gates.no_farther_from_shadow(alike, after, version=2, decides=True) for after in (nearer, farther, by_chance)
-    ]
-    assert [gate.passed for gate in asked] == [True, False, True]
-    assert "of 100 answers 40 differed from the shadow's, now 70 do" in asked[1].words
-
-
-def test_where_there_are_labels_a_shadow_decides_nothing() -> None:
-    gate = gates.no_farther_from_shadow(np.ones(50, bool), np.zeros(50, bool), version=2, decides=False)
+def test_without_labels_the_answers_that_change_bound_what_accuracy_can_do() -> None:
+    gate = gates.changed_answers(np.array([0, 1, 2, 0, 1]), np.array([0, 1, 0, 0, 1]))
     assert gate.passed is None
-    assert str(gate).startswith("noted   no farther from the shadow: ")
+    assert "1 of 5 answers change, so accuracy does by 20.0% at most" in gate.words
+    assert str(gate).startswith("noted   higher accuracy: no label is known")
+    assert str(gate).endswith("; rests on 5 sequences, on no label")
+
+
+def test_a_shadow_decides_nothing() -> None:
+    alike = np.arange(100) < 60
+    for after in (np.arange(100) < 90, np.arange(100) < 30):
+        gate = gates.difference_from_shadow(alike, after, 2)
+        assert gate.passed is None
+        assert str(gate).startswith("noted   difference from the shadow: of 100 answers 40 differed from the shadow's")
