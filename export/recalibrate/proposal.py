@@ -15,10 +15,11 @@ from export.errors import ExportError
 from export.recalibrate import gates
 from export.recalibrate.independence import describe
 from export.recalibrate.judge import open_version, probed, right, top_classes
-from export.recalibrate.known import Judgements, judged, judgements, read_labels
+from export.recalibrate.known import Judged, Judgements, judged, judgements, read_labels
+from export.recalibrate.labelled_traffic import LabelledTraffic
 from export.recalibrate.sample import Halves, halves
 from export.recalibrate.version import propose
-from models.data import load
+from models.data import Split, load
 from models.training import Checkpoint
 from service.engine.session import open_session
 from service.loading.manifest import read_manifest
@@ -79,7 +80,7 @@ class Proposal:
             return False
         with tempfile.TemporaryDirectory() as folder:
             version = repository.next_version(self._request.repository, self._request.model)
-            new = self._made(Path(folder), version, cut)
+            new = self._made(Path(folder), version, cut, known)
             passed = self._show(self._judged(Path(folder), version, cut.judge, known)) and passed
             if not passed and not self._request.despite_gates:
                 self._tell("nothing was written: the version is no better on traffic that it has not seen")
@@ -87,7 +88,7 @@ class Proposal:
             self._publish(new, Path(folder), version)
         return passed
 
-    def _made(self, folder: Path, version: int, cut: Halves) -> Checkpoint:
+    def _made(self, folder: Path, version: int, cut: Halves, known: Judgements) -> Checkpoint:
         _, new = propose(
             self._served,
             self._checkpoint,
@@ -97,8 +98,24 @@ class Proposal:
             dataset=load(self._checkpoint.task.name),
             version=version,
             usual=[each.frames for each in cut.judge],
+            labelled=self._labelled(cut, known),
         )
         return new
+
+    def _labelled(self, cut: Halves, known: Judgements) -> LabelledTraffic | None:
+        estimate, judge = (judged(half, known.labels) for half in (cut.estimate, cut.judge))
+        if not judge.frames:
+            return None
+        stale = open_version(self._request.repository, self._request.model, self.version)
+        return LabelledTraffic(
+            fitted=_split(estimate) if self._fit_to(estimate) else None,
+            measured=_split(judge),
+            before=int(right(stale, *judge).sum()),
+        )
+
+    def _fit_to(self, estimate: Judged) -> bool:
+        """Return whether there are enough labels to fit a temperature to: as many as statistics need sequences."""
+        return len(estimate.frames) >= self._request.bounds.sequences
 
     def _judged(
         self, folder: Path, version: int, judge: Sequence[SampledSequence], known: Judgements
@@ -123,6 +140,10 @@ class Proposal:
             self._tell(str(gate))
             passed = passed and gate.passed is not False
         return passed
+
+
+def _split(known: Judged) -> Split:
+    return Split(sequences=known.frames, labels=known.classes)
 
 
 def _independent(sampled: Sequence[SampledSequence], bounds: gates.Bounds) -> Iterator[gates.Gate]:

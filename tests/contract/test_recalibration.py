@@ -13,6 +13,8 @@ import pytest
 
 from export import ExportError, export_checkpoint
 from export.recalibrate import propose
+from export.recalibrate.judge import open_version, top_classes
+from export.recalibrate.labelled_traffic import LabelledTraffic
 from models.config import TCNConfig
 from models.data import Dataset, load
 from models.training import Checkpoint, recalibrated, train
@@ -108,6 +110,26 @@ def test_without_sequences_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_manifest_says_what_it_does_under_the_traffic_that_it_was_made_for(
+    served: Model, checkpoint: Checkpoint, live: list[npt.NDArray[Any]], dataset: Dataset, tmp_path: Path
+) -> None:
+    fitted, measured = dataset.test.select(range(64, 128)), dataset.test.select(range(128, 192))
+    measured.sequences[:] = [(1.5 * frames).astype(np.float32) for frames in measured.sequences]
+    labelled = LabelledTraffic(fitted=fitted, measured=measured, before=7)
+    made, _ = propose(served, checkpoint, live, 16, folder=tmp_path, dataset=dataset, version=2, labelled=labelled)
+    written = open_version(tmp_path, "vowels", 2)
+    correct = int((top_classes(written, measured.sequences) == measured.labels).sum())
+    told = written.manifest.provenance.recalibration
+    assert (told.accuracy.sequences, told.accuracy.correct, told.accuracy_before.correct) == (64, correct, 7)
+    assert (made.calibration.live, made.calibration.sequences, made.calibration.held_back) == (True, 64, True)
+    assert made.calibration.temperature != served.calibration.temperature
+
+
+def test_without_labels_the_manifest_claims_nothing_of_live_traffic(proposed: Model) -> None:
+    assert not proposed.provenance.recalibration.HasField("accuracy")
+    assert not proposed.calibration.live
+
+
 @pytest.fixture
 def command(served: Model, folder: Path, checkpoint: Checkpoint, tmp_path: Path) -> Command:
     assert served.version == 1
@@ -153,6 +175,7 @@ def test_the_prediction_log_is_read_and_its_labels_decide(command: Command, data
             log.now_seconds = 0
             assert log.report(id_of(place), classes[-1]).outcome is Outcome.JOINED
         labelled = command.call(gained, "--prediction-log", str(log.policy.path))
+        command.call(gained, "--prediction-log", str(log.policy.path), "--despite-gates")
     changed, shadowed = without.stdout.splitlines()[3:5]
     assert changed.startswith("noted   higher accuracy: no label is known")
     assert shadowed.startswith("noted   difference from the shadow: of 80 answers")
@@ -161,7 +184,10 @@ def test_the_prediction_log_is_read_and_its_labels_decide(command: Command, data
     assert accuracy.startswith("FAILED  higher accuracy: ")
     assert accuracy.endswith("; rests on 40 labels")
     assert again.startswith("noted   difference from the shadow: ")
-    assert (labelled.exit_code, command.versions) == (1, ["1", "2"])
+    assert (labelled.exit_code, command.versions) == (1, ["1", "2", "3"])
+    manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "3" / "model.onnx"))
+    assert manifest.provenance.recalibration.accuracy.sequences == 40
+    assert manifest.calibration.live
 
 
 def test_what_hangs_together_in_time_is_no_sample(command: Command, dataset: Dataset) -> None:
