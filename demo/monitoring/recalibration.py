@@ -53,6 +53,7 @@ def _propose(name: str, seed: int, plan: Plan, sources: Sources, episode: Episod
         pseudo_count=plan.pseudo_count,
         prediction_log=sources.prediction_log,
         bounds=Bounds(),
+        version=episode.version,  # the same for every seed, also where the version before was stopped
     )
     gates: list[str] = []
     recalibration = Recalibration(request, gates.append)

@@ -37,7 +37,7 @@ class Request:
 
     `prediction_log` is that of the server, which knows labels of the sample and what a shadow said to it; `labels` is a
     CSV file of more (known.read_labels). `pseudo_count` is as for models.training.recalibrated. With `despite_gates`
-    the version is written also when a gate fails.
+    the version is written also when a gate fails. `version` is its number; by default the next one.
     """
 
     model: str
@@ -48,6 +48,7 @@ class Request:
     prediction_log: Path | None = None
     bounds: gates.Bounds
     despite_gates: bool = False
+    version: int | None = None
 
 
 class Proposal:
@@ -79,7 +80,7 @@ class Proposal:
             self._tell("nothing was written: the sample is not good enough to be judged by")
             return False
         with tempfile.TemporaryDirectory() as folder:
-            version = repository.next_version(self._request.repository, self._request.model)
+            version = self._request.version or repository.next_version(self._request.repository, self._request.model)
             new = self._made(Path(folder), version, cut, known)
             passed = self._show(self._judged(Path(folder), version, cut.judge, known)) and passed
             if not passed and not self._request.despite_gates:

@@ -693,8 +693,9 @@ class ProbedLayer(_message.Message):
     """The constant added to the variance."""
     @_builtins.property
     def reference(self) -> Global___Moments:
-        """The running mean and variance that the model serves with. Not set for a layer without any: a control, whose moments
-        can't be compared.
+        """The running mean and variance that the model serves with. With statistics of each step ("batch_step") the layer's
+        input is that less the mean of its step, in deviations of its step, and these are the moments of it. Not set for a
+        layer without any: a control, whose moments can't be compared.
         """
 
     @_builtins.property
