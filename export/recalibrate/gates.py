@@ -89,7 +89,7 @@ def lower_skew(stale: Sequence[LayerSample], recalibrated: Sequence[LayerSample]
     Each version is measured by its own probe: what enters a layer depends on the layers before.
     """
     change = divergence_change(stale, recalibrated, seed=seed)
-    words = f"mean divergence of {len(stale)} layers changes by {_said(change, 'nats')}; it has to fall"
+    words = f"mean divergence of {_counted(len(stale), 'layer')} changes by {_said(change, 'nats')}; it has to fall"
     rests_on = _counted(len(stale[0].frames), "sequence") + ", on no label"
     return Gate(name="lower skew", passed=change.upper < 0, words=words, rests_on=rests_on)
 

@@ -30,8 +30,7 @@ CASES: list[ModelConfig] = [
     TCNConfig(channels=8, blocks=2, norm="batch"),
     LSTMConfig(hidden=6, layers=2, norm="batch"),
     LSTMConfig(hidden=6, norm="rms"),
-    LSTMConfig(hidden=6, layers=2, norm="layer"),
-    LSTMConfig(hidden=6, layers=2, norm="batch_step"),
+    LSTMConfig(hidden=6, norm="batch_step"),
     TransformerConfig(width=8, heads=2, layers=1, window=8, tile=4, norm="batch_ffn"),
     EncoderConfig(width=8, heads=2, layers=1, norm="layer", norm_position="post"),
 ]

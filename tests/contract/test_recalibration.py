@@ -15,7 +15,7 @@ from export import ExportError, export_checkpoint
 from export.recalibrate import propose
 from export.recalibrate.judge import open_version, top_classes
 from export.recalibrate.labelled_traffic import LabelledTraffic
-from models.config import TCNConfig
+from models.config import LSTMConfig, TCNConfig
 from models.data import Dataset, load
 from models.training import Checkpoint, recalibrated, train
 from service.certificate import is_bitwise
@@ -188,6 +188,24 @@ def test_the_prediction_log_is_read_and_its_labels_decide(command: Command, data
     manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "3" / "model.onnx"))
     assert manifest.provenance.recalibration.accuracy.sequences == 40
     assert manifest.calibration.live
+
+
+def test_statistics_of_each_step_are_watched_and_recalibrated_as_well(
+    dataset: Dataset, order: list[int], tmp_path: Path
+) -> None:
+    config = LSTMConfig(hidden=8, norm="batch_step", norm_steps=12, norm_place="input")
+    stale = train(dataset, "lstm", config, seed=0, epochs=2)
+    served = export_checkpoint(stale, tmp_path / "exported", name="vowels", version=1, dataset=dataset)
+    for probed in served.probe.layers:
+        assert (probed.kind, set(probed.reference.mean)) == ("batch_step", {0.0})
+        assert 0.8 < max(probed.reference.variance) <= 1
+        assert all(each.divergence_nats < 0.5 for each in probed.thresholds)
+    command = Command.prepared(tmp_path, tmp_path / "exported", stale)
+    done = command.call([(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order])
+    assert done.stdout.splitlines()[2].startswith("passed  lower skew: mean divergence of 1 layer changes by -")
+    assert (done.exit_code, command.versions) == (0, ["1", "2"])
+    manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "2" / "model.onnx"))
+    assert {layer.statistics for layer in manifest.norm_layers} == {"recalibrated"}
 
 
 def test_what_hangs_together_in_time_is_no_sample(command: Command, dataset: Dataset) -> None:
