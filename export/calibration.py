@@ -37,7 +37,11 @@ def measure(graph: Graph, dataset: Dataset, architecture: str, seed: int) -> Cal
 
 def fit(outputs_NK: Array, label_N: npt.NDArray[np.int64]) -> Calibration:
     """Fit the temperature, and measure before and after. Numbers are float64; nothing is drawn."""
-    temperature, bounded = temperature_of(outputs_NK, label_N)
+    return measured(*temperature_of(outputs_NK, label_N), outputs_NK, label_N)
+
+
+def measured(temperature: float, bounded: bool, outputs_NK: Array, label_N: npt.NDArray[np.int64]) -> Calibration:
+    """Measure without and with a temperature, on sequences that it was fitted to or on others."""
     before_NK, after_NK = log_softmax(outputs_NK), log_softmax(outputs_NK / temperature)
     return Calibration(
         temperature=temperature,

@@ -25,6 +25,8 @@ from soloist.v1.model_pb2 import Model
 
 STEPS = ("tracing", "comparing with PyTorch", "measuring accuracy", "probing", "certifying", "writing")
 Progress = Callable[[str], None]
+# Adds to the manifest what else has been measured with the exported graph.
+Amend = Callable[[Graph, Model], None]
 
 
 def export_checkpoint(
@@ -37,6 +39,7 @@ def export_checkpoint(
     norm: str = "",
     control: bool = False,
     usual: Split | None = None,
+    amend: Amend | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Write `<folder>/<name>/<version>/model.onnx`, what belongs beside it, and `<folder>/<name>/config.pbtxt`.
@@ -45,7 +48,7 @@ def export_checkpoint(
     the trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
     compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. `usual` are
     sequences as they come when nothing has changed, from which the thresholds of skew are taken; default: the held-out
-    split. The same arguments give the same bytes on one machine.
+    split. `amend` is called before the manifest is certified. The same arguments give the same bytes on one machine.
 
     Returns:
         The manifest.
@@ -76,6 +79,8 @@ def export_checkpoint(
         )
         described.control = described.control or control
         described.calibration.CopyFrom(calibration.measure(graph, dataset, checkpoint.architecture, checkpoint.seed))
+        if amend:
+            amend(graph, described)
         tell(STEPS[3])
         probe = probe_file(model, graph, described, usual or dataset.test)
         tell(STEPS[4])

@@ -24,7 +24,7 @@ def fold(model: SequenceModel) -> tuple[SequenceModel, frozenset[str]]:
         _fold(folded, pair)
     for name, module in list(folded.named_modules()):
         if isinstance(module, StepBatchNorm):
-            folded.set_submodule(name, _tables(module))
+            folded.set_submodule(name, tables(module))
     return folded, frozenset(pair.norm for pair in pairs)
 
 
@@ -44,6 +44,7 @@ def _fold(model: SequenceModel, pair: NormPair) -> None:
 
 
 @torch.no_grad()
-def _tables(norm: StepBatchNorm) -> StepAffine:
+def tables(norm: StepBatchNorm) -> StepAffine:
+    """Return the eval form of a BatchNorm with statistics of each step, which can be traced."""
     scale_SC, shift_SC = copy.deepcopy(norm).double().affine()
     return StepAffine(scale_SC.float(), shift_SC.float()).eval()

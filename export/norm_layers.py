@@ -56,8 +56,9 @@ def _layer(name: str, norm: Trained, statistics: BatchStatistics | None, *, fold
 
 
 def _recalibrated(layer: NormLayer, norm: Trained, recalibration: Recalibration | None) -> NormLayer:
-    if recalibration is not None and isinstance(norm, BatchNorm):
+    if recalibration is not None and isinstance(norm, BatchNorm | StepBatchNorm):
         layer.statistics, layer.statistics_frames = "recalibrated", recalibration.frames
+    if recalibration is not None and isinstance(norm, BatchNorm):
         layer.recalibrated.CopyFrom(_moments(norm.running_mean, norm.running_var))
     return layer
 

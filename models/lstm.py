@@ -22,6 +22,13 @@ from models.norm import Norm, NormPair, folds, is_causal, make_norm, valid_frame
 BATCH_GAIN = 0.1  # Cooijmans et al. 2016: a gain of 1 saturates tanh and the gradient vanishes
 
 
+class Seen(nn.Module):
+    """Does nothing: a place at which a hook is shown what enters a normaliser inside the recurrence, at every frame."""
+
+    def forward(self, x_BTC: Tensor, valid_BT: Tensor) -> None:
+        """Take what hooks look at."""
+
+
 class LSTMLayer(nn.Module):
     """One layer. Gates stand in the order input, forget, cell, output, as in torch.nn.LSTM."""
 
@@ -39,6 +46,7 @@ class LSTMLayer(nn.Module):
         self.input_norm: Norm = make_norm(config.norm, 4 * hidden, gain=gain, steps=config.norm_steps)
         self.recurrent_norm: Norm = make_norm(inside, 4 * hidden, gain=gain, steps=config.norm_steps)
         self.cell_norm: Norm = make_norm("none" if batch else inside, hidden)
+        self.cell_seen = Seen()
         self._initialise()
 
     def _initialise(self) -> None:
@@ -71,7 +79,9 @@ class LSTMLayer(nn.Module):
         cell = recurrence.LSTMCell(
             recurrent=self.recurrent, recurrent_norm=self.recurrent_norm, cell_norm=self.cell_norm
         )
-        return recurrence.run(cell, gates_BTG, length_B, valid_BT, step_BT, h_BH, c_BH)
+        y_BTH, h_BH, c_BH, c_BTH = recurrence.run(cell, gates_BTG, length_B, valid_BT, step_BT, h_BH, c_BH)
+        self.cell_seen(c_BTH, valid_BT)
+        return y_BTH, h_BH, c_BH
 
 
 class LSTM(nn.Module):

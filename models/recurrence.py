@@ -17,6 +17,7 @@ from models.step_norm import StepNorm
 
 # One frame of every row: gates, which rows it is valid in and, where statistics differ by step, the step it is.
 _Frame = tuple[Tensor, ...]
+_Run = tuple[Tensor, Tensor, Tensor, Tensor]  # [B, T, H], [B, H], [B, H], [B, T, H]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,30 +44,29 @@ def run(
     step_BT: Tensor | None,
     h_BH: Tensor,
     c_BH: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the hidden state at every frame [B, T, H], and h and c after each row's last valid frame.
+) -> _Run:
+    """Return the hidden state at every frame, h and c after each row's last valid frame, and the cell at every frame.
 
     `gates_BTG` is the input part of the gates, normalised and with its bias.
     """
-    frames = (gates_BTG, valid_BT) if step_BT is None else (gates_BTG, valid_BT, step_BT)
+    frames: _Frame = (gates_BTG, valid_BT) if step_BT is None else (gates_BTG, valid_BT, step_BT)
     if torch.onnx.is_in_onnx_export():
         return _scan(cell, frames, length_B, h_BH, c_BH)
     return _loop(cell, frames, h_BH, c_BH)
 
 
-def _loop(cell: LSTMCell, frames: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _loop(cell: LSTMCell, frames: _Frame, h_BH: Tensor, c_BH: Tensor) -> _Run:
     norm = StepNorm(cell.recurrent_norm)
-    outputs = []
+    outputs, cells = [], []
     for frame in zip(*(each.unbind(1) for each in frames), strict=True):
         h_BH, c_BH = _step(cell, norm, frame, h_BH, c_BH)
         outputs.append(h_BH)
+        cells.append(c_BH)
     norm.finish()
-    return torch.stack(outputs, dim=1), h_BH, c_BH
+    return torch.stack(outputs, dim=1), h_BH, c_BH, torch.stack(cells, dim=1)
 
 
-def _scan(
-    cell: LSTMCell, frames: _Frame, length_B: Tensor, h_BH: Tensor, c_BH: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _scan(cell: LSTMCell, frames: _Frame, length_B: Tensor, h_BH: Tensor, c_BH: Tensor) -> _Run:
     norm = StepNorm(cell.recurrent_norm)
     gates_BTG, valid_BT, *step_BT = frames
     unread_B = torch.ones(1, dtype=torch.bool)
@@ -81,7 +81,7 @@ def _scan(
     _, (y_TBH, c_TBH) = scan(step, (h_BH, c_BH), tuple(each.transpose(0, 1) for each in scanned))
     batch, hidden = h_BH.shape
     last_B = (length_B - 1) * batch + torch.arange(batch)
-    return y_TBH.transpose(0, 1), take(y_TBH, last_B, hidden), take(c_TBH, last_B, hidden)
+    return y_TBH.transpose(0, 1), take(y_TBH, last_B, hidden), take(c_TBH, last_B, hidden), c_TBH.transpose(0, 1)
 
 
 def _step(cell: LSTMCell, norm: StepNorm, frame: _Frame, h_BH: Tensor, c_BH: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ class StepBatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
     known: Tensor
+    prior: float | None = None  # while it is recalibrated: the rows that stored moments count for
 
     def __init__(self, features: int, steps: int, *, gain: float = 1.0, momentum: float = 0.1) -> None:
         super().__init__()
@@ -54,9 +55,27 @@ class StepBatchNorm(nn.Module):
         """Apply given moments, then gain and bias."""
         return (x_BTC - mean_C) * (torch.rsqrt(var_C + self.eps) * self.weight) + self.bias
 
+    def standardised_variance(self, lengths: Sequence[int]) -> Tensor:
+        """Return the variance [C] of `standardising` over sequences of these lengths that have the stored moments.
+
+        It is 1 but for eps, and but for features that don't vary at a step, as in a recurrence at the first one.
+        """
+        step = torch.cat([torch.arange(length) for length in lengths]).clamp(max=self.last)
+        share_S = torch.bincount(step, minlength=self.last + 1).double() / len(step)
+        var_SC = self.running_var[: self.last + 1].double()
+        return share_S @ (var_SC / (var_SC + self.eps))
+
     def running(self, step: int) -> tuple[Tensor, Tensor]:
         """Return running mean and variance [C] at a step."""
         return self.running_mean[min(step, self.last)], self.running_var[min(step, self.last)]
+
+    def blended(self, step: int, mean_C: Tensor, var_C: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+        """Return the moments of that many rows at a step, blended with the stored ones while it is recalibrated."""
+        if self.prior is None:
+            return mean_C, var_C
+        stored_mean_C, stored_var_C = self.running(step)
+        share = rows / (rows + self.prior)
+        return stored_mean_C.lerp(mean_C, share), stored_var_C.lerp(var_C, share)
 
     @torch.no_grad()
     def update(self, means: Sequence[Tensor], variances: Sequence[Tensor]) -> None:
@@ -64,7 +83,7 @@ class StepBatchNorm(nn.Module):
         before = int(self.known)
         for step, (mean_C, var_C) in enumerate(zip(means, variances, strict=True)):
             if step < self.steps:
-                share = self.momentum if step < before else 1.0
+                share = self.momentum if step < before and self.prior is None else 1.0
                 self.running_mean[step].lerp_(mean_C, share)
                 self.running_var[step].lerp_(var_C, share)
         self.known.clamp_(min=min(len(means), self.steps))
@@ -74,6 +93,11 @@ class StepBatchNorm(nn.Module):
         mean_SC, var_SC = self.running_mean[: self.last + 1], self.running_var[: self.last + 1]
         scale_SC = self.weight * torch.rsqrt(var_SC + self.eps)
         return scale_SC, self.bias - mean_SC * scale_SC
+
+    def standardising(self) -> tuple[Tensor, Tensor]:
+        """Return the same for what enters less the mean of its step, in deviations of its step."""
+        scale_SC = torch.rsqrt(self.running_var[: self.last + 1] + self.eps)
+        return scale_SC, -self.running_mean[: self.last + 1] * scale_SC
 
 
 class StepAffine(nn.Module):

@@ -48,6 +48,8 @@ class StepNorm:
         if int(counted_B.sum()) < MIN_ROWS:
             return norm.normalise(x_BG, *norm.running(step))
         mean_G, var_G = frame_moments(x_BG, counted_B)
+        if isinstance(norm, StepBatchNorm):
+            mean_G, var_G = norm.blended(step, mean_G, var_G, int(counted_B.sum()))
         self._counts.append(counted_B.sum())
         self._means.append(mean_G.detach())
         self._variances.append(var_G.detach())

@@ -27,8 +27,6 @@ class DueLabel:
 
 # Reports labels, and gives the outcome of each by name; raises SoloistError.
 Report = Callable[[Sequence[DueLabel]], Awaitable[Sequence[str]]]
-# Is called with every label that the server has taken, with its outcome.
-Taken = Callable[[DueLabel, str], None]
 
 
 @dataclass(order=True, frozen=True)
@@ -41,8 +39,8 @@ class _Waiting:
 class WaitingLabels:
     """At most `most` labels that are not due yet."""
 
-    def __init__(self, report: Report, tally: Tally, clock: Clock, *, most: int, taken: Taken | None = None) -> None:
-        self._report, self._tally, self._clock, self._most, self._taken = report, tally, clock, most, taken
+    def __init__(self, report: Report, tally: Tally, clock: Clock, *, most: int) -> None:
+        self._report, self._tally, self._clock, self._most = report, tally, clock, most
         self._heap: list[_Waiting] = []
         self._order = itertools.count()
         self._last_seconds: float | None = None
@@ -93,8 +91,6 @@ class WaitingLabels:
             return
         for label, outcome in zip(labels, outcomes, strict=True):
             self._tally.phases[label.phase].labels[outcome] += 1
-            if self._taken is not None:
-                self._taken(label, outcome)
 
 
 def label_reporter(client: AsyncClient) -> Report:

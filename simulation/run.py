@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bench.load_generator.clock import Clock, SystemClock
 from models.data import Dataset
 from simulation.demand import Demand, Request
-from simulation.label_reports import Taken, WaitingLabels, label_reporter
+from simulation.label_reports import WaitingLabels, label_reporter
 from simulation.open_loop import OpenLoop, Send
 from simulation.phases import Phases
 from simulation.scenario import Scenario, ScenarioError
@@ -26,14 +26,13 @@ async def simulate(
     *,
     token: Token | None = None,
     started: Started | None = None,
-    taken: Taken | None = None,
     clock: Clock | None = None,
 ) -> Tally:
     """Play a scenario to its end and return what came of it.
 
-    `token` is shown with every call. `started` is called when the first request may leave, `taken` with every label
-    that is taken. A refused request is counted, not raised. Raises SoloistError when the model can't be had, and
-    ScenarioError when it answers another task, or the scenario doesn't fit the data.
+    `token` is shown with every call. `started` is called when the first request may leave. A refused request is
+    counted, not raised. Raises SoloistError when the model can't be had, and ScenarioError when it answers another
+    task, or the scenario doesn't fit the data.
     """
     clock = clock or SystemClock()
     demand, tally = Demand(scenario, dataset), Tally(Phases(scenario.shifts).names)
@@ -42,7 +41,7 @@ async def simulate(
         AsyncClient(server, token=token, timeout_seconds=scenario.timeout_seconds) as reporter,
     ):
         await _refuse_other_task(asker, scenario, dataset)  # connects, too
-        labels = WaitingLabels(label_reporter(reporter), tally, clock, most=scenario.max_labels_waiting, taken=taken)
+        labels = WaitingLabels(label_reporter(reporter), tally, clock, most=scenario.max_labels_waiting)
         loop = OpenLoop(
             demand,
             request_sender(asker, scenario, clock),

@@ -19,6 +19,14 @@ _SEEDS = 5
 @click.option("--epochs", type=click.IntRange(min=1), default=Plan.epochs, show_default=True, help="Most epochs.")
 @click.option("--phase-seconds", type=click.FloatRange(min=1), default=Plan.phase_seconds, show_default=True)
 @click.option(
+    "--rate",
+    "rate_per_second",
+    type=click.FloatRange(min=1),
+    default=Plan.rate_per_second,
+    show_default=True,
+    help="Sequences a second of each model.",
+)
+@click.option(
     "--live-shift",
     "live_shifts",
     type=click.Choice(list(OFFLINE_SHIFTS)),
@@ -39,6 +47,7 @@ def monitoring(
     seeds: int,
     epochs: int,
     phase_seconds: float,
+    rate_per_second: float,
     live_shifts: tuple[str, ...],
     offline_shifts: tuple[str, ...],
 ) -> None:
@@ -50,6 +59,7 @@ def monitoring(
         seeds=tuple(range(seeds)),
         epochs=epochs,
         phase_seconds=phase_seconds,
+        rate_per_second=rate_per_second,
         live_shifts=live_shifts,
         offline_shifts=offline_shifts or tuple(OFFLINE_SHIFTS),
     )

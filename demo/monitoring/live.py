@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from demo.monitoring import phases
 from demo.monitoring.phase_runner import PhasePlan, PhaseRunner
@@ -17,15 +16,12 @@ from soloist import Admin, AsyncMonitor
 
 _TIMEOUT_SECONDS = 60.0
 Say = Callable[[str], None]
-# Makes a version that fits the traffic which the server has sampled under a shift, for every seed.
+# Makes a version that fits the traffic which the server has sampled under a shift, for every seed whose gates pass.
 Recalibrate = Callable[[Episode], list[Proposal]]
 
 
-async def play(plan: Plan, dataset: Dataset, server: str, labels: Path, *, recalibrate: Recalibrate, say: Say) -> Live:
-    """Play all phases; labels that were reported are written under `labels` for `recalibrate`.
-
-    Raises SoloistError, and what `recalibrate` raises.
-    """
+async def play(plan: Plan, dataset: Dataset, server: str, *, recalibrate: Recalibrate, say: Say) -> Live:
+    """Play all phases; raises SoloistError, and what `recalibrate` raises."""
     async with AsyncMonitor(server, timeout_seconds=_TIMEOUT_SECONDS) as monitor:
         readings = SkewReadings(monitor, plan.seeds, poll_seconds=plan.poll_seconds)
         runner = PhaseRunner(plan, dataset, server, monitor, readings)
@@ -42,13 +38,15 @@ async def play(plan: Plan, dataset: Dataset, server: str, labels: Path, *, recal
                     shift=shift,
                     version=version,
                     since_seconds=readings.epoch_seconds(played[-1].begin_seconds),
-                    labels=runner.write_labels(labels),
                 )
-                proposals += await asyncio.to_thread(recalibrate, episode)
-                await asyncio.to_thread(_promote, plan, server, version)
-                readings.of_versions(BATCH, version)
+                proposed = await asyncio.to_thread(recalibrate, episode)
+                written = [proposal.seed for proposal in proposed if proposal.passed]
+                say(f"{len(written)} of {len(proposed)} recalibrations passed every gate")
+                await asyncio.to_thread(_promote, server, written, version)
+                readings.of_versions(BATCH, recalibrated=dict.fromkeys(written, version))
                 played.append(await _played(runner, phases.recalibrated(number, shift, version), say))
-                await asyncio.to_thread(_promote, plan, server, BATCH)  # and back
+                await asyncio.to_thread(_promote, server, written, BATCH)  # and back
+                proposals += proposed
                 readings.of_versions(BATCH)
             played.append(await _played(runner, phases.concept(plan), say))
         await asyncio.to_thread(_end_shadows, plan, server)
@@ -73,7 +71,7 @@ def _end_shadows(plan: Plan, server: str) -> None:
             admin.spread(model_name(seed), shadow_version=0)
 
 
-def _promote(plan: Plan, server: str, version: int) -> None:
+def _promote(server: str, seeds: Sequence[int], version: int) -> None:
     with Admin(server) as admin:
-        for seed in plan.seeds:
+        for seed in seeds:
             admin.spread(model_name(seed), labels={"stable": version})

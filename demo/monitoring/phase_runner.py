@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from demo.monitoring.plan import TASK, Plan, model_name
 from demo.monitoring.result import Matured, Phase
 from demo.monitoring.skew_readings import SkewReadings
 from demo.plan import DemoError
 from models.data import Dataset
-from simulation.label_reports import DueLabel
 from simulation.run import simulate
 from simulation.scenario import Part, Scenario
 from simulation.shifts import Shift
@@ -55,18 +52,6 @@ class PhaseRunner:
             monitor,
             readings,
         )
-        self._labels: dict[int, dict[str, str]] = {seed: {} for seed in plan.seeds}
-
-    def write_labels(self, folder: Path) -> dict[int, Path]:
-        """Write the labels that the server has taken, as `soloist recalibrate` reads them; the files by seed."""
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = {seed: folder / f"{model_name(seed)}.csv" for seed in self._plan.seeds}
-        for seed, path in paths.items():
-            with path.open("w", newline="") as file:
-                rows = csv.writer(file)
-                rows.writerow(("prediction_id", "label"))
-                rows.writerows(self._labels[seed].items())
-        return paths
 
     async def play(self, phase_plan: PhasePlan) -> Phase:
         """Play a phase and wait until it is over, its labels included. Raises DemoError where none can be asked."""
@@ -97,11 +82,7 @@ class PhaseRunner:
         )
 
     async def _sent(self, seed: int, version: str, phase_plan: PhasePlan) -> Tally:
-        def taken(label: DueLabel, _outcome: str) -> None:
-            # The first stands, as it does for the server.
-            self._labels[seed].setdefault(label.prediction_id, self._dataset.spec.labels[label.class_index])
-
-        return await simulate(self._scenario(seed, version, phase_plan), self._dataset, self._server, taken=taken)
+        return await simulate(self._scenario(seed, version, phase_plan), self._dataset, self._server)
 
     def _scenario(self, seed: int, version: str, phase_plan: PhasePlan) -> Scenario:
         return Scenario(

@@ -28,6 +28,7 @@ OFFLINE_SHIFTS: dict[str, Gain | Offset | Noise | None] = {
     "noise 1": Noise(deviations=1.0),
 }
 _CONCEPT = Concept()
+PHASE_STANDS_FOR_SECONDS = 2400.0
 _DELAY_SHARE, _WAIT_SHARE = 0.1, 0.3  # of a phase: the mean delay of labels, and how long they are waited for
 
 
@@ -44,17 +45,24 @@ class Plan:
     offline_shifts: tuple[str, ...] = tuple(OFFLINE_SHIFTS)
     live_shifts: tuple[str, ...] = ("gain 2", "gain 1/2")
     concept: Concept = _CONCEPT
-    pseudo_count: float = 64.0  # sequences that the stored statistics count for; live ones are about twice as many
-    least_sequences: float = 50.0  # a recalibration may be made from
-    rate_per_second: float = 15.0  # of each model
-    phase_seconds: float = 20.0
+    pseudo_count: float = 64.0  # sequences that the stored statistics count for; live ones are several times as many
+    rate_per_second: float = 25.0  # of each model
+    phase_seconds: float = 30.0
     poll_seconds: float = 1.0
     cost_rate_per_second: float = 200.0
     cost_rounds: int = 5
 
     @property
+    def acceleration(self) -> float:
+        """Seconds of traffic that a second stands for, so that the bounds of gates are those of real traffic.
+
+        Sequences are drawn one by one, so that they resemble each other no more for coming sooner.
+        """
+        return PHASE_STANDS_FOR_SECONDS / self.phase_seconds
+
+    @property
     def skew_half_life_seconds(self) -> float:
-        """Half-life of the pool of live moments, so that it follows phases this short."""
+        """Half-life of the pool of live moments, so that it follows phases this short: in their time, the default."""
         return self.phase_seconds / 4
 
     @property
@@ -85,7 +93,7 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as what `json` can write, derived settings too."""
-        derived = ("label_wait_seconds", "skew_half_life_seconds", "cost_seconds")
+        derived = ("acceleration", "label_wait_seconds", "skew_half_life_seconds", "cost_seconds")
         return {
             **asdict(self),
             **{name: getattr(self, name) for name in derived},
@@ -112,6 +120,7 @@ def write_settings(plan: Plan, path: Path, prediction_log: Path) -> None:
         "accuracy_refresh_seconds": 0.5,
         "shadow_core_ratio": 1.0,
         "skew_probe_ratio": 1.0,
+        "skew_core_ratio": 0.5,  # what isn't probed isn't kept
         "skew_half_life_seconds": plan.skew_half_life_seconds,
         "skew_keep_sequences": kept,
     }

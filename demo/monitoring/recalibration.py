@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.monitoring.plan import Plan, model_name
@@ -10,21 +10,20 @@ from demo.monitoring.result import Proposal
 from demo.pool import Show, Step, run_all, tell
 from soloist import Monitor
 
-_SPAN_SHARE = 1 / 4  # of a phase is the least that the sequences of an estimate have to span
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where a recalibration takes what it needs: a server, its repository, and checkpoints by seed and normaliser."""
+    """Where a recalibration takes what it needs: a server, its files, and checkpoints by seed and normaliser."""
 
     server: str
     repository: Path
+    prediction_log: Path
     checkpoints: dict[tuple[int, str], Path]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """A shift that was played: since when, in seconds since 1970; files of labels by prediction id, by seed.
+    """A shift that was played: since when, in seconds since 1970.
 
     `version` is the number that the recalibrated version will have.
     """
@@ -32,7 +31,6 @@ class Episode:
     shift: str
     version: int
     since_seconds: float
-    labels: dict[int, Path]
 
 
 def propose_all(plan: Plan, sources: Sources, episode: Episode, show: Show) -> list[Proposal]:
@@ -53,16 +51,19 @@ def _propose(name: str, seed: int, plan: Plan, sources: Sources, episode: Episod
         checkpoint=sources.checkpoints[seed, "batch"],
         repository=sources.repository,
         pseudo_count=plan.pseudo_count,
-        labels=episode.labels[seed],
-        # A demonstration is short: this bound is on its own scale.
-        bounds=Bounds(sequences=plan.least_sequences, span_seconds=_SPAN_SHARE * plan.phase_seconds),
-        despite_gates=True,  # so that what they stop is measured too
+        prediction_log=sources.prediction_log,
+        bounds=Bounds(),
+        version=episode.version,  # the same for every seed, also where the version before was stopped
     )
     gates: list[str] = []
     recalibration = Recalibration(request, gates.append)
     with Monitor(sources.server, timeout_seconds=None) as monitor:
         kept = list(monitor.sampled_sequences(name, recalibration.version))
-    sampled = [each for each in kept if each.first_seen_seconds >= episode.since_seconds]
+    sampled = [
+        replace(each, first_seen_seconds=plan.acceleration * (each.first_seen_seconds - episode.since_seconds))
+        for each in kept
+        if each.first_seen_seconds >= episode.since_seconds
+    ]
     passed = recalibration.run(sampled)
     tell(Step(name=name, done=1, total=1, text="every gate passed" if passed else "a gate failed", finished=True))
     return Proposal(
@@ -70,6 +71,6 @@ def _propose(name: str, seed: int, plan: Plan, sources: Sources, episode: Episod
         version=episode.version,
         shift=episode.shift,
         sequences=len(halves(sampled).estimate),
-        gates=gates[:-1],  # the last line tells what was written
+        gates=gates[:-1],  # the last line tells what was written, or that nothing was
         passed=passed,
     )

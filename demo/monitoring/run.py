@@ -48,14 +48,13 @@ class Folder:
         return self.root / "checkpoints"
 
     @property
-    def labels(self) -> Path:
-        """Labels by prediction id."""
-        return self.root / "labels"
+    def prediction_log(self) -> Path:
+        """What the server remembers of answers, and their labels."""
+        return self.root / "predictions.db"
 
     def clear(self) -> None:
         """Remove what an earlier run left, checkpoints excepted."""
-        for folder in (self.repository, self.labels):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.repository, ignore_errors=True)
         for path in self.root.glob("predictions.db*"):
             path.unlink()
         self.repository.mkdir(parents=True)
@@ -115,17 +114,22 @@ def demonstrate(plan: Plan, folder: Folder, progress: Console) -> Report:
 
 def _live(plan: Plan, folder: Folder, checkpoints: dict[tuple[int, str], Path], progress: Console) -> tuple[Live, int]:
     settings = folder.root / "server.toml"
-    write_settings(plan, settings, folder.root / "predictions.db")
+    write_settings(plan, settings, folder.prediction_log)
     log = folder.root / "server.log"
     with serving(folder.repository, SERVER_SETTINGS, log=log, config=settings) as server:
         progress.print(f"server ready after {server.ready_seconds:.1f} s: grpc {server.grpc}, http {server.http}")
-        sources = Sources(server=server.grpc, repository=folder.repository, checkpoints=checkpoints)
+        sources = Sources(
+            server=server.grpc,
+            repository=folder.repository,
+            prediction_log=folder.prediction_log,
+            checkpoints=checkpoints,
+        )
 
         def recalibrate(episode: Episode) -> list[Proposal]:
             with display.training(progress, offline.job_names(plan)) as show:
                 return propose_all(plan, sources, episode, show)
 
-        played = play(plan, load(TASK), server.grpc, folder.labels, recalibrate=recalibrate, say=progress.print)
+        played = play(plan, load(TASK), server.grpc, recalibrate=recalibrate, say=progress.print)
         live = asyncio.run(played)
     return live, server.exit_code
 

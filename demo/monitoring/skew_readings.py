@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ class SkewReadings:
     def __init__(self, monitor: AsyncMonitor, seeds: Sequence[int], *, poll_seconds: float) -> None:
         self._monitor, self._seeds, self._poll_seconds = monitor, seeds, poll_seconds
         self._started, self._epoch_seconds = time.perf_counter(), time.time()
-        self._versions: tuple[int, ...] = ()
+        self._version = 0
+        self._recalibrated: Mapping[int, int] = {}
         self.skew: list[SkewPoint] = []
 
     def now(self) -> float:
@@ -35,9 +36,9 @@ class SkewReadings:
         """Return a time of these readings in seconds since 1970."""
         return self._epoch_seconds + at_seconds
 
-    def of_versions(self, *versions: int) -> None:
-        """Look at these versions of every model from now on."""
-        self._versions = versions
+    def of_versions(self, version: int, recalibrated: Mapping[int, int] | None = None) -> None:
+        """Look at this version of every model from now on, and at these others, by seed."""
+        self._version, self._recalibrated = version, recalibrated or {}
 
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
@@ -54,7 +55,7 @@ class SkewReadings:
     async def _look(self) -> None:
         while True:
             for seed in self._seeds:
-                for version in self._versions:
+                for version in (self._version, *filter(None, [self._recalibrated.get(seed)])):
                     skew = await self._monitor.norm_skew(model_name(seed), version)
                     self.skew += self._points(seed, skew, self.now())
             await asyncio.sleep(self._poll_seconds)

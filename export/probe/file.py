@@ -8,6 +8,7 @@ from export.norm_layers import served_moments
 from export.probe.graph import probed_layers, sum_of_squares_output, sum_output, trace_probe
 from export.probe.thresholds import QUANTILE, WINDOWS, set_thresholds
 from models.data import Split
+from models.norm import StepBatchNorm
 from models.zoo import SequenceModel
 from service.engine.graph import Graph
 from service.engine.probe import Probe
@@ -28,7 +29,7 @@ def probe_file(model: SequenceModel, graph: Graph, described: pb.Model, usual: S
     content: bytes = traced.SerializeToString(deterministic=True)
     layers = {layer.name: layer for layer in described.norm_layers}
     described.probe.sha256 = hashlib.sha256(content).hexdigest()
-    described.probe.layers.extend(_probed(layers[name]) for name in names)
+    described.probe.layers.extend(_probed(layers[name], _reference(model, layers[name], usual)) for name in names)
     if any(layer.HasField("reference") for layer in described.probe.layers):
         described.probe.quantile, described.probe.windows = QUANTILE, WINDOWS
         described.probe.held_out_sequences = len(usual)
@@ -36,7 +37,15 @@ def probe_file(model: SequenceModel, graph: Graph, described: pb.Model, usual: S
     return content
 
 
-def _probed(layer: pb.NormLayer) -> pb.ProbedLayer:
+def _reference(model: SequenceModel, layer: pb.NormLayer, usual: Split) -> pb.Moments | None:
+    norm = model.get_submodule(layer.name)
+    if isinstance(norm, StepBatchNorm):
+        variance_C = norm.standardised_variance([len(sequence) for sequence in usual.sequences])
+        return pb.Moments(mean=[0.0] * len(variance_C), variance=variance_C.tolist())
+    return served_moments(layer) if layer.statistics else None
+
+
+def _probed(layer: pb.NormLayer, reference: pb.Moments | None) -> pb.ProbedLayer:
     probed = pb.ProbedLayer(
         name=layer.name,
         kind=layer.kind,
@@ -44,6 +53,6 @@ def _probed(layer: pb.NormLayer) -> pb.ProbedLayer:
         sum_output=sum_output(layer.name),
         sum_of_squares_output=sum_of_squares_output(layer.name),
     )
-    if layer.statistics:
-        probed.reference.CopyFrom(served_moments(layer))
+    if reference is not None:
+        probed.reference.CopyFrom(reference)
     return probed

@@ -1,7 +1,8 @@
 """The probe's graph: what enters each normaliser of the trained, unfolded model, summed over valid frames.
 
 Inputs are those of the model's own graph. Outputs are float64: no cancellation to speak of when moments are made of the
-sums of long streams.
+sums of long streams. Where each step has statistics of its own, what is summed is what enters less the mean of its
+step, in deviations of its step: so all steps can be pooled, and each is compared with its own statistics.
 
 Shape suffixes: B batch, T time, C features.
 """
@@ -13,23 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from export import rms_norm
+from export.fold import tables
 from export.graph import trace_as
-from models.norm import Trained
+from models.norm import StepAffine, StepBatchNorm, Trained
 from models.training.observation import observed
 from models.zoo import SequenceModel
 
-# Left out: "batch_step", whose moments are those of one step, which sums over time don't tell; controls; and "dyt",
-# which has no moments.
-KINDS = frozenset({"batch", "layer", "rms", "group_step"})
-_INSIDE_RECURRENCE = ".cell_norm"
+# Left out: controls; and "dyt", which has no moments.
+KINDS = frozenset({"batch", "batch_step", "layer", "rms", "group_step"})
+_POSITION = ".position"  # the state that counts a sequence's frames
 
 
 def probed_layers(model: SequenceModel) -> dict[str, Trained]:
     """Return the normalisers that a probe looks at, by module path."""
     return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, Trained) and module.kind in KINDS and not name.endswith(_INSIDE_RECURRENCE)
+        name: module for name, module in model.named_modules() if isinstance(module, Trained) and module.kind in KINDS
     }
 
 
@@ -49,7 +48,7 @@ def trace_probe(model: SequenceModel) -> tuple[onnx.ModelProto, list[str]]:
     Raises ExportError when torch cannot export it.
     """
     layers = _forward_order(model)
-    wrapper = _Probe(rms_norm.whole(model), layers)
+    wrapper = _Probe(model, layers)
     outputs = [name for layer in layers for name in (sum_output(layer), sum_of_squares_output(layer))]
     return trace_as(wrapper, model, outputs), layers
 
@@ -59,19 +58,33 @@ class _Probe(nn.Module):
 
     def __init__(self, model: SequenceModel, layers: list[str]) -> None:
         super().__init__()
-        self.model, self.layers, self.names = model, layers, tuple(model.initial_state(1))
+        self.model, self.layers, self.names = rms_norm.whole(model), layers, tuple(model.initial_state(1))
+        self.in_step_deviations: dict[str, StepAffine] = {}
+        for name, module in model.named_modules():
+            if isinstance(module, StepBatchNorm):
+                self.in_step_deviations[name] = StepAffine(*(each.detach() for each in module.standardising()))
+                self.model.set_submodule(name, tables(module))
 
     def forward(self, frames: Tensor, length: Tensor, states: tuple[Tensor, ...] = ()) -> tuple[Tensor, ...]:
         seen: dict[str, tuple[Tensor, Tensor]] = {}
+        named = dict(zip(self.names, states, strict=True))
 
         def observe(layer: str, x_BTC: Tensor, valid_BT: Tensor) -> None:
+            if layer in self.in_step_deviations:
+                x_BTC = self.in_step_deviations[layer](x_BTC, valid_BT, _steps(named, x_BTC.shape[1]))
             # where, not a product: a padded frame may hold NaN
             x_BTC = torch.where(valid_BT[:, :, None], x_BTC, 0.0).double()
             seen[layer] = (x_BTC.sum(dim=1), (x_BTC * x_BTC).sum(dim=1))
 
         with observed(self.model, observe, self.layers):
-            self.model(frames, length, dict(zip(self.names, states, strict=True)))
+            self.model(frames, length, named)
         return tuple(sums for layer in self.layers for sums in seen[layer])
+
+
+def _steps(states: dict[str, Tensor], frames: int) -> Tensor:
+    """Return the number of each frame in its sequence, int64 [B, T]."""
+    (position_B1,) = (state for name, state in states.items() if name.endswith(_POSITION))
+    return position_B1 + torch.arange(frames)
 
 
 @torch.no_grad()

@@ -51,9 +51,14 @@ def probed(servable: Servable, sequences: Sequence[NDArray[Any]]) -> list[LayerS
 
 def right(servable: Servable, sequences: Sequence[NDArray[Any]], labels_N: NDArray[Any]) -> NDArray[Any]:
     """Return for each sequence whether the top class at its last frame is its label [N]."""
+    found_N: NDArray[Any] = top_classes(servable, sequences) == labels_N
+    return found_N
+
+
+def top_classes(servable: Servable, sequences: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the top class at the last frame of each sequence [N]."""
     states = servable.runner.initial_states()
     answers = [
         servable.runner.run_rows([Row(frames=each, states=states)])[0].outputs[-1].argmax() for each in sequences
     ]
-    found_N: NDArray[Any] = np.array(answers, np.int64) == labels_N
-    return found_N
+    return np.array(answers, np.int64)

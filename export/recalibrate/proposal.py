@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,12 @@ from export import repository
 from export.errors import ExportError
 from export.recalibrate import gates
 from export.recalibrate.independence import describe
-from export.recalibrate.judge import open_version, probed, right
-from export.recalibrate.sample import Halves, halves, labelled, read_labels
+from export.recalibrate.judge import open_version, probed, right, top_classes
+from export.recalibrate.known import Judged, Judgements, judged, judgements, read_labels
+from export.recalibrate.labelled_traffic import LabelledTraffic
+from export.recalibrate.sample import Halves, halves
 from export.recalibrate.version import propose
-from models.data import load
+from models.data import Split, load
 from models.training import Checkpoint
 from service.engine.session import open_session
 from service.loading.manifest import read_manifest
@@ -33,17 +35,20 @@ if TYPE_CHECKING:
 class Request:
     """What is asked for. `checkpoint` is the file that a version of `model` in `repository` was exported from.
 
-    `labels` is a CSV file of right answers (sample.read_labels); `pseudo_count` is as for
-    models.training.recalibrated. With `despite_gates` the version is written also when a gate fails.
+    `prediction_log` is that of the server, which knows labels of the sample and what a shadow said to it; `labels` is a
+    CSV file of more (known.read_labels). `pseudo_count` is as for models.training.recalibrated. With `despite_gates`
+    the version is written also when a gate fails. `version` is its number; by default the next one.
     """
 
     model: str
     checkpoint: Path
     repository: Path
     pseudo_count: float
-    labels: Path | None
+    labels: Path | None = None
+    prediction_log: Path | None = None
     bounds: gates.Bounds
-    despite_gates: bool
+    despite_gates: bool = False
+    version: int | None = None
 
 
 class Proposal:
@@ -55,7 +60,7 @@ class Proposal:
         self._tell = tell
         self._checkpoint = Checkpoint.load(request.checkpoint)
         self._served = _exported_from(self._checkpoint.digest, request.repository, request.model)
-        self._labels = read_labels(request.labels, self._served.labels) if request.labels else None
+        self._labels = read_labels(request.labels, self._served.labels) if request.labels else {}
 
     @property
     def version(self) -> int:
@@ -68,21 +73,23 @@ class Proposal:
         Raises ExportError when it can't be tried.
         """
         cut = halves(sampled)
+        log, classes = self._request.prediction_log, self._served.labels
+        known = judgements(sampled, classes, log=log, labels=self._labels)
         passed = self._show(_independent(cut.estimate, self._request.bounds))
         if not passed and not self._request.despite_gates:
             self._tell("nothing was written: the sample is not good enough to be judged by")
             return False
         with tempfile.TemporaryDirectory() as folder:
-            version = repository.next_version(self._request.repository, self._request.model)
-            new = self._made(Path(folder), version, cut)
-            passed = self._show(self._judged(Path(folder), version, cut.judge)) and passed
+            version = self._request.version or repository.next_version(self._request.repository, self._request.model)
+            new = self._made(Path(folder), version, cut, known)
+            passed = self._show(self._judged(Path(folder), version, cut.judge, known)) and passed
             if not passed and not self._request.despite_gates:
                 self._tell("nothing was written: the version is no better on traffic that it has not seen")
                 return False
             self._publish(new, Path(folder), version)
         return passed
 
-    def _made(self, folder: Path, version: int, cut: Halves) -> Checkpoint:
+    def _made(self, folder: Path, version: int, cut: Halves, known: Judgements) -> Checkpoint:
         _, new = propose(
             self._served,
             self._checkpoint,
@@ -92,16 +99,33 @@ class Proposal:
             dataset=load(self._checkpoint.task.name),
             version=version,
             usual=[each.frames for each in cut.judge],
+            labelled=self._labelled(cut, known),
         )
         return new
 
-    def _judged(self, folder: Path, version: int, judge: Sequence[SampledSequence]) -> Iterator[gates.Gate]:
+    def _labelled(self, cut: Halves, known: Judgements) -> LabelledTraffic | None:
+        estimate, judge = (judged(half, known.labels) for half in (cut.estimate, cut.judge))
+        if not judge.frames:
+            return None
+        stale = open_version(self._request.repository, self._request.model, self.version)
+        return LabelledTraffic(
+            fitted=_split(estimate) if self._fit_to(estimate) else None,
+            measured=_split(judge),
+            before=int(right(stale, *judge).sum()),
+        )
+
+    def _fit_to(self, estimate: Judged) -> bool:
+        """Return whether there are enough labels to fit a temperature to: as many as statistics need sequences."""
+        return len(estimate.frames) >= self._request.bounds.sequences
+
+    def _judged(
+        self, folder: Path, version: int, judge: Sequence[SampledSequence], known: Judgements
+    ) -> Iterator[gates.Gate]:
         stale = open_version(self._request.repository, self._request.model, self.version)
         new = open_version(folder, self._request.model, version)
         frames = [each.frames for each in judge]
         yield gates.lower_skew(probed(stale, frames), probed(new, frames))
-        if self._labels is not None:
-            yield _accuracy(stale, new, judge, self._labels)
+        yield from _answers(stale, new, judge, known, asked=self._request.labels is not None)
 
     def _publish(self, new: Checkpoint, folder: Path, version: int) -> None:
         name, target = self._request.model, self._request.repository
@@ -115,8 +139,12 @@ class Proposal:
         passed = True
         for gate in outcomes:
             self._tell(str(gate))
-            passed = passed and gate.passed
+            passed = passed and gate.passed is not False
         return passed
+
+
+def _split(known: Judged) -> Split:
+    return Split(sequences=known.frames, labels=known.classes)
 
 
 def _independent(sampled: Sequence[SampledSequence], bounds: gates.Bounds) -> Iterator[gates.Gate]:
@@ -125,11 +153,19 @@ def _independent(sampled: Sequence[SampledSequence], bounds: gates.Bounds) -> It
     yield gates.independent_in_time(features, np.array([each.first_seen_seconds for each in sampled]), bounds)
 
 
-def _accuracy(
-    stale: Servable, new: Servable, judge: Sequence[SampledSequence], labels: Mapping[str, int]
-) -> gates.Gate:
-    frames, labels_N = labelled(judge, labels)
-    return gates.higher_accuracy(right(stale, frames, labels_N), right(new, frames, labels_N))
+def _answers(
+    stale: Servable, new: Servable, judge: Sequence[SampledSequence], known: Judgements, *, asked: bool
+) -> Iterator[gates.Gate]:
+    """Judge by labels where there are any; `asked`: there have to be some."""
+    labelled, shadowed = judged(judge, known.labels), judged(judge, known.shadow)
+    if asked or labelled.frames:
+        yield gates.higher_accuracy(right(stale, *labelled), right(new, *labelled))
+    else:
+        frames = [each.frames for each in judge]
+        yield gates.changed_answers(top_classes(stale, frames), top_classes(new, frames))
+    if shadowed.frames:
+        alike = right(stale, *shadowed), right(new, *shadowed)
+        yield gates.difference_from_shadow(*alike, known.shadow_version)
 
 
 def _exported_from(digest: str, folder: Path, name: str) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from export.checkpoint import Progress, export_checkpoint
 from export.errors import ExportError
+from export.recalibrate.labelled_traffic import LabelledTraffic, amend
 from export.repository import next_version
 from models.data import Dataset, Split
 from models.training import Checkpoint, recalibrated
@@ -27,14 +29,16 @@ def propose(
     dataset: Dataset,
     version: int | None = None,
     usual: Sequence[npt.NDArray[Any]] | None = None,
+    labelled: LabelledTraffic | None = None,
     progress: Progress | None = None,
 ) -> tuple[Model, Checkpoint]:
     """Write the next version of `served` into the repository at `folder`, certified; return manifest and checkpoint.
 
     `checkpoint` is the one that `served` was made of; `sequences` are live ones, [time, feature] or [time] tokens, each
     whole; `pseudo_count` is what the stored statistics count for, in sequences. The thresholds of skew are those of the
-    live sequences, or better of `usual` ones that the statistics are not made of. `version` is for another
-    repository than that of `served`. Keep the checkpoint: the next recalibration begins with it.
+    live sequences, or better of `usual` ones that the statistics are not made of. With `labelled` ones the manifest
+    has accuracy and calibration under live traffic. `version` is for another repository than that of `served`. Keep the
+    checkpoint: the next recalibration begins with it.
 
     Raises ExportError, and writes nothing, when the checkpoint is another, when it has no statistics to blend, or when
     a check of the export fails.
@@ -52,6 +56,7 @@ def propose(
         version=version or next_version(folder, served.name),
         dataset=dataset,
         usual=_unlabelled(usual or sequences),
+        amend=None if labelled is None else partial(amend, labelled),
         progress=progress,
     )
     return model, blended

@@ -17,23 +17,22 @@ from models.norm import BatchNorm, StepBatchNorm, valid_frames
 from models.zoo import SequenceModel
 
 Running = BatchNorm | StepBatchNorm  # those with running statistics
-_RECURRENT = "recurrent_norm"
+_RECURRENT, _CELL = "recurrent_norm", "cell_norm"
 Observer = Callable[[str, Tensor, Tensor], None]  # (module path, x_BTC, valid_BT)
 
 
 @contextmanager
 def observed(model: SequenceModel, observe: Observer, names: Collection[str] | None = None) -> Iterator[None]:
-    """Call `observe` with what the normalisers at the paths `names` get while this is open; default: every BatchNorm.
-
-    What enters an LSTM's cell normaliser isn't observed: it stands inside the recurrence, and no output holds it.
-    """
+    """Call `observe` with what the normalisers at the paths `names` get while open; default: every BatchNorm."""
     names = _with_statistics(model) if names is None else names
     handles = []
     for name, module in model.named_modules():
-        if name in names and not is_recurrent(name):
+        if name in names and not _is_inside(name):
             handles.append(module.register_forward_pre_hook(_entering(name, observe)))
-        elif isinstance(module, LSTMLayer) and f"{name}.{_RECURRENT}" in names:
+        if isinstance(module, LSTMLayer) and f"{name}.{_RECURRENT}" in names:
             handles.append(module.register_forward_hook(_leaving_recurrence(name, observe)))
+        if isinstance(module, LSTMLayer) and (cell := f"{name}.{_CELL}") in names:
+            handles.append(module.cell_seen.register_forward_pre_hook(_entering(cell, observe)))
     try:
         yield
     finally:
@@ -48,6 +47,11 @@ def _with_statistics(model: SequenceModel) -> list[str]:
 def is_recurrent(name: str) -> bool:
     """Return whether the normaliser at a module path is that of a recurrent path."""
     return name.endswith(f".{_RECURRENT}")
+
+
+def _is_inside(name: str) -> bool:
+    """Return whether a normaliser stands inside a recurrence, where it is called step by step."""
+    return is_recurrent(name) or name.endswith(f".{_CELL}")
 
 
 def _entering(name: str, observe: Observer) -> Callable[..., None]:

@@ -16,12 +16,13 @@ it would no longer be the mistake it stands for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from models.data import Split
+from models.data.dataset import IntArray
 from models.norm import BatchNorm, StepBatchNorm
 from models.training.batches import collate, whole_batches
 from models.training.checkpoint import BatchStatistics
@@ -94,12 +95,28 @@ def settle(model: SequenceModel, split: Split, name: str, target: Target) -> int
 def _settle_steps(model: SequenceModel, split: Split, norm: StepBatchNorm) -> int:
     """Put the whole split through as one batch, each step normalised with its own moments, and keep those."""
     sequences = [sequence[: norm.steps] for sequence in split.sequences]
-    batch = collate(sequences, split.labels)
     norm.known.zero_()
+    _train_alone(model, split.labels, sequences, norm)
+    return sum(min(len(sequence), int(norm.known)) for sequence in sequences)
+
+
+@torch.no_grad()
+def blend_steps(model: SequenceModel, split: Split, norm: StepBatchNorm, pseudo_count: float) -> None:
+    """Blend the moments of each step that has any with those of a split, of which fewer sequences reach later steps.
+
+    In one batch, as above: a step's input depends on earlier steps only, and those are blended by then.
+    """
+    norm.prior = pseudo_count
+    _train_alone(model, split.labels, [sequence[: norm.last + 1] for sequence in split.sequences], norm)
+    norm.prior = None
+
+
+def _train_alone(model: SequenceModel, labels: IntArray, sequences: list[Any], norm: StepBatchNorm) -> None:
+    """Put sequences through as one batch, with one normaliser in training mode."""
+    batch = collate(sequences, labels)
     norm.train()
     model(batch.x, batch.length, model.initial_state(len(sequences)))
     norm.eval()
-    return sum(min(len(sequence), int(norm.known)) for sequence in sequences)
 
 
 def measure(model: SequenceModel, split: Split, name: str) -> Moments:

@@ -6,6 +6,8 @@ likewise. Both count sequences, since frames of one sequence resemble each other
 
 Done layer by layer, in the order of the forward pass: a layer's live moments are those of what arrives there once all
 layers in front of it are blended. Inside a recurrence the blend is a fixed point (models/training/precise.py).
+Statistics of each step are blended step by step, n being the sequences that reach it; later steps than they have keep
+sharing the last ones.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ import numpy.typing as npt
 from torch import Tensor
 
 from models.data import Split
-from models.norm import BatchNorm
+from models.norm import StepBatchNorm
 from models.training.checkpoint import Checkpoint, Recalibration
 from models.training.observation import Running
-from models.training.precise import Target, forward_order, settle
+from models.training.precise import Target, blend_steps, forward_order, settle
 from models.training.running_moments import Moments
 
 
@@ -30,19 +32,22 @@ def recalibrated(checkpoint: Checkpoint, sequences: Sequence[npt.NDArray[Any]], 
     """Return the checkpoint with statistics blended with those of live sequences; weights are as they were.
 
     `sequences` are whole ones, [time, feature] or [time] tokens, as a client sends them; `pseudo_count` ≥ 0 is in
-    sequences. Raises ValueError without sequences, for a negative count, and for a model without BatchNorm, with
-    statistics of each step, or with padding counted in: those are not moments of valid frames.
+    sequences. Raises ValueError without sequences, for a negative count, and for a model without BatchNorm, or with
+    padding counted in: those are not moments of valid frames.
     """
     if not sequences or not pseudo_count >= 0:
         raise ValueError("recalibration takes one sequence or more, and a pseudo-count of 0 or more")
     model = checkpoint.model()
     norms = {name: module for name, module in model.named_modules() if isinstance(module, Running)}
-    if not norms or not all(isinstance(norm, BatchNorm) and norm.masked for norm in norms.values()):
+    if not norms or not all(isinstance(norm, StepBatchNorm) or norm.masked for norm in norms.values()):
         raise ValueError(f"{checkpoint.config.norm!r} has no running statistics that live frames could be blended into")
     split = Split(sequences=list(sequences), labels=np.zeros(len(sequences), dtype=np.int64))
     share = len(sequences) / (pseudo_count + len(sequences))
     for name in forward_order(model, split):
         norm = norms[name]
+        if isinstance(norm, StepBatchNorm):
+            blend_steps(model, split, norm, pseudo_count)
+            continue
         settle(model, split, name, _blend(norm.running_mean.double(), norm.running_var.double(), share))
     done = Recalibration(
         origin_sha256=checkpoint.digest,

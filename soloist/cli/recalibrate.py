@@ -27,7 +27,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
 @token_options
 @click.option("--server", "-s", metavar="HOST:PORT", help="Ask a server for them instead.  [default: localhost:8001]")
-@click.option("--labels", type=_FILE, help="CSV of prediction_id and label: the true classes of some of them.")
+@click.option(
+    "--prediction-log",
+    type=_FILE,
+    help="The server's: it knows labels of the sample, and what a shadow answered to it.",
+)
+@click.option("--labels", type=_FILE, help="CSV of prediction_id and label: more true classes.")
 @click.option(
     "--pseudo-count",
     type=click.FloatRange(min=0),

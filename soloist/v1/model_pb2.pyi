@@ -567,8 +567,9 @@ Global___Accuracy: _TypeAlias = Accuracy  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """Confidence of the answers, fitted and measured on the validation part of the training split: answers of the exported
-    file to whole sequences, each alone. Confidence is the largest probability of softmax(outputs / temperature).
+    """Confidence of the answers, fitted and measured on the validation part of the training split, or on live sequences:
+    answers of the exported file to whole sequences, each alone. Confidence is the largest probability of softmax(outputs
+    / temperature).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -581,12 +582,13 @@ class Calibration(_message.Message):
     LOG_LOSS_AFTER_FIELD_NUMBER: _builtins.int
     CALIBRATION_ERROR_BEFORE_FIELD_NUMBER: _builtins.int
     CALIBRATION_ERROR_AFTER_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     """The divisor of outputs before the softmax (Guo et al. 2017, section 4.2): least log loss, within the bound."""
     bounded: _builtins.bool
     """True if the bound applied: the mean confidence over n sequences is (n + 1) / (n + 2) at most."""
     sequences: _builtins.int
-    """Number of validation sequences."""
+    """Number of sequences that it was measured on."""
     held_back: _builtins.bool
     """False when the training split was too small to be divided, so the model was trained on these sequences, too."""
     log_loss_before: _builtins.float
@@ -599,6 +601,10 @@ class Calibration(_message.Message):
     """
     calibration_error_after: _builtins.float
     """The same at `temperature`."""
+    live: _builtins.bool
+    """True for a recalibrated version whose temperature was fitted to live sequences with known classes. It was measured
+    on later ones.
+    """
     def __init__(
         self,
         *,
@@ -610,10 +616,11 @@ class Calibration(_message.Message):
         log_loss_after: _builtins.float = ...,
         calibration_error_before: _builtins.float = ...,
         calibration_error_after: _builtins.float = ...,
+        live: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounded", b"bounded", "calibration_error_after", b"calibration_error_after", "calibration_error_before", b"calibration_error_before", "held_back", b"held_back", "log_loss_after", b"log_loss_after", "log_loss_before", b"log_loss_before", "sequences", b"sequences", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounded", b"bounded", "calibration_error_after", b"calibration_error_after", "calibration_error_before", b"calibration_error_before", "held_back", b"held_back", "live", b"live", "log_loss_after", b"log_loss_after", "log_loss_before", b"log_loss_before", "sequences", b"sequences", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -639,9 +646,7 @@ class Probe(_message.Message):
     windows: _builtins.int
     """Number of windows drawn for each size, with replacement."""
     held_out_sequences: _builtins.int
-    """Number of held-out sequences that they were drawn from; for a recalibrated model, number of the live sequences that
-    it was recalibrated with.
-    """
+    """Number of held-out sequences that they were drawn from; for a recalibrated model, of live ones."""
     @_builtins.property
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProbedLayer]:
         """The layers that it measures, in the order of the forward pass."""
@@ -688,8 +693,9 @@ class ProbedLayer(_message.Message):
     """The constant added to the variance."""
     @_builtins.property
     def reference(self) -> Global___Moments:
-        """The running mean and variance that the model serves with. Not set for a layer without any: a control, whose moments
-        can't be compared.
+        """The running mean and variance that the model serves with. With statistics of each step ("batch_step") the layer's
+        input is that less the mean of its step, in deviations of its step, and these are the moments of it. Not set for a
+        layer without any: a control, whose moments can't be compared.
         """
 
     @_builtins.property
@@ -869,6 +875,8 @@ class Recalibration(_message.Message):
     SEQUENCES_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
     PSEUDO_COUNT_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    ACCURACY_BEFORE_FIELD_NUMBER: _builtins.int
     origin_checkpoint_sha256: _builtins.str
     """SHA-256 of the earlier checkpoint, as in Provenance."""
     sequences: _builtins.int
@@ -877,6 +885,16 @@ class Recalibration(_message.Message):
     """Number of their frames."""
     pseudo_count: _builtins.float
     """Weight of the earlier statistics, in sequences."""
+    @_builtins.property
+    def accuracy(self) -> Global___Accuracy:
+        """Accuracy on live sequences whose true class is known, later ones than those of the statistics: so of this version
+        under the traffic that it was made for. Not set when no class was known.
+        """
+
+    @_builtins.property
+    def accuracy_before(self) -> Global___Accuracy:
+        """Accuracy of the earlier version on the same sequences."""
+
     def __init__(
         self,
         *,
@@ -884,10 +902,12 @@ class Recalibration(_message.Message):
         sequences: _builtins.int = ...,
         frames: _builtins.int = ...,
         pseudo_count: _builtins.float = ...,
+        accuracy: Global___Accuracy | None = ...,
+        accuracy_before: Global___Accuracy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_before", b"accuracy_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "origin_checkpoint_sha256", b"origin_checkpoint_sha256", "pseudo_count", b"pseudo_count", "sequences", b"sequences"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_before", b"accuracy_before", "frames", b"frames", "origin_checkpoint_sha256", b"origin_checkpoint_sha256", "pseudo_count", b"pseudo_count", "sequences", b"sequences"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,6 +17,11 @@ from soloist.cli.main import main
 from soloist.sampled_sequences import save_sample
 
 
+def id_of(place: int) -> str:
+    """Return the prediction id of the answer to a sequence of the sample."""
+    return f"{place:032x}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A folder with a repository of one model "vowels", a checkpoint file, and what the command wrote."""
@@ -31,14 +36,14 @@ class Command:
         return cls(folder=folder)
 
     def call(self, sequences: Sequence[NDArray[Any]], *options: str, seconds: float = 10.0) -> Result:
-        """Recalibrate with sequences that began so many seconds apart; the answer to the second is "answer 1"."""
+        """Recalibrate with sequences that began so many seconds apart; their answers are id_of(0), id_of(1), …"""
         sampled = [
             SampledSequence(
                 sequence_id=str(place),
                 first_seen_seconds=place * seconds,
                 last_seen_seconds=place * seconds,
                 frames=frames,
-                prediction_ids=(f"answer {place}",),
+                prediction_ids=(id_of(place),),
             )
             for place, frames in enumerate(sequences)
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,21 @@ import pytest
 
 from export import ExportError, export_checkpoint
 from export.recalibrate import propose
-from models.config import TCNConfig
+from export.recalibrate.judge import open_version, top_classes
+from export.recalibrate.labelled_traffic import LabelledTraffic
+from models.config import LSTMConfig, TCNConfig
 from models.data import Dataset, load
 from models.training import Checkpoint, recalibrated, train
 from service.certificate import is_bitwise
 from service.engine.session import open_session
 from service.loading.manifest import read_manifest
+from service.observers.feedback.label import Outcome
+from service.observers.feedback.policy import LogPolicy
 from service.observers.skew import Moments, measure
 from soloist.v1 import certificate_pb2 as pb
 from soloist.v1.model_pb2 import Model
-from tests.contract.recalibrating import Command
+from tests.contract.recalibrating import Command, id_of
+from tests.unit.service.feedback.conftest import Log, classifier, prediction
 
 CONFIG = TCNConfig(channels=8, blocks=2, norm="batch")
 
@@ -103,6 +110,26 @@ def test_without_sequences_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_manifest_says_what_it_does_under_the_traffic_that_it_was_made_for(
+    served: Model, checkpoint: Checkpoint, live: list[npt.NDArray[Any]], dataset: Dataset, tmp_path: Path
+) -> None:
+    fitted, measured = dataset.test.select(range(64, 128)), dataset.test.select(range(128, 192))
+    measured.sequences[:] = [(1.5 * frames).astype(np.float32) for frames in measured.sequences]
+    labelled = LabelledTraffic(fitted=fitted, measured=measured, before=7)
+    made, _ = propose(served, checkpoint, live, 16, folder=tmp_path, dataset=dataset, version=2, labelled=labelled)
+    written = open_version(tmp_path, "vowels", 2)
+    correct = int((top_classes(written, measured.sequences) == measured.labels).sum())
+    told = written.manifest.provenance.recalibration
+    assert (told.accuracy.sequences, told.accuracy.correct, told.accuracy_before.correct) == (64, correct, 7)
+    assert (made.calibration.live, made.calibration.sequences, made.calibration.held_back) == (True, 64, True)
+    assert made.calibration.temperature != served.calibration.temperature
+
+
+def test_without_labels_the_manifest_claims_nothing_of_live_traffic(proposed: Model) -> None:
+    assert not proposed.provenance.recalibration.HasField("accuracy")
+    assert not proposed.calibration.live
+
+
 @pytest.fixture
 def command(served: Model, folder: Path, checkpoint: Checkpoint, tmp_path: Path) -> Command:
     assert served.version == 1
@@ -118,17 +145,67 @@ def order(dataset: Dataset) -> list[int]:
 def test_the_command_writes_a_version_whose_gates_pass(command: Command, dataset: Dataset, order: list[int]) -> None:
     gained = [(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order]
     done = command.call(gained)
-    assert [line.split(":")[0] for line in done.stdout.splitlines()[:3]] == [
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[:4]] == [
         "passed  enough sequences",
         "passed  independent in time",
         "passed  lower skew",
+        "noted   higher accuracy",
     ]
+    assert done.stdout.splitlines()[3].endswith("; rests on 80 sequences, on no label")
     assert (done.exit_code, command.versions) == (0, ["1", "2"])
     assert (command.folder / "repository" / "vowels" / "config.pbtxt").is_file()
     written = Checkpoint.load(command.folder / "model-v2.pt")
     manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "2" / "model.onnx"))
     assert manifest.provenance.checkpoint_sha256 == written.digest
     assert manifest.provenance.recalibration.sequences == 80
+
+
+def test_the_prediction_log_is_read_and_its_labels_decide(command: Command, dataset: Dataset, order: list[int]) -> None:
+    classes = dataset.spec.labels
+    with closing(Log(LogPolicy(path=command.folder / "predictions.db"), by=classifier(classes=classes))) as log:
+        shadow = classifier(7, classes=classes)
+        for place, index in enumerate(order):
+            told = prediction(log.by, 0, prediction_id=id_of(place), frame_count=len(dataset.test.sequences[index]))
+            log.write(told)
+            log.write(replace(told, servable=shadow), shadow=True)
+        # Answers as they are don't get better.
+        gained = [(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order]
+        without = command.call(gained, "--prediction-log", str(log.policy.path), "--despite-gates")
+        for place in range(0, 160, 2):
+            log.now_seconds = 0
+            assert log.report(id_of(place), classes[-1]).outcome is Outcome.JOINED
+        labelled = command.call(gained, "--prediction-log", str(log.policy.path))
+        command.call(gained, "--prediction-log", str(log.policy.path), "--despite-gates")
+    changed, shadowed = without.stdout.splitlines()[3:5]
+    assert changed.startswith("noted   higher accuracy: no label is known")
+    assert shadowed.startswith("noted   difference from the shadow: of 80 answers")
+    assert shadowed.endswith("; rests on 80 answers of shadow version 7")
+    accuracy, again = labelled.stdout.splitlines()[3:5]
+    assert accuracy.startswith("FAILED  higher accuracy: ")
+    assert accuracy.endswith("; rests on 40 labels")
+    assert again.startswith("noted   difference from the shadow: ")
+    assert (labelled.exit_code, command.versions) == (1, ["1", "2", "3"])
+    manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "3" / "model.onnx"))
+    assert manifest.provenance.recalibration.accuracy.sequences == 40
+    assert manifest.calibration.live
+
+
+def test_statistics_of_each_step_are_watched_and_recalibrated_as_well(
+    dataset: Dataset, order: list[int], tmp_path: Path
+) -> None:
+    config = LSTMConfig(hidden=8, norm="batch_step", norm_steps=12, norm_place="input")
+    stale = train(dataset, "lstm", config, seed=0, epochs=2)
+    served = export_checkpoint(stale, tmp_path / "exported", name="vowels", version=1, dataset=dataset)
+    for probed in served.probe.layers:
+        assert (probed.kind, set(probed.reference.mean)) == ("batch_step", {0.0})
+        assert 0.8 < max(probed.reference.variance) <= 1
+        assert all(each.divergence_nats < 0.5 for each in probed.thresholds)
+    command = Command.prepared(tmp_path, tmp_path / "exported", stale)
+    done = command.call([(1.5 * dataset.test.sequences[index]).astype(np.float32) for index in order])
+    assert done.stdout.splitlines()[2].startswith("passed  lower skew: mean divergence of 1 layer changes by -")
+    assert (done.exit_code, command.versions) == (0, ["1", "2"])
+    manifest = read_manifest(open_session(command.folder / "repository" / "vowels" / "2" / "model.onnx"))
+    assert {layer.statistics for layer in manifest.norm_layers} == {"recalibrated"}
 
 
 def test_what_hangs_together_in_time_is_no_sample(command: Command, dataset: Dataset) -> None:
@@ -153,7 +230,7 @@ def test_another_model_s_checkpoint_is_refused(command: Command, dataset: Datase
 
 def test_labels_that_name_no_class_are_refused(command: Command, dataset: Dataset, order: list[int]) -> None:
     labels = command.folder / "labels.csv"
-    labels.write_text("prediction_id,label\nanswer 1,nobody\n")
+    labels.write_text(f"prediction_id,label\n{id_of(1)},nobody\n")
     done = command.call([dataset.test.sequences[index] for index in order], "--labels", str(labels))
     assert "nobody" in done.stderr
     assert (done.exit_code, command.versions) == (2, ["1"])

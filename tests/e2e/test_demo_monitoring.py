@@ -1,4 +1,4 @@
-"""The monitoring demonstration from beginning to end, with one seed, one epoch and short phases: the same program."""
+"""The monitoring demonstration from beginning to end, with one seed, two epochs and short phases: the same program."""
 
 from __future__ import annotations
 
@@ -20,8 +20,19 @@ SHIFT = "gain 1/2"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("monitoring")
-    command = [sys.executable, "-m", "demo.monitoring", "--out", str(out), "--seeds", "1", "--epochs", "1"]
-    command += ["--phase-seconds", "4", "--live-shift", SHIFT, "--offline-shift", "none", "--offline-shift", SHIFT]
+    command = [sys.executable, "-m", "demo.monitoring", "--out", str(out), "--seeds", "1", "--epochs", "2"]
+    command += [
+        "--phase-seconds",
+        "4",
+        "--rate",
+        "90",
+        "--live-shift",
+        SHIFT,
+        "--offline-shift",
+        "none",
+        "--offline-shift",
+        SHIFT,
+    ]
     return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ | SHARING)
 
 
@@ -49,8 +60,20 @@ def test_every_request_was_answered_and_every_label_has_an_outcome(report: Any) 
 def test_the_recalibrated_version_answers_beside_the_stale_one_and_its_sibling(report: Any) -> None:
     roles = [{matured["role"] for matured in phase["matured"]} for phase in report["live"]["phases"]]
     assert roles == [{"batch", "layer"}, {"batch", "layer"}, {"batch", "layer", "recalibrated"}, {"batch", "layer"}]
+
+
+def test_the_recalibration_passes_every_gate_with_the_default_bounds(report: Any) -> None:
     (proposal,) = report["live"]["proposals"]
-    assert (proposal["version"], proposal["shift"], len(proposal["gates"])) == (3, SHIFT, 4)
+    assert (proposal["version"], proposal["shift"], proposal["passed"]) == (3, SHIFT, True)
+    *decided, shadow = proposal["gates"]
+    assert [gate.split(":")[0] for gate in decided] == [
+        "passed  enough sequences",
+        "passed  independent in time",
+        "passed  lower skew",
+        "passed  higher accuracy",
+    ]
+    assert "labels" in decided[-1].rsplit("; rests on ", 1)[1]
+    assert "of shadow version 2" in shadow
 
 
 def test_the_shift_crosses_the_thresholds_of_the_stale_model(report: Any) -> None:

@@ -182,6 +182,26 @@ def connect(path: Path, *, durable: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a log that is there to read one state of it; servers may go on writing.
+
+    Raises:
+        LogFileError: there is none, or it can't be read.
+
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=_BUSY_SECONDS, uri=True)) as db:
+            db.isolation_level = None
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version != _SCHEMA_VERSION:
+                raise LogFileError(f"{path}: no prediction log of this release (format {version})")
+            with snapshot(db):
+                yield db
+    except sqlite3.Error as error:
+        raise LogFileError(f"{path}: {error}") from error
+
+
+@contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Write all or nothing. Takes the write lock at once, since SQLite can't wait for one that is taken later."""
     db.execute("BEGIN IMMEDIATE")

@@ -39,6 +39,47 @@ def test_a_drift_leaves_a_handful() -> None:
     assert 1000 / independence.autocorrelation_time(np.linspace(0, 1, 1000)) < 10
 
 
+def hanging_together(count: int, features: int, *, seed: int) -> Any:
+    """Draw independent sequences whose skewed features tell nearly the same."""
+    rng = np.random.default_rng(seed)
+    return np.exp(rng.normal(size=(count, 1)) + 0.1 * rng.normal(size=(count, features)))
+
+
+def test_the_one_test_is_wrong_as_often_as_it_says_however_features_hang_together() -> None:
+    samples = 300
+    alarms = sum(
+        independence.dependence_p(hanging_together(40, 13, seed=seed), seed=seed) <= independence.ALARM
+        for seed in range(samples)
+    )
+    # At 1 % each, more than 9 of 300 come in one case of a thousand.
+    assert alarms <= 9
+
+
+def test_the_one_test_finds_a_slow_feature_among_many() -> None:
+    features = np.random.default_rng(0).normal(size=(100, 13))
+    assert independence.dependence_p(features) > independence.ALARM
+    features[:, 4] = autoregressive(100, 0.9)
+    assert independence.dependence_p(features) == 0.001
+
+
+@pytest.mark.parametrize("features", [np.zeros((9, 2)), np.full((9, 2), 0.1), np.zeros((0, 2)), np.ones((2, 1))])
+def test_nothing_tells_nothing_of_time(features: Any) -> None:
+    assert independence.dependence_p(features) == 1
+
+
+def test_there_may_be_more_features_than_sequences() -> None:
+    assert independence.dependence_p(hanging_together(20, 64, seed=0)) > independence.ALARM
+
+
+def test_many_features_make_no_sequence_worth_less() -> None:
+    features = np.random.default_rng(0).normal(size=(100, 64))
+    assert 100 / independence.slowest_time(features) < 80
+    gate = gates.independent_in_time(features, np.linspace(0, 1000, 100), BOUNDS)
+    assert gate.passed
+    assert "so that 100 are worth 100.0" in gate.words
+    assert "false alarm in 1% of independent samples" in gate.words
+
+
 def test_tokens_are_described_by_their_shares() -> None:
     found = independence.describe([np.array([1, 1, 2]), np.array([2, 3])])
     np.testing.assert_allclose(found, [[2 / 3, 1 / 3, 0], [0, 0.5, 0.5]])
@@ -144,3 +185,32 @@ def test_the_interval_is_that_of_the_source() -> None:
 @pytest.mark.parametrize(("won", "lost", "p"), [(0, 0, 1), (3, 0, 0.25), (1, 1, 1), (8, 2, 0.109375)])
 def test_the_exact_test(won: int, lost: int, p: float) -> None:
     assert mcnemar(won, lost) == mcnemar(lost, won) == p
+
+
+def test_every_gate_says_what_it_rests_on() -> None:
+    some, none = np.ones(7, bool), np.zeros(0, bool)
+    assert gates.enough_sequences(np.full(100, 7), BOUNDS).rests_on == "100 sequences"
+    assert gates.independent_in_time(np.zeros((1, 2)), np.zeros(1), BOUNDS).rests_on == "1 sequence"
+    assert (
+        gates.lower_skew([layer(shift=0, stored=0)], [layer(shift=0, stored=0)]).rests_on == "50 sequences, on no label"
+    )
+    assert gates.higher_accuracy(some, some).rests_on == "7 labels"
+    assert gates.higher_accuracy(none, none).rests_on == "nothing"
+    shadow = gates.difference_from_shadow(some, some, 2)
+    assert str(shadow).endswith("; rests on 7 answers of shadow version 2")
+
+
+def test_without_labels_the_answers_that_change_bound_what_accuracy_can_do() -> None:
+    gate = gates.changed_answers(np.array([0, 1, 2, 0, 1]), np.array([0, 1, 0, 0, 1]))
+    assert gate.passed is None
+    assert "1 of 5 answers change, so accuracy does by 20.0% at most" in gate.words
+    assert str(gate).startswith("noted   higher accuracy: no label is known")
+    assert str(gate).endswith("; rests on 5 sequences, on no label")
+
+
+def test_a_shadow_decides_nothing() -> None:
+    alike = np.arange(100) < 60
+    for after in (np.arange(100) < 90, np.arange(100) < 30):
+        gate = gates.difference_from_shadow(alike, after, 2)
+        assert gate.passed is None
+        assert str(gate).startswith("noted   difference from the shadow: of 100 answers 40 differed from the shadow's")

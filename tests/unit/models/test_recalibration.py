@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
 
 from models.config import LSTMConfig, ModelConfig, TCNConfig, TransformerConfig
 from models.data import Dataset, Split
 from models.training import Checkpoint, recalibrated, train
+from models.training.batches import collate
+from models.training.observation import observed
 from models.training.precise import TOLERANCE, measure, reestimate
 from models.zoo import with_norm
 
@@ -95,7 +98,28 @@ def test_it_is_kept_in_the_file(dataset: Dataset, tmp_path: Path) -> None:
     assert (loaded.recalibration, loaded.digest) == (after.recalibration, after.digest)
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch_step", "batch_naive"])
+def test_statistics_of_each_step_are_blended_by_the_sequences_that_reach_it(dataset: Dataset) -> None:
+    before = trained(dataset, LSTMConfig(hidden=6, layers=2, norm="batch_step", norm_steps=6))
+    live = louder(dataset)
+    after = recalibrated(before, live, pseudo_count=20)
+    seen: dict[str, Tensor] = {}
+    batch, model = collate(live, np.zeros(len(live), np.int64)), after.model()
+    with torch.no_grad(), observed(model, lambda name, x_BTC, _: seen.update({name: x_BTC})):
+        model(batch.x, batch.length, model.initial_state(len(live)))
+    assert len(seen) == 4
+    for name, x_BTC in seen.items():
+        stored = before.weights[f"{name}.running_mean"], before.weights[f"{name}.running_var"]
+        for step in range(int(before.weights[f"{name}.known"])):
+            x_NC = x_BTC[batch.length > step, step]
+            share = len(x_NC) / (len(x_NC) + 20)
+            mean, variance = x_NC.mean(dim=0), x_NC.var(dim=0, correction=0)
+            expected = stored[0][step].lerp(mean, share), stored[1][step].lerp(variance, share)
+            torch.testing.assert_close(after.weights[f"{name}.running_mean"][step], expected[0], atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(after.weights[f"{name}.running_var"][step], expected[1], atol=1e-4, rtol=1e-3)
+        assert torch.equal(after.weights[f"{name}.known"], before.weights[f"{name}.known"])
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch_naive"])
 def test_without_statistics_of_valid_frames_there_is_nothing_to_blend(dataset: Dataset, norm: str) -> None:
     with pytest.raises(ValueError, match=norm):
         recalibrated(trained(dataset, with_norm(LSTMConfig(hidden=4), norm)), louder(dataset), pseudo_count=1)
