@@ -26,6 +26,8 @@ class PlainSealer:
             BrokenSealError: the text or `bound` is another.
 
         """
+        if len(sealed) < _TEXT_AT:
+            raise BrokenSealError
         if not sealed.startswith(_FORMAT):
             raise UnknownKeyError
         text = sealed[_TEXT_AT:]

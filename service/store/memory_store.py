@@ -34,6 +34,10 @@ class MemoryStore:
             self._places[key] = _Place(new, time.monotonic() + seconds)
         return True
 
+    def keys(self) -> set[str]:
+        """Return the keys under which something is stored."""
+        return {key for key in list(self._places) if self._now(key) is not None}
+
     async def ping(self) -> None:
         """Answer."""
 
