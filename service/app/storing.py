@@ -78,11 +78,7 @@ def storing(settings: Settings, metrics: Metrics, keys: KeyRing | None) -> Stori
     """
     if settings.sequence_store is None:
         return None
-    if keys is None and not settings.sequence_store_plaintext:
-        raise SettingsError(
-            "sequence_store needs keys_file, which seals the states in it (`soloist keys new`), "
-            "or sequence_store_plaintext, if whoever reaches the store may read and change them"
-        )
+    require_seal(settings)
     from service.sealing.plain import PlainSealer
     from service.sealing.sealer import Sealer
     from service.serving.sequence_records import SequenceRecords
@@ -93,6 +89,20 @@ def storing(settings: Settings, metrics: Metrics, keys: KeyRing | None) -> Stori
     seal = PlainSealer() if keys is None else Sealer(keys.newest, keys.by_id)
     records = SequenceRecords(store, seal, metrics.store, max_bytes=settings.max_stored_sequence_bytes)
     return Storing(store=store, records=records)
+
+
+def require_seal(settings: Settings) -> None:
+    """Refuse a store in which states would lie in the clear, unless that is said.
+
+    Raises:
+        SettingsError: there are no keys.
+
+    """
+    if settings.keys_file is None and not settings.sequence_store_plaintext:
+        raise SettingsError(
+            "sequence_store needs keys_file, which seals the states in it (`soloist keys new`), "
+            "or sequence_store_plaintext, if whoever reaches the store may read and change them"
+        )
 
 
 def redis_store(settings: Settings, url: str) -> SequenceStore:
