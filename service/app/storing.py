@@ -51,7 +51,7 @@ class Storing:
         """Ask for ever whether the store answers: a server that is cut off from it isn't ready."""
         from service.store.store import StoreError
 
-        failed = 0
+        failed = _PINGS - 1  # at the start there is nothing that it could be a hiccup of
         while True:
             try:
                 await self.store.ping()
