@@ -68,7 +68,7 @@ def running_redis(folder: Path, *options: str) -> Iterator[RedisProcess]:
         if os.environ.get("CI"):
             pytest.fail("redis-server is missing: deploy/install-tools.sh")
         pytest.skip("redis-server is not installed: deploy/install-tools.sh")
-    redis = RedisProcess(folder, _free_port(), options)
+    redis = RedisProcess(folder, free_port(), options)
     redis.start()
     try:
         yield redis
@@ -76,7 +76,7 @@ def running_redis(folder: Path, *options: str) -> Iterator[RedisProcess]:
         redis.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -149,11 +149,11 @@ class StoredSequences:
         async with self._turns.lease(key):
             record = await self.records.load(self.key(key), begins=step.start)
             lease = StoredLease(self, key, record, known)
-            if record is not None and lease.answered is not None:
-                call.model, call.version = record.head.model, str(record.head.version)
-            elif not step.start:
-                lease.resume(call.client)
             try:
+                if record is not None and lease.answered is not None:
+                    call.model, call.version = record.head.model, str(record.head.version)
+                elif not step.start:
+                    lease.resume(call.client)
                 yield lease
             finally:
                 lease.end(SessionEnd.STORED)

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from service.store.memory_store import MemoryStore
 from service.store.redis_store import RedisAddress, RedisStore
 from service.store.store import SequenceStore, Stored, StoreError
-from tests.redis_process import RedisProcess, running_redis
+from tests.redis_process import RedisProcess, free_port, running_redis
 
 LONG = 60.0
+WORD = "p"
 FIRST, SECOND, OTHER = Stored(b"1", b"a\x00\xff"), Stored(b"2", b""), Stored(b"3", b"c")
 
 
@@ -84,6 +86,48 @@ async def test_nobody_there_is_an_error_and_a_connection_that_died_is_made_again
         assert await store.save("key", FIRST, expected=None, seconds=LONG)
         assert await store.load("key") == FIRST
         await store.close()
+
+
+async def test_the_store_may_have_tls_a_password_and_a_socket(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    certificate, ca, wrong = authority.issue_cert("127.0.0.1"), tmp_path / "ca.pem", tmp_path / "wrong.pem"
+    authority.cert_pem.write_to_path(ca)
+    other.cert_pem.write_to_path(wrong)
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    files = ("--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-key-file", str(tmp_path / "key.pem"))
+    port, socket = free_port(), tmp_path / "socket"
+    options = (
+        "--tls-port",
+        str(port),
+        "--tls-auth-clients",
+        "no",
+        *files,
+        "--requirepass",
+        "p",
+        "--unixsocket",
+        socket,
+    )
+    with running_redis(tmp_path, *map(str, options)) as process:
+        secure = f"rediss://127.0.0.1:{port}/0"
+        for address, answers in (
+            (RedisAddress(url=secure, password=WORD, ca_file=ca), True),
+            (RedisAddress(url=secure, password=WORD, ca_file=wrong), False),
+            (RedisAddress(url=secure, password=WORD), False),
+            (RedisAddress(url=secure, ca_file=ca), False),
+            (RedisAddress(url=f"unix://{socket}?db=1", password=WORD), True),
+            (RedisAddress(url=process.url.replace("//", "//:p@")), True),
+        ):
+            store = RedisStore(address, timeout_seconds=5)
+            assert await _answers(store) == answers, address
+            await store.close()
+
+
+async def _answers(store: SequenceStore) -> bool:
+    try:
+        return await store.save("key", FIRST, expected=None, seconds=LONG)
+    except StoreError:
+        return False
 
 
 async def test_a_store_that_is_silent_is_an_error_in_time() -> None:
