@@ -385,7 +385,7 @@ class Reason(Enum):
     )
     SEQUENCE_REQUEST_CONFLICT = (
         "INVALID_ARGUMENT",
-        "the last request of the sequence had the same id and other contents",
+        "the last request of the sequence had the same id, or the same first frame, and other contents",
         "give each request of a sequence an id of its own, or none, and send a request again as it was",
     )
     SEQUENCE_STATE_TOO_LARGE = (

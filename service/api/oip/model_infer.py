@@ -87,6 +87,7 @@ async def _step(
             session.from_initial_state = brought is None
         call.session_id = session.id
         try:
+            session.require_place(step.first_frame)
             (answer,) = await infer.infer_rows(
                 brought or session.states,
                 max_frames=context.serving.limits.max_chunk_frames,

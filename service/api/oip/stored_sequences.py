@@ -145,7 +145,7 @@ class StoredSequences:
             ServiceError: the sequence can't be read, or can't go on here.
 
         """
-        known = await self._known(request)
+        known = await self._known(request, step)
         async with self._turns.lease(key):
             record = await self.records.load(self.key(key), begins=step.start)
             lease = StoredLease(self, key, record, known)
@@ -179,15 +179,15 @@ class StoredSequences:
         self.records.metrics.repeats.inc()
         return ModelInferResponse.FromString(last.response)
 
-    async def _known(self, request: ModelInferRequest) -> AnsweredRequest | None:
-        """Return by what a request is known when it comes again; None if it has no id."""
-        if not request.id:
+    async def _known(self, request: ModelInferRequest, step: Step) -> AnsweredRequest | None:
+        """Return by what a request is known when it comes again; None if it says neither its id nor its place."""
+        if not request.id and step.first_frame is None:
             return None
         if request.ByteSize() > _LONG_BYTES:
             digest = await self.serving.off_loop(partial(_digest_of, request))
         else:
             digest = _digest_of(request)
-        return AnsweredRequest(id_digest=_digest(request.id.encode()), digest=digest)
+        return AnsweredRequest(id_digest=_digest(repr((request.id, step.first_frame)).encode()), digest=digest)
 
 
 def _digest_of(request: ModelInferRequest) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -171,6 +172,46 @@ async def test_the_same_id_with_other_contents_is_refused(one: Replica, two: Rep
 async def test_without_an_id_the_same_frames_are_the_next_ones(one: Replica, two: Replica) -> None:
     await one.ask(chunk(1, start=True))
     assert [last_of(await each.ask(chunk(1))) for each in (one, two)] == [2, 3]
+
+
+def at(first_frame: int, *frames: float, name: str = "", **place: Any) -> pb.ModelInferRequest:
+    return chunk(*frames, name=name, parameters={"sequence_first_frame": first_frame}, **place)
+
+
+async def test_who_says_the_first_frame_needs_no_ids_and_hears_of_a_store_that_is_behind(
+    store: MemoryStore, one: Replica, two: Replica
+) -> None:
+    for request in (at(0, 1, start=True), at(1, 2, 3), at(3, 4)):
+        assert await two.ask(request) == await one.ask(request)
+    assert await two.refusal(at(1, 2, 3)) is Reason.CHUNK_OVERLAP
+    assert await two.refusal(at(5, 9)) is Reason.CHUNK_GAP
+    assert await two.refusal(at(3, 9)) is Reason.SEQUENCE_REQUEST_CONFLICT
+    (key,) = store.keys()
+    older = cast("Stored", await store.load(key))
+    assert last_of(await one.ask(at(4, 5))) == 15
+    await put(store, key, older)
+    assert await one.refusal(at(5, 6)) is Reason.CHUNK_GAP
+    assert last_of(await two.ask(at(4, 5))) == 15  # what is lost can be sent again
+    assert not len(one.sessions)
+
+
+async def test_a_constant_id_is_enough_where_the_first_frame_is_said(one: Replica, two: Replica) -> None:
+    for request in (at(0, 1, start=True, name="s"), at(1, 1, name="s"), at(2, 1, name="s")):
+        answer = await one.ask(request)
+        assert await two.ask(request) == answer
+    assert last_of(answer) == 3
+
+
+async def test_also_without_a_store_frames_at_another_place_are_refused(store: MemoryStore) -> None:
+    alone = Replica(store)
+    alone.context = replace(alone.context, stored=None)
+    assert await alone.refusal(at(1, 1, start=True)) is Reason.CHUNK_GAP
+    assert last_of(await alone.ask(at(0, 1, start=True))) == 1
+    for first_frame, reason in ((0, Reason.CHUNK_OVERLAP), (2, Reason.CHUNK_GAP)):
+        with pytest.raises(ServiceError) as caught:
+            await alone.ask(at(first_frame, 1))
+        assert caught.value.reason is reason
+    assert last_of(await alone.ask(at(1, 1, end=True))) == 2
 
 
 async def test_of_two_servers_with_the_same_step_one_wins(one: Replica, two: Replica) -> None:
