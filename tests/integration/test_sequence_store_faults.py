@@ -130,5 +130,8 @@ def test_a_store_that_cannot_be_used_ends_the_start(
 
 def test_states_lie_in_the_clear_only_where_that_is_said(sums: Path, redis: RedisProcess, tmp_path: Path) -> None:
     with running_server(sums, tmp_path, sequence_store=redis.url, sequence_store_plaintext=True) as server:
-        assert last_of(ask(server, chunk(1, start=True))) == 1
+        assert last_of(ask(server, chunk(1, start=True, sequence="a name"))) == 1
+        (key,) = redis.keys()
+        assert "name" not in key
+        assert 290_000 < int(redis.command("PTTL", key).strip(b":\r\n")) <= 300_000  # session_idle_seconds
         assert "in the clear" in server.stderr.read_text()
