@@ -107,7 +107,7 @@ $(SUPPLY)/.tools: $(VENV)/pyvenv.cfg deploy/supply-chain-tools.txt
 # A server as it is installed, without the tools of this folder.
 $(SUPPLY)/.server: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv --without-pip $(SUPPLY)/server
-	$(BIN)/python -m pip --python $(SUPPLY)/server/bin/python install --quiet --disable-pip-version-check -c constraints.txt '.[fast,otel]'
+	$(BIN)/python -m pip --python $(SUPPLY)/server/bin/python install --quiet --disable-pip-version-check -c constraints.txt '.[fast,otel,redis]'
 	@touch $@
 
 sbom: $(SUPPLY)/.tools $(SUPPLY)/.server ## bill of materials of a server, in CycloneDX (build/sbom.cdx.json)

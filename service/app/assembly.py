@@ -14,6 +14,7 @@ from service.app.member import operations, others
 from service.app.model_repository import Loading
 from service.app.process_resources import max_connections
 from service.app.resuming import Resuming, resuming
+from service.app.storing import Storing, storing
 from service.comparison import Comparisons
 from service.core.failures import Worker
 from service.observers.feedback.policy import LogPolicy, parse_windows
@@ -76,6 +77,7 @@ class Parts:
     feedback: Feedback | None
     skew: SkewWatch
     resuming: Resuming | None = None
+    storing: Storing | None = None
 
     def end_streams(self) -> None:
         """End the streams that can be continued elsewhere, each with its token."""
@@ -135,14 +137,16 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             resumption=None if resumed is None else resumed.resumption,
         )
         models.on_gone = serving.batcher.forget
+        stored = storing(settings, metrics, None if resumed is None else resumed.keys)
         yield Parts(
             models=models,
             serving=serving,
-            oip=_oip_context(base, serving, models),
+            oip=_oip_context(base, serving, models, stored),
             comparisons=Comparisons(executors.comparison, max_comparisons=settings.max_concurrent_comparisons),
             feedback=log,
             skew=skew,
             resuming=resumed,
+            storing=stored,
         )
 
 
@@ -254,10 +258,12 @@ def _shadows(base: Base, models: Loading, observers: Sequence[Observer]) -> Shad
     return Shadows(policy, models.repository.shadow_of, base.metrics.shadow, base.failures, observers=observers)
 
 
-def _oip_context(base: Base, serving: Serving, models: Loading) -> OipContext:
+def _oip_context(base: Base, serving: Serving, models: Loading, stored: Storing | None) -> OipContext:
+    sequences = Sequences(serving.sessions, idle_seconds=base.settings.session_idle_seconds)
     return OipContext(
         serving=serving,
-        sequences=Sequences(serving.sessions, idle_seconds=base.settings.session_idle_seconds),
+        sequences=sequences,
+        stored=None if stored is None else stored.sequences(serving, sequences),
         manager=operations(models.manager, base.member),
         health=base.health,
         max_rows=base.settings.max_batch_size,

@@ -17,6 +17,7 @@ from service.sealing.metrics import SealingMetrics
 from service.serving.recorder import Recorder
 from service.serving.resume_metrics import ResumeMetrics
 from service.serving.session_metrics import SessionMetrics
+from service.serving.store_metrics import StoreMetrics
 from service.transport import certificates
 
 
@@ -48,5 +49,6 @@ class Metrics:
         self.skew = SkewMetrics(registry)
         self.sealing = SealingMetrics(registry)
         self.resume = ResumeMetrics(registry)
+        self.store = StoreMetrics(registry)
         parts = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew)
         self.versions = VersionMetrics(registry, parts, self.shadow.prepare_pair)

@@ -156,7 +156,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         )
         if allowed.credentials is not None:
             tasks.append(_working(failures, Worker.ACCESS, allowed.credentials.follow()))
-        tasks += _following(failures, parts)
+        tasks += _following(failures, parts, health)
         await stop.drain.wait()
         service_manager.stopping()
         for task in tasks:
@@ -228,12 +228,14 @@ def _working(failures: Failures, worker: Worker, work: Coroutine[Any, Any, None]
     return asyncio.create_task(failures.supervise(worker, work))
 
 
-def _following(failures: Failures, parts: Parts) -> list[asyncio.Task[None]]:
+def _following(failures: Failures, parts: Parts, health: Health) -> list[asyncio.Task[None]]:
     tasks = []
     if parts.feedback is not None:
         tasks.append(_working(failures, Worker.ACCURACY, parts.feedback.accuracy.follow()))
     if parts.resuming is not None:
         tasks.append(_working(failures, Worker.KEYS, parts.resuming.keys.follow()))
+    if parts.storing is not None:
+        tasks.append(_working(failures, Worker.SEQUENCE_STORE, parts.storing.follow(health)))
     return tasks
 
 

@@ -25,6 +25,7 @@ from service.app.setting_groups import (
     SessionSettings,
     SkewSettings,
 )
+from service.app.store_settings import StoreSettings
 from service.app.tls_settings import TlsSettings
 from service.core.files import MOST_TEXT_BYTES
 
@@ -46,6 +47,7 @@ class Settings(
     ConnectionSettings,
     SessionSettings,
     ResumeSettings,
+    StoreSettings,
     LiveCheckSettings,
     FeedbackSettings,
     SkewSettings,

@@ -365,12 +365,53 @@ class Reason(Enum):
     SEQUENCE_NOT_FOUND = (
         "FAILED_PRECONDITION",
         "model {model!r} has no sequence {sequence}",
-        "set sequence_start in its first request, and send the others over the same connection",
+        "set sequence_start in its first request, and send the others in time, and over the same connection if the "
+        "server has no sequence store",
     )
     SEQUENCE_EVICTED = (
         "FAILED_PRECONDITION",
         "sequence {sequence} of model {model!r} was ended after {idle_seconds} s without a request",
         "begin it again, and send requests more often",
+    )
+    SEQUENCE_STORE_UNAVAILABLE = (
+        "UNAVAILABLE",
+        "the sequence store didn't answer in time",
+        "send the same request again, with the same id: it is answered once",
+    )
+    SEQUENCE_CONFLICT = (
+        "ABORTED",
+        "another request of sequence {sequence} of model {model!r} was answered meanwhile, by another server",
+        "send the requests of a sequence one after the other; this one changed nothing",
+    )
+    SEQUENCE_REQUEST_CONFLICT = (
+        "INVALID_ARGUMENT",
+        "the last request of the sequence had the same id, or the same first frame, and other contents",
+        "give each request of a sequence an id of its own, or none, and send a request again as it was",
+    )
+    SEQUENCE_STATE_TOO_LARGE = (
+        "FAILED_PRECONDITION",
+        "a sequence of model {model!r} takes {record_bytes} bytes in the store, the limit is {max_bytes}",
+        "send fewer frames at a time, or ask the operator to raise max_stored_sequence_bytes",
+    )
+    SEQUENCE_STATE_INVALID = (
+        "FAILED_PRECONDITION",
+        "what the store has of the sequence isn't what a server has written",
+        "begin the sequence again, and tell the operator: somebody changes the store",
+    )
+    SEQUENCE_STATE_FOREIGN = (
+        "FAILED_PRECONDITION",
+        "the sequence began with another {what}",
+        "begin it again, or ask the operator to give all servers the same one",
+    )
+    SEQUENCE_KEY_UNKNOWN = (
+        "FAILED_PRECONDITION",
+        "the sequence is sealed with a key that this server hasn't got",
+        "ask the operator to give all servers of the store the same keys_file",
+    )
+    SEQUENCE_MACHINE_DIFFERS = (
+        "UNAVAILABLE",
+        "the sequence is of a machine with another processor or runtime, where answers may have other bits",
+        "try again; a server on a machine like that one may answer",
     )
     LABELS_NOT_WRITTEN = (
         "FAILED_PRECONDITION",

@@ -9,6 +9,7 @@ each Worker:
 - run-watch: if it ends, runs that take too long are no longer ended, and the server isn't ready.
 - event-loop, arrivals: if they end, the loop's lag is unknown or arriving data unbounded, and the server isn't ready.
 - keys: if it ends, changes of the keys file are no longer seen, and the server isn't ready.
+- sequence-store: if what asks whether the store answers ends, nobody would know, and the server isn't ready.
 - metrics: what can't be collected is left out of the page, and the rest is shown.
 - access: if what follows the tokens file ends, tokens can't be revoked any more, and the server isn't ready.
 - http: if what keeps the date of HTTP answers ends, the server isn't ready.
@@ -66,6 +67,7 @@ class Worker(StrEnum):
     CERTIFICATES = "certificates"
     ACCESS = "access"
     KEYS = "keys"
+    SEQUENCE_STORE = "sequence-store"
     ACCESS_LOG = "access-log"
     TRACING = "tracing"
 

@@ -12,6 +12,7 @@ from service.doctor.finding import Finding, Verdict
 from service.doctor.machine import machine
 from service.doctor.models import models
 from service.doctor.ports import ports
+from service.doctor.sequence_store import sequence_store
 from service.doctor.settings_in_force import settings_in_force, wrong
 from service.doctor.tls_files import tls_files
 
@@ -41,6 +42,7 @@ def findings(flags: Mapping[str, object], *, with_models: bool = True) -> Iterat
         "settings": lambda each: settings_in_force(each, given),
         "ports": ports,
         "keys and certificates": tls_files,
+        "sequence store": sequence_store,
         "clock": lambda _: clock(),
         "disk": disk,
         **({"models": models} if with_models else {}),

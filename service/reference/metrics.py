@@ -25,7 +25,7 @@ from service.observers.feedback.accuracy import SLICES
 from service.observers.live_check import metrics as live_check
 from service.observers.skew import metrics as skew
 from service.sealing import metrics as sealing
-from service.serving import call_metrics, resume_metrics, session_metrics, statistics
+from service.serving import call_metrics, resume_metrics, session_metrics, statistics, store_metrics
 from service.serving.call_metrics import ALERTED_CODES, INFERENCE_APIS, VERSION_APIS
 from service.transport import certificates
 
@@ -34,6 +34,7 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Sessions", session_metrics.FAMILIES),
     ("Access", credentials.FAMILIES),
     ("Resume tokens", (*resume_metrics.FAMILIES, *sealing.FAMILIES)),
+    ("Sequence store", store_metrics.FAMILIES),
     ("Versions", model_repository.FAMILIES),
     ("Live check", live_check.FAMILIES),
     ("Shadows", shadow.FAMILIES),

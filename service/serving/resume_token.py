@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from service.certificate.fingerprint import fingerprint_here
 from service.core.errors import Reason, ServiceError
 from service.sealing.sealer import OVERHEAD_BYTES, BrokenSealError, UnknownKeyError
 from service.serving.session_state import FORM, StateError, most_bytes, unpack
+from service.serving.state_origin import fingerprint_sha256, model_sha256
 from soloist.v1.session_state_pb2 import ResumeToken, TokenHead
 
 if TYPE_CHECKING:
@@ -58,8 +56,8 @@ class ResumeTokens:
         head = TokenHead(
             model=servable.name,
             version=servable.version,
-            model_sha256=_model_sha256(servable),
-            fingerprint_sha256=_fingerprint_sha256(),
+            model_sha256=model_sha256(servable),
+            fingerprint_sha256=fingerprint_sha256(),
             expires_ms=round((self._clock() + self._seconds) * 1000),
             state_form=FORM,
         ).SerializeToString()
@@ -99,24 +97,13 @@ def restored(opened: Opened, servable: Servable) -> Restored:
     head = opened.head
     if (head.model, head.version) != (servable.name, servable.version):
         raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="model or version")
-    if head.model_sha256 != _model_sha256(servable):
+    if head.model_sha256 != model_sha256(servable):
         raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="file of this version")
     if head.state_form != FORM:
         raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="release")
-    if head.fingerprint_sha256 != _fingerprint_sha256():
+    if head.fingerprint_sha256 != fingerprint_sha256():
         raise ServiceError(Reason.RESUME_MACHINE_DIFFERS)
     try:
         return unpack(opened.state, servable)
     except StateError:
         raise ServiceError(Reason.RESUME_TOKEN_INVALID) from None
-
-
-@cache
-def _fingerprint_sha256() -> bytes:
-    return sha256(fingerprint_here().SerializeToString(deterministic=True)).digest()
-
-
-def _model_sha256(servable: Servable) -> bytes:
-    """Return the digest of the version's bytes and of its signature, which may come from a config.pbtxt."""
-    signature = servable.manifest.signature.SerializeToString(deterministic=True)
-    return sha256(servable.sha256.encode() + signature).digest()

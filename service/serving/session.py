@@ -79,6 +79,18 @@ class Session:
             raise ServiceError(Reason.ANSWER_NOT_CARRIED, **facts, answer_bytes=last.result_bytes)
         return ChunkResult.FromString(last.result)
 
+    def require_place(self, first_frame: int | None) -> None:
+        """Refuse frames that aren't the next ones; None if the caller doesn't say.
+
+        Raises:
+            ServiceError: CHUNK_GAP or CHUNK_OVERLAP.
+
+        """
+        if first_frame is None or first_frame == self.frame_count:
+            return
+        reason = Reason.CHUNK_GAP if first_frame > self.frame_count else Reason.CHUNK_OVERLAP
+        raise ServiceError(reason, first_frame=first_frame, expected_first_frame=self.frame_count)
+
     def restore(self, ids: SequenceIds, states: States, frame_count: int, last: Answered | None) -> None:
         """Continue a new session where another one of the sequence was.
 

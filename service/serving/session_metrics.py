@@ -30,6 +30,8 @@ class SessionEnd(StrEnum):
     """The reason why a session ended."""
 
     COMPLETE = "complete"
+    # Its request is answered, and the sequence goes on from the store.
+    STORED = "stored"
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
     IDLE = "idle"

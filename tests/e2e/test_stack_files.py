@@ -38,8 +38,8 @@ def test_compose_file_fits_the_compose_specification() -> None:
     assert "ok" in run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
 
 
-def test_the_file_of_tokens_fits_the_compose_specification() -> None:
-    file = "deploy/compose-tokens.yml"
+@pytest.mark.parametrize("file", ["deploy/compose-tokens.yml", "deploy/compose-sequence-store.yml"])
+def test_the_files_of_options_fit_the_compose_specification(file: str) -> None:
     assert "ok" in run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.graphs import Sums
+from tests.redis_process import running_redis
 from tests.servers import environment, running_server
 
 DOCTOR = (sys.executable, "-m", "soloist.cli.main", "doctor")
@@ -62,3 +63,20 @@ def test_as_text(sums: Path) -> None:
     assert "   grpc_port: 0 (--grpc-port)" in done.stdout
     assert "drain_seconds" not in done.stdout
     assert "0 wrong" in done.stdout.splitlines()[-1]
+
+
+def test_whether_the_sequence_store_answers_and_what_lies_in_it(sums: Path, tmp_path: Path) -> None:
+    with running_redis(tmp_path) as redis:
+        url = redis.url.replace("//", "//:a-secret@")
+        settings = {"repository": sums, "sequence_store": redis.url, "sequence_store_plaintext": True}
+        _, said = diagnosed("--no-models", **settings)
+        told = {each["what"]: each for each in said["findings"] if each["area"] == "sequence store"}
+        assert told["store"]["found"].startswith(f"{redis.url} answers")
+        assert told["states"]["verdict"] == "note"
+        redis.kill()
+        for settings["sequence_store_plaintext"], found in ((True, "doesn't answer"), (False, "needs keys_file")):
+            code, said = diagnosed("--no-models", **settings | {"sequence_store": url})
+            (store,) = [each for each in said["findings"] if each["area"] == "sequence store"]
+            assert (code, store["verdict"]) == (1, "wrong")
+            assert found in store["found"]
+            assert "a-secret" not in json.dumps(said)

@@ -12,6 +12,7 @@ from service.api.others import alone
 
 if TYPE_CHECKING:
     from service.api.oip.sequences import Sequences
+    from service.api.oip.stored_sequences import StoredSequences
     from service.api.operations import Operations
     from service.api.others import Others
     from service.core.health import Health
@@ -26,7 +27,7 @@ _MOST_DIGITS = 19
 class OipContext:
     """A running server as this protocol needs it. `max_rows` bounds the rows of a request.
 
-    `others` asks the other processes of the server, if there are any.
+    `others` asks the other processes of the server, if there are any. `stored` is None without a sequence store.
     """
 
     serving: Serving
@@ -35,6 +36,7 @@ class OipContext:
     health: Health
     max_rows: int
     others: Others = alone
+    stored: StoredSequences | None = None
     _views: WeakKeyDictionary[Servable, ModelView | UntimedView] = field(default_factory=WeakKeyDictionary)
 
     def resolve(self, name: str, version: str) -> Servable:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.api.oip.context import OipContext
     from service.api.oip.parameters import Step
     from service.api.oip.sequences import SequenceLease
+    from service.api.oip.stored_sequences import StoredLease
     from service.serving.call import Call
 
 
@@ -37,7 +38,12 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
         servable = context.route(request.model_name, request.model_version, key=request.id)
         return await _whole(context, InferRequest(context, call, request, servable, asked))
     key = Key(request.model_name, request.model_version, asked.step.sequence_id, call.owner)
-    async with context.sequences.lease(key) as lease:
+    stored = context.stored
+    async with (
+        context.sequences.lease(key) if stored is None else stored.lease(key, call, request, asked.step) as lease
+    ):
+        if lease.answered is not None:
+            return lease.answered
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)
             servable = context.route(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
@@ -68,7 +74,7 @@ async def _whole(context: OipContext, infer: InferRequest) -> ModelInferResponse
 
 
 async def _step(
-    context: OipContext, infer: InferRequest, lease: SequenceLease, step: Step, call: Call
+    context: OipContext, infer: InferRequest, lease: SequenceLease | StoredLease, step: Step, call: Call
 ) -> ModelInferResponse:
     with infer.counted():
         brought = await infer.decode()
@@ -81,6 +87,7 @@ async def _step(
             session.from_initial_state = brought is None
         call.session_id = session.id
         try:
+            session.require_place(step.first_frame)
             (answer,) = await infer.infer_rows(
                 brought or session.states,
                 max_frames=context.serving.limits.max_chunk_frames,
@@ -90,6 +97,8 @@ async def _step(
             )
             response = await infer.respond(session)
             session.carry(answer.states, len(infer.rows[0].frames))
+            if (answered := await lease.keep(response, ends=step.end)) is not None:
+                return answered
         except BaseException:
             if step.start:
                 lease.end(SessionEnd.ERROR)

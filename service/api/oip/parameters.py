@@ -10,6 +10,7 @@ from service.core.request_limits import MAX_PARAMETERS, MAX_TENSORS, at_most
 from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
 
 _ID, _START, _END = "sequence_id", "sequence_start", "sequence_end"
+_FIRST_FRAME = "sequence_first_frame"
 _TIMEOUT, _BINARY = "timeout", "binary_data_output"
 _PREDICTION_ID = "prediction_id"
 _FINAL, _EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"
@@ -21,11 +22,15 @@ SequenceId = int | str
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The place of a request in a sequence: its id, whether it is the first, whether it is the last."""
+    """The place of a request in a sequence: its id, whether it is the first, whether it is the last.
+
+    `first_frame` is how many frames come before, if the caller says so: an extension of ours.
+    """
 
     sequence_id: SequenceId
     start: bool
     end: bool
+    first_frame: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +99,8 @@ def _step(given: Mapping[str, InferParameter]) -> Step | None:
         if start or end:
             raise ServiceError(Reason.SEQUENCE_ID_MISSING)
         return None
-    return Step(sequence_id=value, start=bool(start), end=bool(end))
+    first_frame = _integer(given, _FIRST_FRAME)
+    return Step(sequence_id=value, start=bool(start), end=bool(end), first_frame=first_frame)
 
 
 def _boolean(given: Mapping[str, InferParameter], name: str) -> bool | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.serving.session import Session
     from service.serving.sessions import Sessions
+    from soloist.oip.grpc_service_pb2 import ModelInferResponse
 
 # How many evicted sequences are remembered, so that a late request gets the reason.
 _REMEMBERED = 10_000
@@ -48,6 +49,9 @@ class _Place:
 class SequenceLease:
     """The exclusive use of a sequence by one request."""
 
+    # No request is known to have come before: only a store keeps answers.
+    answered: ModelInferResponse | None = None
+
     def __init__(self, sequences: Sequences, key: Key, place: _Place) -> None:
         self._sequences = sequences
         self._key = key
@@ -75,6 +79,10 @@ class SequenceLease:
         self._place.session = self._sequences.begin(self._key, servable, client)
         self._place.idle_seconds = servable.idle_seconds(self._sequences.idle_seconds)
         return self._place.session
+
+    async def keep(self, _response: ModelInferResponse, *, ends: bool) -> ModelInferResponse | None:  # noqa: ARG002
+        """Do nothing: the session stays here."""
+        return None
 
     def end(self, reason: SessionEnd) -> None:
         """Free the session, if there is one."""

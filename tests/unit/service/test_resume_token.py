@@ -108,7 +108,7 @@ def test_a_state_in_the_form_of_another_release_is_refused(monkeypatch: pytest.M
 
 def test_a_machine_with_other_bits_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     token = Maker().token(a_session())
-    monkeypatch.setattr(resume_token, "_fingerprint_sha256", lambda: b"another processor")
+    monkeypatch.setattr(resume_token, "fingerprint_sha256", lambda: b"another processor")
     assert Maker().refusal(token) is Reason.RESUME_MACHINE_DIFFERS
 
 
