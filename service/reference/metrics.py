@@ -7,7 +7,7 @@ from typing import Final
 
 from service.access import credentials
 from service.app import access_log, logging_setup, model_repository, process_resources, supervisor
-from service.core import failures
+from service.core import client_shares, failures
 from service.core.metrics import (
     CALL,
     VERSION,
@@ -32,7 +32,7 @@ from service.transport import certificates
 _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Calls and runs", (*call_metrics.FAMILIES, *statistics.FAMILIES)),
     ("Sessions", session_metrics.FAMILIES),
-    ("Access", credentials.FAMILIES),
+    ("Access", (*credentials.FAMILIES, *client_shares.FAMILIES)),
     ("Resume tokens", (*resume_metrics.FAMILIES, *sealing.FAMILIES)),
     ("Versions", model_repository.FAMILIES),
     ("Live check", live_check.FAMILIES),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from service.core.client_shares import ClientShares
+from service.core.client_shares import ClientShares, Share
 from service.core.errors import Reason, ServiceError
 from service.core.failures import start_threads
 from service.observers.feedback.database import transaction
@@ -59,7 +59,8 @@ class Reports:
         self._clock = clock
         self._waiting = 0
         # Those that wait for their answers do so for a time that is known.
-        self._shares = ClientShares("labels without an answer in the log", policy.max_pending_per_client)
+        self._shares = ClientShares(Share.EARLY_LABELS, policy.max_pending_per_client)
+        self.shares = (self._shares,)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="soloist-feedback")
 
     def __enter__(self) -> Self:
