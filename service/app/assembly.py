@@ -201,6 +201,7 @@ def _feedback(base: Base) -> Iterator[Feedback | None]:
         max_queued=settings.prediction_log_max_queued_rows,
         max_age_seconds=settings.prediction_log_max_age_seconds,
         max_rows=settings.prediction_log_max_rows,
+        max_labels_per_client=settings.prediction_log_max_labels_per_client,
         windows=parse_windows(settings.accuracy_windows),
     )
     refresh_seconds = settings.accuracy_refresh_seconds

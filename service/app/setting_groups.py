@@ -331,6 +331,11 @@ class FeedbackSettings(BaseModel):
         604_800.0, gt=0, allow_inf_nan=False, description="How long answers and their labels are kept."
     )
     prediction_log_max_rows: int = Field(1_000_000, ge=1, description="Most answers that are kept.")
+    prediction_log_max_labels_per_client: int = Field(
+        4_000_000,
+        ge=1,
+        description="Most labels of kept answers that one client, by token or certificate, else by address, reports.",
+    )
     prediction_log_max_queued_rows: int = Field(
         10_000, ge=1, description="Most answers that wait to be written; more are dropped and counted."
     )
