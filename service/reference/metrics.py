@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from service.access import credentials
-from service.app import access_log, logging_setup, model_repository, process_resources, supervisor
+from service.app import access_log, logging_setup, model_repository, process_resources, span_counts, supervisor
 from service.core import client_shares, failures
 from service.core.metrics import (
     CALL,
@@ -43,7 +43,7 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
         "The process",
         (
             *(*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES),
-            *(*access_log.FAMILIES, *supervisor.FAMILIES, *certificates.FAMILIES),
+            *(*access_log.FAMILIES, *span_counts.FAMILIES, *supervisor.FAMILIES, *certificates.FAMILIES),
         ),
     ),
 )
