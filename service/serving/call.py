@@ -72,6 +72,14 @@ class Call:
         return self.owner or client_of(self.peer)
 
     @property
+    def taker_of_turns(self) -> str:
+        """Return who takes turns with others: a client that has shown who it is, or else a connection.
+
+        So many connections of such a client have one turn together. Those of an address may be many callers of a proxy.
+        """
+        return self.owner or self.peer
+
+    @property
     def metadata(self) -> Mapping[str, str | bytes]:
         """Return what the caller has sent with the call."""
         return dict(self.read_metadata() or ())
