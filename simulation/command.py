@@ -17,7 +17,7 @@ from simulation.run import simulate, stop_on_signals
 from simulation.scenario import Scenario, ScenarioError, scenario
 from simulation.table import table
 from simulation.tally import Tally
-from soloist import SoloistError, Token
+from soloist import TLS, SoloistError, Token
 from soloist.json_text import json_text
 
 _NARROWEST = 120  # columns of a table that goes to a file
@@ -31,12 +31,13 @@ def main(
     *,
     server: str,
     as_json: bool,
+    tls: TLS | None = None,
     token: Token | None = None,
 ) -> int:
     """Play a scenario, print what came of it and return the exit code: 1 when nothing was answered, 2 wrong usage."""
     try:
         chosen = scenario(fields, shifts, file)
-        tally = asyncio.run(_shown(chosen, server, token))
+        tally = asyncio.run(_shown(chosen, server, tls, token))
     except (ScenarioError, DataError) as error:
         click.echo(f"soloist: {error}", err=True)
         return 2
@@ -52,7 +53,7 @@ def main(
     return 0 if tally.answers else 1
 
 
-async def _shown(chosen: Scenario, server: str, token: Token | None) -> Tally:
+async def _shown(chosen: Scenario, server: str, tls: TLS | None, token: Token | None) -> Tally:
     dataset = load(chosen.task)
     console = Console(stderr=True)
     showing: list[asyncio.Task[None]] = []
@@ -64,7 +65,7 @@ async def _shown(chosen: Scenario, server: str, token: Token | None) -> Tally:
                 showing.append(asyncio.create_task(_show(live, tally)))
 
         try:
-            return await simulate(chosen, dataset, server, token=token, started=started)
+            return await simulate(chosen, dataset, server, tls=tls, token=token, started=started)
         finally:
             for task in showing:
                 task.cancel()

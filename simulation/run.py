@@ -14,7 +14,7 @@ from simulation.open_loop import OpenLoop, Send
 from simulation.phases import Phases
 from simulation.scenario import Scenario, ScenarioError
 from simulation.tally import Tally
-from soloist import NO_RETRY, AsyncClient, ChunkResult, Prediction, Token
+from soloist import NO_RETRY, TLS, AsyncClient, ChunkResult, Prediction, Token
 
 Started = Callable[[OpenLoop, Tally], None]
 
@@ -24,21 +24,22 @@ async def simulate(
     dataset: Dataset,
     server: str,
     *,
+    tls: TLS | None = None,
     token: Token | None = None,
     started: Started | None = None,
     clock: Clock | None = None,
 ) -> Tally:
     """Play a scenario to its end and return what came of it.
 
-    `token` is shown with every call. `started` is called when the first request may leave. A refused request is
-    counted, not raised. Raises SoloistError when the model can't be had, and ScenarioError when it answers another
-    task, or the scenario doesn't fit the data.
+    `tls` is how to connect, and `token` is shown with every call. `started` is called when the first request may leave.
+    A refused request is counted, not raised. Raises SoloistError when the model can't be had, and ScenarioError when it
+    answers another task, or the scenario doesn't fit the data.
     """
     clock = clock or SystemClock()
     demand, tally = Demand(scenario, dataset), Tally(Phases(scenario.shifts).names)
     async with (
-        AsyncClient(server, token=token, timeout_seconds=scenario.timeout_seconds, retry=NO_RETRY) as asker,
-        AsyncClient(server, token=token, timeout_seconds=scenario.timeout_seconds) as reporter,
+        AsyncClient(server, tls=tls, token=token, timeout_seconds=scenario.timeout_seconds, retry=NO_RETRY) as asker,
+        AsyncClient(server, tls=tls, token=token, timeout_seconds=scenario.timeout_seconds) as reporter,
     ):
         await _refuse_other_task(asker, scenario, dataset)  # connects, too
         labels = WaitingLabels(label_reporter(reporter), tally, clock, most=scenario.max_labels_waiting)

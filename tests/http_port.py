@@ -14,7 +14,7 @@ from service.app.http_pages import http_pages
 from service.app.metrics_page import MetricsPage
 from service.core.failures import Failures, start_threads
 from service.transport.http.application import HttpApplication
-from service.transport.http.connection import HttpLimits
+from service.transport.http.connections import HttpLimits
 from service.transport.http.http_server import serving_http
 
 MAX_CONNECTIONS = 32

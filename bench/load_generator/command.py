@@ -59,6 +59,8 @@ def _load(
         raise click.UsageError("--callers goes with no ramp, and each process needs one")
     if load.client is Transport.HTTPUNK and not load.server.rpartition(":")[2].isdecimal():
         raise click.UsageError("--client httpunk takes HOST:PORT")
+    if load.client is Transport.HTTPUNK and (load.tls or load.token):
+        raise click.UsageError("--client httpunk takes neither TLS nor a token")
     if load.frame_counts is not None and frames_file is not None:
         raise click.UsageError("--lengths are those of made-up sequences: leave out --input")
     try:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from soloist import TLS, Token
+
 MAX_REQUESTS = 1_000_000
 # Servers allow so many streams over a connection, gRPC's own advice; beyond the bound more connections help no more.
 _STREAMS_A_CONNECTION = 100
@@ -58,7 +60,8 @@ class Load:
     each message of a stream that is paced. With `callers` the loop is closed: so many send one request after the
     other, and the rate plays no part. `processes` share the load; each has `connections`, None for as many as suit it.
     `frame_counts` are the shortest and the longest sequence that are made up, None for those that the model was trained
-    on. With `check` every answer is compared to that which the same request has alone.
+    on. With `check` every answer is compared to that which the same request has alone. Over grpc.aio `tls` is how to
+    connect, and `token` is shown with every call.
     """
 
     server: str
@@ -81,6 +84,8 @@ class Load:
     connections: int | None = None
     frame_counts: tuple[int, int] | None = None
     check: bool = False
+    tls: TLS | None = None
+    token: Token | None = None
 
     @property
     def streams(self) -> bool:

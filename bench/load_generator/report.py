@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from rich.table import Table
@@ -67,7 +67,7 @@ class Summary:
         """Sum up a run."""
         mixed = load.mode is Mode.MIXED
         return cls(
-            load=load,
+            load=replace(load, tls=None, token=None),  # keys and secrets get into no report
             scheduled=scheduled,
             answered=recorder.sequences.count,
             errors=dict(sorted(recorder.errors.items())),
@@ -110,8 +110,9 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as what `json` can write."""
-        rate = self.answers_per_second
-        return {**asdict(self), "answers_per_second": rate, "generator_fell_behind": self.fell_behind}
+        rate, found = self.answers_per_second, asdict(self)
+        del found["load"]["tls"], found["load"]["token"]
+        return {**found, "answers_per_second": rate, "generator_fell_behind": self.fell_behind}
 
 
 def title(summary: Summary) -> str:

@@ -16,7 +16,8 @@ import structlog
 
 from service.api.methods import Method
 from service.api.v1.sequence_inference import sequence_inference
-from service.app.assembly import Base, Executors, Parts, assembled, call_limits
+from service.app.assembly import Base, Executors, Parts, assembled
+from service.app.limits import call_limits
 from service.app.metrics import Metrics, new_registry
 from service.app.settings import Settings, load_settings
 from service.app.spared import spare_what_is_loaded

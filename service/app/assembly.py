@@ -12,7 +12,6 @@ from service.api.oip.context import OipContext
 from service.api.oip.sequences import Sequences
 from service.app.member import operations, others
 from service.app.model_repository import Loading
-from service.app.process_resources import max_connections
 from service.app.resuming import Resuming, resuming
 from service.app.storing import Storing, storing
 from service.comparison import Comparisons
@@ -25,9 +24,6 @@ from service.repository.refcounts import Refcounts
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
-from service.transport.admission import CallLimits
-from service.transport.connection_limits import ConnectionLimits
-from service.transport.http.connection import HttpLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,6 +120,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
                 max_sessions=settings.max_sessions,
                 max_sessions_per_client=settings.max_sessions_per_client,
                 max_state_bytes=settings.max_state_bytes,
+                max_state_bytes_per_client=settings.max_state_bytes_per_client,
                 metrics=metrics.sessions,
                 refcounts=refcounts,
                 evict_after_idle_seconds=settings.evict_after_idle_seconds,
@@ -148,43 +145,6 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
             resuming=resumed,
             storing=stored,
         )
-
-
-def call_limits(settings: Settings) -> CallLimits:
-    """Return what callers may take of the server."""
-    return CallLimits(
-        max_message_bytes=settings.max_message_bytes,
-        idle_seconds=settings.session_idle_seconds,
-        max_calls=settings.max_concurrent_calls,
-        max_calls_per_client=settings.max_calls_per_client,
-        max_bytes=settings.max_inflight_bytes,
-        max_connection_bytes=settings.max_inflight_bytes_per_connection,
-    )
-
-
-def connection_limits(settings: Settings) -> ConnectionLimits:
-    """Return what a connection may do, and how long it may do nothing."""
-    return ConnectionLimits(
-        max_message_bytes=settings.max_message_bytes,
-        min_ping_interval_seconds=settings.min_ping_interval_seconds,
-        keepalive_seconds=settings.keepalive_seconds,
-        keepalive_timeout_seconds=settings.keepalive_timeout_seconds,
-        connection_idle_seconds=settings.connection_idle_seconds,
-        handshake_timeout_seconds=settings.handshake_timeout_seconds,
-        max_connections=settings.max_connections,
-        max_calls_per_connection=settings.max_calls_per_connection,
-        max_connection_age_seconds=settings.max_connection_age_seconds,
-        write_stall_seconds=settings.session_idle_seconds,
-    )
-
-
-def http_limits(settings: Settings, open_files: int) -> HttpLimits:
-    """Return what connections to the HTTP port may do, and how many there may be: of open files at most a quarter."""
-    return HttpLimits(
-        max_connections=max(1, min(settings.max_http_connections, max_connections(open_files) // 4)),
-        head_seconds=settings.handshake_timeout_seconds,
-        idle_seconds=settings.connection_idle_seconds,
-    )
 
 
 def _batcher(base: Base, engine: Executor, check: LiveCheck) -> Batcher:
@@ -245,6 +205,7 @@ def _feedback(base: Base) -> Iterator[Feedback | None]:
         max_queued=settings.prediction_log_max_queued_rows,
         max_age_seconds=settings.prediction_log_max_age_seconds,
         max_rows=settings.prediction_log_max_rows,
+        max_labels_per_client=settings.prediction_log_max_labels_per_client,
         windows=parse_windows(settings.accuracy_windows),
     )
     refresh_seconds = settings.accuracy_refresh_seconds

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from service.app.access_log import AccessLog
+from service.app.span_counts import SpanCounts
 from service.core.failures import Failures, Worker
 
 if TYPE_CHECKING:
@@ -53,5 +54,7 @@ def call_observers(
             from service.app.trace_export import exporting
             from service.app.tracing import Tracing
 
-            found.append(_Guarded(Worker.TRACING, Tracing(stack.enter_context(exporting())), failures))
+            counts = SpanCounts()
+            registry.register(counts)
+            found.append(_Guarded(Worker.TRACING, Tracing(stack.enter_context(exporting(counts))), failures))
         yield found

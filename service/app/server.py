@@ -8,7 +8,6 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,13 +24,14 @@ from service.api.v1.norm_skew import norm_skew
 from service.api.v1.sequence_inference import sequence_inference
 from service.app.access import Access, access
 from service.app.announcement import announce
-from service.app.assembly import Base, Executors, Parts, assembled, call_limits, connection_limits, http_limits
+from service.app.assembly import Base, Executors, Parts, assembled
 from service.app.call_observers import call_observers
 from service.app.certificates import port_certificates
 from service.app.control import LogLevel, OwnControl, shared
 from service.app.core_dumps import forbid_core_dumps
 from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
+from service.app.limits import call_limits, client_shares, grpc_limits, http_limits
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
 from service.app.member import Duties, Member, operations, others
 from service.app.metrics import Metrics, merges, new_registry
@@ -44,6 +44,7 @@ from service.app.settings import Settings, SettingsError
 from service.app.spared import Sparing
 from service.app.transports import Listening, serving_calls
 from service.core.addresses import remove_socket
+from service.core.client_shares import SharesView
 from service.core.failures import Failures, Worker, start_threads
 from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
 from service.engine.cancel_scope import run_time_limited
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.transport.certificates import Certificates
+    from service.transport.connection_limits import ConnectionLimits
 
 _log = structlog.get_logger("soloist.server")
 _FAILED = 1
@@ -134,14 +136,16 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         if member is not None:
             tasks.append(_working(failures, Worker.REPOSITORY, _load(parts.models, member.loaded)))
             await member.may_listen(stop)
-        limits = http_limits(settings, open_files)
+        listeners = len(settings.host) + (allowed.admin is not None)
+        limits, of_grpc = http_limits(settings, open_files), grpc_limits(settings, open_files, listeners)
+        registry.register(SharesView(client_shares(parts, adapter.admission, limits, of_grpc)))
         http_port = await stack.enter_async_context(
             serving_http(
                 settings.host, settings.http_port, app, limits, failures, certificates.http, shared=member is not None
             )
         )
         listening = await stack.enter_async_context(
-            _serving_calls(base, parts, adapter, control, open_files, certificates.grpc, allowed)
+            _serving_calls(base, parts, adapter, control, of_grpc, certificates.grpc, allowed)
         )
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         if member is not None:
@@ -182,7 +186,7 @@ def _serving_calls(
     parts: Parts,
     adapter: GrpcAdapter,
     control: OwnControl,
-    open_files: int,
+    limits: ConnectionLimits,
     certificates: Certificates | None,
     allowed: Access,
 ) -> AbstractAsyncContextManager[Listening]:
@@ -197,12 +201,6 @@ def _serving_calls(
     }
     reflection = reflection_methods([*services, *REFLECTION])
     services |= dict.fromkeys(REFLECTION, reflection)
-    limits = connection_limits(settings)
-    most = max_connections(open_files) - http_limits(settings, open_files).max_connections
-    limits = replace(
-        limits,
-        max_connections=max(1, min(limits.max_connections, most // (len(settings.host) + (allowed.admin is not None)))),
-    )
     return serving_calls(settings, adapter, services, base.health, limits, certificates, allowed)
 
 

@@ -171,7 +171,10 @@ class LimitSettings(BaseModel):
         description="Most calls at once, streams included: TOO_MANY_CALLS. Health and reflection have as many more.",
     )
     max_calls_per_client: int = Field(
-        0, ge=0, description="Most of them for one client, by token or certificate, else by address; 0: as many as all."
+        0,
+        ge=0,
+        description="Most of them for one client, by token or certificate, else by address: CLIENT_LIMIT. "
+        "0: four fifths of all.",
     )
     max_concurrent_comparisons: int = Field(4, ge=0, description="Most Compare calls at once; 0 refuses all of them.")
     max_inflight_bytes: int = Field(
@@ -181,6 +184,9 @@ class LimitSettings(BaseModel):
     )
     max_inflight_bytes_per_connection: int = Field(
         256 * 2**20, ge=1024, description="Most memory of messages in progress over one connection: MEMORY_FULL."
+    )
+    max_inflight_bytes_per_client: int = Field(
+        0, ge=0, description="Most memory of messages in progress of one client: CLIENT_LIMIT. 0: four fifths of all."
     )
 
 
@@ -196,6 +202,14 @@ class ConnectionSettings(BaseModel):
         1_000,
         ge=1,
         description="Most connections to the HTTP port; then the one that waits longest for its caller is closed.",
+    )
+    max_connections_per_client: int = Field(
+        0,
+        ge=0,
+        description="Most connections of one address to the gRPC port of httpunk; more are closed. 0: four fifths.",
+    )
+    max_http_connections_per_client: int = Field(
+        0, ge=0, description="Most connections of one address to the HTTP port, likewise. 0: four fifths."
     )
     max_calls_per_connection: int = Field(
         1_000, ge=1, description="Most calls at once over one connection; clients hold back the others."
@@ -244,6 +258,11 @@ class SessionSettings(BaseModel):
     )
     max_state_bytes: int = Field(
         2**30, ge=1, description="Most memory of their states, and of answers kept for repeats: SESSION_STATE_FULL."
+    )
+    max_state_bytes_per_client: int = Field(
+        800 * 2**20,
+        ge=1,
+        description="Most of it for one client, by token or certificate, else by address: CLIENT_LIMIT.",
     )
     session_idle_seconds: float = Field(
         300.0,
@@ -312,6 +331,11 @@ class FeedbackSettings(BaseModel):
         604_800.0, gt=0, allow_inf_nan=False, description="How long answers and their labels are kept."
     )
     prediction_log_max_rows: int = Field(1_000_000, ge=1, description="Most answers that are kept.")
+    prediction_log_max_labels_per_client: int = Field(
+        4_000_000,
+        ge=1,
+        description="Most labels of kept answers that one client, by token or certificate, else by address, reports.",
+    )
     prediction_log_max_queued_rows: int = Field(
         10_000, ge=1, description="Most answers that wait to be written; more are dropped and counted."
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from service.access import credentials
-from service.app import access_log, logging_setup, model_repository, process_resources, supervisor
-from service.core import failures
+from service.app import access_log, logging_setup, model_repository, process_resources, span_counts, supervisor
+from service.core import client_shares, failures
 from service.core.metrics import (
     CALL,
     VERSION,
@@ -32,7 +32,7 @@ from service.transport import certificates
 _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Calls and runs", (*call_metrics.FAMILIES, *statistics.FAMILIES)),
     ("Sessions", session_metrics.FAMILIES),
-    ("Access", credentials.FAMILIES),
+    ("Access", (*credentials.FAMILIES, *client_shares.FAMILIES)),
     ("Resume tokens", (*resume_metrics.FAMILIES, *sealing.FAMILIES)),
     ("Sequence store", store_metrics.FAMILIES),
     ("Versions", model_repository.FAMILIES),
@@ -44,7 +44,7 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
         "The process",
         (
             *(*process_resources.FAMILIES, *failures.FAMILIES, *logging_setup.FAMILIES),
-            *(*access_log.FAMILIES, *supervisor.FAMILIES, *certificates.FAMILIES),
+            *(*access_log.FAMILIES, *span_counts.FAMILIES, *supervisor.FAMILIES, *certificates.FAMILIES),
         ),
     ),
 )

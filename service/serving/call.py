@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from service.core.client_address import client_of
+
 if TYPE_CHECKING:
     from service.access.client import Client
 
@@ -66,8 +68,16 @@ class Call:
 
     @property
     def client(self) -> str:
-        """Return who calls: the name of a token or certificate, or else the address without its port."""
-        return self.owner or self.peer.rpartition(":")[0] or self.peer
+        """Return who calls: the name of a token or certificate, or else the address (service.core.client_address)."""
+        return self.owner or client_of(self.peer)
+
+    @property
+    def taker_of_turns(self) -> str:
+        """Return who takes turns with others: a client that has shown who it is, or else a connection.
+
+        So many connections of such a client have one turn together. Those of an address may be many callers of a proxy.
+        """
+        return self.owner or self.peer
 
     @property
     def metadata(self) -> Mapping[str, str | bytes]:

@@ -122,7 +122,7 @@ class Serving:
             row,
             every_frame=every_frame,
             deadline=call.deadline,
-            caller=call.peer,
+            caller=call.taker_of_turns,
             may_wait=may_wait,
             is_let_in=is_let_in,
         )
@@ -135,7 +135,7 @@ class Serving:
 
         """
         try:
-            self.batcher.refuse(servable, caller=call.peer, deadline=call.deadline)
+            self.batcher.refuse(servable, caller=call.taker_of_turns, deadline=call.deadline)
         except ServiceError:
             self.recorder.failed(servable, seconds=0.0)
             raise

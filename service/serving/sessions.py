@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.core.client_shares import ClientShares
+from service.core.client_shares import ClientShares, Share
 from service.core.errors import Reason, ServiceError
 from service.repository.refcounts import Refcounts
 from service.serving.idle_sessions import IdleSessions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from service.loading.servable import Servable
     from service.serving.session_metrics import SessionMetrics
 
+_UNBOUNDED = sys.maxsize
 _ENDS = {
     Reason.SESSION_IDLE: SessionEnd.IDLE,
     Reason.DEADLINE_EXCEEDED: SessionEnd.DEADLINE,
@@ -40,6 +42,7 @@ class Sessions:
         refcounts: Refcounts | None = None,
         evict_after_idle_seconds: float = math.inf,
         max_sessions_per_client: int | None = None,
+        max_state_bytes_per_client: int | None = None,
     ) -> None:
         """Create an empty set of sessions.
 
@@ -50,12 +53,16 @@ class Sessions:
             refcounts: counts the sessions of every version.
             evict_after_idle_seconds: how long a session must have been idle to make room for another.
             max_sessions_per_client: how many may be open for one client; None for as many as for all.
+            max_state_bytes_per_client: how much memory those may hold; None for as much as all.
 
         """
         self._refcounts = refcounts or Refcounts()
         self._max_sessions = max_sessions
         own = max_sessions_per_client
-        self._shares = None if own is None else ClientShares("open sequences", own)
+        self._counts = ClientShares(Share.SESSIONS, _UNBOUNDED if own is None else own)
+        own = max_state_bytes_per_client
+        self._sizes = ClientShares(Share.STATE_BYTES, _UNBOUNDED if own is None else own)
+        self.shares = (self._counts, self._sizes)
         self._max_state_bytes = max_state_bytes
         self._metrics = metrics
         self._open: set[Session] = set()
@@ -102,18 +109,18 @@ class Sessions:
             ServiceError: TOO_MANY_SESSIONS, CLIENT_LIMIT or SESSION_STATE_FULL.
 
         """
-        if self._shares is not None:
-            self._shares.take(client)
+        self._sizes.require_room(client, servable.runner.state_bytes)
+        self._counts.take(client)
         try:
             self._make_room(1, servable.runner.state_bytes)
         except ServiceError:
-            self._give_back(client)
+            self._counts.give_back(client)
             raise
-        session = Session(servable, partial(self._grow, servable))
+        session = Session(servable, partial(self._grow, servable, client))
         session.client = client
         self._open.add(session)
         self._refcounts.begin(servable)
-        self._hold(servable, 1, session.state_bytes)
+        self._hold(servable, client, 1, session.state_bytes)
         return session
 
     def end(self, session: Session, reason: SessionEnd) -> None:
@@ -123,19 +130,16 @@ class Sessions:
         servable = session.servable
         self._open.remove(session)
         self.idle.remove(session)
-        self._give_back(session.client)
-        self._hold(servable, -1, -session.state_bytes)
+        self._counts.give_back(session.client)
+        self._hold(servable, session.client, -1, -session.state_bytes)
         self._metrics.ended.labels(servable.name, reason).inc()
         self._refcounts.end(servable)
 
-    def _give_back(self, client: str) -> None:
-        if self._shares is not None:
-            self._shares.give_back(client)
-
-    def _grow(self, servable: Servable, state_bytes: int) -> None:
+    def _grow(self, servable: Servable, client: str, state_bytes: int) -> None:
         if state_bytes > 0:
+            self._sizes.require_room(client, state_bytes)
             self._make_room(0, state_bytes)
-        self._hold(servable, 0, state_bytes)
+        self._hold(servable, client, 0, state_bytes)
 
     def _make_room(self, sessions: int, state_bytes: int) -> None:
         too_many = len(self._open) + sessions - self._max_sessions
@@ -160,8 +164,9 @@ class Sessions:
             return SessionEnd.DRAINED
         return SessionEnd.DEADLINE if is_past_deadline() else SessionEnd.CANCELLED
 
-    def _hold(self, servable: Servable, sessions: int, state_bytes: int) -> None:
+    def _hold(self, servable: Servable, client: str, sessions: int, state_bytes: int) -> None:
         self._state_bytes += state_bytes
+        self._sizes.give_back(client, -state_bytes)
         if sessions:
             self._metrics.open.labels(servable.name).inc(sessions)
         self._metrics.state_bytes.labels(servable.name).inc(state_bytes)

@@ -45,7 +45,7 @@ class Ahead(Generic[Request]):
         self._ready: Callable[[], bytes | None]
         if getattr(context, "ready", None) is None:
             scope = messages.time_limits.within(None)
-            self.reader = ReadAhead(held, lambda: messages.read(context, held.connection, scope))
+            self.reader = ReadAhead(held, lambda: messages.read(context, held, scope))
             self._ready = self.reader.ready
         else:
             self._ready = partial(messages.ready, context, held.connection)
@@ -79,9 +79,7 @@ class Ahead(Generic[Request]):
                 call.sends_ahead = raw is not None
                 if raw is None:
                     is_read = reader is not None and reader.is_reading
-                    raw = await (
-                        self._read_by_reader(scope) if is_read else messages.read(self._context, held.connection, scope)
-                    )
+                    raw = await (self._read_by_reader(scope) if is_read else messages.read(self._context, held, scope))
                     if raw is None:
                         return
                 message = messages.parse(self._request, raw, held)

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -38,9 +39,10 @@ Address = tuple[str, int]
 class _Connection:
     """A connection with reads in progress, and how many bytes they have handed over."""
 
-    __slots__ = ("handed_over", "least", "reads", "turns", "users")
+    __slots__ = ("client", "handed_over", "least", "reads", "turns", "users")
 
     def __init__(self) -> None:
+        self.client = ""  # that of the latest read: a connection has one, or several behind a proxy
         self.turns: asyncio.Semaphore | None = None  # made when a read has to wait for its turn
         self.users = 0
         self.reads: dict[TimeLimit, None] = {}
@@ -99,11 +101,12 @@ class Arrivals:
         connection = self._connections.get(peer)
         return connection is not None and connection.users >= self._reads_at_once
 
-    def begin(self, peer: str, scope: TimeLimit) -> None:
+    def begin(self, peer: str, client: str, scope: TimeLimit) -> None:
         """Add a read, which `scope` can end."""
         connection = self._connections.get(peer)
         if connection is None:
             connection = self._connections[peer] = _Connection()
+        connection.client = client
         connection.users += 1
         connection.reads[scope] = None
 
@@ -151,13 +154,17 @@ class Arrivals:
         held = {
             peer: self._connections[peer].held(size) for peer, size in received.items() if peer in self._connections
         }
-        total = sum(held.values())
+        total, by_client = sum(held.values()), Counter[str]()
+        for peer, size in held.items():
+            by_client[self._connections[peer].client] += size
         for peer, size in sorted(held.items(), key=lambda each: -each[1]):
+            client = self._connections[peer].client
             try:
-                self._admission.require_room(peer, size, of_all=total)
+                self._admission.require_room(peer, client, size, of_client=by_client[client], of_all=total)
             except ServiceError as error:
                 self._end(peer, error)
             total -= size
+            by_client[client] -= size
 
     def _end(self, peer: str, error: ServiceError) -> None:
         """End the younger half of a connection's reads: the cause is unknown among them, and old ones come first."""

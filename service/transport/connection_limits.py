@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.core.client_shares import ClientShares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,8 @@ class ConnectionLimits:
     connection_idle_seconds: float = 3600.0
     handshake_timeout_seconds: float = 20.0
     max_connections: int = 10_000
+    # Those of each address; grpc.aio shows connections to nobody, and counts none.
+    shares: ClientShares | None = None
     max_calls_per_connection: int = 1_000
     # 0 for no limit.
     max_connection_age_seconds: float = 0.0

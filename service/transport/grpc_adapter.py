@@ -79,7 +79,7 @@ class GrpcAdapter:
                         del response
                         if len(payload) > LARGE_BYTES:
                             await asyncio.sleep(0)
-                        self._messages.bound_delivery(context, payload)
+                        self._messages.bound_delivery(payload, held)
             except grpc.aio.AbortError as error:
                 _let_go(error)
             return payload  # never sent if the boundary has aborted the call
@@ -150,8 +150,7 @@ class GrpcAdapter:
 
     def _hold(self, method: Method, call: Call) -> Held:
         """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
-        client = call.client if self._limits.max_calls_per_client and not method.in_drain else ""
-        held = Held(self._messages.admission, call.peer, of_machines=method.in_drain, client=client)
+        held = Held(self._messages.admission, call.peer, call.client, of_machines=method.in_drain)
         if isinstance(method, StreamMethod) and method.side_by_side:
             call.hold, call.done_with = held.hold, held.free
         return held

@@ -51,12 +51,11 @@ class Messages:
             ServiceError: there is none, it is too large or malformed, it took too long, or there is no memory for it.
 
         """
-        peer = held.connection
-        raw = self.ready(context, peer)
+        raw = self.ready(context, held.connection)
         if raw is None:
             self._on_the_way.begin()
             try:
-                raw = await self._read_only(context, peer)
+                raw = await self._read_only(context, held)
             finally:
                 self._on_the_way.end()
         if raw is None:
@@ -66,12 +65,13 @@ class Messages:
             await asyncio.sleep(0)
         return message
 
-    async def _read_only(self, context: Context, peer: str) -> bytes | None:
+    async def _read_only(self, context: Context, held: Held) -> bytes | None:
+        peer = held.connection
         if not self.arrivals.is_busy(peer):
-            return await self.read(context, peer, self.time_limits.within(self._limits.idle_seconds))
+            return await self.read(context, held, self.time_limits.within(self._limits.idle_seconds))
         async with self.arrivals.turn(peer):
-            self.admission.require_room(peer, 0)
-            return await self.read(context, peer, self.time_limits.within(self._limits.idle_seconds))
+            self.admission.require_room(peer, held.client, 0)
+            return await self.read(context, held, self.time_limits.within(self._limits.idle_seconds))
 
     async def requests(
         self,
@@ -96,7 +96,7 @@ class Messages:
         scope = self.time_limits.within(seconds)
         while True:
             raw = self.ready(context, peer)
-            if raw is None and (raw := await self.read(context, peer, scope)) is None:
+            if raw is None and (raw := await self.read(context, held, scope)) is None:
                 return
             message = self.parse(request, raw, held)
             if len(raw) > LARGE_BYTES:
@@ -159,11 +159,11 @@ class Messages:
             if is_counted:
                 held.free(raw)
 
-    def bound_delivery(self, context: Context, raw: bytes) -> None:
+    def bound_delivery(self, raw: bytes, held: Held) -> None:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""
         if len(raw) <= _AT_ONCE_BYTES:
             return
-        waiting, task = Held(self.admission, context.peer()), asyncio.current_task()
+        waiting, task = Held(self.admission, held.connection, held.client), asyncio.current_task()
         waiting.hold(raw, len(raw))
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._limits.idle_seconds, drop, task)
@@ -184,7 +184,7 @@ class Messages:
             self.arrivals.handed_over(peer, len(raw))
         return raw
 
-    async def read(self, context: Context, peer: str, scope: TimeLimit) -> bytes | None:
+    async def read(self, context: Context, held: Held, scope: TimeLimit) -> bytes | None:
         """Wait for the next message within a limit; None at the end of the stream.
 
         Raises:
@@ -192,7 +192,8 @@ class Messages:
 
         """
         raw, cut = None, None
-        self.arrivals.begin(peer, scope)
+        peer = held.connection
+        self.arrivals.begin(peer, held.client, scope)
         try:
             with scope:
                 message: Any = await context.read()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER
+from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 
 
 def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRange:
@@ -133,6 +133,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     callback=_writable,
     help="Write a page with plots to this file.",
 )
+@credential_options
 def bench(
     serve: Path | None,
     transport: str,
@@ -149,6 +150,7 @@ def bench(
 
     Exit codes: 0 all were answered (a ramp: some rate kept its target), 1 some failed or differed, 2 wrong usage.
     """
+    fields |= credentials(fields["server"])
     how = {"frames_file": frames_file, "ramp_p99_ms": ramp_p99_ms, "allow_remote": allow_remote}
     main = load("bench.load_generator.command", "main", extras="bench")
     sys.exit(main(fields, repository=serve, transport=transport, as_json=as_json, html=html, **how))

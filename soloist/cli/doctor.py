@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from soloist.cli.programs import load
+from soloist.cli.session import credential_options, credentials
 
 _AREA = "running server"
 
@@ -27,6 +28,7 @@ _AREA = "running server"
 @click.option("--no-models", is_flag=True, help="Don't load the models.")
 @click.option("--all", "every_setting", is_flag=True, help="Show settings that have their default, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@credential_options
 def doctor(
     config: Path | None,
     repository: Path | None,
@@ -63,10 +65,13 @@ def _asked(target: str) -> Iterator[Mapping[str, str]]:
     from soloist.client import Client, SoloistError
 
     try:
-        with Client(target, timeout_seconds=10.0) as client:
+        with Client(target, **credentials(target), timeout_seconds=10.0) as client:
             found = client.models()
     except SoloistError as error:
-        remedy = "is it running there, and does it take plain connections? its log and /readyz say why not"
+        remedy = (
+            "is it running there, and does it take such connections (--tls-ca), and this token (--token-file)? "
+            "its log and /readyz say why not"
+        )
         yield _told(target, f"{error.reason}: {error.message}", "wrong", remedy)
         return
     yield _told(target, f"answers; {sum(each.ready for each in found)} of {len(found)} versions are ready")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
@@ -12,8 +12,16 @@ from soloist.cli.tls_options import chosen_tls, tls_options
 from soloist.cli.token_options import token, token_options
 
 if TYPE_CHECKING:
-    from soloist.client import Client, Monitor
+    from soloist.client import TLS, Client, Monitor, Token
     from soloist.v1.model_pb2 import Signature
+
+
+class Credentials(TypedDict):
+    """How a client connects, and what it shows."""
+
+    tls: TLS | None
+    token: Token | None
+
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -52,7 +60,22 @@ def server_options(command: _F) -> _F:
         show_default=True,
         help="Where the server listens (gRPC); also SOLOIST_SERVER.",
     )
-    return server(timeout(tls_options(token_options(command))))
+    return server(timeout(credential_options(command)))
+
+
+def credential_options(command: _F) -> _F:
+    """Add the options of TLS and of a token to a command, which reads them with `credentials`."""
+    return tls_options(token_options(command))
+
+
+def credentials(server: str) -> Credentials:
+    """Return what the options of the running command come to, as keyword arguments of clients.
+
+    Raises:
+        click.UsageError: they don't fit together, a file can't be read, or others could read the token on its way.
+
+    """
+    return {"tls": chosen_tls(), "token": token(server)}
 
 
 def frames_options(command: _F) -> _F:
@@ -82,7 +105,7 @@ def connected(server: str, timeout_seconds: float) -> Iterator[Client]:
     with refusals_shown(server):
         from soloist.client import Client
 
-        with Client(server, tls=chosen_tls(), token=token(server), timeout_seconds=timeout_seconds) as client:
+        with Client(server, **credentials(server), timeout_seconds=timeout_seconds) as client:
             yield client
 
 
@@ -92,7 +115,7 @@ def monitoring(server: str, timeout_seconds: float) -> Iterator[Monitor]:
     with refusals_shown(server):
         from soloist.client import Monitor
 
-        with Monitor(server, tls=chosen_tls(), token=token(server), timeout_seconds=timeout_seconds) as monitor:
+        with Monitor(server, **credentials(server), timeout_seconds=timeout_seconds) as monitor:
             yield monitor
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER
-from soloist.cli.token_options import token, token_options
+from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 from soloist.cli.train import TASKS
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -34,7 +33,6 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 
 
 @click.command()
-@token_options
 @click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
 @click.option("--scenario", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
 @click.option("--model", help="Model to call.")
@@ -55,6 +53,7 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.option("--no-labels", is_flag=True, help="Report no labels.")
 @click.option("--timeout-seconds", type=_POSITIVE, help="Longest time for an answer; default: 10.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@credential_options
 def simulate(
     server: str, file: Path | None, shifts: tuple[str, ...], no_labels: bool, as_json: bool, **options: Any
 ) -> None:
@@ -71,4 +70,4 @@ def simulate(
         labels["missing_ratio"] = 1.0
     fields = {**options, "labels": labels}
     run = load("simulation.command", "main", extras="simulate")
-    sys.exit(run(fields, shifts, file, server=server, as_json=as_json, token=token(server)))
+    sys.exit(run(fields, shifts, file, server=server, as_json=as_json, **credentials(server)))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from soloist.cli.tls_options import chosen_tls
+
 if TYPE_CHECKING:
     from soloist.client import Token
 
@@ -56,7 +58,7 @@ def token(server: str) -> Token | None:
 
     try:
         found = Token(text.strip(), over_plaintext=meta[_PLAINTEXT])
-        refuse_open_token(server, None, found)
+        refuse_open_token(server, chosen_tls(), found)
     except ValueError as error:
         raise click.UsageError(f"{path or _VARIABLE}: {error}") from None
     return found

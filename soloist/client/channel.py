@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -101,10 +102,13 @@ def open_channel(target: str, tls: TLS | None, token: Token | None = None) -> gr
     return channel if token is None else cast(grpc.Channel, WithToken(channel, token))
 
 
-def open_async_channel(target: str, tls: TLS | None, token: Token | None = None) -> grpc.aio.Channel:
-    """Return a channel of the running event loop; it connects at the first call."""
+def open_async_channel(
+    target: str, tls: TLS | None, token: Token | None = None, more: Sequence[tuple[str, int]] = ()
+) -> grpc.aio.Channel:
+    """Return a channel of the running event loop, with `more` options; it connects at the first call."""
+    chosen = [*options(target), *more]
     if tls is None:
-        channel = grpc.aio.insecure_channel(target, options(target))
+        channel = grpc.aio.insecure_channel(target, chosen)
     else:
-        channel = grpc.aio.secure_channel(target, credentials(tls), options(target))
+        channel = grpc.aio.secure_channel(target, credentials(tls), chosen)
     return channel if token is None else cast(grpc.aio.Channel, WithToken(channel, token))

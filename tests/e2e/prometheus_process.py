@@ -80,6 +80,13 @@ def running_prometheus(
         assert before in text
         text = text.replace(before, after)
     config.write_text(text)
+    with prometheus_of(program, config, folder) as prometheus:
+        yield prometheus
+
+
+@contextmanager
+def prometheus_of(program: str, config: Path, folder: Path) -> Iterator[Prometheus]:
+    """Run it with a configuration until the block ends."""
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     command += ["--web.listen-address=127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -44,7 +44,7 @@ from service.transport.connection_limits import ConnectionLimits
 from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
-from service.transport.http.connection import HttpLimits
+from service.transport.http.connections import HttpLimits
 from service.transport.http.http_server import serving_http
 from tests.servables import GatedRunner, servable
 from tests.servers import Observed

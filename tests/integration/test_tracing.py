@@ -13,7 +13,7 @@ import pytest
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, asking, chunk, ones, opening
-from tests.integration.traces import Receiver, attributes, receiving
+from tests.integration.traces import Receiver, attributes, receiving, receiving_over_http
 from tests.servers import RunningServer, running_server
 
 SPAN = "00f067aa0ba902b7"
@@ -138,6 +138,42 @@ def test_what_waits_is_sent_at_the_end(receiver: Receiver, tmp_path: Path, monke
         server.ask_to_stop()
         assert server.exit_code() == 0
     assert receiver.spans(trace(8))
+
+
+def test_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    with receiving_over_http() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.target)
+        with (
+            running_server(tmp_path / "repository", tmp_path, transport=transport, tracing=True) as server,
+            asking(server.grpc) as asker,
+        ):
+            request = pb.PredictRequest(model="sums", frames=ones(5))
+            asker.stub.Predict(request, metadata=(("traceparent", parent(9)),), timeout=30)
+            spans = receiver.spans(trace(9))
+            assert server.total("soloist_spans_left_out_total") == 0
+    assert set(spans) == {"soloist.v1.SequenceInference/Predict", "queue", "run", "encode"}
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_spans_that_nobody_takes_are_counted_and_delay_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    Sums(name="sums").write(tmp_path / "repository")
+    given = {"ENDPOINT": "http://127.0.0.1:1", "PROTOCOL": protocol}
+    for name, value in given.items():
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+    with (
+        running_server(tmp_path / "repository", tmp_path, tracing=True) as server,
+        asking(server.grpc) as asker,
+    ):
+        for _ in range(20):  # four spans each; an export is tried for ten seconds
+            asker.stub.Predict(pb.PredictRequest(model="sums", frames=ones(5)), timeout=5)
+        assert server.total("soloist_spans_left_out_total") >= 20 * 4 - 8 - 2 * 4
 
 
 def test_a_receiver_that_is_not_there_delays_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -57,6 +59,38 @@ def receiving() -> Iterator[Receiver]:
     finally:
         server.stop(None).wait()
         threads.shutdown()
+
+
+class _OverHttp(BaseHTTPRequestHandler):
+    receiver: Receiver
+
+    def do_POST(self) -> None:
+        request = pb.ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"])))
+        assert (self.path, self.headers["content-type"]) == ("/v1/traces", "application/x-protobuf")
+        self.receiver.exports.append(request)
+        self.send_response(200)
+        self.send_header("content-type", "application/x-protobuf")
+        self.end_headers()
+        self.wfile.write(pb.ExportTraceServiceResponse().SerializeToString())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def receiving_over_http() -> Iterator[Receiver]:
+    """Receive what is exported to `target` over HTTP, until the block ends."""
+    receiver = Receiver()
+    handler = type("Handler", (_OverHttp,), {"receiver": receiver})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        receiver.target = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def attributes(span: Any) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any, cast
 import grpc
 
 from bench.load_generator.wire.connection import StreamCall
-from soloist.client.channel import options
+from soloist.client.channel import TLS, open_async_channel
 from soloist.client.errors import from_rpc_error
 from soloist.client.exchange import AsyncExchange
+from soloist.client.token import Token
 
 # Channels to one server share a connection otherwise.
 _OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
@@ -52,7 +53,12 @@ class GrpcAioConnection:
 
 
 @asynccontextmanager
-async def grpc_aio_connection(server: str) -> AsyncIterator[GrpcAioConnection]:
+async def grpc_aio_connection(
+    server: str, tls: TLS | None = None, token: Token | None = None
+) -> AsyncIterator[GrpcAioConnection]:
     """Open a channel; it connects at the first call."""
-    async with grpc.aio.insecure_channel(server, options=[*options(server), _OWN_CONNECTION]) as channel:
+    channel = open_async_channel(server, tls, token, [_OWN_CONNECTION])
+    try:
         yield GrpcAioConnection(channel)
+    finally:
+        await channel.close()

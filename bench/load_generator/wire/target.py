@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,8 +30,7 @@ class Target:
 async def target_of(load: Load, *, connections: int = 1) -> AsyncIterator[Target]:
     """Connect. Raises SoloistError when the model can't be had, and WorkloadError when it can't be asked."""
     async with AsyncExitStack() as stack:
-        connect = _connector(load.client)
-        opened = [await stack.enter_async_context(connect(load.server)) for _ in range(connections)]
+        opened = [await stack.enter_async_context(_connection(load)) for _ in range(connections)]
         if load.api is ApiName.OIP:
             manifest = await oip_manifest(opened[0], load.model, load.timeout_seconds)
             yield Target(connections=opened, api=OipApi(load.model, manifest.signature.frames.name), manifest=manifest)
@@ -40,5 +39,7 @@ async def target_of(load: Load, *, connections: int = 1) -> AsyncIterator[Target
             yield Target(connections=opened, api=OwnApi(load.model), manifest=known)
 
 
-def _connector(client: Transport) -> Callable[[str], AbstractAsyncContextManager[Connection]]:
-    return grpc_aio_connection if client is Transport.GRPC_AIO else httpunk_connection
+def _connection(load: Load) -> AbstractAsyncContextManager[Connection]:
+    if load.client is Transport.GRPC_AIO:
+        return grpc_aio_connection(load.server, load.tls, load.token)
+    return httpunk_connection(load.server)

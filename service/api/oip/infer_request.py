@@ -76,7 +76,7 @@ class InferRequest:
 
         """
         call = self._call
-        self._context.serving.batcher.refuse(self.servable, caller=call.peer, deadline=call.deadline)
+        self._context.serving.batcher.refuse(self.servable, caller=call.taker_of_turns, deadline=call.deadline)
 
     async def decode(self) -> States | None:
         """Decode and check the tensors, and return the states [B, …] among them, None if there are none.

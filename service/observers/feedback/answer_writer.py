@@ -30,7 +30,7 @@ _TRIES = 3
 # Where labels are that came before their answer was written.
 _EARLY = ("labels", "pending", "claims")
 _OWNER = "INSERT OR IGNORE INTO owners VALUES (?, ?)"
-_BY_ID = ("matches", "labels", "frames", "owners", "predictions")
+_BY_ID = ("matches", "labels", "label_shares", "frames", "owners", "predictions")
 
 
 class LogWriter:

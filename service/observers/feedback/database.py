@@ -63,6 +63,10 @@ CREATE TABLE IF NOT EXISTS claims (     -- pending labels of clients that may la
     UNIQUE (id, step, class_index, class, client)
 );
 CREATE INDEX IF NOT EXISTS claims_of_client ON claims (client);
+CREATE TABLE IF NOT EXISTS label_shares (  -- how many labels a client, by a digest of its name, has reported
+    client BLOB NOT NULL, id BLOB NOT NULL, labels INTEGER NOT NULL,  -- from a time on, as the id of such an answer
+    PRIMARY KEY (client, id)
+) WITHOUT ROWID;
 """
 
 

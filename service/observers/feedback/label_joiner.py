@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from service.observers.feedback.database import id_at, ms_of
 from service.observers.feedback.label import Label, Outcome, Verdict
+from service.observers.feedback.label_shares import STORED, count_labels
 from service.observers.feedback.logged_answers import LoggedAnswer, LoggedAnswers
 from service.observers.feedback.policy import LogPolicy
 
@@ -48,12 +49,13 @@ class Joiner:
         self._policy = policy
         self._answers = LoggedAnswers(db)
 
-    def take(self, labels: Sequence[Label], now_ms: int) -> list[Verdict]:
-        """Take labels as they are reported.
+    def take(self, labels: Sequence[Label], now_ms: int, client: str = "") -> list[Verdict]:
+        """Take labels as they are reported; those of a named `client` count as its own.
 
         Raises:
             TooManyPendingError: one would have to wait for its answer, and too many wait already.
             ForbiddenError: one isn't its reporter's to report.
+            LabelShareError: the client would have too many in the log.
 
         """
         (pending,) = self._db.execute(_PENDING).fetchone()
@@ -72,6 +74,10 @@ class Joiner:
             if pending > self._policy.max_pending:
                 raise TooManyPendingError(self._policy.max_pending)
             verdicts.append(Verdict(outcome=outcome))
+        if client:
+            pairs = zip(labels, verdicts, strict=True)
+            stored = [label.prediction_id for label, verdict in pairs if verdict.outcome in STORED]
+            count_labels(self._db, client, stored, self._policy.max_labels_per_client)
         return verdicts
 
     def catch_up(self, keys: Sequence[tuple[bytes, int]], now_ms: int) -> list[Verdict]:

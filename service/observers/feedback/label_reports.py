@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from service.core.client_shares import ClientShares
+from service.core.client_shares import ClientShares, Share
 from service.core.errors import Reason, ServiceError
 from service.core.failures import start_threads
 from service.observers.feedback.database import transaction
 from service.observers.feedback.label import Outcome
 from service.observers.feedback.label_joiner import ForbiddenError, Joiner, TooManyPendingError
+from service.observers.feedback.label_shares import LabelShareError
 from service.observers.feedback.log_file import LogLostError
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ class Reports:
         self._clock = clock
         self._waiting = 0
         # Those that wait for their answers do so for a time that is known.
-        self._shares = ClientShares("labels without an answer in the log", policy.max_pending_per_client)
+        self._shares = ClientShares(Share.EARLY_LABELS, policy.max_pending_per_client)
+        # Those in the log are counted there.
+        self._stored = ClientShares(Share.LABELS, policy.max_labels_per_client)
+        self.shares = (self._shares, self._stored)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="soloist-feedback")
 
     def __enter__(self) -> Self:
@@ -92,11 +96,13 @@ class Reports:
         self._waiting += 1
         loop, early = asyncio.get_running_loop(), 0
         try:
-            verdicts = await loop.run_in_executor(self._thread, self._take, labels)
+            verdicts = await loop.run_in_executor(self._thread, self._take, labels, client)
             early = sum(verdict.outcome is Outcome.PENDING for verdict in verdicts)
             return verdicts
         except TooManyPendingError as error:
             raise ServiceError(Reason.TOO_MANY_PENDING_LABELS, pending=error.pending) from error
+        except LabelShareError as error:
+            raise self._stored.refusal(client, error.held) from error
         except ForbiddenError as error:
             label = error.label
             raise ServiceError(
@@ -111,13 +117,13 @@ class Reports:
             if early:
                 loop.call_later(self._policy.pending_seconds, self._shares.give_back, client, early)
 
-    def _take(self, labels: Sequence[Label]) -> list[Verdict]:
+    def _take(self, labels: Sequence[Label], client: str) -> list[Verdict]:
         self._connection.require_same()
         with self._connection.using() as db:
             joiner = self._joiner_of(db)
             try:
                 with transaction(db):
-                    verdicts = joiner.take(labels, round(self._clock() * 1000))
+                    verdicts = joiner.take(labels, round(self._clock() * 1000), client)
             except ForbiddenError as error:
                 self._count([error.verdict])
                 raise

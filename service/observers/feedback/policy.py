@@ -25,8 +25,8 @@ class LogPolicy:
     `flush_seconds` is how often answers are written: what a SIGKILL may cost. At most `max_queued` answers and
     `max_queued_bytes` of outputs wait in memory. A label without an answer in the log waits for one younger than
     `pending_seconds`; at most `max_pending` wait, and `max_pending_per_client` of those that
-    came to one process from one client. If an answer has several outputs, the classes of the last
-    `max_frames` frames are stored.
+    came to one process from one client. The log holds at most `max_labels_per_client` that one client has reported.
+    If an answer has several outputs, the classes of the last `max_frames` frames are stored.
     """
 
     path: Path
@@ -38,6 +38,7 @@ class LogPolicy:
     pending_seconds: float = 60.0
     max_pending: int = 100_000
     max_pending_per_client: int = 50_000
+    max_labels_per_client: int = 4_000_000
     max_frames: int = 4096
     windows: tuple[Window, ...] = (Window("5m", 300), Window("1h", 3600), Window("1d", 86_400))
 

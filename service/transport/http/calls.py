@@ -22,6 +22,7 @@ from service.transport.http.messages import Request, Response
 from service.transport.http.statuses import as_json, failed
 
 if TYPE_CHECKING:
+    from service.serving.call import Call
     from service.transport.http.connection import Connection
     from service.transport.http.incoming import Incoming
     from service.transport.peer_certificate import AuthContext
@@ -70,14 +71,13 @@ class Calls:
         try:
             async with self._boundary.around(route.api, caller, guard=guard) as call:
                 call.route = f"{route.verb} {route.path}"
-                client = call.client if self._limits.max_calls_per_client else ""
-                with Held(self._admission, call.peer, client=client) as held:
+                with Held(self._admission, call.peer, call.client) as held:
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
                     connection.all.busy(connection)
                     found = await route.handler(call, names, body)
                     del body
-                self._hold(found, call.peer, until_sent)
+                self._hold(found, call, until_sent)
         except grpc.aio.AbortError:
             pass  # the caller has the status
         finally:
@@ -86,10 +86,10 @@ class Calls:
         response = failed(caller.status) if caller.status is not None else _of(found)
         return await compressed(response, request.headers.get("accept-encoding", ""))
 
-    def _hold(self, answer: Answer, peer: str, until_sent: ExitStack) -> None:
+    def _hold(self, answer: Answer, call: Call, until_sent: ExitStack) -> None:
         size = len(answer.text) + sum(map(len, answer.binary))
         if size > _AT_ONCE_BYTES:
-            waiting = Held(self._admission, peer)
+            waiting = Held(self._admission, call.peer, call.client)
             waiting.hold(answer, size)
             until_sent.callback(waiting.free_all)
 

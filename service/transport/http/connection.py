@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.core.client_address import client_at
 from service.transport.peer_certificate import PeerCertificate, peer_certificate
 
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
+
+    from service.transport.http.connections import Connections
 
 # What http.client, nginx and others take at most, or less.
 _MAX_HEAD_BYTES = 2**16
@@ -28,59 +30,6 @@ _MAX_UNWANTED_BYTES = 64 * 2**20
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpLimits:
-    """The bounds of connections to the HTTP port."""
-
-    max_connections: int = 1_000
-    head_seconds: float = 20.0
-    idle_seconds: float = 3600.0
-
-
-class Connections:
-    """All connections. Above the limit, the one that has waited for its caller for longest makes room.
-
-    A connection waits for a request and its body, and for its caller to read the answer.
-    """
-
-    def __init__(self, limits: HttpLimits) -> None:
-        self.limits = limits
-        self._all: set[Connection] = set()
-        # In order of time.
-        self._waiting: dict[Connection, None] = {}
-
-    def begin(self, connection: Connection) -> None:
-        """Add a connection. If all others are busy, it ends at once."""
-        if len(self._all) >= self.limits.max_connections:
-            oldest = next(iter(self._waiting), connection)
-            self.end(oldest)
-            oldest.abort()
-            if oldest is connection:
-                return
-        self._all.add(connection)
-        self._waiting[connection] = None
-
-    def busy(self, connection: Connection) -> None:
-        """Note that the server works for a connection."""
-        self._waiting.pop(connection, None)
-
-    def waiting(self, connection: Connection) -> None:
-        """Note that a connection waits for its caller again."""
-        if connection in self._all:
-            self._waiting.pop(connection, None)
-            self._waiting[connection] = None
-
-    def end(self, connection: Connection) -> None:
-        """Forget a connection."""
-        self._all.discard(connection)
-        self._waiting.pop(connection, None)
-
-    def abort(self) -> None:
-        """End all at once."""
-        for connection in list(self._all):
-            connection.abort()
-
-
 class Connection(HttpToolsProtocol):
     """One connection. The application finds it in the scope of each request, as state["connection"]."""
 
@@ -90,6 +39,7 @@ class Connection(HttpToolsProtocol):
         # The task that may be cancelled when the caller leaves: no work is done for nobody.
         self.call: asyncio.Task[Any] | None = None
         self.certificate: PeerCertificate | None = None
+        self.address = ""
         self._head_bytes = self._unwanted_bytes = 0
         self._is_in_head = self._is_over = self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
@@ -116,6 +66,7 @@ class Connection(HttpToolsProtocol):
         """Begin: the first head must come in time."""
         super().connection_made(transport)
         self.certificate = peer_certificate(transport)
+        self.address = client_at(str((transport.get_extra_info("peername") or ("",))[0]))
         # An answer counts as sent when the system has taken all of it. With TLS the limit is the first size that is too
         # large, and not the last that isn't; below it there is a buffer of 64 KiB.
         transport.set_write_buffer_limits(1 if self.is_secure else 0, 0)

@@ -15,7 +15,8 @@ from uvicorn.server import ServerState
 from service.core.addresses import cannot_listen, free_port, is_unix, listening_socket
 from service.core.failures import Failures, Worker
 from service.transport.certificates import Certificates
-from service.transport.http.connection import Connection, Connections, HttpLimits
+from service.transport.http.connection import Connection
+from service.transport.http.connections import Connections, HttpLimits
 from service.transport.tls_listener import TlsListener, handshake_limits
 
 _BACKLOG = 512

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from httpunk.asyncio import H2ServerProtocol
 from httpunk.exceptions import HTTPunkError
 
+from service.core.client_address import client_of
 from service.core.errors import ServiceError
 from service.transport.httpunk.call import HttpunkCall
 from service.transport.httpunk.calls_in_progress import CallsInProgress
@@ -89,12 +90,13 @@ class Connection(H2ServerProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin, unless there are too many connections."""
-        if len(self._shared.connections) >= self._limits.max_connections:
+        self._peer, shares = _peer(transport), self._limits.shares
+        is_full = len(self._shared.connections) >= self._limits.max_connections
+        if is_full or not (shares is None or shares.has_room(client_of(self._peer))):
             transport.abort()
             return
         self._wire = transport
         self._shared.connections.add(self)
-        self._peer = _peer(transport)
         self._certificate = peer_certificate(transport)
         super().connection_made(transport)
         self._lifetime = Lifetime(self, self._limits, self._loop)
@@ -122,7 +124,10 @@ class Connection(H2ServerProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End every call. httpunk tells no handler, as long as it doesn't read or write."""
         super().connection_lost(exc)
-        self._shared.connections.discard(self)
+        if self in self._shared.connections:
+            self._shared.connections.remove(self)
+            if self._limits.shares is not None:
+                self._limits.shares.give_back(client_of(self._peer))
         if self._lifetime is not None:
             self._lifetime.end()
         self._resume()

@@ -32,7 +32,7 @@ from service.transport.grpc_server import serving_grpc
 from service.transport.guards import Guard
 from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
-from service.transport.http.connection import HttpLimits
+from service.transport.http.connections import HttpLimits
 from service.transport.http.http_server import serving_http
 from service.transport.httpunk.listener import serving_httpunk
 from service.transport.tls import Tls

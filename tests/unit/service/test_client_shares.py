@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from service.core.client_shares import ClientShares
+from service.core.client_shares import ClientShares, Share
 from service.core.errors import Reason, ServiceError
 
 
 def test_a_client_has_no_more_than_its_share_and_others_have_theirs() -> None:
-    shares = ClientShares("sessions", 2)
+    shares = ClientShares(Share.SESSIONS, 2)
     shares.take("one")
     shares.take("one")
     with pytest.raises(ServiceError) as refused:
         shares.take("one")
     assert refused.value.reason is Reason.CLIENT_LIMIT
-    assert str(refused.value).startswith("one has 2 sessions, and one client may have 2")
+    assert str(refused.value).startswith("one has 2 open sequences, and one client may have 2")
     shares.take("other", 2)
 
 
 def test_what_was_given_back_may_be_taken_again_and_leaves_nothing() -> None:
-    shares = ClientShares("sessions", 3)
+    shares = ClientShares(Share.SESSIONS, 3)
     shares.take("one", 3)
     shares.give_back("one", 2)
     shares.take("one", 2)
@@ -29,7 +29,7 @@ def test_what_was_given_back_may_be_taken_again_and_leaves_nothing() -> None:
 
 
 def test_what_is_refused_takes_nothing() -> None:
-    shares = ClientShares("labels", 3)
+    shares = ClientShares(Share.LABELS, 3)
     with pytest.raises(ServiceError):
         shares.take("one", 4)
     shares.take("one", 3)

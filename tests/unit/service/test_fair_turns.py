@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from service.access.client import ALL_ROLES, Client
 from service.core.errors import Reason, ServiceError
 from service.engine.runner import Row, RowResult
+from service.serving.call import Call
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 from tests.unit.service.manual import Bench, turns
@@ -52,6 +54,19 @@ async def test_as_many_callers_as_wait_are_the_bound(bench: Bench) -> None:
     assert last.done()
     await bench.executor.finish_all()
     await asyncio.gather(*(task for tasks in others for task in tasks))
+
+
+async def test_many_connections_of_a_client_that_is_known_have_one_turn(bench: Bench) -> None:
+    target, client = servable(bench.runner), Client(name="greedy", roles=ALL_ROLES)
+    calls = [Call(api="Predict", peer=f"ipv4:10.0.0.1:{port}", identity=client) for port in range(20)]
+    greedy = [task for call in calls for task in await bench.asked(target, 2, caller=call.taker_of_turns)]
+    polite_call = Call(api="Predict", peer="ipv4:10.0.0.2:1")
+    (polite,) = await bench.asked(target, 1, caller=polite_call.taker_of_turns)
+    await bench.executor.finish()  # was under way
+    await bench.executor.finish()
+    assert polite.done()
+    await bench.executor.finish_all()
+    await asyncio.gather(*greedy)
 
 
 async def test_turns_are_by_frames_and_not_by_requests(bench: Bench) -> None:

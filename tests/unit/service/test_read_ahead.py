@@ -22,7 +22,7 @@ class Caller:
         self.sent = deque(sent)
         self.reads = 0
         self.arrived = asyncio.Event()
-        self.held = Held(Admission(LIMITS), "ipv4:127.0.0.1:1")
+        self.held = Held(Admission(LIMITS), "ipv4:127.0.0.1:1", "ipv4:127.0.0.1")
 
     async def read(self) -> bytes | None:
         self.reads += 1

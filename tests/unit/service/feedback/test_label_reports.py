@@ -60,6 +60,28 @@ async def test_one_client_has_a_part_of_the_labels_that_wait_and_not_for_ever(lo
         await reports.take(_labels(new_id(NOW_SECONDS)), "one")
 
 
+async def test_one_client_has_a_part_of_the_labels_in_the_log_until_their_answers_go(log: Log) -> None:
+    policy = replace(log.policy, max_labels_per_client=2)
+    answers = [log.answer(0) for _ in range(4)]
+    with _reports(policy) as reports:
+        assert len(await reports.take(_labels(*answers[:2]), "one")) == 2
+        with pytest.raises(ServiceError) as caught:
+            await reports.take(_labels(answers[2]), "one")
+        assert caught.value.reason is Reason.CLIENT_LIMIT
+        assert caught.value.facts == {"client": "one", "held": 2, "what": "labels in the log", "most": 2}
+        # Nothing is stored of what is refused, and a repeat takes no room.
+        assert log.rows("labels") == 2
+        assert [verdict.outcome for verdict in await reports.take(_labels(answers[0]), "one")] == [Outcome.REPEATED]
+        with pytest.raises(ServiceError):
+            await reports.take(_labels(answers[2], answers[3], new_id(NOW_SECONDS)), "other")
+        assert len(await reports.take(_labels(answers[2], answers[3]), "other")) == 2
+    with _reports(policy) as again:  # another process, or the same later
+        with pytest.raises(ServiceError):
+            await again.take(_labels(new_id(NOW_SECONDS)), "one")
+        log.db.execute("DELETE FROM label_shares WHERE id < ?", (bytes.fromhex(new_id(NOW_SECONDS)),))
+        assert len(await again.take(_labels(new_id(NOW_SECONDS)), "one")) == 1
+
+
 async def test_calls_that_wait_for_the_disk_are_bounded(log: Log) -> None:
     with _reports(log.policy, max_waiting=2) as reports:
         calls = [reports.take(_labels(log.answer(0))) for _ in range(3)]

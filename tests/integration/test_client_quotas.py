@@ -1,0 +1,161 @@
+"""One client at its bounds, whatever it takes: it is refused, counted, and others notice nothing."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soloist import NO_RETRY, Client, ResourceExhaustedError
+from tests.graphs import Sums
+from tests.integration.asking import asking
+from tests.integration.infer_requests import converse, step
+from tests.integration.rest_requests import ask
+from tests.integration.tokens import token_of, write_tokens
+from tests.servers import RunningServer, eventually, running_server
+
+MIB = 2**20
+# All of 127.0.0.0/8 is this machine, so a caller may have another address.
+ELSEWHERE = ("127.0.0.2", 0)
+BODY = json.dumps(
+    {
+        "parameters": {"sequence_id": "elsewhere", "sequence_start": True},
+        "inputs": [{"name": "frames", "shape": [1, 1, 2], "datatype": "FP32", "data": [1.0, 2.0]}],
+    }
+)
+
+
+# Over grpc.aio they take three times as long.
+TRIED = {"httpunk": (10_000, 8_000), "grpc": (1_000, 800)}
+
+
+def serving(folder: Path, transport: str, **settings: Any) -> Any:
+    Sums(name="sums").write(folder / "repository")
+    return running_server(folder / "repository", folder, transport=transport, skew_probe_ratio=0, **settings)
+
+
+def refused(server: RunningServer, share: str) -> float:
+    return server.total("soloist_client_limit_total", share=share)
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    return write_tokens(tmp_path / "tokens.toml", {"one": ["infer", "monitor"], "other": ["infer"]})
+
+
+def client(server: RunningServer, name: str) -> Client:
+    return Client(server.grpc, token=token_of(name), retry=NO_RETRY)
+
+
+def test_the_messages_of_one_client(tmp_path: Path, transport: str, tokens: Path) -> None:
+    large = [[1.0, 2.0]] * 60_000  # 480,000 bytes, which count three times
+    with (
+        serving(tmp_path, transport, tokens_file=tokens, max_inflight_bytes_per_client=MIB) as server,
+        client(server, "one") as one,
+        client(server, "other") as other,
+    ):
+        with pytest.raises(ResourceExhaustedError) as caught:
+            one.predict("sums", large)
+        assert caught.value.reason == "CLIENT_LIMIT"
+        facts = {"client": "one", "held": "0", "what": "bytes of messages in progress", "most": str(MIB)}
+        assert caught.value.facts == facts
+        assert other.predict("sums", [[1.0, 2.0]]).outputs.tolist() == [1.0, 2.0]
+        assert one.predict("sums", [[1.0, 2.0]]).outputs.tolist() == [1.0, 2.0]
+
+
+def test_the_states_of_one_client(tmp_path: Path, transport: str) -> None:
+    with (
+        serving(tmp_path, transport, max_state_bytes_per_client=200, evict_after_idle_seconds=0) as server,
+        Client(server.grpc, retry=NO_RETRY) as one,
+        one.stream("sums") as first,
+    ):
+        first.send([[1.0, 2.0]])
+        with pytest.raises(ResourceExhaustedError) as caught:
+            open_many(one)
+        assert (caught.value.reason, caught.value.facts["client"]) == ("CLIENT_LIMIT", "ipv4:127.0.0.1")
+        assert from_elsewhere(server)["outputs"][0]["data"] == [1.0, 2.0]
+        # Its own stream goes on, and no other had to make room.
+        assert first.send([[1.0, 2.0]]).outputs.tolist() == [2.0, 4.0]
+        assert server.total("soloist_sessions_ended_total", reason="evicted") == 0
+        assert refused(server, "state_bytes") == 1
+
+
+def open_many(client: Client) -> None:
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(client.stream("sums")).send([[1.0, 2.0]])
+
+
+def from_elsewhere(server: RunningServer) -> Any:
+    host, _, port = server.http.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30, source_address=ELSEWHERE)
+    connection.request("POST", "/v2/models/sums/infer", BODY)
+    response = connection.getresponse()
+    found = json.loads(response.read())
+    connection.close()
+    assert response.status == 200, found
+    return found
+
+
+def test_ten_thousand_sequences_of_one_address(tmp_path: Path, transport: str) -> None:
+    tried, most = TRIED[transport]
+    bounds = {} if tried == 10_000 else {"max_sessions": tried, "max_sessions_per_client": most}
+    with serving(tmp_path, transport, **bounds) as server, asking(server.grpc) as asker:
+        answers = converse(asker, *(step(number, start=True) for number in range(1, tried + 1)))
+        refusals = [answer for answer in answers if answer.error_message]
+        assert len(refusals) == tried - most
+        assert all(f"ipv4:127.0.0.1 has {most} open sequences" in answer.error_message for answer in refusals)
+        assert from_elsewhere(server)["outputs"][0]["data"] == [1.0, 2.0]
+        assert server.total("soloist_sessions_open") == most + 1
+        assert server.total("soloist_sessions_ended_total", reason="evicted") == 0
+        assert refused(server, "sessions") == tried - most
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.settimeout(0.2)
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK))
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+def connections(address: str, count: int, **source: Any) -> Iterator[socket.socket]:
+    host, _, port = address.rpartition(":")
+    for _ in range(count):
+        yield socket.create_connection((host, int(port)), timeout=30, **source)
+
+
+@pytest.mark.parametrize("port", ["grpc", "http"])
+def test_the_connections_of_one_address(tmp_path: Path, port: str) -> None:
+    """Over grpc.aio they can't be counted."""
+    bounds = {"max_connections_per_client": 3, "max_http_connections_per_client": 3}
+    with serving(tmp_path, "httpunk", **bounds) as server, ExitStack() as stack:
+        address = getattr(server, port)
+        opened = [stack.enter_context(each) for each in connections(address, 5)]
+        assert eventually(lambda: sum(map(is_open, opened)) == 3)
+        # Over HTTP those that have waited longest go.
+        assert [is_open(each) for each in opened] == [
+            port == "grpc",
+            port == "grpc",
+            True,
+            port == "http",
+            port == "http",
+        ]
+        (other,) = connections(address, 1, source_address=ELSEWHERE)
+        stack.enter_context(other)
+        assert is_open(other)
+        for each in opened:
+            each.close()
+        if port == "grpc":
+            with Client(server.grpc) as again:
+                assert eventually(lambda: again.models() is not None)
+        assert ask(server.http, "GET", "/readyz").status == 200
+        assert refused(server, "connections") >= 2
