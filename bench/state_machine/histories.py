@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bench.state_machine.chain_model import POISON, STATE_BYTES
+from bench.state_machine.kept_tokens import Fleet
 from bench.state_machine.replica import Bounds, Replica
 from bench.state_machine.sequence_request import SequenceRequest
 from bench.state_machine.stream_caller import StreamCaller
+from bench.state_machine.token_wishes import WISHES, Spoilt, TokenWish
 from bench.state_machine.virtual_time import VirtualLoop
 
 _ALL_TURNS = 100_000
@@ -32,12 +34,15 @@ _bounds = st.builds(
     max_slice_frames=st.sampled_from([2, 64]),
     max_inline_seconds=st.sampled_from([0.0, 0.005]),
     shows_cancels=st.booleans(),
+    max_stream_age_seconds=st.sampled_from([0.0, 6.0]),
 )
 _frames = st.lists(st.integers(0, 3).map(float), min_size=1, max_size=5)
 _turns = st.sampled_from([_ALL_TURNS, 0, 1, 2, 4])
 _which = st.integers(0, _MOST_STREAMS - 1)
 # A server that ends at every other step has nothing to lose.
 _rarely = st.sampled_from([*[False] * 9, True])
+_wish = st.sampled_from(WISHES)
+_spoilt = st.sampled_from([*[None] * 9, *Spoilt])
 _limit = st.none() | st.sampled_from([0.5, 3.0])
 
 
@@ -68,11 +73,13 @@ class Histories(RuleBasedStateMachine):
         """Start a server."""
         self.tally.histories += 1
         self._bounds = bounds
+        self._fleet = Fleet()
+        self._loop = VirtualLoop()
         self._begin_replica()
 
     def _begin_replica(self) -> None:
-        self._loop = VirtualLoop()
-        self._replica = Replica(self._bounds, self._loop)
+        self._loop = VirtualLoop(self._loop.time())
+        self._replica = Replica(self._bounds, self._loop, self._fleet)
         self._streams, self._requests = [], []
 
     def _step(self, name: str, turns: int) -> None:
@@ -80,14 +87,41 @@ class Histories(RuleBasedStateMachine):
         self._replica.turn(turns)
 
     @precondition(lambda self: len(self._streams) < _MOST_STREAMS)
-    @rule(every_frame=st.booleans(), seconds=_limit, turns=_turns)
-    def open(self, every_frame: bool, seconds: float | None, turns: int) -> None:
+    @rule(every_frame=st.booleans(), seconds=_limit, wish=_wish, turns=_turns)
+    def open(self, every_frame: bool, seconds: float | None, wish: TokenWish, turns: int) -> None:
         """Open a stream."""
         self._names += 1
         self._streams.append(
-            StreamCaller(self._replica, f"stream {self._names}", every_frame=every_frame, seconds=seconds)
+            StreamCaller(self._replica, f"stream {self._names}", every_frame=every_frame, seconds=seconds, wish=wish)
         )
         self._step("open", turns)
+
+    @precondition(lambda self: self._fleet.tokens and len(self._streams) < _MOST_STREAMS)
+    @rule(age=st.integers(0, 19), every_frame=st.booleans(), wish=_wish, spoilt=_spoilt, turns=_turns)
+    def continue_(self, age: int, every_frame: bool, wish: TokenWish, spoilt: Spoilt | None, turns: int) -> None:
+        """Continue a sequence with a token, the last or an older one, on whichever server there is."""
+        tokens = self._fleet.tokens
+        token = tokens[-1 - age % len(tokens)]
+        self._names += 1
+        self._streams.append(
+            StreamCaller(
+                self._replica,
+                f"stream {self._names}",
+                every_frame=every_frame,
+                seconds=None,
+                wish=wish,
+                brought=token,
+                spoilt=spoilt,
+            )
+        )
+        self._step("continue", turns)
+
+    @rule(really=_rarely, removes=st.booleans())
+    def rotate_keys(self, really: bool, removes: bool) -> None:
+        """Let a new key seal, and keep the old ones or not."""
+        if really:
+            self._fleet.rotate(removes=removes)
+            self._step("rotate keys", 0)
 
     @precondition(lambda self: self._streams)
     @rule(which=_which, frames=_frames, turns=_turns)
@@ -254,6 +288,9 @@ class Histories(RuleBasedStateMachine):
         self._check(len(room.owners) <= self._bounds.max_sessions, "too many sessions")
         self._check(room.state_bytes() <= self._bounds.max_state_bytes, "too many bytes")
         self._check(room.begun == sum(room.ends.values()) + len(room.owners), "sessions that began nowhere")
+        if replica.is_draining and not self._loop.is_busy and not replica.executor:
+            late = [each.name for each in self._streams if each.is_owed_end]
+            self._check(not late, f"{late} were not ended by the drain")
         for session, owner in room.owners.items():
             self._check(owner.session is session, f"a session of {owner.name} was left behind")
             self._check(session.state_bytes >= STATE_BYTES, "a session without a state")
