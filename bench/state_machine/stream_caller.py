@@ -13,6 +13,7 @@ from bench.state_machine.chain_model import NAME, POISON, STATE_BYTES, reference
 from bench.state_machine.kept_tokens import TOKEN_SECONDS, AnswerIds, Place, SentChunk, Token
 from bench.state_machine.replica import Replica
 from bench.state_machine.room import Owner
+from bench.state_machine.stream_messages import comparable, opening_of, result_of
 from bench.state_machine.token_wishes import NO_TOKENS, Spoilt, TokenWish
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
@@ -69,17 +70,10 @@ class StreamCaller:
         self.answers = 0
         self.call.on_answer = self._answered
         self.call.on_end = self._ended
-        selection = pb.OUTPUT_SELECTION_EVERY_FRAME if every_frame else pb.OUTPUT_SELECTION_LAST
         self.call.begin(replica.answer_stream)
         if self.call.task is not None:
             replica.room.actors[self.call.task] = self.owner
-        opening = pb.Open(
-            model=NAME, output_selection=selection, resume_tokens=wish.when, resume_token_frames=wish.frames
-        )
-        if brought is not None:
-            opening.resume_token = brought.raw
-        if spoilt is not None:
-            spoilt.spoil(opening)
+        opening = opening_of(wish, brought, spoilt, every_frame=every_frame)
         self._send(pb.StreamRequest(open=opening))
 
     @property
@@ -126,7 +120,7 @@ class StreamCaller:
             chosen = outputs if self._every_frame else outputs[-1:]
             self.last = chunk
             self.next_frame += len(chunk.frames)
-            self._owe(_result(chunk, chosen))
+            self._owe(result_of(chunk, chosen))
 
     def _expect_repeat(self, chunk: SentChunk) -> None:
         if self.last is None or chunk.first_frame != self.last.first_frame:
@@ -161,8 +155,8 @@ class StreamCaller:
             message.ClearField("resume_token")
         if due.WhichOneof("message") is None:
             return
-        if _comparable(answer) != due:
-            self._fault(f"got {_comparable(answer)} instead of {due}")
+        if comparable(answer) != due:
+            self._fault(f"got {comparable(answer)} instead of {due}")
 
     def _ended(self) -> None:
         outcome = self.call.outcome
@@ -195,8 +189,7 @@ class StreamCaller:
 
     def _advanced(self, place: Place, due: pb.StreamResponse, result: pb.ChunkResult) -> Place:
         """Return the place after an answer, and compare its id with all others of this sequence."""
-        bare = pb.ChunkResult()
-        bare.CopyFrom(result)
+        bare = pb.ChunkResult.FromString(result.SerializeToString())
         bare.ClearField("resume_token")
         answer = bare.SerializeToString()
         if due.WhichOneof("message") is None:
@@ -256,21 +249,3 @@ class StreamCaller:
 
     def _fault(self, what: str) -> None:
         self.replica.room.faults.append(f"{self.name} {what}")
-
-
-def _result(chunk: SentChunk, outputs: Sequence[Sequence[float]]) -> pb.StreamResponse:
-    array = np.array(outputs, np.float32)
-    tensor = tensor_pb2.Tensor(data_type=tensor_pb2.DATA_TYPE_FLOAT32, data=array.tobytes())
-    result = pb.ChunkResult(first_frame=chunk.first_frame, frame_count=len(chunk.frames), outputs=tensor)
-    return pb.StreamResponse(result=result)
-
-
-def _comparable(answer: pb.StreamResponse) -> pb.StreamResponse:
-    """Return an answer without what differs from run to run."""
-    if answer.HasField("opened"):
-        answer.opened.ClearField("session_id")
-    if answer.HasField("result"):
-        for name in ("prediction_id", "classification", "batch_size", "padded_frames", "extra_outputs"):
-            answer.result.ClearField(name)
-        answer.result.outputs.ClearField("shape")
-    return answer

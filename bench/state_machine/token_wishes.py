@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from hypothesis import strategies as st
+
 from soloist.v1 import sequence_inference_pb2 as pb
 
 
@@ -27,11 +29,13 @@ class TokenWish:
 
 
 NO_TOKENS = TokenWish()
-WISHES = (
-    NO_TOKENS,
-    TokenWish(pb.RESUME_TOKENS_AT_END),
-    TokenWish(pb.RESUME_TOKENS_WITH_ANSWERS),
-    TokenWish(pb.RESUME_TOKENS_WITH_ANSWERS, 4),
+WISH = st.sampled_from(
+    [
+        NO_TOKENS,
+        TokenWish(pb.RESUME_TOKENS_AT_END),
+        TokenWish(pb.RESUME_TOKENS_WITH_ANSWERS),
+        TokenWish(pb.RESUME_TOKENS_WITH_ANSWERS, 4),
+    ]
 )
 
 
@@ -59,3 +63,6 @@ class Spoilt(Enum):
         else:
             token[len(token) // 2] ^= 1
             opening.resume_token = bytes(token)
+
+
+SPOILT = st.sampled_from([*[None] * 9, *Spoilt])
