@@ -143,7 +143,7 @@ class Replica:
             evict_after_seconds=bounds.evict_after_seconds,
         )
         self.executor = HeldExecutor()
-        self.is_draining = False
+        self.is_draining = self.is_cut = False
         self.calls = ActiveCalls()
         self.refcounts = Refcounts()
         self.servable = chain_servable()
@@ -199,6 +199,7 @@ class Replica:
 
     def cut(self) -> None:
         """End every call in progress."""
+        self.is_cut = True
         self.sessions.expect_cut()
         self.loop.call_soon(self.calls.cut)
 

@@ -62,7 +62,8 @@ class StreamCaller:
         self.place = Place() if brought is None else brought.place
         self._ids, self._origin = (AnswerIds(), None) if brought is None else (brought.ids, brought.origin)
         self._sealed_at = -1 if brought is None else brought.place.frame
-        self._has_ended = False
+        self._has_ended = self._was_opened = False
+        self._has_ids = wish.has_tokens or brought is not None
         self._owe(pb.StreamResponse(opened=pb.Opened(model=NAME, version=1, first_frame=self.place.frame)), self.place)
         self.end: Outcome | None = None
         self.next_frame, self._state, self.last = self.place.frame, self.place.state, self.place.last
@@ -146,6 +147,7 @@ class StreamCaller:
         self.answers += 1
         due, place = self.due.popleft(), self._places.popleft()
         if answer.HasField("opened"):
+            self._was_opened = self._wish.has_tokens
             self._check_token_taken()
         else:
             self.place = place if due.HasField("closed") else self._advanced(place, due, answer.result)
@@ -182,8 +184,8 @@ class StreamCaller:
         if outcome == ("ABORTED", "SESSION_IDLE"):
             return call.ended_at - self.quiet_since >= replica.bounds.idle_seconds - 1e-6
         if outcome == ("UNAVAILABLE", "SERVER_DRAINING"):
-            was_opened = len(self.due) == 0 or not self.due[0].HasField("opened")
-            return replica.is_draining and (self._has_ended or not (self._wish.has_tokens and was_opened))
+            # A run may have been in progress to the last; `World` checks that nobody else had to wait for the cut.
+            return replica.is_draining and (self._has_ended or replica.is_cut or not self._was_opened)
         refused = self.owner.refused
         return outcome[1] in _REFUSALS and refused is not None and refused.name == outcome[1]
 
@@ -198,10 +200,6 @@ class StreamCaller:
         elif self._has_ids and not self._ids.agrees(bare.prediction_id, bare.first_frame, self._origin):
             self._fault(f"got another id at frame {bare.first_frame} than before")
         return replace(place, answer=answer)
-
-    @property
-    def _has_ids(self) -> bool:
-        return self._wish.has_tokens or self._brought is not None
 
     @property
     def is_owed_end(self) -> bool:
