@@ -15,18 +15,26 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.state_machine.run import Outcome, run
+from bench.state_machine.run import Outcome, run, run_in_processes
 
 
 @click.command(help=__doc__)
 @click.option("--steps", default=20_000, show_default=True, type=click.IntRange(1), help="How many at least.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same histories.")
-def main(steps: int, seed: int) -> None:
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="Each has seeds of its own.")
+def main(steps: int, seed: int, processes: int) -> None:
     """Run histories, and print what they were made of."""
     console = Console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("steps", total=steps)
-        outcome = run(steps, seed, on_progress=lambda done: progress.update(task, completed=done))
+
+        def told(done: int) -> None:
+            progress.update(task, completed=done)
+
+        if processes == 1:
+            outcome = run(steps, seed, on_progress=told)
+        else:
+            outcome = run_in_processes(steps, seed, processes, on_progress=told)
     console.print(_table("step", outcome.tally.steps))
     console.print(_table("end of a call", outcome.tally.outcomes))
     _conclude(console, outcome, seed)

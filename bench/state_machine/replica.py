@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from bench.state_machine.chain_model import NAME, chain_servable
+from bench.state_machine.kept_tokens import TOKEN_SECONDS, Fleet
 from bench.state_machine.room import Owner, Room, WatchedSessions
 from bench.state_machine.virtual_time import HeldExecutor, Moment, VirtualLoop
 from service.access.need import EVERYBODY
@@ -27,9 +28,13 @@ from service.core.errors import Reason, ServiceError
 from service.core.health import Health
 from service.loading.servable import Servable
 from service.repository.refcounts import Refcounts
+from service.sealing.sealer import Sealer
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.recorder import Recorder
+from service.serving.resume import Resumption
+from service.serving.resume_metrics import ResumeMetrics
+from service.serving.resume_token import ResumeTokens
 from service.serving.session import Session
 from service.serving.session_metrics import SessionMetrics
 from service.transport.active_calls import ActiveCalls
@@ -57,6 +62,7 @@ class Bounds:
     max_slice_frames: int
     max_inline_seconds: float
     shows_cancels: bool
+    max_stream_age_seconds: float
 
 
 class SequenceOwner(Owner):
@@ -128,8 +134,8 @@ class _WatchedSequences(Sequences):
 class Replica:
     """One server, from its start to its end."""
 
-    def __init__(self, bounds: Bounds, loop: VirtualLoop) -> None:
-        self.bounds, self.loop = bounds, loop
+    def __init__(self, bounds: Bounds, loop: VirtualLoop, fleet: Fleet) -> None:
+        self.bounds, self.loop, self.fleet = bounds, loop, fleet
         self.room = Room(
             loop=loop,
             max_sessions=bounds.max_sessions,
@@ -137,7 +143,7 @@ class Replica:
             evict_after_seconds=bounds.evict_after_seconds,
         )
         self.executor = HeldExecutor()
-        self.is_draining = False
+        self.is_draining = self.is_cut = False
         self.calls = ActiveCalls()
         self.refcounts = Refcounts()
         self.servable = chain_servable()
@@ -146,11 +152,16 @@ class Replica:
         recorder = Recorder(registry)
         self.metrics = SessionMetrics(registry)
         self.sessions = WatchedSessions(self.room, metrics=self.metrics, refcounts=self.refcounts)
+        tokens = ResumeTokens(
+            Sealer(fleet.newest, fleet.by_id), seconds=TOKEN_SECONDS, max_bytes=_BYTES, clock=loop.time
+        )
+        self.resumption = Resumption(tokens, ResumeMetrics(registry), max_age_seconds=bounds.max_stream_age_seconds)
         serving = Serving(
             repository=cast("Repository", _OneModel(self.servable)),
             sessions=self.sessions,
             batcher=Batcher(self.executor, _batch_limits(bounds), on_run=recorder.ran),
             recorder=recorder,
+            resumption=self.resumption,
             limits=InputLimits(
                 max_frames=100, max_chunk_frames=100, allow_non_finite=False, idle_seconds=bounds.idle_seconds
             ),
@@ -183,9 +194,12 @@ class Replica:
         """Take no more calls."""
         self.is_draining = True
         self.calls.drain()
+        with self.loop.shown():
+            self.resumption.end_streams()
 
     def cut(self) -> None:
         """End every call in progress."""
+        self.is_cut = True
         self.sessions.expect_cut()
         self.loop.call_soon(self.calls.cut)
 

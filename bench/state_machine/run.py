@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from bench.state_machine.histories import Histories, Tally, silent
+from bench.state_machine.histories import Histories, silent
+from bench.state_machine.world import Tally, World
 
 # Hypothesis keeps what it has tried in memory, so a run of millions of steps is many small ones.
 _HISTORIES = 200
 _STEPS = 60
+# Every batch has the next seed, and no process comes to those of another.
+_SEEDS_APART = 1_000_000
 # Printed after every step of a history.
 _INVARIANT = ".nothing_is_wrong()"
 
@@ -41,7 +46,7 @@ def run(
 
     """
     began = time.process_time()
-    tally = Histories.tally = Tally()
+    tally = World.tally = Tally()
     failure, batch = "", 0
     with silent():
         while not failure and tally.steps.total() < steps:
@@ -68,3 +73,20 @@ def _batch(number: int, histories: int, shortens: bool) -> str:
         lines = "".join(traceback.format_exception_only(error)).splitlines()
         return "\n".join(line for line in lines if not line.endswith(_INVARIANT))
     return ""
+
+
+def run_in_processes(
+    steps: int, first_seed: int, processes: int, *, on_progress: Callable[[int], None] = lambda _: None
+) -> Outcome:
+    """Run histories in several processes, each with seeds of its own, until there have been so many steps together."""
+    share = -(-steps // processes)
+    tally, seconds, failure = Tally(), 0.0, ""
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = [pool.submit(run, share, first_seed + place * _SEEDS_APART) for place in range(processes)]
+        for part in as_completed(parts):
+            outcome = part.result()
+            tally.add(outcome.tally)
+            seconds += outcome.seconds
+            failure = failure or outcome.failure
+            on_progress(tally.steps.total())
+    return Outcome(tally=tally, seconds=seconds, failure=failure)

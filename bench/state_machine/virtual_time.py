@@ -18,7 +18,8 @@ T = TypeVar("T")
 _MOST_TURNS = 100_000
 # A time, and a number that grows within it.
 Moment = tuple[float, int]
-_CLOCKS = ("monotonic", "perf_counter", "thread_time")
+_CLOCKS = ("monotonic", "perf_counter", "thread_time", "time_ns")
+_NANOSECONDS_IN_MS = 1_000_000
 
 
 class VirtualLoop:
@@ -27,8 +28,9 @@ class VirtualLoop:
     While it turns, the clocks that the server reads show its time; the processor's stands still.
     """
 
-    def __init__(self) -> None:
-        self._now = 1000.0
+    def __init__(self, now: float = 1000.0) -> None:
+        """Create a loop whose clock shows `now`."""
+        self._now = now
         self.as_loop = cast("asyncio.AbstractEventLoop", self)
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -44,6 +46,10 @@ class VirtualLoop:
     def time(self) -> float:
         """Return the virtual time in seconds."""
         return self._now
+
+    def _time_ns(self) -> int:
+        """Return another millisecond whenever it is asked, so that no two ids of answers are the same by chance."""
+        return int(self._now * 1e9) + next(self._order) * _NANOSECONDS_IN_MS
 
     def moment(self) -> Moment:
         """Return the virtual time, told apart from all moments before."""
@@ -80,7 +86,7 @@ class VirtualLoop:
     def shown(self) -> Iterator[None]:
         """Let the clocks that the server reads show the virtual time, for a block."""
         before = [getattr(time, name) for name in _CLOCKS]
-        for name, clock in zip(_CLOCKS, (self.time, self.time, float), strict=True):
+        for name, clock in zip(_CLOCKS, (self.time, self.time, float, self._time_ns), strict=True):
             setattr(time, name, clock)
         try:
             yield

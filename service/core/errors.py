@@ -140,6 +140,11 @@ class Reason(Enum):
         "the resume token is sealed with a key that this server hasn't got",
         "ask the operator to give all servers the same keys_file",
     )
+    RESUME_CLIENT_DIFFERS = (
+        "PERMISSION_DENIED",
+        "the resume token was made for another client",
+        "continue as the client that began the sequence, or begin it again",
+    )
     RESUME_MACHINE_DIFFERS = (
         "UNAVAILABLE",
         "the resume token is of a machine with another processor or runtime, where answers may have other bits",

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from service.core.errors import Reason, ServiceError
 from service.core.time_limits import TimeLimit
 
-# Called with how long a session was idle, when it has been evicted.
+# Called with how long a session was idle, when it is evicted: it has its state for the last time.
 OnEvicted = Callable[[float], None]
 
 # So many go for one newcomer at most, however large its state is. It also bounds how long the event loop is held.
@@ -54,7 +54,7 @@ class IdleSessions(Generic[S]):
     def victims(self, sessions: int, state_bytes: int) -> list[tuple[S, Callable[[], None]]]:
         """Return whom to evict for so much room, the longest idle first; nobody if that isn't to be had.
 
-        Each comes with what to call once it has been evicted.
+        Each comes with what to call when it is evicted, while it still has its state.
         """
         now = time.monotonic()
         victims: list[tuple[S, Callable[[], None]]] = []
@@ -77,9 +77,11 @@ class IdleStream(Generic[S]):
 
     """
 
-    def __init__(self, sessions: IdleSessions[S], session: S) -> None:
+    def __init__(self, sessions: IdleSessions[S], session: S, on_evicted: Callable[[], None] | None = None) -> None:
+        """Create the block; `on_evicted` is called while the evicted session still has its state."""
         self._sessions = sessions
         self._session = session
+        self._on_evicted = on_evicted
         self._limit = TimeLimit()
         self._idle_seconds = 0.0
 
@@ -97,3 +99,5 @@ class IdleStream(Generic[S]):
     def _evicted(self, idle_seconds: float) -> None:
         self._idle_seconds = idle_seconds
         self._limit.expire()
+        if self._on_evicted is not None:
+            self._on_evicted()

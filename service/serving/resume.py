@@ -47,8 +47,8 @@ class Resumption:
         self._streams: set[ResumableStream] = set()
         self._draining = False
 
-    def route(self, opening: Open, repository: Repository) -> tuple[Servable, Opened | None]:
-        """Return the version that answers a stream, and its token if it continues a sequence.
+    def route(self, opening: Open, repository: Repository, client: str) -> tuple[Servable, Opened | None]:
+        """Return the version that answers a client's stream, and its token if it continues a sequence.
 
         Raises:
             ServiceError: the token is refused, or the version doesn't serve here, or its states are too large.
@@ -57,7 +57,7 @@ class Resumption:
         if not opening.resume_token:
             return repository.route(opening.model, opening.version, opening.version_label), None
         try:
-            opened = self.tokens.open(opening.resume_token)
+            opened = self.tokens.open(opening.resume_token, client)
             if opening.model != opened.head.model:
                 raise ServiceError(Reason.RESUME_TOKEN_FOREIGN, what="model")
             if opening.version_label or opening.version not in (0, opened.head.version):
@@ -68,7 +68,7 @@ class Resumption:
             raise
 
     @contextmanager
-    def stream(self, opening: Open, session: Session, opened: Opened | None) -> Iterator[ResumableStream]:
+    def stream(self, opening: Open, session: Session, opened: Opened | None, client: str) -> Iterator[ResumableStream]:
         """Continue a sequence, or begin one that can be continued, for the length of a block.
 
         Raises:
@@ -86,7 +86,7 @@ class Resumption:
                 self.metrics.refused(error.reason)
                 raise
             self.metrics.continued()
-        stream = ResumableStream(self, opening, session)
+        stream = ResumableStream(self, opening, session, client)
         del opening, opened  # they hold a token, and its state
         if stream.has_tokens:
             yield from self._ending(stream)
@@ -119,18 +119,20 @@ class Resumption:
 class ResumableStream:
     """One stream that has tokens, or that came with one."""
 
-    def __init__(self, resumption: Resumption, opening: Open, session: Session) -> None:
+    def __init__(self, resumption: Resumption, opening: Open, session: Session, client: str) -> None:
         self.has_tokens = opening.resume_tokens != RESUME_TOKENS_UNSPECIFIED
         self._resumption = resumption
         self._session = session
+        self._client = client
         self._every = max(1, opening.resume_token_frames)
         self._with_answers = opening.resume_tokens == RESUME_TOKENS_WITH_ANSWERS
         # Frames at the last token.
         self._sealed_at = session.frame_count if opening.resume_token else -1
         self._end: ServiceError | None = None
         self._reading = TimeLimit()
-        # True once reading has ended because of `end`.
+        # True once the server has ended it, and the token of its end is to be sent.
         self.has_ended = False
+        self._last: Ended | None = None
 
     def end(self, why: ServiceError) -> None:
         """End the stream with a token, as soon as no chunk is being answered."""
@@ -149,9 +151,14 @@ class ResumableStream:
             result.resume_token = self._token()
         return result
 
+    def evicted(self) -> None:
+        """Make the last token while the session still has its state."""
+        if self.has_tokens:
+            self._last, self.has_ended = self.last_message(), True
+
     def last_message(self) -> Ended:
         """Return what is sent last."""
-        return Ended(resume_token=self._token(), frame_count=self._session.frame_count)
+        return self._last or Ended(resume_token=self._token(), frame_count=self._session.frame_count)
 
     def reading(self, requests: AsyncIterator[StreamRequest]) -> AsyncIterator[StreamRequest]:
         """Return the messages of the caller, which end with the reason of `end`."""
@@ -179,7 +186,7 @@ class ResumableStream:
         if session.frame_count != self._sealed_at:  # else answers after the token before would get other ids
             ids.ms, self._sealed_at = now_ms(), session.frame_count
         self._resumption.metrics.sealed.inc()
-        return self._resumption.tokens.seal(pack(session, ids), session.servable)
+        return self._resumption.tokens.seal(pack(session, ids), session.servable, self._client)
 
 
 class _Reading:

@@ -23,6 +23,7 @@ class Resumed(StrEnum):
     FOREIGN = "foreign"
     KEY_UNKNOWN = "key-unknown"
     MACHINE_DIFFERS = "machine-differs"
+    CLIENT_DIFFERS = "client-differs"
     NO_VERSION = "no-version"
 
 
@@ -32,6 +33,7 @@ _OUTCOMES: Final = {
     Reason.RESUME_TOKEN_FOREIGN: Resumed.FOREIGN,
     Reason.RESUME_KEY_UNKNOWN: Resumed.KEY_UNKNOWN,
     Reason.RESUME_MACHINE_DIFFERS: Resumed.MACHINE_DIFFERS,
+    Reason.RESUME_CLIENT_DIFFERS: Resumed.CLIENT_DIFFERS,
 }
 RESUMED = CounterFamily(
     name="soloist_resumes_total",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -51,8 +53,8 @@ class ResumeTokens:
             facts = {"model": servable.name, "token_bytes": token_bytes, "max_bytes": self._max_bytes}
             raise ServiceError(Reason.RESUME_STATE_TOO_LARGE, **facts)
 
-    def seal(self, state: bytes, servable: Servable) -> bytes:
-        """Return the token of a state of this version."""
+    def seal(self, state: bytes, servable: Servable, client: str = "") -> bytes:
+        """Return the token of a state of this version, for a client; empty: for whoever brings it."""
         head = TokenHead(
             model=servable.name,
             version=servable.version,
@@ -60,14 +62,15 @@ class ResumeTokens:
             fingerprint_sha256=fingerprint_sha256(),
             expires_ms=round((self._clock() + self._seconds) * 1000),
             state_form=FORM,
+            client_sha256=_client_sha256(client),
         ).SerializeToString()
         return ResumeToken(head=head, sealed=self._sealer.seal(state, head)).SerializeToString()
 
-    def open(self, token: bytes) -> Opened:
-        """Open a token.
+    def open(self, token: bytes, client: str = "") -> Opened:
+        """Open a token that a client brings; empty: nobody has shown who it is.
 
         Raises:
-            ServiceError: RESUME_TOKEN_INVALID, RESUME_KEY_UNKNOWN or RESUME_TOKEN_EXPIRED.
+            ServiceError: RESUME_TOKEN_INVALID, RESUME_KEY_UNKNOWN, RESUME_CLIENT_DIFFERS or RESUME_TOKEN_EXPIRED.
 
         """
         if len(token) > self._max_bytes:
@@ -81,6 +84,9 @@ class ResumeTokens:
             raise ServiceError(Reason.RESUME_KEY_UNKNOWN) from None
         except (BrokenSealError, DecodeError):
             raise ServiceError(Reason.RESUME_TOKEN_INVALID) from None
+        # Whoever it isn't for learns nothing else of it.
+        if head.client_sha256 and not hmac.compare_digest(head.client_sha256, _client_sha256(client)):
+            raise ServiceError(Reason.RESUME_CLIENT_DIFFERS)
         expired_seconds = self._clock() - head.expires_ms / 1000
         if expired_seconds > 0:
             raise ServiceError(Reason.RESUME_TOKEN_EXPIRED, expired_seconds=round(expired_seconds))
@@ -107,3 +113,8 @@ def restored(opened: Opened, servable: Servable) -> Restored:
         return unpack(opened.state, servable)
     except StateError:
         raise ServiceError(Reason.RESUME_TOKEN_INVALID) from None
+
+
+def _client_sha256(client: str) -> bytes:
+    """Return what a token has of its client: nothing if there is none."""
+    return sha256(client.encode(errors="surrogatepass")).digest() if client else b""

@@ -149,8 +149,8 @@ class Sessions:
         victims = self.idle.victims(too_many, too_large)
         for session, on_evicted in victims:
             self.end(session, SessionEnd.EVICTED)
-            session.forget()
             on_evicted()
+            session.forget()
         if victims:
             return
         if too_many > 0:

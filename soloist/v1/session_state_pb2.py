@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from soloist.v1 import tensor_pb2 as soloist_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esoloist/v1/session_state.proto\x12\nsoloist.v1\x1a\x17soloist/v1/tensor.proto\"+\n\x0bResumeToken\x12\x0c\n\x04head\x18\x01 \x01(\x0c\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"\x85\x01\n\tTokenHead\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0cmodel_sha256\x18\x03 \x01(\x0c\x12\x1a\n\x12\x66ingerprint_sha256\x18\x04 \x01(\x0c\x12\x12\n\nexpires_ms\x18\x05 \x01(\x03\x12\x12\n\nstate_form\x18\x06 \x01(\x05\"\x9a\x01\n\x0cSessionState\x12\x14\n\x0csequence_key\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66rame_count\x18\x02 \x01(\x03\x12\'\n\x06states\x18\x03 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\'\n\x04last\x18\x04 \x01(\x0b\x32\x19.soloist.v1.AnsweredChunk\x12\r\n\x05id_ms\x18\x05 \x01(\x03\"Z\n\rAnsweredChunk\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0e\n\x06result\x18\x03 \x01(\x0c\x12\x14\n\x0cresult_bytes\x18\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esoloist/v1/session_state.proto\x12\nsoloist.v1\x1a\x17soloist/v1/tensor.proto\"+\n\x0bResumeToken\x12\x0c\n\x04head\x18\x01 \x01(\x0c\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"\x9c\x01\n\tTokenHead\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0cmodel_sha256\x18\x03 \x01(\x0c\x12\x1a\n\x12\x66ingerprint_sha256\x18\x04 \x01(\x0c\x12\x12\n\nexpires_ms\x18\x05 \x01(\x03\x12\x12\n\nstate_form\x18\x06 \x01(\x05\x12\x15\n\rclient_sha256\x18\x07 \x01(\x0c\"\x9a\x01\n\x0cSessionState\x12\x14\n\x0csequence_key\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66rame_count\x18\x02 \x01(\x03\x12\'\n\x06states\x18\x03 \x03(\x0b\x32\x17.soloist.v1.NamedTensor\x12\'\n\x04last\x18\x04 \x01(\x0b\x32\x19.soloist.v1.AnsweredChunk\x12\r\n\x05id_ms\x18\x05 \x01(\x03\"Z\n\rAnsweredChunk\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0e\n\x06result\x18\x03 \x01(\x0c\x12\x14\n\x0cresult_bytes\x18\x04 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMETOKEN']._serialized_start=71
   _globals['_RESUMETOKEN']._serialized_end=114
   _globals['_TOKENHEAD']._serialized_start=117
-  _globals['_TOKENHEAD']._serialized_end=250
-  _globals['_SESSIONSTATE']._serialized_start=253
-  _globals['_SESSIONSTATE']._serialized_end=407
-  _globals['_ANSWEREDCHUNK']._serialized_start=409
-  _globals['_ANSWEREDCHUNK']._serialized_end=499
+  _globals['_TOKENHEAD']._serialized_end=273
+  _globals['_SESSIONSTATE']._serialized_start=276
+  _globals['_SESSIONSTATE']._serialized_end=430
+  _globals['_ANSWEREDCHUNK']._serialized_start=432
+  _globals['_ANSWEREDCHUNK']._serialized_end=522
 # @@protoc_insertion_point(module_scope)

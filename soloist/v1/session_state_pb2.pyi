@@ -57,6 +57,7 @@ class TokenHead(_message.Message):
     FINGERPRINT_SHA256_FIELD_NUMBER: _builtins.int
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
     STATE_FORM_FIELD_NUMBER: _builtins.int
+    CLIENT_SHA256_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -69,6 +70,8 @@ class TokenHead(_message.Message):
     """When it expires, in milliseconds since 1970."""
     state_form: _builtins.int
     """Form of the state: 1. A server refuses others."""
+    client_sha256: _builtins.bytes
+    """SHA-256 of the name of the client that it was made for; empty if nobody had to show who calls."""
     def __init__(
         self,
         *,
@@ -78,10 +81,11 @@ class TokenHead(_message.Message):
         fingerprint_sha256: _builtins.bytes = ...,
         expires_ms: _builtins.int = ...,
         state_form: _builtins.int = ...,
+        client_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_ms", b"expires_ms", "fingerprint_sha256", b"fingerprint_sha256", "model", b"model", "model_sha256", b"model_sha256", "state_form", b"state_form", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_sha256", b"client_sha256", "expires_ms", b"expires_ms", "fingerprint_sha256", b"fingerprint_sha256", "model", b"model", "model_sha256", b"model_sha256", "state_form", b"state_form", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,14 +35,14 @@ async def stream(
     if resumption is None:
         servable = serving.repository.route(opening.model, opening.version, opening.version_label)
     else:
-        servable, brought = resumption.route(opening, serving.repository)
+        servable, brought = resumption.route(opening, serving.repository, call.owner)
     call.model, call.version = servable.name, str(servable.version)
     servable.require_time_axis()
     if not servable.manifest.causal:
         raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
     with (
         serving.sessions.open(servable, call.is_past_deadline, call.client) as session,
-        _NO_TOKENS if resumption is None else resumption.stream(opening, session, brought) as resumable,
+        _NO_TOKENS if resumption is None else resumption.stream(opening, session, brought, call.owner) as resumable,
     ):
         call.session_id = session.id
         opened = Opened(session_id=session.id, model=servable.name, version=servable.version)
@@ -53,7 +53,7 @@ async def stream(
         call.idle_seconds = servable.idle_seconds(serving.limits.idle_seconds)
         answers = Chunks(serving, call, session, opening.output_selection, resumable)
         del opening, brought
-        idle = IdleStream(serving.sessions.idle, session)
+        idle = IdleStream(serving.sessions.idle, session, None if resumable is None else resumable.evicted)
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
         try:
             while (chunks := await requests.next_chunk(idle)) is not None:

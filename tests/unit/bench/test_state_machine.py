@@ -8,21 +8,37 @@ import pytest
 from click.testing import CliRunner
 
 from bench.state_machine.__main__ import main
-from bench.state_machine.run import run
+from bench.state_machine.run import run, run_in_processes
 from service.serving.batcher.job import Job
 from service.serving.idle_sessions import IdleSessions
+from service.serving.prediction_ids import now_ms
+from service.serving.resume import ResumableStream
 from service.serving.session import Session
+from service.serving.session_state import pack
 from service.serving.sessions import Sessions
 
 _ENOUGH_STEPS = 100_000
 
 
 def test_nothing_is_lost_and_no_answer_is_wrong() -> None:
-    outcome = run(3_000, first_seed=0)
+    outcome = run(3_000, first_seed=30)
     assert outcome.failure == ""
     assert outcome.tally.steps.total() >= 3_000
     ends = outcome.tally.outcomes
     assert {"OK", "UNAVAILABLE SESSION_EVICTED", "ABORTED SESSION_IDLE", "CANCELLED STREAM_CUT"} <= set(ends)
+
+
+def test_tokens_continue_sequences_and_are_refused() -> None:
+    tally = run(3_000, first_seed=20).tally
+    assert tally.steps["continue"] > 0
+    refused = {reason.split()[1] for reason in tally.outcomes if "RESUME" in reason}
+    assert {"RESUME_TOKEN_INVALID", "RESUME_TOKEN_EXPIRED", "RESUME_TOKEN_FOREIGN"} <= refused
+
+
+def test_several_processes_share_the_steps() -> None:
+    outcome = run_in_processes(200, first_seed=0, processes=2)
+    assert outcome.failure == ""
+    assert outcome.tally.steps.total() >= 200
 
 
 def test_one_seed_gives_the_same_histories() -> None:
@@ -42,6 +58,14 @@ def _forget_last(_session: Session, _chunk: Any) -> None:
     """Every chunk counts as new."""
 
 
+def _another_time(_stream: ResumableStream) -> bytes:
+    session, ids = _stream._session, _stream._session.ids
+    assert ids is not None
+    ids.ms = now_ms()
+    _stream._sealed_at = session.frame_count
+    return _stream._resumption.tokens.seal(pack(session, ids), session.servable)
+
+
 def _ignore_order(job: Job, frames: int, _started: float) -> Any:
     job._running_frames = frames
     return job.row.part(job._done_frames, frames, job.row.states)
@@ -49,8 +73,13 @@ def _ignore_order(job: Job, frames: int, _started: float) -> Any:
 
 @pytest.mark.parametrize(
     ("part", "name", "fault"),
-    [(Sessions, "_grow", _leak), (Session, "answered", _forget_last), (Job, "begin_slice", _ignore_order)],
-    ids=["leaks bytes", "counts repeats twice", "loses the state between slices"],
+    [
+        (Sessions, "_grow", _leak),
+        (Session, "answered", _forget_last),
+        (Job, "begin_slice", _ignore_order),
+        (ResumableStream, "_token", _another_time),
+    ],
+    ids=["leaks bytes", "counts repeats twice", "loses the state between slices", "gives another id after a repeat"],
 )
 def test_a_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, fault: Any) -> None:
     monkeypatch.setattr(part, name, fault)

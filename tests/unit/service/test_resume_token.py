@@ -146,3 +146,19 @@ def test_ids_of_a_sequence_follow_from_its_key_and_the_frame_alone() -> None:
     assert len({each.at(frame) for each in (one, other) for frame in range(9)}) == 18
     assert (again.session_id, len(one.session_id)) == (one.session_id, 32)
     assert one.session_id != other.session_id
+
+
+def test_a_token_of_a_client_is_refused_for_others_before_anything_else_is_told_of_it() -> None:
+    maker = Maker()
+    session = a_session()
+    assert session.ids is not None
+    state = pack(session, session.ids)
+    bound, free = maker.tokens.seal(state, TARGET, "ada"), maker.tokens.seal(state, TARGET)
+    assert maker.tokens.open(bound, "ada").state == state
+    assert maker.tokens.open(free, "bob").state == state
+    maker.now += 1000
+    for client in ("bob", ""):
+        with pytest.raises(ServiceError) as caught:
+            maker.tokens.open(bound, client)
+        assert caught.value.reason is Reason.RESUME_CLIENT_DIFFERS
+    assert maker.refusal(free) is Reason.RESUME_TOKEN_EXPIRED
