@@ -33,7 +33,7 @@ class Replica:
     async def start(self) -> None:
         """Start a process. Raises ServerError."""
         await asyncio.to_thread(self._start)
-        self.wire.to = int(self.server.grpc.rpartition(":")[2])
+        await self.wire.open(int(self.server.grpc.rpartition(":")[2]))
 
     async def kill(self) -> None:
         """End it by SIGKILL, and start another."""
@@ -72,6 +72,7 @@ class Replica:
         await asyncio.to_thread(self._stack.close)
 
     async def _replaced(self) -> None:
+        self.wire.refuse()
         await asyncio.to_thread(self.server.process.wait)
         self._counted = 0.0
         await self.start()

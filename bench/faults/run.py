@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,7 +15,6 @@ from bench.faults.replicas import Replica
 from bench.faults.streams import Caller, Script, scripts
 from bench.faults.tally import Tally
 from bench.faults.wire import wire
-from service.sealing.keys_file import new_key, write_keys
 from soloist import AsyncClient, Monitor
 
 REPLICAS = 3
@@ -43,7 +44,8 @@ async def run(plan: Plan, repository: Path, model: str, folder: Path, tell: Call
         SoloistError: The undisturbed run failed.
 
     """
-    write_keys(folder / "keys", [new_key(seals_from=0)])
+    command = [sys.executable, "-m", "soloist.cli.main", "keys", "new", str(folder / "keys"), "--after-seconds", "0"]
+    await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
     settings: dict[str, object] = {"keys_file": folder / "keys", "transport": plan.transport}
     settings |= {"prediction_log": folder / "log.db", "prediction_log_flush_seconds": 0.1}
 

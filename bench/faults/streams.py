@@ -49,7 +49,9 @@ async def scripts(target: str, model: str) -> list[Script]:
 class Caller:
     """One sequence after the other, until it is told to end."""
 
-    def __init__(self, client: AsyncClient, model: str, tally: Tally, *, pause_seconds: float, every_frames: int) -> None:
+    def __init__(
+        self, client: AsyncClient, model: str, tally: Tally, *, pause_seconds: float, every_frames: int
+    ) -> None:
         self._client = client
         self._model = model
         self._tally = tally

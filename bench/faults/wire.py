@@ -20,9 +20,21 @@ class Wire:
     def __init__(self) -> None:
         self.port = 0
         self.to = 0
+        self._listening: asyncio.Server | None = None
         self._whole = asyncio.Event()
         self._whole.set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self, to: int) -> None:
+        """Take connections, and lead them to a port."""
+        self.to = to
+        self._listening = await asyncio.start_server(self.carry, "127.0.0.1", self.port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    def refuse(self) -> None:
+        """Take no more connections, as a machine whose server has ended; open ones go on."""
+        if self._listening is not None:
+            self._listening.close()
 
     def cut(self) -> None:
         """Hold back all bytes from now on."""
@@ -73,12 +85,10 @@ class Wire:
 
 @asynccontextmanager
 async def wire() -> AsyncIterator[Wire]:
-    """Listen until the block ends."""
+    """Make a wire, and take it down when the block ends."""
     made = Wire()
-    server = await asyncio.start_server(made.carry, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
     finally:
-        server.close()
+        made.refuse()
         await made.close()
