@@ -108,8 +108,8 @@ def from_rpc_error(error: grpc.RpcError) -> SoloistError:
     if any(detail.Unpack(info) for detail in _details(error)):
         reason, facts = info.reason, dict(info.metadata)
     found = _CLASSES.get(code, SoloistError)(message, code=code, reason=reason, facts=facts)
-    # A server's own INTERNAL has a reason. A proxy resets streams whose server has gone, and grpcio writes INTERNAL over
-    # the status of a call that ended while a message was sent.
+    # A server's own INTERNAL has a reason. A proxy resets streams whose server has gone, and grpcio writes INTERNAL
+    # over the status of a call that ended while a message was sent.
     found.is_broken_call = code is grpc.StatusCode.INTERNAL and not info.reason
     return found
 
