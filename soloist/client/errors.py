@@ -19,6 +19,8 @@ class SoloistError(Exception):
     ({"expected_first_frame": "12"}).
     """
 
+    is_broken_call = False  # ended on its way, and not by the server
+
     def __init__(
         self,
         message: str,
@@ -105,7 +107,11 @@ def from_rpc_error(error: grpc.RpcError) -> SoloistError:
     info = error_details_pb2.ErrorInfo()
     if any(detail.Unpack(info) for detail in _details(error)):
         reason, facts = info.reason, dict(info.metadata)
-    return _CLASSES.get(code, SoloistError)(message, code=code, reason=reason, facts=facts)
+    found = _CLASSES.get(code, SoloistError)(message, code=code, reason=reason, facts=facts)
+    # A server's own INTERNAL has a reason. A proxy resets streams whose server has gone, and grpcio writes INTERNAL
+    # over the status of a call that ended while a message was sent.
+    found.is_broken_call = code is grpc.StatusCode.INTERNAL and not info.reason
+    return found
 
 
 def invalid_input(reason: str, message: str, **facts: object) -> InvalidInputError:

@@ -17,6 +17,7 @@ _RETRY = RetryPolicy(
     initial_backoff_seconds=0.1,
     max_backoff_seconds=2.0,
     reasons=frozenset({"QUEUE_FULL", "TOO_MANY_SESSIONS", "SESSION_IDLE", "STREAM_TOO_OLD"}),
+    broken_calls=True,
 )
 
 

@@ -22,7 +22,8 @@ class RetryPolicy:
     """Which refusals are retried, how often, and with which pauses.
 
     A call is retried if its code is UNAVAILABLE (no answer, or the server drains or loads) or its reason
-    is in `reasons`. The pause before try n is drawn evenly from 0 to min(max, initial × multiplier^(n-1)) (full
+    is in `reasons`; with `broken_calls` also if it ended on its way, with INTERNAL and no reason.
+    The pause before try n is drawn evenly from 0 to min(max, initial × multiplier^(n-1)) (full
     jitter: M. Brooker, "Exponential Backoff And Jitter", 2015). No pause outlasts the call's deadline.
     """
 
@@ -31,6 +32,7 @@ class RetryPolicy:
     max_backoff_seconds: float = 2.0
     multiplier: float = 2.0
     reasons: frozenset[str] = frozenset({"QUEUE_FULL"})
+    broken_calls: bool = False
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -40,6 +42,8 @@ class RetryPolicy:
 
     def allows(self, error: SoloistError) -> bool:
         """Return whether the same call may succeed a moment later."""
+        if self.broken_calls and error.is_broken_call:
+            return True
         return error.code is grpc.StatusCode.UNAVAILABLE or error.reason in self.reasons
 
     def longest_pause_seconds(self, tries: int) -> float:

@@ -97,23 +97,23 @@ def test_a_client_goes_on_after_a_drain_with_the_last_token_alone(pair: Pair) ->
     assert [result.outputs.tobytes() for result in results] == [sums.tobytes() for sums in SUMS]
 
 
-@pytest.mark.parametrize("every_frames", [0, 3])
-async def test_an_async_client_goes_on(pair: Pair, every_frames: int) -> None:
+@pytest.mark.parametrize(("every_frames", "end"), [(0, Pair.drain), (3, Pair.kill), (3, Pair.drain)])
+async def test_an_async_client_goes_on(pair: Pair, every_frames: int, end: Callable[[Pair], None]) -> None:
     resume = Resume(every_frames=every_frames)
     async with AsyncClient(pair.whole()) as client, client.stream("sums", resume=resume) as stream:
         results = [await stream.send(chunk) for chunk in CHUNKS[:4]]
-        (pair.kill if every_frames else pair.drain)()
+        end(pair)
         results += [await stream.send(chunk) for chunk in CHUNKS[4:]]
         assert await stream.close() == len(FRAMES)
     assert [result.outputs.tobytes() for result in results] == [sums.tobytes() for sums in SUMS]
 
 
-@pytest.mark.parametrize("every_frames", [0, 3])
-async def test_chunks_in_flight_are_sent_again(pair: Pair, every_frames: int) -> None:
+@pytest.mark.parametrize(("every_frames", "end"), [(0, Pair.drain), (3, Pair.kill), (3, Pair.drain)])
+async def test_chunks_in_flight_are_sent_again(pair: Pair, every_frames: int, end: Callable[[Pair], None]) -> None:
     async def source() -> AsyncIterator[Any]:
         for place, chunk in enumerate(CHUNKS):
             if place == 4:
-                await asyncio.to_thread(pair.kill if every_frames else pair.drain)
+                await asyncio.to_thread(end, pair)
             yield chunk
 
     async with AsyncClient(pair.whole()) as client:
