@@ -72,9 +72,10 @@ class GrpcAdapter:
             try:
                 async with self._around(method, context, guard) as call:
                     with self._hold(method, call) as held:
-                        request = await self._messages.read_one(method.request, context, held)
-                        response = await method.handler(call, request)
-                        del request
+                        # The handler alone has the request, and frees it when it has what it needs.
+                        response = await method.handler(
+                            call, await self._messages.read_one(method.request, context, held)
+                        )
                         payload = response.SerializeToString()
                         del response
                         if len(payload) > LARGE_BYTES:

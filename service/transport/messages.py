@@ -61,7 +61,9 @@ class Messages:
         if raw is None:
             raise ServiceError(Reason.MESSAGE_MISSING)
         message = self.parse(request, raw, held)
-        if len(raw) > LARGE_BYTES:
+        is_large = len(raw) > LARGE_BYTES
+        del raw  # many may be at this point at once
+        if is_large:
             await asyncio.sleep(0)
         return message
 

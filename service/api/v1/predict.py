@@ -39,7 +39,9 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     max_frames = min(limits.max_frames, manifest.max_frames or limits.max_frames)
     if frame_count > max_frames:
         raise ServiceError(Reason.SEQUENCE_TOO_LONG, frame_count=frame_count, max_frames=max_frames)
-    every_frame = request.output_selection == OUTPUT_SELECTION_EVERY_FRAME
+    selection = request.output_selection
+    del request  # while it waits for its run, the frames are in memory once
+    every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
     answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
     serving.recorder.sequence_ended(servable, frame_count)
     call.first_output_at = time.perf_counter()
@@ -49,9 +51,9 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         version=servable.version,
         prediction_id=prediction.id,
         frame_count=frame_count,
-        outputs=encode(select(answer.outputs, request.output_selection)),
+        outputs=encode(select(answer.outputs, selection)),
         classification=classify(answer.outputs, servable.labels),
-        extra_outputs=select_extra(answer, request.output_selection),
+        extra_outputs=select_extra(answer, selection),
         batch_size=answer.batch_size,
         padded_frames=answer.padded_frames,
     )

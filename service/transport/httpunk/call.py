@@ -200,8 +200,10 @@ class HttpunkCall:
         else:
             self._is_partial = True
             too_late = self._loop.call_later(within_seconds, self.abandon)
+            body = framed(message)
+            del message  # the caller may take its time, and one copy is enough to wait for it
             try:
-                await self._request.respond(200, headers=HEADERS, body=framed(message), trailers=TRAILERS_OF_OK)
+                await self._request.respond(200, headers=HEADERS, body=body, trailers=TRAILERS_OF_OK)
             finally:
                 too_late.cancel()
 
