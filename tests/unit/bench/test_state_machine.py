@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.state_machine.__main__ import main
-from bench.state_machine.run import run, run_in_processes
+from bench.state_machine.run import Outcome, run, run_in_processes
 from service.serving.batcher.job import Job
 from service.serving.idle_sessions import IdleSessions
 from service.serving.prediction_ids import now_ms
@@ -20,16 +20,20 @@ from service.serving.sessions import Sessions
 _ENOUGH_STEPS = 100_000
 
 
-def test_nothing_is_lost_and_no_answer_is_wrong() -> None:
-    outcome = run(3_000, first_seed=30)
-    assert outcome.failure == ""
-    assert outcome.tally.steps.total() >= 3_000
-    ends = outcome.tally.outcomes
-    assert {"OK", "UNAVAILABLE SESSION_EVICTED", "ABORTED SESSION_IDLE", "CANCELLED STREAM_CUT"} <= set(ends)
+@pytest.fixture(scope="module")
+def histories() -> Outcome:
+    return run(9_000, first_seed=0)
 
 
-def test_tokens_continue_sequences_and_are_refused() -> None:
-    tally = run(3_000, first_seed=20).tally
+def test_nothing_is_lost_and_no_answer_is_wrong(histories: Outcome) -> None:
+    assert histories.failure == ""
+    assert histories.tally.steps.total() >= 9_000
+    ends = set(histories.tally.outcomes)
+    assert {"OK", "UNAVAILABLE SESSION_EVICTED", "ABORTED SESSION_IDLE", "CANCELLED STREAM_CUT"} <= ends
+
+
+def test_tokens_continue_sequences_and_are_refused(histories: Outcome) -> None:
+    tally = histories.tally
     assert tally.steps["continue"] > 0
     refused = {reason.split()[1] for reason in tally.outcomes if "RESUME" in reason}
     assert {"RESUME_TOKEN_INVALID", "RESUME_TOKEN_EXPIRED", "RESUME_TOKEN_FOREIGN"} <= refused
