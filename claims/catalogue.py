@@ -24,6 +24,7 @@ from claims.experiments import (
     recurrent_batch_norm,
     running_statistics,
     small_batches,
+    streaming,
     unlike_features,
 )
 
@@ -48,6 +49,7 @@ _SUBJECTS = (
     recurrent_batch_norm,
     running_statistics,
     small_batches,
+    streaming,
     unlike_features,
 )
 CLAIMS: dict[int, Claim] = {

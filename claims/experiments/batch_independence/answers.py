@@ -58,6 +58,11 @@ def alone(runner: Runner, sequences: Sequence[Array]) -> list[Array]:
     return [together(runner, [frames])[0] for frames in sequences]
 
 
+def every_other_louder(sequences: Sequence[Array], factor: np.float32) -> list[Array]:
+    """Return the sequences, those with odd numbers times a factor."""
+    return [frames * factor if index % 2 else frames for index, frames in enumerate(sequences)]
+
+
 def distance(expected: Sequence[Array], found: Sequence[Array]) -> Distance:
     """Return how many outputs have other bits, how far the furthest is off, and how many sequences change class."""
     apart = [deviation(one, other) for one, other in zip(expected, found, strict=True)]

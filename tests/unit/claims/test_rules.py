@@ -221,3 +221,61 @@ def test_one_further_difference_refutes_that_there_is_none() -> None:
     assert _verdict(32, _tests(0), _tests(1)) is DEPENDS
     assert _verdict(32, _tests(0)) is SUPPORTED
     assert _verdict(32, _tests(3, group=1)) is NOT_SHOWN
+
+
+def _speed(folded: float, unfolded: float, *, deeper: float = 1.8) -> dict[str, Any]:
+    one = {"none": 0.8, "layer": 1.0, "rms": 0.9, "dyt": 0.9, "batch, folded": folded, "batch, unfolded": unfolded}
+    return {"lstm": one, "tcn": {**one, "deeper": deeper}, "transformer": one}
+
+
+def test_faster_folded_and_unfolded_or_only_folded() -> None:
+    assert _verdict(17, _speed(0.8, 0.9), _speed(0.81, 0.9)) is SUPPORTED
+    assert _verdict(17, _speed(0.8, 1.0), _speed(0.81, 1.0)) is DEPENDS
+    assert _verdict(17, _speed(0.97, 1.0), _speed(0.97, 1.0)) is REFUTED
+    assert _verdict(17, _speed(0.8, 0.9, deeper=1.0)) is NOT_SHOWN
+
+
+def _int8(none: float, layer: float, batch: float, *, dynamic: int = 9) -> dict[str, Any]:
+    def apart(differing: int) -> dict[str, float]:
+        return {"differing": differing, "compared": 100, "flipped": 0, "asked": 10, "ulp": 0, "absolute": 0.1}
+
+    mates = {"static": apart(0), "dynamic": apart(dynamic)}
+    lost = {"none": none, "layer": layer, "batch": batch}
+    names = {norm: f"vowels-lstm-{norm}" for norm in lost}
+    return {
+        "accuracy": {names[n]: {"float32": 0.9, "static": 0.9 - lost[n], "dynamic": 0.8} for n in lost},
+        "engine": dict.fromkeys(names.values(), mates),
+        "grpc": dict.fromkeys(names.values(), mates),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"),
+    [
+        ((0.05, 0.01, 0.01), SUPPORTED),
+        ((0.05, 0.01, 0.06), DEPENDS),
+        ((0.05, 0.06, 0.06), REFUTED),
+        ((0.005, 0.0, 0.0), NOT_SHOWN),
+    ],
+)
+def test_a_normaliser_helps_if_less_is_lost(lost: tuple[float, float, float], verdict: Verdict) -> None:
+    assert _verdict(28, _int8(*lost)) is verdict
+
+
+def test_dynamic_scales_that_keep_bits_show_nothing() -> None:
+    assert _verdict(28, _int8(0.05, 0.01, 0.01, dynamic=0)) is NOT_SHOWN
+
+
+def _streams(*, instance: int, accuracy: float = 0.9, encoder: int = 5) -> dict[str, Any]:
+    def apart(differing: int) -> dict[str, float]:
+        return {"accuracy": accuracy, "differing": differing, "compared": 10}
+
+    same = {f"tcn-{norm}": apart(0) for norm in ("batch", "layer", "group")}
+    return {"guess": 0.2, **same, "tcn-instance": apart(instance), "encoder-layer": apart(encoder)}
+
+
+def test_four_that_need_no_future_or_do() -> None:
+    assert _verdict(33, _streams(instance=0)) is SUPPORTED
+    assert _verdict(33, _streams(instance=3)) is DEPENDS
+    assert _verdict(33, _streams(instance=0, accuracy=0.1)) is REFUTED
+    assert _verdict(33, _streams(instance=0, encoder=0)) is NOT_SHOWN
