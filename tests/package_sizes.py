@@ -10,7 +10,7 @@ from statistics import median
 from soloist.text_table import text_table
 
 _ROOT = Path(__file__).parents[1]
-_PACKAGES = ("soloist", "service", "models", "export", "bench", "simulation", "demo")
+_PACKAGES = ("soloist", "service", "models", "export", "bench", "simulation", "demo", "claims")
 # Of a package that is cut into rooms, each room too.
 _ROOMS = ("soloist", "service")
 

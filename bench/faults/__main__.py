@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import platform
-import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 from rich.console import Console
@@ -19,6 +17,7 @@ from bench.faults.envoy import NoEnvoyError
 from bench.faults.run import Plan, run
 from bench.faults.tally import Tally
 from bench.load_generator.workload import WorkloadError
+from bench.recorded import recording, write_record
 from bench.server.process import ServerError
 from bench.small_model import MODEL, small_model
 from soloist import SoloistError
@@ -34,7 +33,7 @@ _COLUMNS = ("sequences", "answers", "lost", "changed", "doubled", "resumed", "lo
 @click.option("--streams", type=click.IntRange(min=1), default=200, show_default=True, help="At once.")
 @click.option("--rounds", type=click.IntRange(min=1), default=6, show_default=True, help="Of each fault.")
 @click.option("--short", is_flag=True, help="A few streams, one round.")
-@click.option("--out", type=click.Path(path_type=Path), help="A folder for faults.json and the logs.")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for the record: faults.md and .json.")
 def main(
     repository: Path | None, model: str, transport: str, streams: int, rounds: int, short: bool, out: Path | None
 ) -> None:
@@ -47,19 +46,17 @@ def main(
         pause_seconds=0.02 if short else 0.2,
         transport=transport,
     )
-    console = Console(stderr=True)
-    date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    console, results = Console(stderr=True), recording()
     try:
         with ExitStack() as stack:
             models = repository or stack.enter_context(small_model())
-            folder = Path(stack.enter_context(TemporaryDirectory())) if out is None else out
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = Path(stack.enter_context(TemporaryDirectory()))
             tally = asyncio.run(run(plan, models, model, folder, console.print))
     except (NoEnvoyError, ServerError, SoloistError, WorkloadError) as error:
         raise click.ClickException(str(error)) from error
-    _print(tally, Console())
+    _print(tally, results)
     if out is not None:
-        _write(out / "faults.json", tally, plan, date)
+        write_record(out, "faults", "Replicas behind Envoy", results, {"plan": asdict(plan), **_figures(tally)})
     raise SystemExit(0 if tally.is_clean else 1)
 
 
@@ -76,10 +73,9 @@ def _print(tally: Tally, console: Console) -> None:
         console.print(error, markup=False)
 
 
-def _write(path: Path, tally: Tally, plan: Plan, date: str) -> None:
-    found = {"date": date, "python": platform.python_version(), "plan": asdict(plan)}
-    found |= {"rows": {fault: asdict(row) for fault, row in tally.rows.items()}}
-    path.write_text(json.dumps({**found, "labels": tally.labels, "errors": tally.errors}, indent=2) + "\n")
+def _figures(tally: Tally) -> dict[str, Any]:
+    rows = {fault: asdict(row) for fault, row in tally.rows.items()}
+    return {"rows": rows, "labels": tally.labels, "errors": tally.errors}
 
 
 if __name__ == "__main__":

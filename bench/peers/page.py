@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.peers import machine
+from bench import machine
 from bench.peers.catalogue import PEERS, version_of
 from bench.peers.plot import draw
 from bench.peers.rounds import Found, Plan

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bench.recorded import recording, write_record
 from bench.state_machine.run import Outcome, run, run_in_processes
 
 
@@ -22,10 +24,11 @@ from bench.state_machine.run import Outcome, run, run_in_processes
 @click.option("--steps", default=20_000, show_default=True, type=click.IntRange(1), help="How many at least.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same histories.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="Each has seeds of its own.")
-def main(steps: int, seed: int, processes: int) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for the record: state_machine.md and .json.")
+def main(steps: int, seed: int, processes: int, out: Path | None) -> None:
     """Run histories, and print what they were made of."""
-    console = Console()
-    with Progress(console=console, transient=True) as progress:
+    console = recording()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("steps", total=steps)
 
         def told(done: int) -> None:
@@ -38,6 +41,10 @@ def main(steps: int, seed: int, processes: int) -> None:
     console.print(_table("step", outcome.tally.steps))
     console.print(_table("end of a call", outcome.tally.outcomes))
     _conclude(console, outcome, seed)
+    if out is not None:
+        tally = outcome.tally
+        figures = {"steps": dict(tally.steps), "ends": dict(tally.outcomes), "histories": tally.histories}
+        write_record(out, "state_machine", "Random histories", console, {**figures, "failure": outcome.failure})
     sys.exit(1 if outcome.failure else 0)
 
 

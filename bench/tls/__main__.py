@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load_generator.workload import WorkloadError
+from bench.recorded import recording, write_record
 from bench.server.process import ServerError
 from bench.small_model import MODEL, small_model
 from bench.tls.hostile import Answered, send_all
@@ -21,6 +23,7 @@ from soloist import SoloistError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _repository = click.option("--repository", type=_FOLDER, help="Models to serve. Default: a small one, trained first.")
+_out = click.option("--out", type=click.Path(path_type=Path), help="A folder for the record of the run.")
 _transport = click.option("--transport", type=click.Choice(TRANSPORTS), default=TRANSPORTS[0], show_default=True)
 
 
@@ -39,6 +42,7 @@ def main() -> None:
 @click.option(
     "--reload-seconds", type=click.FloatRange(min=0.01), default=0.2, show_default=True, help="As the setting."
 )
+@_out
 def renewal(
     repository: Path | None,
     model: str,
@@ -47,6 +51,7 @@ def renewal(
     renewals: int,
     processes: int,
     reload_seconds: float,
+    out: Path | None,
 ) -> None:
     """Renew certificates under open streams, and count those that end, and answers whose bits differ."""
     settings = {"transport": transport, "processes": processes, "tls_reload_seconds": reload_seconds}
@@ -57,7 +62,10 @@ def renewal(
             result = asyncio.run(renew_under_streams(site, model, streams=streams, renewals=renewals))
     except (ServerError, SoloistError, WorkloadError) as error:
         raise click.ClickException(str(error)) from error
-    _print_renewal(result, Console())
+    console = recording()
+    _print_renewal(result, console)
+    if out is not None:
+        write_record(out, f"tls-renewal-{transport}", "Certificates renewed under streams", console, asdict(result))
     raise SystemExit(0 if result.is_clean else 1)
 
 
@@ -71,7 +79,10 @@ def renewal(
 @click.option(
     "--handshake-seconds", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="As the setting."
 )
-def hostile(repository: Path | None, transport: str, inputs: int, seed: int, handshake_seconds: float) -> None:
+@_out
+def hostile(
+    repository: Path | None, transport: str, inputs: int, seed: int, handshake_seconds: float, out: Path | None
+) -> None:
     """Send both ports what isn't TLS, or not all of it, and see that each connection ends and the server lives on."""
     settings = {"transport": transport, "handshake_timeout_seconds": handshake_seconds}
     try:
@@ -81,7 +92,11 @@ def hostile(repository: Path | None, transport: str, inputs: int, seed: int, han
             found = asyncio.run(send_all(site, inputs=inputs, seed=seed, handshake_seconds=handshake_seconds))
     except ServerError as error:
         raise click.ClickException(str(error)) from error
-    _print_hostile(found, Console())
+    console = recording()
+    _print_hostile(found, console)
+    if out is not None:
+        ends = {f"{port}: {end}": count for (port, end), count in found.ends.items()}
+        write_record(out, f"tls-hostile-{transport}", "What isn't TLS", console, {"ends": ends, "faults": found.faults})
     raise SystemExit(1 if found.faults else 0)
 
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 READ_BACK = {"models/config.py", "service/repository/rollout.py", "service/observers/live_check/repro_bundle.py"}
 READ_BACK |= {"service/observers/feedback/answer_writer.py"}
 READ_BACK |= {"demo/monitoring/plan.py", "soloist/json_text.py"}
+READ_BACK |= {"claims/jobs.py", "claims/trained.py"}
 READ_BACK |= {"service/loading/trial_host.py", "service/loading/trials.py"}
 READ_BACK |= {"service/app/supervisor.py", "service/processes/channel.py", "service/processes/reports.py"}
 
