@@ -47,7 +47,7 @@ def test_float32_reads_back_as_it_was() -> None:
 
 
 def test_nothing_else_writes_json() -> None:
-    packages = ("soloist", "service", "models", "export", "bench", "simulation", "demo", "deploy")
+    packages = ("soloist", "service", "models", "export", "bench", "simulation", "demo", "claims", "deploy")
     files = [path for package in packages for path in (ROOT / package).rglob("*.py")]
     writers = {str(path.relative_to(ROOT)) for path in files if _dumps(path)}
     assert writers == READ_BACK
