@@ -1,0 +1,60 @@
+"""How long what a caller has sent stays in memory: no longer than its handler needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Any, cast
+
+import grpc
+import pytest
+
+from service.access.need import INFER
+from service.api.methods import UnaryMethod
+from service.serving.batcher import OnTheWay
+from service.serving.call import Call
+from service.transport.active_calls import ActiveCalls
+from service.transport.admission import CallLimits
+from service.transport.boundary import Boundary
+from service.transport.grpc_adapter import GrpcAdapter
+from soloist.v1.sequence_inference_pb2 import PredictRequest, PredictResponse
+from tests.unit.service.conftest import Meter
+from tests.unit.service.test_boundary import FakeContext
+
+LIMITS = CallLimits(max_message_bytes=2**22, idle_seconds=10.0)
+
+
+class Sent(FakeContext):
+    """A call whose caller sends one message."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__()
+        self._messages: list[Any] = [message, grpc.aio.EOF]
+
+    async def read(self) -> Any:
+        return self._messages.pop(0)
+
+
+@pytest.mark.parametrize("size", [10, 2**21])
+async def test_a_request_that_its_handler_has_read_is_freed_while_it_waits(meter: Meter, size: int) -> None:
+    is_freed = False
+
+    async def predict(_call: Call, request: PredictRequest) -> PredictResponse:
+        nonlocal is_freed
+        alive = weakref.ref(request)
+        model = request.model
+        del request
+        await asyncio.sleep(0)  # as one that waits for its run
+        is_freed = alive() is None
+        return PredictResponse(model=model)
+
+    boundary = Boundary(ActiveCalls(), meter.metrics.recorder)
+    adapter = GrpcAdapter(boundary, LIMITS, OnTheWay(0.0))
+    method = UnaryMethod(name="Predict", request=PredictRequest, need=INFER, handler=predict)
+    answer = adapter.answers("soloist.v1.SequenceInference", [method])["/soloist.v1.SequenceInference/Predict"]
+    request = PredictRequest(model="sums" * (size // 4)).SerializeToString()
+
+    found = await answer(None, cast("Any", Sent(request)))
+
+    assert is_freed
+    assert PredictResponse.FromString(found or b"").model == "sums" * (size // 4)
