@@ -45,9 +45,9 @@ CODES = (
 )
 WORKERS = (
     "run-watch event-loop arrivals prediction-log accuracy shadow skew live-check statistics repository metrics http "
-    "certificates access keys access-log tracing"
+    "certificates access keys sequence-store access-log tracing"
 )
-ENDS = "complete cancelled deadline idle evicted drained too-old error"
+ENDS = "complete stored cancelled deadline idle evicted drained too-old error"
 
 
 @dataclass(frozen=True)

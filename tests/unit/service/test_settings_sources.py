@@ -22,6 +22,7 @@ Serve = Callable[..., Settings]
 
 _TEXTS = {
     "repository": "/elsewhere",
+    "sequence_store": "redis://elsewhere/1",
     "host": "::1",
     "version_policy": "all",
     "ready_when": "a,b",
