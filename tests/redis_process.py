@@ -43,11 +43,11 @@ class RedisProcess:
             self.process.wait()
 
     def answers(self) -> bool:
+        """Return whether it has loaded its data, and answers or asks for a password."""
         try:
-            self.command("PING")
+            return self.command("PING").startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
-        return True
 
     def command(self, *words: str | bytes) -> bytes:
         """Send one command, and return the beginning of its answer as it came."""

@@ -18,6 +18,8 @@ from tests.servers import RunningServer
 
 # A Redis that loses nothing that it has confirmed.
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+# Its writes wait for a disk that others use; a store that has gone is known at once all the same.
+PATIENT: dict[str, Any] = {"sequence_store_timeout_seconds": 20}
 
 
 def chunk(*frames: float, name: str = "", sequence: str = "s", **place: Any) -> pb.ModelInferRequest:

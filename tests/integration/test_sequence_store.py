@@ -22,7 +22,7 @@ from tests.graphs import Sums
 from tests.integration.asking import asking
 from tests.integration.infer_requests import converse, infer, step
 from tests.integration.rest_requests import post
-from tests.integration.stored import ask, chunk, last_of, over_rest, refused
+from tests.integration.stored import PATIENT, ask, chunk, last_of, over_rest, refused
 from tests.redis_process import RedisProcess, running_redis
 from tests.servers import RunningServer, running_server
 
@@ -55,7 +55,7 @@ def replicas(
         folder = tmp_path_factory.mktemp("replicas")
         shutil.copytree(repository, folder / "repository")
         Sums(name="sums", features=1).write(folder / "repository")
-        settings: dict[str, Any] = {"transport": transport, "keys_file": keys, "sequence_store": redis.url}
+        settings: dict[str, Any] = {"transport": transport, "keys_file": keys, "sequence_store": redis.url, **PATIENT}
         yield [stack.enter_context(running_server(folder / "repository", folder, **settings)) for _ in range(2)]
 
 

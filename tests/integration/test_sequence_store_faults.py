@@ -15,7 +15,7 @@ from tests.graphs import Sums
 from tests.integration.asking import asking
 from tests.integration.infer_requests import infer, step
 from tests.integration.rest_requests import post
-from tests.integration.stored import DURABLE, ask, chunk, last_of, over_rest, refused
+from tests.integration.stored import DURABLE, PATIENT, ask, chunk, last_of, over_rest, refused
 from tests.redis_process import RedisProcess, running_redis
 from tests.servers import RunningServer, eventually, running_server
 
@@ -48,7 +48,7 @@ def serve(redis: RedisProcess, sums: Path, keys: Path, tmp_path: Path, transport
     with ExitStack() as stack:
 
         def start(**settings: Any) -> RunningServer:
-            given = {"transport": transport, "keys_file": keys, "sequence_store": redis.url, **settings}
+            given = {"transport": transport, "keys_file": keys, "sequence_store": redis.url, **PATIENT, **settings}
             return stack.enter_context(running_server(sums, tmp_path, **given))
 
         yield start
@@ -72,7 +72,7 @@ def test_killed_servers_lose_nothing_and_a_lost_answer_comes_from_the_other(serv
 
 
 def test_a_store_that_dies_and_comes_back_loses_nothing(serve: Serve, redis: RedisProcess) -> None:
-    server = serve(sequence_store_timeout_seconds=0.5)
+    server = serve()
     ask(server, chunk(1, start=True, name="a"))
     redis.kill()
     with refused("SEQUENCE_STORE_UNAVAILABLE"):
@@ -95,7 +95,7 @@ def test_the_store_may_ask_for_a_password_which_nobody_sees(sums: Path, keys: Pa
     file = tmp_path / "password"
     file.write_text(PASSWORD + "\n")
     with running_redis(tmp_path, "--requirepass", PASSWORD) as redis:
-        settings: dict[str, Any] = {"keys_file": keys, "sequence_store": redis.url}
+        settings: dict[str, Any] = {"keys_file": keys, "sequence_store": redis.url, **PATIENT}
         with running_server(sums, tmp_path, **settings, sequence_store_password_file=file) as server:
             assert last_of(ask(server, chunk(1, start=True))) == 1
             assert PASSWORD not in server.stderr.read_text()
@@ -129,7 +129,7 @@ def test_a_store_that_cannot_be_used_ends_the_start(
 
 
 def test_states_lie_in_the_clear_only_where_that_is_said(sums: Path, redis: RedisProcess, tmp_path: Path) -> None:
-    with running_server(sums, tmp_path, sequence_store=redis.url, sequence_store_plaintext=True) as server:
+    with running_server(sums, tmp_path, sequence_store=redis.url, sequence_store_plaintext=True, **PATIENT) as server:
         assert last_of(ask(server, chunk(1, start=True, sequence="a name"))) == 1
         (key,) = redis.keys()
         assert "name" not in key

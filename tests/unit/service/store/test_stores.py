@@ -131,10 +131,18 @@ async def _answers(store: SequenceStore) -> bool:
 
 
 async def test_a_store_that_is_silent_is_an_error_in_time() -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    store = RedisStore(RedisAddress(url=f"redis://127.0.0.1:{port}/0"), timeout_seconds=0.05)
-    with pytest.raises(StoreError, match=r"0\.05 s"):
-        await store.ping()
-    await store.close()
-    silent.close()
+    left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the store's client has gone
+        writer.close()
+        left.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        store = RedisStore(RedisAddress(url=f"redis://127.0.0.1:{port}/0"), timeout_seconds=0.05)
+        with pytest.raises(StoreError, match=r"0\.05 s"):
+            await store.ping()
+        await store.close()
+        await left.wait()
