@@ -24,7 +24,7 @@ from tests.servers import running_server
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PACKAGES = ("soloist", "service", "models", "export", "bench", "simulation", "demo")
+PACKAGES = ("soloist", "service", "models", "export", "bench", "simulation", "demo", "claims")
 # Nothing of an editable install: without `site` no .pth file is read. What an image lacks can't be imported.
 _ALONE = """
 import sys
@@ -198,7 +198,7 @@ def test_the_server_image_simulates_and_serves(installed: Path, tmp_path: Path) 
         assert server.exit_code() == 0
 
 
-@pytest.mark.parametrize(("stage", "extras"), [("server", "simulate"), ("exporter", "export,bench")])
+@pytest.mark.parametrize(("stage", "extras"), [("server", "redis,simulate"), ("exporter", "export,bench")])
 def test_what_an_image_installs_was_built_for_it(stage: str, extras: str) -> None:
     source = re.search(r"from=(\S+),source=/wheels", _stage(stage))
     assert source is not None
