@@ -60,7 +60,7 @@ PROVOKED_ELSEWHERE = {
     Reason.SEQUENCE_STORE_UNAVAILABLE: test_sequence_store_faults.test_a_store_that_dies_and_comes_back_loses_nothing,
     Reason.SEQUENCE_CONFLICT: test_stored_sequences.test_of_two_servers_with_the_same_step_one_wins,
     Reason.SEQUENCE_REQUEST_CONFLICT: test_stored_sequences.test_the_same_id_with_other_contents_is_refused,
-    Reason.SEQUENCE_STATE_TOO_LARGE: test_stored_sequences.test_a_sequence_that_is_too_large_is_refused_and_stays_as_it_was,
+    Reason.SEQUENCE_STATE_TOO_LARGE: test_stored_sequences.test_a_sequence_that_is_too_large_stays_as_it_was,
     Reason.SEQUENCE_STATE_INVALID: test_stored_sequences.test_a_value_of_another_sequence_is_refused,
     Reason.SEQUENCE_STATE_FOREIGN: test_stored_sequences.test_another_file_of_the_version_is_refused,
     Reason.SEQUENCE_KEY_UNKNOWN: test_stored_sequences.test_servers_with_other_keys_or_none_refuse,
