@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.faults.envoy import NoEnvoyError
+from bench.faults.redis import NoRedisError
 from bench.faults.run import Plan, run
 from bench.faults.tally import Tally
 from bench.load_generator.workload import WorkloadError
@@ -31,15 +32,24 @@ _COLUMNS = ("sequences", "answers", "lost", "changed", "doubled", "resumed", "lo
 @click.option("--model", default=MODEL, show_default=True, help="To stream to: one that takes Japanese vowels.")
 @click.option("--transport", type=click.Choice(("grpc", "httpunk")), default="grpc", show_default=True)
 @click.option("--streams", type=click.IntRange(min=1), default=200, show_default=True, help="At once.")
+@click.option("--sequences", type=click.IntRange(min=0), default=50, show_default=True, help="By id, kept in Redis.")
 @click.option("--rounds", type=click.IntRange(min=1), default=6, show_default=True, help="Of each fault.")
 @click.option("--short", is_flag=True, help="A few streams, one round.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the record: faults.md and .json.")
 def main(
-    repository: Path | None, model: str, transport: str, streams: int, rounds: int, short: bool, out: Path | None
+    repository: Path | None,
+    model: str,
+    transport: str,
+    streams: int,
+    sequences: int,
+    rounds: int,
+    short: bool,
+    out: Path | None,
 ) -> None:
     """Do faults to replicas under load. Exit codes: 0 nothing lost, changed or doubled, 1 something was, 2 usage."""
     plan = Plan(
         streams=8 if short else streams,
+        sequences=min(sequences, 4) if short else sequences,
         rounds=1 if short else rounds,
         silent_seconds=5.0 if short else 8.0,
         quiet_seconds=0.5 if short else 4.0,
@@ -52,7 +62,7 @@ def main(
             models = repository or stack.enter_context(small_model())
             folder = Path(stack.enter_context(TemporaryDirectory()))
             tally = asyncio.run(run(plan, models, model, folder, console.print))
-    except (NoEnvoyError, ServerError, SoloistError, WorkloadError) as error:
+    except (NoEnvoyError, NoRedisError, ServerError, SoloistError, WorkloadError) as error:
         raise click.ClickException(str(error)) from error
     _print(tally, results)
     if out is not None:

@@ -10,9 +10,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.faults import stored_sequences, streams
 from bench.faults.envoy import envoy
+from bench.faults.redis import redis
 from bench.faults.replicas import Replica
-from bench.faults.streams import Caller, Script, scripts
+from bench.faults.stored_sequences import StoredCaller
+from bench.faults.streams import Caller, Script
 from bench.faults.tally import Tally
 from bench.faults.wire import wire
 from soloist import AsyncClient, Monitor
@@ -28,6 +31,7 @@ class Plan:
     """How much is done."""
 
     streams: int
+    sequences: int
     rounds: int
     silent_seconds: float
     quiet_seconds: float
@@ -40,6 +44,7 @@ async def run(plan: Plan, repository: Path, model: str, folder: Path, tell: Call
 
     Raises:
         NoEnvoyError: There is no Envoy.
+        NoRedisError: There is no Redis, and sequences by id are wanted.
         ServerError: A replica didn't start.
         SoloistError: The undisturbed run failed.
 
@@ -51,6 +56,9 @@ async def run(plan: Plan, repository: Path, model: str, folder: Path, tell: Call
 
     tally = Tally()
     async with AsyncExitStack() as stack:
+        if plan.sequences:
+            # Writes wait for a disk that everything else here uses, too.
+            settings |= {"sequence_store": stack.enter_context(redis(folder)), "sequence_store_timeout_seconds": 4}
         replicas = []
         for number in range(REPLICAS):
             log = folder / f"replica-{number}.log"
@@ -58,13 +66,14 @@ async def run(plan: Plan, repository: Path, model: str, folder: Path, tell: Call
             stack.push_async_callback(replica.close)
             replicas.append(replica)
         await asyncio.gather(*(replica.start() for replica in replicas))
-        given = await scripts(replicas[0].server.grpc, model)
+        given = await streams.scripts(replicas[0].server.grpc, model)
+        stored = await stored_sequences.scripts(replicas[0].server.grpc, model) if plan.sequences else []
         port = stack.enter_context(envoy([replica.wire.port for replica in replicas], folder))
         target = f"127.0.0.1:{port}"
         async with AsyncClient(target) as client:
             await client.wait_until_ready(30)
         before = _counted(replicas[0], model)
-        await _disturbed(plan, target, model, given, replicas, tally, tell)
+        await _disturbed(plan, target, model, given, stored, replicas, tally, tell)
         await asyncio.sleep(_WRITTEN_SECONDS)
         tally.row.doubled += max(0, _counted(replicas[0], model) - before - len(tally.ids))
     return tally
@@ -75,6 +84,7 @@ async def _disturbed(
     target: str,
     model: str,
     given: Sequence[Script],
+    stored: Sequence[Script],
     replicas: Sequence[Replica],
     tally: Tally,
     tell: Callable[[str], None],
@@ -94,6 +104,10 @@ async def _disturbed(
                 every_frames=every_frames,
             )
             callers.create_task(caller.run(given, number, ended))
+        for number in range(plan.sequences):
+            client = clients[number % len(clients)]
+            by_id = StoredCaller(target, client, model, tally, pause_seconds=plan.pause_seconds)
+            callers.create_task(by_id.run(stored, number, ended))
         try:
             await _faults(plan, replicas, tally, tell)
         finally:

@@ -33,14 +33,18 @@ class Script:
     answers: Sequence[bytes]
 
 
+def split_sequences() -> list[list[Array]]:
+    """Return sequences of joined recordings, in chunks. Raises WorkloadError."""
+    recordings = [np.asarray(each, np.float32) for each in read_sequences(DATA)[: _JOINED * _SEQUENCES]]
+    joined = [np.concatenate(recordings[at : at + _JOINED]) for at in range(0, len(recordings), _JOINED)]
+    return [np.split(frames, range(_CHUNK_FRAMES, len(frames), _CHUNK_FRAMES)) for frames in joined]
+
+
 async def scripts(target: str, model: str) -> list[Script]:
     """Return sequences with the answers of an undisturbed run. Raises SoloistError, WorkloadError."""
-    recordings = [np.asarray(each, np.float32) for each in read_sequences(DATA)[: _JOINED * _SEQUENCES]]
     found = []
     async with AsyncClient(target) as client:
-        for at in range(0, len(recordings), _JOINED):
-            frames = np.concatenate(recordings[at : at + _JOINED])
-            chunks = np.split(frames, range(_CHUNK_FRAMES, len(frames), _CHUNK_FRAMES))
+        for chunks in split_sequences():
             async with client.stream(model, resume=True) as stream:
                 found.append(Script(chunks=chunks, answers=[_bits(await stream.send(chunk)) for chunk in chunks]))
     return found
