@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from bench.faults.label_reports import report
 from bench.faults.streams import Script, split_sequences
 from bench.faults.tally import Tally
-from soloist import AsyncClient, Label, SoloistError
+from soloist import AsyncClient, SoloistError
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip.grpc_service_pb2_grpc import GRPCInferenceServiceStub
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 5.0  # until a request is sent again
 _AGAIN_SECONDS = 0.2
 _GIVE_UP_SECONDS = 90.0
-_REPORT_SECONDS = 120.0
 # What says that a request may not have been answered. ABORTED: another replica has answered it meanwhile.
 _AGAIN = frozenset(
     {
@@ -98,9 +98,7 @@ class StoredCaller:
             self._tally.answered(ids[-1], same=_bits(answer) == expected, seconds=time.monotonic() - began)
             await asyncio.sleep(self._pause_seconds)
         self._tally.row.sequences += 1
-        labels = [Label(prediction_id=each, label=0) for each in ids]
-        outcomes = await self._client.report_many(labels, timeout_seconds=_REPORT_SECONDS)
-        self._tally.labels.update(str(outcome) for outcome in outcomes)
+        await report(self._client, ids, self._tally)
 
     async def _until_answered(
         self, stub: GRPCInferenceServiceAsyncStub, request: pb.ModelInferRequest

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.faults.label_reports import report
 from bench.faults.tally import Tally
 from bench.load_generator.workload import read_sequences
-from soloist import AsyncClient, ChunkResult, Label, Resume, SoloistError
+from soloist import AsyncClient, ChunkResult, Resume, SoloistError
 
 if TYPE_CHECKING:
     from bench.load_generator.workload import Array
@@ -22,7 +23,6 @@ DATA = Path(__file__).parents[2] / "data" / "vowels" / "vowels.npz"
 _CHUNK_FRAMES = 3
 _JOINED = 6  # recordings in a sequence
 _SEQUENCES = 16
-_REPORT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +84,7 @@ class Caller:
                 ids.append(answer.prediction_id)
                 await asyncio.sleep(self._pause_seconds)
         self._tally.row.sequences += 1
-        labels = [Label(prediction_id=each, label=0) for each in ids]
-        outcomes = await self._client.report_many(labels, timeout_seconds=_REPORT_SECONDS)
-        self._tally.labels.update(str(outcome) for outcome in outcomes)
+        await report(self._client, ids, self._tally)
 
 
 def _bits(answer: ChunkResult) -> bytes:
