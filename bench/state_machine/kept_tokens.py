@@ -61,6 +61,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.keys = [new_key(seals_from=0)]
+        self._ever = list(self.keys)
         self.tokens: deque[Token] = deque(maxlen=_KEPT)
 
     def newest(self) -> Key:
@@ -74,3 +75,8 @@ class Fleet:
     def rotate(self, *, removes: bool) -> None:
         """Let a new key seal; the old ones open as long as they are there."""
         self.keys = [*([] if removes else self.keys[-2:]), new_key(seals_from=0)]
+        self._ever.append(self.keys[-1])
+
+    def sealed_with(self, raw: bytes) -> Key:
+        """Return the key of a token, which may have been sealed long before its caller reads it."""
+        return next(key for key in self._ever if key.id in raw)

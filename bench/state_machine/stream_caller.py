@@ -225,7 +225,7 @@ class StreamCaller:
             self._sealed_at, self._origin = self.place.frame, object()
         fleet = self.replica.fleet
         expires_at = self.replica.loop.time() + TOKEN_SECONDS
-        fleet.tokens.append(Token(raw, self.place, self._ids, self._origin, fleet.newest(), expires_at))
+        fleet.tokens.append(Token(raw, self.place, self._ids, self._origin, fleet.sealed_with(raw), expires_at))
 
     def _check_token_taken(self) -> None:
         token = self._brought
