@@ -54,7 +54,7 @@ test-httpunk: $(VENV)/.dev ## every test that starts a server, on the second tra
 	TEST_TRANSPORT=httpunk $(PYTEST) tests/contract/test_third_party.py tests/integration tests/e2e
 
 # Minutes of training: not a part of `make test`.
-test-claims: $(VENV)/.dev ## the quick run of every claim, in about five minutes
+test-claims: $(VENV)/.dev ## the quick run of every claim: minutes of training
 	TEST_CLAIMS=1 $(BIN)/pytest tests/e2e/test_claims.py
 
 lint: $(VENV)/.dev ## ruff

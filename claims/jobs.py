@@ -1,4 +1,4 @@
-"""Everything that has to be computed, over the processors: training runs first wanted first, and what needs them after.
+"""Everything that has to be computed, over the processors: training runs, and each measurement once its runs are there.
 
 A run that is stopped is taken up where it was: training runs and the figures of each seed are kept as they come.
 """
