@@ -67,9 +67,9 @@ def measure_all(
     wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
     missing = _missing(wanted, folder)
     with _pool(processes) as pool:
-        _Schedule(pool, folder, progress).run([each for each in missing if not each.claim.alone], missing)
+        _Schedule(pool, processes, folder, progress).run([each for each in missing if not each.claim.alone], missing)
     with _pool(1) as pool:  # what measures time
-        _Schedule(pool, folder, progress).run([each for each in missing if each.claim.alone], [])
+        _Schedule(pool, 1, folder, progress).run([each for each in missing if each.claim.alone], [])
     figures: dict[int, list[Measured]] = {number: [] for number in numbers}
     for each in wanted:
         figures[each.number].append(json.loads(each.file(folder).read_text()))
@@ -92,24 +92,31 @@ def _missing(wanted: Sequence[Measurement], folder: Path) -> list[Measurement]:
 
 
 class _Schedule:
-    """Starts training runs, and each measurement as soon as those that it needs are there."""
+    """Gives every process of the pool its next job: a measurement whose training runs are there, else a training run.
 
-    def __init__(self, pool: ProcessPoolExecutor, folder: Path, progress: Progress) -> None:
-        self._pool, self._folder, self._progress = pool, folder, progress
+    Measurements go first, so that figures come early, and an experiment that fails does so before hours of training.
+    """
+
+    def __init__(self, pool: ProcessPoolExecutor, processes: int, folder: Path, progress: Progress) -> None:
+        self._pool, self._processes, self._folder, self._progress = pool, processes, folder, progress
         self._futures: dict[Future[None], TrainingRun | Measurement] = {}
 
     def run(self, measurements: Sequence[Measurement], trained_for: Sequence[Measurement]) -> None:
         """Do everything that isn't there: all measurements, and the training runs of `trained_for`."""
         runs = {run.key: run for each in trained_for for run in each.needs}
-        lacking = {key for key, run in runs.items() if not trained.is_kept(run, _checkpoints(self._folder))}
-        for key in [key for key in runs if key in lacking]:
-            self._futures[self._pool.submit(_train, runs[key], self._folder)] = runs[key]
-        waiting = list(measurements)
-        while self._futures or waiting:
-            ready = [each for each in waiting if lacking.isdisjoint(run.key for run in each.needs)]
-            waiting = [each for each in waiting if each not in ready]
-            for each in ready:
-                self._futures[self._pool.submit(_measure, each, self._folder)] = each
+        untrained = {key: run for key, run in runs.items() if not trained.is_kept(run, _checkpoints(self._folder))}
+        lacking, waiting = set(untrained), list(measurements)
+        while self._futures or waiting or untrained:
+            while len(self._futures) < self._processes:
+                ready = next((each for each in waiting if lacking.isdisjoint(run.key for run in each.needs)), None)
+                if ready:
+                    waiting.remove(ready)
+                    self._futures[self._pool.submit(_measure, ready, self._folder)] = ready
+                elif untrained:
+                    run = untrained.pop(next(iter(untrained)))
+                    self._futures[self._pool.submit(_train, run, self._folder)] = run
+                else:
+                    break
             lacking -= self._finished()
 
     def _finished(self) -> set[str]:
@@ -144,6 +151,8 @@ def _measure(measurement: Measurement, folder: Path) -> None:
 
     torch.set_num_threads(1)
     file = measurement.file(folder)
+    if file.exists():  # another run into this folder was faster
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="soloist-claims-") as scratch:
         trial = Trial(

@@ -13,7 +13,7 @@ from claims.catalogue import CLAIMS
 from claims.jobs import Progress as Tell
 from claims.jobs import measure_all, work_seconds
 from claims.judged import JudgedClaim, judged
-from claims.report.page import page
+from claims.report.page import page, verdicts
 from claims.report.record import record
 from claims.table import table
 from claims.texts import Language
@@ -27,7 +27,9 @@ _QUICK = "A quick run: one seed, less data, no intervals. It shows that the expe
 def run(
     *, out: Path, only: Sequence[int], seeds: int, quick: bool, language: Language, processes: int
 ) -> list[JudgedClaim]:
-    """Measure and judge claims, print the table, and write claims.json and report.html (report.zh.html).
+    """Measure and judge claims, print the table, and write claims.json, report.html and verdicts.md.
+
+    In Chinese these are report.zh.html and verdicts.zh.md.
 
     Raises ValueError for a number that no claim has.
     """
@@ -45,10 +47,12 @@ def run(
         console.print(
             "A quick run: one seed, less data, no intervals. It shows that the experiments work, not what is true."
         )
-    report = out / ("report.html" if language == "en" else f"report.{language}.html")
+    of_language = "" if language == "en" else f".{language}"
+    report, verdict_table = out / f"report{of_language}.html", out / f"verdicts{of_language}.md"
     write_atomically(out / "claims.json", json_text(found.as_json()).encode())
     write_atomically(report, page(found, language).encode())
-    console.print(f"{report} and {out / 'claims.json'}")
+    write_atomically(verdict_table, verdicts(found, language).encode())
+    console.print(f"{report}, {verdict_table} and {out / 'claims.json'}")
     return outcome
 
 

@@ -16,6 +16,7 @@ _HEADINGS: dict[Language, tuple[str, ...]] = {
     "en": ("#", "claim", "verdict", "key figure", "control"),
     "zh": ("序号", "说法", "结论", "关键数值", "对照"),
 }
+_UNITS: dict[Language, dict[str, str]] = {"en": {}, "zh": {"points": "个百分点", "bits": "比特", "bytes": "字节"}}
 VERDICTS: dict[Language, dict[Verdict, str]] = {
     "en": {verdict: str(verdict) for verdict in Verdict},
     "zh": {
@@ -39,21 +40,22 @@ def table(claims: Sequence[JudgedClaim], language: Language) -> Table:
             str(claim.number),
             words.statement,
             f"[{_STYLES[judgement.verdict]}]{verdict}[/]",
-            f"{words.label(judgement.key.name)}: {number(judgement.key)}",
-            f"{mark} {words.label(control.figure.name)}: {number(control.figure)}",
+            f"{words.label(judgement.key.name)}: {number(judgement.key, language)}",
+            f"{mark} {words.label(control.figure.name)}: {number(control.figure, language)}",
         )
     return rows
 
 
-def number(figure: Figure) -> str:
+def number(figure: Figure, language: Language = "en") -> str:
     """Return a figure with half the width of its interval, or with both ends where it is lopsided."""
-    unit = f" {figure.unit}" if figure.unit else ""
+    unit = f" {_UNITS[language].get(figure.unit, figure.unit)}" if figure.unit else ""
     if figure.low is None or figure.high is None:
         return f"{_short(figure.value)}{unit}"
     above, below = figure.high - figure.value, figure.value - figure.low
     if abs(above - below) <= 0.1 * max(above, below):
         return f"{_short(figure.value)} ± {_short(above)}{unit}"
-    return f"{_short(figure.value)} ({_short(figure.low)} to {_short(figure.high)}){unit}"
+    to = {"en": "to", "zh": "至"}[language]
+    return f"{_short(figure.value)} ({_short(figure.low)} {to} {_short(figure.high)}){unit}"
 
 
 def _short(value: float) -> str:

@@ -119,12 +119,14 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
     control = statistics.mean("control", np.array(shift[_NOISY]) / np.array(shift[_NONE]), "×")
     best = {name: [each[name]["accuracy"] for each in measured] for name in (_NONE, _NOISY)}
     accuracy = statistics.difference("accuracy", best[_NOISY], best[_NONE])
+    # The share of a help that is no help is no figure.
+    key, shares = (help_, []) if reason == "no_help" else (lost, [help_])
     return Judgement(
         verdict=verdict,
         reason=reason,
-        key=lost,
+        key=key,
         control=Control(figure=control, held=statistics.above(control, 1.0)),
-        figures=[help_, left, accuracy],
+        figures=[*shares, left, accuracy],
         chart=_chart(measured),
     )
 
