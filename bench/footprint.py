@@ -12,7 +12,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from bench.held_memory import SETTLED_SECONDS, growth_bytes, resident_bytes, ses
 from bench.load_generator.workload import WorkloadError
 from bench.server.process import ServerError, serving
 from bench.server.resident import by_file
-from bench.small_model import MODEL, small_model
+from bench.small_model import MODEL, models_of, repository_option
 from soloist import SoloistError
 from soloist.client.errors import from_rpc_error
 from soloist.json_text import json_text
@@ -130,11 +130,7 @@ def file_table(files: Mapping[str, int]) -> Table:
 
 
 @click.command()
-@click.option(
-    "--repository",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Models to serve. Default: one small model, trained for an epoch.",
-)
+@repository_option
 @click.option("--model", default=MODEL, show_default=True, help="Model to ask.")
 @click.option("--starts", type=click.IntRange(min=1), default=7, show_default=True, help="After one to warm up.")
 @click.option("--sessions", type=click.IntRange(min=1), default=10_000, show_default=True)
@@ -154,7 +150,7 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
         raise click.UsageError("--model needs --repository")
     try:
         with (
-            small_model() if repository is None else nullcontext(repository) as models,
+            models_of(repository) as models,
             Progress(console=Console(stderr=True), transient=True) as progress,
         ):
             task = progress.add_task("servers", total=plan.starts + 3)

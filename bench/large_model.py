@@ -12,7 +12,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from bench.load_generator.workload import Array, WorkloadError, synthetic_sequen
 from bench.request_stages.load import Traffic, in_flight, whole_sequences
 from bench.request_stages.measure import bare_run
 from bench.server.process import ServerError, serving
-from bench.small_model import small_model
+from bench.small_model import models_of
 from service.core.health import API
 from service.loading.servable import LoadPolicy, Servable, load_servable
 from soloist.client.errors import from_rpc_error
@@ -221,7 +220,7 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
     plan = Plan(**options)  # type: ignore[arg-type]
     if repository is None and plan.model.count("-") != 2:
         raise click.UsageError(f"{plan.model!r} is no <task>-<architecture>-<norm>: --repository has to have it")
-    with small_model(plan.model) if repository is None else nullcontext(repository) as models:
+    with models_of(repository, plan.model) as models:
         try:
             found = measure(models, plan)
         except grpc.RpcError as error:

@@ -1,29 +1,30 @@
-"""Where and with what a run was made."""
+"""On what machine, and with what versions, a run was made."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("soloist", "onnxruntime", "numpy", "grpcio", "protobuf", "httpunk", "uvloop", "uvicorn")
+_SERVING = ("soloist", "onnxruntime", "numpy", "grpcio", "protobuf", "httpunk", "uvloop", "uvicorn")
 
 
 def facts() -> dict[str, str]:
     """Return the processor, its cores, the kernel and Python."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(os.cpu_count()),
         "kernel": platform.release(),
         "Python": platform.python_version(),
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what serves in the environment of this program."""
+def versions(packages: Iterable[str] = _SERVING) -> dict[str, str]:
+    """Return the versions of packages, without those that this program hasn't got. Default: those of what serves."""
     found = {}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -31,10 +32,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor: Linux says it in a file, elsewhere the platform module knows."""
+    known = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.machine()
+        return known
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
+    return next(named, known)

@@ -21,7 +21,7 @@ from bench.request_stages.in_memory import memory_server
 from bench.request_stages.load import streams, whole_sequences
 from bench.request_stages.measure import COLUMNS, Bench, Sample, Stages, medians
 from bench.server.process import ServerError, serving
-from bench.small_model import MODEL, small_model
+from bench.small_model import MODEL, models_of, repository_option
 from service.app.settings import load_settings
 from service.app.transports import runner
 from soloist.json_text import json_text
@@ -83,11 +83,7 @@ def table(found: Sequence[Stages], plan: Plan) -> Table:
 
 
 @click.command()
-@click.option(
-    "--repository",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Models to serve. Default: one small model, trained for an epoch.",
-)
+@repository_option
 @click.option("--model", default=MODEL, show_default=True, help="Model to ask.")
 @click.option("--in-flight", multiple=True, type=click.IntRange(min=1), default=(1, 8, 32), show_default=True)
 @click.option("--count", type=click.IntRange(min=1), default=500, show_default=True, help="Requests a measurement.")
@@ -103,7 +99,7 @@ def main(repository: Path | None, as_json: bool, **options: object) -> None:
     plan = Plan(**options)  # type: ignore[arg-type]
     if repository is None and plan.model != MODEL:
         raise click.UsageError("--model needs --repository")
-    with small_model() if repository is None else nullcontext(repository) as models:
+    with models_of(repository) as models:
         try:
             found = runner(load_settings({"repository": str(models)}))(
                 measure(models, plan)

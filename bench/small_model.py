@@ -1,4 +1,7 @@
-"""A small model for measurements: trained for one epoch, since the time of a run doesn't depend on what was learnt."""
+"""What a measurement serves: a repository that is named, or a small model of its own.
+
+The model is trained for one epoch, since the time of a run doesn't depend on what was learnt.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+
+import click
 
 MODEL = "vowels-lstm-layer"
 _COMMAND = (sys.executable, "-m", "soloist.cli.main")
+
+repository_option = click.option(
+    "--repository",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Models to serve. Default: one small model, trained for an epoch.",
+)
+
+
+def models_of(repository: Path | None, name: str = MODEL) -> AbstractContextManager[Path]:
+    """Yield a repository; without one, another with a model of the zoo, as long as the context lasts."""
+    return small_model(name) if repository is None else nullcontext(repository)
 
 
 @contextmanager

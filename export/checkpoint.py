@@ -16,6 +16,7 @@ from export.graph import trace
 from export.manifest import is_control, manifest
 from export.probe.file import probe_file
 from export.signature import signature
+from export.steps import OnStep
 from models.data import Dataset, Split
 from models.training import Checkpoint
 from models.zoo import SequenceModel
@@ -24,7 +25,6 @@ from service.engine.session import open_session
 from soloist.v1.model_pb2 import Model
 
 STEPS = ("tracing", "comparing with PyTorch", "measuring accuracy", "probing", "certifying", "writing")
-Progress = Callable[[str], None]
 # Adds to the manifest what else has been measured with the exported graph.
 Amend = Callable[[Graph, Model], None]
 
@@ -40,7 +40,7 @@ def export_checkpoint(
     control: bool = False,
     usual: Split | None = None,
     amend: Amend | None = None,
-    progress: Progress | None = None,
+    progress: OnStep | None = None,
 ) -> Model:
     """Write `<folder>/<name>/<version>/model.onnx`, what belongs beside it, and `<folder>/<name>/config.pbtxt`.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from export import steps
 from export.checkpoint import STEPS, export_checkpoint
 from export.errors import ExportError
 from export.repository import next_version
@@ -37,13 +37,7 @@ def _run(checkpoint_path: Path, repository: Path, name: str | None, norm: str) -
     version = next_version(repository, name)
     dataset = load(checkpoint.task.name)
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
-        task = display.add_task(name, total=len(STEPS))
-
-        def progress(step: str) -> None:
-            display.update(task, completed=STEPS.index(step), description=f"{name}: {step}")
-
+    with steps.shown(name, STEPS, console) as progress:
         model = export_checkpoint(
             checkpoint, repository, name=name, version=version, dataset=dataset, norm=norm, progress=progress
         )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from torch import Tensor
+
 from models.zoo import SequenceModel
 from soloist.data_types import data_type_of
 from soloist.v1.model_pb2 import Signature, StateSpec
@@ -20,16 +24,21 @@ def signature(model: SequenceModel) -> Signature:
         frames=frames,
         length=TensorSpec(name="length", data_type=DATA_TYPE_INT64, shape=[_FREE]),
         outputs=TensorSpec(name="outputs", data_type=DATA_TYPE_FLOAT32, shape=[_FREE, _FREE, len(task.labels)]),
-        states=[
-            StateSpec(
-                name=name,
-                input=f"state.{name}",
-                output=f"next.{name}",
-                data_type=data_type_of(state.numpy().dtype),
-                shape=state.shape[1:],
-            )
-            for name, state in model.initial_state(1).items()
-        ],
+        states=state_specs(model.initial_state(1)),
         text_encoding=task.text_encoding,
         token_count=task.token_count,
     )
+
+
+def state_specs(initial: Mapping[str, Tensor]) -> list[StateSpec]:
+    """Describe states [batch, …] by name: each goes in as `state.<name>`, and out as `next.<name>`."""
+    return [
+        StateSpec(
+            name=name,
+            input=f"state.{name}",
+            output=f"next.{name}",
+            data_type=data_type_of(state.numpy().dtype),
+            shape=state.shape[1:],
+        )
+        for name, state in initial.items()
+    ]

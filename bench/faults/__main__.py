@@ -20,7 +20,7 @@ from bench.faults.tally import Tally
 from bench.load_generator.workload import WorkloadError
 from bench.recorded import recording, write_record
 from bench.server.process import ServerError
-from bench.small_model import MODEL, small_model
+from bench.small_model import MODEL, models_of, repository_option
 from soloist import SoloistError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -28,7 +28,7 @@ _COLUMNS = ("sequences", "answers", "lost", "changed", "doubled", "resumed", "lo
 
 
 @click.command()
-@click.option("--repository", type=_FOLDER, help="Models to serve. Default: a small one, trained first.")
+@repository_option
 @click.option("--model", default=MODEL, show_default=True, help="To stream to: one that takes Japanese vowels.")
 @click.option("--transport", type=click.Choice(("grpc", "httpunk")), default="grpc", show_default=True)
 @click.option("--streams", type=click.IntRange(min=1), default=200, show_default=True, help="At once.")
@@ -59,7 +59,7 @@ def main(
     console, results = Console(stderr=True), recording()
     try:
         with ExitStack() as stack:
-            models = repository or stack.enter_context(small_model())
+            models = stack.enter_context(models_of(repository))
             folder = Path(stack.enter_context(TemporaryDirectory()))
             tally = asyncio.run(run(plan, models, model, folder, console.print))
     except (NoEnvoyError, NoRedisError, ServerError, SoloistError, WorkloadError) as error:

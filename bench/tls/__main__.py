@@ -15,14 +15,13 @@ from rich.table import Table
 from bench.load_generator.workload import WorkloadError
 from bench.recorded import recording, write_record
 from bench.server.process import ServerError
-from bench.small_model import MODEL, small_model
+from bench.small_model import MODEL, models_of, repository_option
 from bench.tls.hostile import Answered, send_all
 from bench.tls.renewal import Renewed, renew_under_streams
 from bench.tls.site import TRANSPORTS, secured
 from soloist import SoloistError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_repository = click.option("--repository", type=_FOLDER, help="Models to serve. Default: a small one, trained first.")
 _out = click.option("--out", type=click.Path(path_type=Path), help="A folder for the record of the run.")
 _transport = click.option("--transport", type=click.Choice(TRANSPORTS), default=TRANSPORTS[0], show_default=True)
 
@@ -33,7 +32,7 @@ def main() -> None:
 
 
 @main.command()
-@_repository
+@repository_option
 @click.option("--model", default=MODEL, show_default=True, help="To stream to.")
 @_transport
 @click.option("--streams", type=click.IntRange(min=1), default=200, show_default=True, help="Each on one.")
@@ -57,7 +56,7 @@ def renewal(
     settings = {"transport": transport, "processes": processes, "tls_reload_seconds": reload_seconds}
     try:
         with ExitStack() as stack:
-            folder = repository or stack.enter_context(small_model())
+            folder = stack.enter_context(models_of(repository))
             site = stack.enter_context(secured(folder, **settings))
             result = asyncio.run(renew_under_streams(site, model, streams=streams, renewals=renewals))
     except (ServerError, SoloistError, WorkloadError) as error:
@@ -70,7 +69,7 @@ def renewal(
 
 
 @main.command()
-@_repository
+@repository_option
 @_transport
 @click.option(
     "--inputs", type=click.IntRange(min=1), default=20_000, show_default=True, help="Mutations, for each port."
@@ -87,7 +86,7 @@ def hostile(
     settings = {"transport": transport, "handshake_timeout_seconds": handshake_seconds}
     try:
         with ExitStack() as stack:
-            folder = repository or stack.enter_context(small_model())
+            folder = stack.enter_context(models_of(repository))
             site = stack.enter_context(secured(folder, **settings))
             found = asyncio.run(send_all(site, inputs=inputs, seed=seed, handshake_seconds=handshake_seconds))
     except ServerError as error:

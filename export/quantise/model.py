@@ -18,6 +18,7 @@ from export.parity_cases import cases
 from export.quantise.dynamic import dynamic
 from export.quantise.static import static
 from export.quantise.weights import weights
+from export.steps import OnStep
 from models.data import Dataset, Split
 from service.certificate.difference import max_scaled
 from service.engine.graph import Graph
@@ -29,7 +30,6 @@ from soloist.v1.model_pb2 import Model, Parity, Signature, TensorParity
 Method = Literal["static", "weights", "dynamic"]
 METHODS: tuple[Method, ...] = ("static", "weights", "dynamic")
 STEPS = ("quantising", "comparing with float32", "measuring accuracy", "certifying", "writing")
-Progress = Callable[[str], None]
 _SOURCE = "float32"
 _FORMS: dict[Method, Callable[[onnx.ModelProto, Signature, Split], onnx.ModelProto]] = {
     "static": static,
@@ -51,7 +51,7 @@ def quantise_model(
     dataset: Dataset,
     name: str,
     version: int,
-    progress: Progress | None = None,
+    progress: OnStep | None = None,
 ) -> Model:
     """Write the int8 form of `source`, a model.onnx of ours, to `<folder>/<name>/<version>`, and return its manifest.
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from export import steps
 from export.certification import read_model
 from export.certify import word
 from export.errors import ExportError
@@ -42,13 +42,7 @@ def quantise(model: str, repository: Path, *, method: Method, name: str | None =
     version = next_version(repository, name)
     dataset = load(described.task)
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
-        task = display.add_task(name, total=len(STEPS))
-
-        def progress(step: str) -> None:
-            display.update(task, completed=STEPS.index(step), description=f"{name}: {step}")
-
+    with steps.shown(name, STEPS, console) as progress:
         made = quantise_model(
             source, repository, method=method, dataset=dataset, name=name, version=version, progress=progress
         )

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.checkpoint import Progress, export_checkpoint
+from export.checkpoint import export_checkpoint
 from export.errors import ExportError
 from export.recalibrate.labelled_traffic import LabelledTraffic, amend
 from export.repository import next_version
+from export.steps import OnStep
 from models.data import Dataset, Split
 from models.training import Checkpoint, recalibrated
 from soloist.v1.model_pb2 import Model
@@ -30,7 +31,7 @@ def propose(
     version: int | None = None,
     usual: Sequence[npt.NDArray[Any]] | None = None,
     labelled: LabelledTraffic | None = None,
-    progress: Progress | None = None,
+    progress: OnStep | None = None,
 ) -> tuple[Model, Checkpoint]:
     """Write the next version of `served` into the repository at `folder`, certified; return manifest and checkpoint.
 

@@ -13,6 +13,7 @@ import structlog
 
 from service.access.access_file import AccessFile, AccessFileError, Token, load
 from service.core.errors import Reason, ServiceError
+from service.core.file_mark import file_mark
 from service.core.metrics import CounterFamily, Family, Start
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Credentials:
         self._loads = LOADS.on(registry)
         for outcome in _OUTCOMES:
             self._loads.labels(outcome)
-        self._seen = _state(path)  # before it is read, so that a change meanwhile isn't missed
+        self._seen = file_mark(path)
         self._file = load(path)
         # Tokens by their text once they were shown: hashing takes as long as all else. No more than there are tokens.
         self._shown: dict[str, Token] = {}
@@ -96,9 +97,9 @@ class Credentials:
         """Read the file again whenever it changes, for ever. One that can't be used changes nothing."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            state = _state(self._path)
-            if state != self._seen:
-                self._seen = state
+            mark = file_mark(self._path)
+            if mark != self._seen:
+                self._seen = mark
                 await asyncio.get_running_loop().run_in_executor(None, self._reload)
 
     def _reload(self) -> None:
@@ -112,11 +113,3 @@ class Credentials:
         self._shown = {}
         self._loads.labels("loaded").inc()
         _log.info("tokens file loaded", tokens=len(file.tokens), certificates=len(file.certificates))
-
-
-def _state(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode, found.st_uid

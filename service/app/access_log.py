@@ -120,4 +120,4 @@ class _Rotated:
             named, opened = self._path.stat(), os.fstat(self._descriptor)
         except OSError:
             return False
-        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+        return os.path.samestat(named, opened)

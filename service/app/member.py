@@ -11,7 +11,7 @@ from signal import SIGHUP
 from typing import TYPE_CHECKING, Any
 
 from service.api.others import alone
-from service.core.errors import Reason, ServiceError
+from service.core.errors import REASONS, Reason, ServiceError
 from service.processes.channel import DONE, Channel, ChannelError, Message
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Member:
         """
         answer = await self._ask(Message(kind="change", facts=facts))
         if answer.facts:
-            raise ServiceError(Reason[answer.facts["reason"]], **answer.facts["facts"])
+            raise ServiceError(REASONS[answer.facts["reason"]], **answer.facts["facts"])
 
     async def ask_to_stop(self) -> None:
         """Let the supervisor drain the server."""

@@ -5,48 +5,40 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
-from service.access.need import METRICS
-from service.api.health import HEALTH, health_methods
-from service.api.methods import Method
-from service.api.oip.api import open_inference
 from service.api.oip.rest_api import open_inference_rest
-from service.api.v1.admin import admin
-from service.api.v1.feedback import feedback_methods
-from service.api.v1.norm_skew import norm_skew
-from service.api.v1.sequence_inference import sequence_inference
-from service.app.access import Access, access
+from service.app.access import access
 from service.app.announcement import announce
 from service.app.assembly import Base, Executors, Parts, assembled
 from service.app.call_observers import call_observers
 from service.app.certificates import port_certificates
-from service.app.control import LogLevel, OwnControl, shared
+from service.app.control import LogLevel, OwnControl
 from service.app.core_dumps import forbid_core_dumps
-from service.app.http_pages import http_pages
 from service.app.lifecycle import EXECUTORS, Stop, drain, leave, stop_signals
 from service.app.limits import call_limits, client_shares, grpc_limits, http_limits
 from service.app.logging_setup import LeftOut, LogLines, configure_logging
-from service.app.member import Duties, Member, operations, others
+from service.app.member import Duties, Member
 from service.app.metrics import Metrics, merges, new_registry
 from service.app.metrics_page import MetricsPage
 from service.app.model_repository import Loading
 from service.app.own_answers import own_answers
 from service.app.process_resources import ProcessMetrics, max_connections, raise_limit, watch_event_loop
 from service.app.service_manager import ServiceManager
+from service.app.services import pages, services
 from service.app.settings import Settings, SettingsError
 from service.app.spared import Sparing
-from service.app.transports import Listening, serving_calls
+from service.app.transports import serving_calls
 from service.core.addresses import remove_socket
 from service.core.client_shares import SharesView
 from service.core.failures import Failures, Worker, start_threads
-from service.core.health import ADMIN, API, FEEDBACK, NORM_SKEW, OPEN_INFERENCE, Health
+from service.core.health import FEEDBACK, Health
 from service.engine.cancel_scope import run_time_limited
 from service.observers.feedback.metrics import AccuracyGauges
 from service.repository.layout import RepositoryError, model_folders
@@ -56,14 +48,6 @@ from service.transport.grpc_adapter import GrpcAdapter
 from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
 from service.transport.http.http_server import serving_http
-from service.transport.http.messages import Page
-from service.transport.reflection import REFLECTION, reflection_methods
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from service.transport.certificates import Certificates
-    from service.transport.connection_limits import ConnectionLimits
 
 _log = structlog.get_logger("soloist.server")
 _FAILED = 1
@@ -127,7 +111,7 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
         call_bounds = call_limits(settings)
         adapter = GrpcAdapter(boundary, call_bounds, parts.serving.batcher.on_the_way)
         rest = Calls(open_inference_rest(parts.oip), boundary, adapter.admission, call_bounds, allowed.http_guards)
-        app = HttpApplication(_pages(health, page, member, allowed), rest)
+        app = HttpApplication(pages(health, page, member, allowed), rest)
         control = OwnControl(LogLevel(settings.log_level), health, stop, calls)
         await stack.enter_async_context(_joined(member, stop, base, parts, page, control))
         service_manager = ServiceManager.of(os.environ)  # that of a member is its supervisor
@@ -145,7 +129,9 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
             )
         )
         listening = await stack.enter_async_context(
-            _serving_calls(base, parts, adapter, control, of_grpc, certificates.grpc, allowed)
+            serving_calls(
+                settings, adapter, services(base, parts, control), health, of_grpc, certificates.grpc, allowed
+            )
         )
         _log.info("open files", limit=open_files, max_connections=max_connections(open_files))
         if member is not None:
@@ -179,36 +165,6 @@ async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> N
             remove_socket(host)
         _log.info("stopped")
         leave(0 if in_time else _FAILED, logs)
-
-
-def _serving_calls(
-    base: Base,
-    parts: Parts,
-    adapter: GrpcAdapter,
-    control: OwnControl,
-    limits: ConnectionLimits,
-    certificates: Certificates | None,
-    allowed: Access,
-) -> AbstractAsyncContextManager[Listening]:
-    settings, repository = base.settings, parts.models.repository
-    services: dict[str, Sequence[Method]] = {
-        API: sequence_inference(parts.serving, parts.comparisons),
-        OPEN_INFERENCE: open_inference(parts.oip),
-        FEEDBACK: feedback_methods(parts.feedback, repository),
-        ADMIN: admin(operations(parts.models.manager, base.member), shared(control, base.member, settings.log_level)),
-        NORM_SKEW: norm_skew(repository, parts.skew, others(base.member)),
-        HEALTH: health_methods(base.health),
-    }
-    reflection = reflection_methods([*services, *REFLECTION])
-    services |= dict.fromkeys(REFLECTION, reflection)
-    return serving_calls(settings, adapter, services, base.health, limits, certificates, allowed)
-
-
-def _pages(health: Health, page: MetricsPage, member: Member | None, allowed: Access) -> Mapping[str, Page]:
-    guard = allowed.http_guards.of("/metrics", METRICS)
-    if member is None:
-        return http_pages(page, lambda: health.why_not_ready, guard)
-    return http_pages(member, lambda: health.why_not_ready or member.why_others, guard)
 
 
 def _joined(

@@ -11,22 +11,16 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from service.app.setting_groups import (
-    AccessSettings,
-    BatchingSettings,
-    ConnectionSettings,
-    FeedbackSettings,
-    LimitSettings,
-    ListeningSettings,
-    LiveCheckSettings,
-    LoggingSettings,
-    ModelSettings,
-    ResumeSettings,
-    SessionSettings,
-    SkewSettings,
-)
-from service.app.store_settings import StoreSettings
-from service.app.tls_settings import TlsSettings
+from service.app.setting_groups.access import AccessSettings
+from service.app.setting_groups.batching import BatchingSettings
+from service.app.setting_groups.limits import ConnectionSettings, LimitSettings
+from service.app.setting_groups.listening import ListeningSettings
+from service.app.setting_groups.logging import LoggingSettings
+from service.app.setting_groups.models import ModelSettings
+from service.app.setting_groups.monitoring import FeedbackSettings, LiveCheckSettings, SkewSettings
+from service.app.setting_groups.sequence_store import StoreSettings
+from service.app.setting_groups.sessions import ResumeSettings, SessionSettings
+from service.app.setting_groups.tls import TlsSettings
 from service.core.files import MOST_TEXT_BYTES
 
 CONFIG = "config"

@@ -14,10 +14,9 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+from service.core.file_mark import FileMark, file_mark
 from service.core.files import FileTooLargeError, IrregularFileError, read_regular
 
-# What identifies the content of a file without reading it.
-_Identity = tuple[int, int, int, int]
 # The format allows no more: larger models have weights in files of their own.
 _MOST_GRAPH_BYTES = 2**31 - 1
 _MOST_WEIGHT_FILES = 10_000
@@ -46,7 +45,7 @@ class ModelFile:
     content: bytes
     path: Path | None = None
     weights: Mapping[str, bytes] = field(default_factory=dict)
-    read_from: _Identity | None = None
+    read_from: FileMark | None = None
 
     def refuse_changed(self) -> None:
         """Check that the file is still the one that was read.
@@ -55,7 +54,7 @@ class ModelFile:
             ModelFileError: it isn't.
 
         """
-        if self.path is not None and _identity(self.path) != self.read_from:
+        if self.path is not None and file_mark(self.path) != self.read_from:
             raise ModelFileError(f"{self.name} changed while it was loaded")
 
     @cached_property
@@ -75,8 +74,8 @@ def read_model_file(path: Path, limits: ModelLimits = ModelLimits()) -> ModelFil
         ModelFileError: a file is missing, can't be read, is no regular file, or they are larger than the limits.
 
     """
-    before = _identity(path)
-    if before is not None and before[1] > _MOST_GRAPH_BYTES:
+    before = file_mark(path)
+    if before is not None and before.size > _MOST_GRAPH_BYTES:
         raise ModelFileError(f"{path.name} is no ONNX file, for it has 2 GiB or more: weights can have their own files")
     content = read_file(path, most_bytes=limits.max_bytes)
     left, weights = limits.max_bytes - len(content), {}
@@ -105,14 +104,6 @@ def read_file(path: Path, *, most_bytes: int | None = None) -> bytes:
         raise ModelFileError(f"{path.name} is no regular file") from error
     except OSError as error:
         raise ModelFileError(f"{path.name}: {error.strerror}") from error
-
-
-def _identity(path: Path) -> _Identity | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

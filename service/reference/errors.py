@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import string
 
-from service.core.errors import Reason
+from service.core.errors import REASONS
+from service.core.reasons.error_kind import ErrorKind
 
 _HEAD = """\
 # Errors
@@ -45,12 +46,12 @@ def page() -> str:
 
 
 def _section(code: str) -> str:
-    rows = [_row(reason) for reason in Reason if reason.code == code]
+    rows = [_row(reason) for reason in REASONS.values() if reason.code == code]
     head = (f"## {code}", "", _CODES[code], "", "| reason | what is wrong | what to do |", "|---|---|---|")
     return "\n".join([*head, *rows, ""])
 
 
-def _row(reason: Reason) -> str:
+def _row(reason: ErrorKind) -> str:
     cells = (f"`{reason.name}`", _readable(reason.sentence), _readable(reason.hint))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

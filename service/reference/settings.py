@@ -7,7 +7,7 @@ from service.app.setting_texts import GroupText, SettingText, setting_groups
 _INTRODUCTION = """\
 # Settings
 
-<!-- Written by `make reference` from service/app/setting_groups.py. -->
+<!-- Written by `make reference` from service/app/setting_groups/. -->
 
 Each setting has one name, and can be set in three ways. The first of these that has it counts:
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from service.core.file_mark import file_mark
 from service.sealing.keys_file import KeysFileError, read_keys
 from service.sealing.metrics import Reload
 
@@ -47,7 +48,7 @@ class KeyRing:
         self._by_id: dict[bytes, Key] = {}
         self._newest: Key | None = None
         self._decided_until = float("-inf")
-        self._seen = self._mark()
+        self._seen = file_mark(path)
         self._take(read_keys(path))
 
     def newest(self) -> Key:
@@ -72,7 +73,7 @@ class KeyRing:
 
     def poll(self) -> None:
         """Read the file again if it has changed."""
-        mark = self._mark()
+        mark = file_mark(self._path)
         if mark == self._seen:
             return
         self._seen = mark
@@ -92,11 +93,3 @@ class KeyRing:
         self._keys = sorted((known.get(key, key) for key in keys), key=lambda key: key.seals_from)
         self._by_id = {key.id: key for key in self._keys}
         self._newest = None
-
-    def _mark(self) -> tuple[int, int, int] | None:
-        """Return what changes whenever the file does."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_ctime_ns, found.st_size

@@ -12,7 +12,7 @@ from typing import Final
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from service.core.errors import Reason
+from service.core.errors import REASONS
 from service.core.metrics import (
     CALL,
     VERSION,
@@ -40,7 +40,7 @@ SERVER_APIS = (
     *("CudaSharedMemoryStatus", "CudaSharedMemoryRegister", "CudaSharedMemoryUnregister"),
     *("TraceSetting", "LogSettings", "Check", "Watch", "ServerReflectionInfo"),
 )
-CODES = ("OK", *sorted({reason.code for reason in Reason}))
+CODES = ("OK", *sorted({reason.code for reason in REASONS.values()}))
 # The codes that alerts read. The series of another code appears with the first call that ends with it.
 ALERTED_CODES = ("OK", "INTERNAL", "RESOURCE_EXHAUSTED")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from service.core.errors import Reason
 from service.core.metrics import CounterFamily, Family, Start
+from service.core.reasons.error_kind import ErrorKind
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -58,6 +59,6 @@ class ResumeMetrics:
         """Count a token whose sequence goes on here."""
         self._resumed.labels(Resumed.CONTINUED).inc()
 
-    def refused(self, reason: Reason) -> None:
+    def refused(self, reason: ErrorKind) -> None:
         """Count a token that was refused; without a reason of its own its version doesn't serve here."""
         self._resumed.labels(_OUTCOMES.get(reason, Resumed.NO_VERSION)).inc()

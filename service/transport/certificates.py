@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service.core.file_mark import FileMark, file_mark
 from service.core.metrics import CounterFamily, Family, GaugeFamily, Merge, Start
 from service.transport.tls import Credentials, Tls, loaded
 
@@ -80,7 +80,7 @@ class Certificates:
         """
         self.tls = tls
         self._port, self._protocols, self._clock = port, protocols, clock
-        self._seen = self._look_of_files()
+        self._seen = self._marks()
         self.current: Credentials = loaded(tls, protocols)
         self._said = ""
         if why := self._why_not_now(self.current):
@@ -92,7 +92,7 @@ class Certificates:
 
     def look(self) -> None:
         """Take up renewed files; those that can't be used are tried again at every look, and the old ones stay."""
-        seen = self._look_of_files()
+        seen = self._marks()
         if seen == self._seen:
             return
         try:
@@ -110,23 +110,14 @@ class Certificates:
         self._reloads.labels(self._port, Reload.DONE).inc()
         _log.info("certificate renewed", port=self._port, until=_date(found))
 
-    def _look_of_files(self) -> tuple[object, ...]:
-        """Return what tells renewed files from old ones, through links: Kubernetes swaps the one to their folder."""
-        return tuple(map(_look, self.tls.files))
+    def _marks(self) -> tuple[FileMark | None, ...]:
+        return tuple(map(file_mark, self.tls.files))
 
     def _why_not_now(self, found: Credentials) -> str:
         now = self._clock()
         if now >= found.expires:
             return f"expired {_date(found)}"
         return "" if now >= found.begins else "does not hold yet"
-
-
-def _look(file: Path) -> tuple[int, ...] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _date(found: Credentials) -> str:

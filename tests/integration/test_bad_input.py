@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.core.errors import Reason
+from service.core.errors import REASONS, Reason
 from soloist import Client, SoloistError
 from tests.integration import (
     test_access,
@@ -118,7 +118,7 @@ def _name(value: Case | str) -> str:
 
 def test_every_reason_is_provoked() -> None:
     provoked = {case.reason for case in CASES} | set(PROVOKED_ELSEWHERE)
-    assert [reason.name for reason in Reason if reason not in provoked] == []
+    assert [reason.name for reason in REASONS.values() if reason not in provoked] == []
 
 
 @pytest.mark.parametrize(("strict", "case"), ON_GRPC + ON_HTTPUNK, indirect=["strict"], ids=_name)

@@ -10,12 +10,11 @@ from torch.export import Dim
 
 from export.cost.naive.model import NaiveModel
 from export.graph import undisturbed
-from export.signature import signature
+from export.signature import signature, state_specs
 from models.zoo import SequenceModel
 from service.engine.graph import Graph
 from service.engine.session import open_session
-from soloist.data_types import data_type_of
-from soloist.v1.model_pb2 import Signature, StateSpec
+from soloist.v1.model_pb2 import Signature
 
 _BATCH, _FRAMES, _PAST = 3, 7, 5  # of the example; no size that the exporter takes for a constant
 
@@ -71,14 +70,5 @@ def _signature(model: SequenceModel, naive: NaiveModel) -> Signature:
     described = signature(model)
     described.ClearField("length")
     del described.states[:]
-    described.states.extend(
-        StateSpec(
-            name=name,
-            input=f"state.{name}",
-            output=f"next.{name}",
-            data_type=data_type_of(state.numpy().dtype),
-            shape=state.shape[1:],
-        )
-        for name, state in naive.initial_state(1).items()
-    )
+    described.states.extend(state_specs(naive.initial_state(1)))
     return described

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from service.api.oip import contents, parameters
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.engine.row import WHOLE
 from service.serving.prediction import Prediction
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
@@ -97,7 +98,7 @@ class InferRequest:
         before: States,
         *,
         max_frames: int,
-        too_long: Reason,
+        too_long: ErrorKind,
         frames_before: int = 0,
         position: Position = WHOLE,
     ) -> Sequence[Answer]:

@@ -17,9 +17,11 @@ from service.api.oip.tensor_port import (
     of_row,
     padded,
     plain,
+    require_inputs,
     require_outputs,
     state,
     state_of_row,
+    states_among,
 )
 from service.core.errors import Reason, ServiceError
 from service.core.tensors import check_frame_count, check_values
@@ -54,12 +56,14 @@ class ModelView:
         # A constant input need not be sent, so it isn't listed. A caller may send it, with the value of the constant.
         constant = {name for name, each in self._specs.items() if each.HasField("constant")}
         self.inputs = [self._frames, *(port for port in further if port.name not in constant)]
+        self._required = [port.name for port in self.inputs if not port.optional]
         # Not listed: clients that send every listed input would make up lengths. Without it all frames are valid.
         has_length = signature.HasField("length")
         self.length = plain(signature.length, per_frame=False, optional=True) if has_length else None
         self.outputs = [self._port(spec) for spec in (signature.outputs, *signature.extra_outputs)]
         self.state_inputs = {each.name: state(each.input, each, self._state(each.input)) for each in signature.states}
         self.state_outputs = {each.name: state(each.output, each, self._state(each.input)) for each in signature.states}
+        self._states = {name: port.name for name, port in self.state_inputs.items()}
         self._taken = {port.name: port for port in (self._frames, *further, *self.state_inputs.values())}
         if self.length is not None:
             self._taken[self.length.name] = self.length
@@ -72,12 +76,7 @@ class ModelView:
             ServiceError: one is missing, unknown, or has another type or shape than the model takes.
 
         """
-        for name in arrays:
-            if name not in self._taken:
-                raise ServiceError(Reason.INPUT_UNKNOWN, input=name)
-        for port in self.inputs:
-            if not port.optional and port.name not in arrays:
-                raise ServiceError(Reason.INPUT_MISSING, input=port.name)
+        require_inputs(arrays, self._taken, self._required)
         rows = self._frames.rows_of(arrays[self._frames.name])
         moved = {name: self._taken[name].read(array, rows) for name, array in arrays.items()}
         if 0 in moved[self._frames.name].shape[:2]:
@@ -94,12 +93,7 @@ class ModelView:
             ServiceError: INPUT_MISSING, if some but not all are there.
 
         """
-        if not any(port.name in arrays for port in self.state_inputs.values()):
-            return None
-        for port in self.state_inputs.values():
-            if port.name not in arrays:
-                raise ServiceError(Reason.INPUT_MISSING, input=port.name)
-        return {name: arrays[port.name] for name, port in self.state_inputs.items()}
+        return states_among(arrays, self._states)
 
     def rows(self, arrays: Arrays, before: States, position: Position, *, allow_non_finite: bool) -> list[Row]:
         """Split inputs from `read` into rows: the valid frames of each, after the states `before` [B or 1, …].

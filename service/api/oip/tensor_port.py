@@ -6,7 +6,7 @@ Shapes: B rows of a request, T frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from soloist.data_types import dtype_of, oip_word_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from service.engine.row import States
     from soloist.v1.model_pb2 import StateSpec
     from soloist.v1.tensor_pb2 import TensorSpec
 
@@ -110,6 +111,36 @@ def state(name: str, spec: StateSpec, axes: Axes | None) -> TensorPort:
 
 def _plain_axes(sizes: tuple[int, ...], *, per_frame: bool) -> Axes:
     return Axes(batch=0, time=1 if per_frame else None, per_frame=per_frame, outside=sizes, inside=sizes)
+
+
+def require_inputs(sent: Collection[str], taken: Container[str], required: Iterable[str]) -> None:
+    """Refuse inputs that a model doesn't take, and requests without one that it needs.
+
+    Raises:
+        ServiceError: INPUT_UNKNOWN or INPUT_MISSING.
+
+    """
+    for name in sent:
+        if name not in taken:
+            raise ServiceError(Reason.INPUT_UNKNOWN, input=name)
+    for name in required:
+        if name not in sent:
+            raise ServiceError(Reason.INPUT_MISSING, input=name)
+
+
+def states_among(arrays: Mapping[str, NDArray[Any]], inputs: Mapping[str, str]) -> States | None:
+    """Return the states among the inputs of a request, None if there are none; `inputs` has the input of each state.
+
+    Raises:
+        ServiceError: INPUT_MISSING, if some but not all are there.
+
+    """
+    if not any(name in arrays for name in inputs.values()):
+        return None
+    for name in inputs.values():
+        if name not in arrays:
+            raise ServiceError(Reason.INPUT_MISSING, input=name)
+    return {each: arrays[name] for each, name in inputs.items()}
 
 
 def require_outputs(names: Iterable[str], given: Container[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.api.oip.tensor_port import require_outputs
+from service.api.oip.tensor_port import require_inputs, require_outputs, states_among
 from service.core.errors import Reason, ServiceError
 from service.engine.untimed import untimed_row
 from soloist.data_types import oip_word_of
@@ -26,8 +26,10 @@ class UntimedView:
     def __init__(self, untimed: Untimed) -> None:
         self._untimed = untimed
         self.inputs = [each for each in untimed.inputs if each.name not in untimed.constants]
+        self._required = [each.name for each in self.inputs if not each.optional]
         self.outputs = list(untimed.outputs)
         self._states = {each.tensor.name: each for each in untimed.states}
+        self._state_inputs = {name: name for name in self._states}
         self._taken = {each.name: each for each in (*untimed.inputs, *(each.tensor for each in untimed.states))}
         self._given = {each.name for each in untimed.outputs} | {each.output for each in untimed.states}
 
@@ -38,12 +40,7 @@ class UntimedView:
             ServiceError: one is missing, unknown, or has another type or shape than the model takes.
 
         """
-        for name in arrays:
-            if name not in self._taken:
-                raise ServiceError(Reason.INPUT_UNKNOWN, input=name)
-        for each in self.inputs:
-            if not each.optional and each.name not in arrays:
-                raise ServiceError(Reason.INPUT_MISSING, input=each.name)
+        require_inputs(arrays, self._taken, self._required)
         rows, most = self._untimed.rows_of(arrays), self._untimed.max_batch_size
         if most and rows > most:
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=rows, max_rows=most)
@@ -58,12 +55,7 @@ class UntimedView:
             ServiceError: INPUT_MISSING, if some but not all are there.
 
         """
-        if not any(name in arrays for name in self._states):
-            return None
-        for name in self._states:
-            if name not in arrays:
-                raise ServiceError(Reason.INPUT_MISSING, input=name)
-        return {name: arrays[name] for name in self._states}
+        return states_among(arrays, self._state_inputs)
 
     def rows(self, arrays: Arrays, before: States, position: Position, *, allow_non_finite: bool) -> list[Row]:
         """Return the one row of a request. It shares its run with no other, so NaN and infinity are allowed."""

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from service.core.errors import Reason, ServiceError
+from service.core.errors import REASONS, ServiceError
 from service.transport.http.messages import Response
 from soloist.json_text import json_text
 
@@ -57,6 +57,6 @@ def _details(packed: bytes) -> Mapping[str, Any]:
     for detail in status_pb2.Status.FromString(packed).details:
         if detail.Unpack(info):
             facts = dict(info.metadata)
-            hint = ServiceError(Reason[info.reason], **facts).hint
+            hint = ServiceError(REASONS[info.reason], **facts).hint
             return {"reason": info.reason, "hint": hint, "facts": facts}
     return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from tests.integration.asking import Asker
 
 
@@ -14,7 +14,7 @@ class Case:
     """`ask` sends it; `facts` are those that must be told, as text."""
 
     name: str
-    reason: Reason
+    reason: ErrorKind
     code: str
     ask: Callable[[Asker], object]
     facts: Mapping[str, str] = field(default_factory=dict)

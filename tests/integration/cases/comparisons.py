@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.integration.asking import Asker, ones, tensor, translated
 from tests.integration.cases.case import Case
@@ -15,7 +16,7 @@ _INVALID = "INVALID_ARGUMENT"
 _FRAMES = 4
 
 
-def _case(name: str, reason: Reason, *, code: str = _INVALID, request: dict[str, Any], **facts: object) -> Case:
+def _case(name: str, reason: ErrorKind, *, code: str = _INVALID, request: dict[str, Any], **facts: object) -> Case:
     reported = {key: str(value) for key, value in facts.items()}
 
     whole: dict[str, Any] = {"model": "sums", "frames": ones(_FRAMES), **request}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from soloist.v1 import tensor_pb2
 from tests.integration.asking import chunk, ones, opening, tensor
 from tests.integration.cases.case import Case
@@ -16,7 +17,7 @@ _INF: float = math.inf
 
 
 def _case(
-    name: str, reason: Reason, frames: tensor_pb2.Tensor, *, model: str = "sums", **facts: object
+    name: str, reason: ErrorKind, frames: tensor_pb2.Tensor, *, model: str = "sums", **facts: object
 ) -> tuple[Case, Case]:
     """Send the same frames whole and as the first chunk of a stream."""
     reported = {key: str(value) for key, value in facts.items()}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from soloist.v1 import norm_skew_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1.norm_skew_pb2_grpc import NormSkewStub
@@ -20,7 +21,7 @@ def _get_model(asker: Asker, model: str, version: int = 0) -> pb.GetModelRespons
 
 
 def _everywhere(
-    name: str, reason: Reason, model: str, version: int = 0, *, facts: Mapping[str, str] | None = None
+    name: str, reason: ErrorKind, model: str, version: int = 0, *, facts: Mapping[str, str] | None = None
 ) -> list[Case]:
     ways: dict[str, Callable[[Asker], object]] = {
         "predict": lambda asker: asker.predict(ones(3), model=model, version=version),

@@ -8,6 +8,7 @@ from contextlib import suppress
 import numpy as np
 
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from soloist import SoloistError
 from soloist.oip import grpc_service_pb2 as pb
 from tests.integration.asking import Asker, translated
@@ -52,14 +53,14 @@ def _parameters(parameters: MutableMapping[str, pb.InferParameter]) -> None:
 
 def _long(
     field: str, change: Callable[[pb.ModelInferRequest], object], count: int
-) -> tuple[str, pb.ModelInferRequest, Reason, str, dict[str, object]]:
+) -> tuple[str, pb.ModelInferRequest, ErrorKind, str, dict[str, object]]:
     facts: dict[str, object] = {"field": field, "count": count, "max_count": count - 1}
     return f"too-many-{field}", _with(request(), change), Reason.TOO_MANY_ENTRIES, _INVALID, facts
 
 
 _BIG = request(np.array([[[1, np.inf]]], np.float32))
 # Name, request, reason, code, facts.
-REQUESTS: list[tuple[str, pb.ModelInferRequest, Reason, str, dict[str, object]]] = [
+REQUESTS: list[tuple[str, pb.ModelInferRequest, ErrorKind, str, dict[str, object]]] = [
     ("unknown-model", request(model="nobody"), Reason.MODEL_NOT_FOUND, _MISSING, {"model": "nobody"}),
     ("version-9", request(version="9"), Reason.MODEL_VERSION_NOT_FOUND, _MISSING, {"version": 9}),
     ("version-text", request(version="new"), Reason.MODEL_VERSION_NOT_FOUND, _MISSING, {"version": "new"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.integration.asking import CLOSE, NOTHING, chunk, ones, opening, tensor
 from tests.integration.cases.case import Case
@@ -11,12 +12,12 @@ _NO_MESSAGE = b"\xff\xff\xff\xff"
 _HALF_A_MESSAGE = opening().SerializeToString()[:-1]
 
 
-def _case(name: str, reason: Reason, code: str, *messages: pb.StreamRequest, **facts: object) -> Case:
+def _case(name: str, reason: ErrorKind, code: str, *messages: pb.StreamRequest, **facts: object) -> Case:
     reported = {key: str(value) for key, value in facts.items()}
     return Case(name=name, reason=reason, code=code, facts=reported, ask=lambda asker: asker.converse(*messages))
 
 
-def _precondition(name: str, reason: Reason, *messages: pb.StreamRequest, **facts: object) -> Case:
+def _precondition(name: str, reason: ErrorKind, *messages: pb.StreamRequest, **facts: object) -> Case:
     return _case(name, reason, "FAILED_PRECONDITION", *messages, **facts)
 
 

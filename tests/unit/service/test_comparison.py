@@ -26,6 +26,7 @@ from service.comparison import (
 )
 from service.comparison.conditions import MAX_CONDITIONS, MAX_NEIGHBOURS, MAX_RUN_FRAMES
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.engine.graph import Graph
 from service.engine.runner import Runner
 from service.engine.session import open_session
@@ -112,7 +113,7 @@ def test_tokens_and_neighbours_that_were_sent_have_one_scale() -> None:
         ([Chunked(frames=1)] * (MAX_CONDITIONS + 1), Reason.COMPARISON_OUT_OF_RANGE, "conditions"),
     ],
 )
-def test_a_number_out_of_range_is_named(conditions: list[Condition], reason: Reason, field: str) -> None:
+def test_a_number_out_of_range_is_named(conditions: list[Condition], reason: ErrorKind, field: str) -> None:
     with pytest.raises(ServiceError) as caught:
         check(conditions, length=11, neighbour_lengths=[], max_frames=MAX_RUN_FRAMES, has_scale=True, models=1)
     assert (caught.value.reason, caught.value.facts["field"]) == (reason, field)

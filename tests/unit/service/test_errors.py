@@ -7,19 +7,26 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from service.core.errors import Reason, ServiceError
+from service.core.errors import REASONS, Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.transport.boundary import DOMAIN, to_grpc_status
 
 
-@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
-def test_every_reason_has_a_canonical_code_words_and_a_hint(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", REASONS.values(), ids=lambda reason: reason.name)
+def test_every_reason_has_a_canonical_code_words_and_a_hint(reason: ErrorKind) -> None:
     assert grpc.StatusCode[reason.code] is not grpc.StatusCode.OK
     assert reason.sentence
     assert reason.hint or reason is Reason.INTERNAL
 
 
-@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
-def test_an_error_travels_with_its_reason_and_facts(reason: Reason) -> None:
+def test_every_reason_is_in_one_group_under_its_own_name() -> None:
+    names = [name for group in Reason.__bases__ for name in vars(group) if name.isupper()]
+    assert sorted(names) == sorted(REASONS)
+    assert {name: getattr(Reason, name).name for name in REASONS} == {name: name for name in REASONS}
+
+
+@pytest.mark.parametrize("reason", REASONS.values(), ids=lambda reason: reason.name)
+def test_an_error_travels_with_its_reason_and_facts(reason: ErrorKind) -> None:
     names = {name for _, name, _, _ in string.Formatter().parse(reason.sentence + reason.hint) if name}
     status = to_grpc_status(ServiceError(reason, **dict.fromkeys(names, 7)))
     assert status.code is grpc.StatusCode[reason.code]

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from service.core.errors import Reason
+from service.core.errors import REASONS
+from service.core.reasons.error_kind import ErrorKind
 from service.reference.errors import page
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
 
 
-@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
-def test_every_reason_has_one_row_below_its_code(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", REASONS.values(), ids=lambda reason: reason.name)
+def test_every_reason_has_one_row_below_its_code(reason: ErrorKind) -> None:
     sections = {text.split("\n", 1)[0]: text for text in page().split("\n## ")}
     assert [code for code, text in sections.items() if f"| `{reason.name}` |" in text] == [reason.code]
 

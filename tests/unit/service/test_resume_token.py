@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.loading.servable import Servable
 from service.sealing.keys_file import Key, new_key
 from service.sealing.sealer import Sealer
@@ -36,7 +37,7 @@ class Maker:
         assert session.ids is not None
         return self.tokens.seal(pack(session, session.ids), session.servable)
 
-    def refusal(self, token: bytes, target: Servable = TARGET) -> Reason:
+    def refusal(self, token: bytes, target: Servable = TARGET) -> ErrorKind:
         with pytest.raises(ServiceError) as caught:
             restored(self.tokens.open(token), target)
         return caught.value.reason

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.serving.session import Session
 from service.serving.session_metrics import SessionEnd
 from service.serving.sessions import Sessions
@@ -80,7 +81,9 @@ def test_what_is_held_for_a_repeat_counts_and_is_bounded(sessions: Sessions, met
         (_chunk(2, frames=1), Reason.CHUNK_CONFLICT),
     ],
 )
-def test_a_chunk_out_of_order_names_the_frame_that_comes_next(sessions: Sessions, chunk: Chunk, reason: Reason) -> None:
+def test_a_chunk_out_of_order_names_the_frame_that_comes_next(
+    sessions: Sessions, chunk: Chunk, reason: ErrorKind
+) -> None:
     with sessions.open(TARGET, in_time) as session:
         _answer(session, _chunk(0))
         _answer(session, _chunk(2))

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from service.access.credentials import Credentials
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 
 
 def line(name: str, secret: str, rest: str = "") -> str:
@@ -24,7 +25,7 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def refused(credentials: Credentials, secret: str) -> Reason:
+def refused(credentials: Credentials, secret: str) -> ErrorKind:
     with pytest.raises(ServiceError) as caught:
         credentials.of_token(secret)
     return caught.value.reason

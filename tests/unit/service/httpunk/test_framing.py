@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.transport.httpunk.framing import Deframer, framed, unpacked
 
 LIMIT = 1000
 
 
-def reason_of(error: pytest.ExceptionInfo[ServiceError]) -> Reason:
+def reason_of(error: pytest.ExceptionInfo[ServiceError]) -> ErrorKind:
     return error.value.reason
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from service.api.oip.contents import decode, encode, is_raw
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from soloist.data_types import BY_OIP_WORD
 from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
@@ -83,7 +84,7 @@ ONES = np.ones((2, 3), np.float32)
     ],
 )
 @pytest.mark.parametrize("raw", [True, False])
-def test_a_tensor_that_lies(changes: dict[str, Any], reason: Reason, raw: bool) -> None:
+def test_a_tensor_that_lies(changes: dict[str, Any], reason: ErrorKind, raw: bool) -> None:
     assert _reason(request_of("FP32", ONES, raw=raw, **changes)) is reason
 
 
@@ -119,7 +120,7 @@ def test_the_form_of_a_request() -> None:
     assert not is_raw(request_of("FP32", ONES, raw=False))
 
 
-def _reason(request: ModelInferRequest) -> Reason:
+def _reason(request: ModelInferRequest) -> ErrorKind:
     with pytest.raises(ServiceError) as caught:
         decode(request)
     assert "?" not in str(caught.value)

@@ -6,6 +6,7 @@ import pytest
 
 from service.api.oip.parameters import Step, read
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from soloist.oip.grpc_service_pb2 import InferParameter, ModelInferRequest
 
 _FIELDS: dict[type, str] = {bool: "bool_param", int: "int64_param", str: "string_param", float: "double_param"}
@@ -50,7 +51,7 @@ def test_a_request_outside_sequences(parameters: dict[str, Any]) -> None:
         ({"binary_data_output": 1}, Reason.PARAMETER_INVALID),
     ],
 )
-def test_impossible_parameters_are_refused(parameters: dict[str, Any], reason: Reason) -> None:
+def test_impossible_parameters_are_refused(parameters: dict[str, Any], reason: ErrorKind) -> None:
     with pytest.raises(ServiceError) as caught:
         read(request_with(**parameters))
     assert caught.value.reason is reason

@@ -13,6 +13,7 @@ from service.api.oip.json_contents import PIECE, to_json, to_raw
 from service.api.oip.rest_infer import Form
 from service.api.routes import Body
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from soloist.data_types import ELEMENT_TYPES, ElementType
 from soloist.oip import grpc_service_pb2 as pb
 from soloist.oip import model_config_pb2 as config
@@ -74,7 +75,7 @@ def test_what_is_not_finite_is_null() -> None:
         ("FP32", None, Reason.JSON_INVALID),
     ],
 )
-def test_what_is_no_number_of_the_type_is_refused(datatype: str, data: object, reason: Reason) -> None:
+def test_what_is_no_number_of_the_type_is_refused(datatype: str, data: object, reason: ErrorKind) -> None:
     tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype=datatype, shape=[2])
     with pytest.raises(ServiceError) as refused:
         to_raw(tensor, data)
