@@ -63,7 +63,7 @@ def target(meter: Meter, probe: FramesProbe) -> Servable:
 
 @pytest.fixture
 def watch(meter: Meter, probe: FramesProbe) -> Iterator[SkewWatch]:
-    with SkewWatch(POLICY, meter.metrics.skew, meter.failures, clock=lambda: 0.0) as watch:
+    with SkewWatch(POLICY, meter.metrics.skew, meter.metrics.trust, meter.failures, clock=lambda: 0.0) as watch:
         yield watch
         probe.gate.set()
 
@@ -141,7 +141,7 @@ def test_what_finds_no_room_is_dropped_at_once(
 
 
 def test_what_waits_at_the_end_is_dropped(meter: Meter, target: Servable, probe: FramesProbe) -> None:
-    with SkewWatch(POLICY, meter.metrics.skew, meter.failures) as watch:
+    with SkewWatch(POLICY, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         probe.gate.clear()
         watch.observe(answer(target, "a", 1))
         assert probe.begun.acquire(timeout=30)
@@ -156,7 +156,7 @@ def test_all_or_nothing_of_a_sequence_is_sampled(meter: Meter, target: Servable)
     policy = SkewPolicy(ratio=0.3, half_life_seconds=60.0, core_ratio=1.0)
     names = [f"{index:032x}" for index in range(200)]
     drawn = [name for name in names if is_sampled(name, 0.3)]
-    with SkewWatch(policy, meter.metrics.skew, meter.failures) as watch:
+    with SkewWatch(policy, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         for name in names:
             for first_frame in range(3):
                 watch.observe(answer(target, name, 1, first_frame=first_frame))
@@ -221,7 +221,7 @@ def test_a_gap_ends_a_kept_sequence_and_one_without_a_beginning_is_not_kept(watc
 
 def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: Servable) -> None:
     policy = replace(POLICY, max_kept_bytes=8 * (PIECE_BYTES + 40))
-    with SkewWatch(policy, meter.metrics.skew, meter.failures) as watch:
+    with SkewWatch(policy, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         watch.observe(answer(target, "long", *[1.0] * 6))
         watch.observe(answer(target, "long", *[2.0] * 6, first_frame=6, state=6))  # over an eighth of all bytes
         watch.observe(answer(target, "too long", *[1.0] * 12))
@@ -229,6 +229,7 @@ def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: 
 
 
 def test_nothing_is_kept_unless_it_is_wanted(meter: Meter, target: Servable) -> None:
-    with SkewWatch(SkewPolicy(ratio=1.0, half_life_seconds=60.0), meter.metrics.skew, meter.failures) as watch:
+    policy = SkewPolicy(ratio=1.0, half_life_seconds=60.0)
+    with SkewWatch(policy, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         watch.observe(answer(target, "a", 1))
         assert kept(watch, target) == {}
