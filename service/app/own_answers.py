@@ -31,6 +31,6 @@ def own_answers(context: OipContext, skew: SkewWatch) -> dict[str, Callable[[byt
 
     async def trust(request: bytes) -> bytes:
         asked = feedback_pb2.GetAccuracyResponse.FromString(request)
-        return own_trust(asked, context.serving.repository, skew).SerializeToString()
+        return own_trust(context.serving.repository, skew, asked).SerializeToString()
 
     return {MODEL_STATISTICS: statistics, GET_NORM_SKEW: moments, ESTIMATE_TRUST: trust}

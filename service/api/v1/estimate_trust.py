@@ -9,7 +9,7 @@ from service.observers.skew.trust import Trust
 from soloist.v1 import feedback_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from service.api.others import Others
     from service.observers.skew.watch import SkewWatch
@@ -25,17 +25,19 @@ _VERDICTS = {
 
 
 async def add_trust(
-    versions: Sequence[pb.VersionAccuracy], repository: Repository, skew: SkewWatch, others: Others
+    versions: Sequence[pb.VersionAccuracy],
+    here: Callable[[pb.GetAccuracyResponse], pb.GetAccuracyResponse],
+    others: Others,
 ) -> None:
-    """Set the trust of every version: what the process says whose traffic is furthest off."""
+    """Set the trust of every version: what the process says whose traffic is furthest off; `here` is this one's."""
     asked = pb.GetAccuracyResponse(versions=_names(versions))
     elsewhere = await others(ESTIMATE_TRUST, asked.SerializeToString())
-    told = [own_trust(asked, repository, skew), *map(pb.GetAccuracyResponse.FromString, elsewhere)]
+    told = [here(asked), *map(pb.GetAccuracyResponse.FromString, elsewhere)]
     for index, version in enumerate(versions):
         version.trust.CopyFrom(max((each.versions[index].trust for each in told), key=_distance))
 
 
-def own_trust(asked: pb.GetAccuracyResponse, repository: Repository, skew: SkewWatch) -> pb.GetAccuracyResponse:
+def own_trust(repository: Repository, skew: SkewWatch, asked: pb.GetAccuracyResponse) -> pb.GetAccuracyResponse:
     """Return the versions asked for with their trust, by the traffic of this process."""
     found = pb.GetAccuracyResponse(versions=_names(asked.versions))
     for version in found.versions:

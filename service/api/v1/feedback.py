@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from service.access.need import ACCURACY, LABEL
 from service.api.methods import ClientStreamMethod, Method, UnaryMethod
 from service.api.others import alone
-from service.api.v1.estimate_trust import add_trust
+from service.api.v1.estimate_trust import add_trust, own_trust
 from service.api.v1.feedback_messages import OUTCOMES, read_labels, version_accuracies
 from service.core.errors import Reason, ServiceError
 from soloist.v1 import feedback_pb2 as pb
@@ -94,7 +94,7 @@ async def get_accuracy(
     if entry.servable is not None:
         call.model, call.version = entry.name, str(entry.version)
     versions = version_accuracies(await watch.now(), request.model, request.version)
-    await add_trust(versions, repository, skew, others)
+    await add_trust(versions, partial(own_trust, repository, skew), others)
     return pb.GetAccuracyResponse(versions=versions)
 
 
