@@ -80,7 +80,7 @@ Let V be a version. Its series are the sum of:
 |---|---|
 | V is ready | {ready} = {apis} methods × {codes} codes that alerts read + {others} |
 | its model names classes | {classes} |
-| it has a probe with L layers, or a reference of its inputs | {probe} + {layer} L, less where a layer has no reference |
+| it has a probe with L layers, or an input reference | {probe} + {layer} L, less where a layer has no reference |
 | it is known whether its estimate can be trusted | {trust} |
 | each shadow that gets copies of its answers | {pair} |
 | each method that has answered with predictions ({inference}) | {inference_api} |
