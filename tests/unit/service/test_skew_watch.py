@@ -16,7 +16,7 @@ from service.loading.servable import Servable
 from service.observers.skew.sample_buffer import PIECE_BYTES
 from service.observers.skew.watch import SkewPolicy, SkewWatch, is_sampled
 from service.serving.prediction import Prediction
-from tests.probes import POISON, WINDOW, FramesProbe, probed
+from tests.probes import POISON, WINDOW, FramesProbe, manifest, probed
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 
@@ -116,6 +116,68 @@ def test_a_version_without_a_probe_is_left_alone(meter: Meter, watch: SkewWatch)
     watch.observe(answer(servable(GatedRunner()), "a", 1))
     watch.settle()
     assert counts(meter) == {}
+
+
+def referred(*, version: int = 1, **parts: Any) -> Servable:
+    """Make a version whose frames were of mean 0 and variance 1, with thresholds of 0.5."""
+    made = replace(servable(GatedRunner(), version=version), **parts)
+    known, layer = made.manifest.input_reference, manifest().layers[0]
+    made.manifest.version, made.manifest.norm, known.eps = version, "layer", layer.eps
+    made.manifest.signature.frames.shape[:] = [-1, -1, 1]
+    known.moments.CopyFrom(layer.reference)
+    known.thresholds.extend(layer.thresholds)
+    return made
+
+
+def trusted(meter: Meter, norm: str = "layer") -> tuple[float | None, float | None]:
+    labels = {"model": "gated", "version": "1", "norm": norm}
+    return tuple(  # type: ignore[return-value]
+        meter.value(name, **labels) for name in ("soloist_estimated_accuracy_trusted", "soloist_input_drift_ratio")
+    )
+
+
+def test_frames_are_compared_without_a_probe(meter: Meter, watch: SkewWatch) -> None:
+    target = referred()
+    meter.metrics.versions.prepare(target.manifest, target.certificate)
+    assert not watch.samples(target, "a")  # the states before a chunk are of no use
+    fill(watch, target, 0.0)
+    assert trusted(meter) == (1, pytest.approx(0, abs=1e-3))
+    assert figure(meter, "skew_sequences") == pytest.approx(WINDOW)
+    watch.observe(answer(target, "poisoned", float("nan")))
+    watch.observe(answer(target, "loud", *[8.0] * 3))
+    watch.settle()
+    is_trusted, drift = trusted(meter)
+    assert is_trusted == 0
+    assert drift is not None
+    assert drift > 1
+    assert counts(meter) == {"failed": 1, "probed": WINDOW + 1}
+
+
+def test_nothing_is_said_any_more_once_one_sequence_outweighs_the_others(meter: Meter, watch: SkewWatch) -> None:
+    target = referred()
+    meter.metrics.versions.prepare(target.manifest, target.certificate)
+    fill(watch, target, 0.0)
+    watch.observe(answer(target, "0", *[0.0] * 20, first_frame=2))
+    watch.settle()
+    assert trusted(meter) == (None, None)
+    assert watch.watched(target).trust().is_trusted is None
+
+
+def test_a_normaliser_that_is_off_is_reason_enough(meter: Meter, watch: SkewWatch, target: Servable) -> None:
+    fill(watch, target, 2.0)
+    found = watch.watched(target).trust()
+    assert (found.is_trusted, found.input_drift, found.layer) == (False, None, "norm")
+    assert found.norm_skew == pytest.approx(4, rel=1e-3)
+    assert trusted(meter, target.manifest.norm) == (0, None)
+
+
+def test_moments_of_controls_say_nothing_of_trust(meter: Meter, watch: SkewWatch) -> None:
+    control = probed(FramesProbe(("layer",)))
+    del control.manifest.probe.layers[0]
+    meter.metrics.versions.prepare(control.manifest, control.certificate)
+    fill(watch, control, 2.0)
+    found = watch.watched(control).trust()
+    assert (found.is_trusted, found.least_sequences) == (None, 0)
 
 
 def test_what_fails_is_counted_and_the_next_is_probed(meter: Meter, watch: SkewWatch, target: Servable) -> None:
