@@ -13,6 +13,7 @@ from export import accuracy, artifact, calibration, parity, repository
 from export.errors import ExportError
 from export.fold import fold
 from export.graph import trace
+from export.input_reference import refer_to
 from export.manifest import is_control, manifest
 from export.probe.file import probe_file
 from export.signature import signature
@@ -39,6 +40,7 @@ def export_checkpoint(
     norm: str = "",
     control: bool = False,
     usual: Split | None = None,
+    seen: Split | None = None,
     amend: Amend | None = None,
     progress: OnStep | None = None,
 ) -> Model:
@@ -47,8 +49,9 @@ def export_checkpoint(
     `dataset` is the one the checkpoint was trained on; `progress` is called with each of `STEPS`. With `norm`
     the trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
     compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. `usual` are
-    sequences as they come when nothing has changed, from which the thresholds of skew are taken; default: the held-out
-    split. `amend` is called before the manifest is certified. The same arguments give the same bytes on one machine.
+    sequences as they come when nothing has changed, from which the thresholds of skew and of the input drift are taken;
+    default: the held-out split. `seen` are those that live inputs are compared with; default: the training split.
+    `amend` is called before the manifest is certified. The same arguments give the same bytes on one machine.
 
     Returns:
         The manifest.
@@ -81,8 +84,10 @@ def export_checkpoint(
         described.calibration.CopyFrom(calibration.measure(graph, dataset, checkpoint.architecture, checkpoint.seed))
         if amend:
             amend(graph, described)
+        usual = usual or dataset.test
+        refer_to(seen or dataset.train, usual, described)
         tell(STEPS[3])
-        probe = probe_file(model, graph, described, usual or dataset.test)
+        probe = probe_file(model, graph, described, usual)
         tell(STEPS[4])
         one_step = artifact.one_step_file(traced, described)
         artifact.certify(traced, described, dataset.train, one_step)

@@ -27,7 +27,7 @@ def set_thresholds(layers: Sequence[ProbedLayer], probe: Probe, graph: Graph, sp
     sums = _of_each_sequence(probe, graph, split)
     for layer in layers:
         if layer.HasField("reference"):
-            layer.thresholds.extend(_thresholds(layer, sums[layer.name]))
+            layer.thresholds.extend(thresholds(Moments.from_message(layer.reference), layer.eps, sums[layer.name]))
 
 
 def _of_each_sequence(probe: Probe, graph: Graph, split: Split) -> dict[str, list[PooledSums]]:
@@ -39,10 +39,10 @@ def _of_each_sequence(probe: Probe, graph: Graph, split: Split) -> dict[str, lis
     return sums
 
 
-def _thresholds(layer: ProbedLayer, sums: list[PooledSums]) -> Iterator[SkewThresholds]:
-    stored = Moments.from_message(layer.reference)
+def thresholds(stored: Moments, eps: float, sums: list[PooledSums]) -> Iterator[SkewThresholds]:
+    """Yield the thresholds of every size of window, drawn from sequences with these sums."""
     for size in WINDOW_SEQUENCES:
-        figures = [measure(window.moments(), stored, layer.eps) for window in _windows(sums, size)]
+        figures = [measure(window.moments(), stored, eps) for window in _windows(sums, size)]
 
         def quantile(values: list[float]) -> float:
             return float(np.quantile(values, QUANTILE, method="higher"))

@@ -36,8 +36,9 @@ def propose(
     """Write the next version of `served` into the repository at `folder`, certified; return manifest and checkpoint.
 
     `checkpoint` is the one that `served` was made of; `sequences` are live ones, [time, feature] or [time] tokens, each
-    whole; `pseudo_count` is what the stored statistics count for, in sequences. The thresholds of skew are those of the
-    live sequences, or better of `usual` ones that the statistics are not made of. With `labelled` ones the manifest
+    whole; `pseudo_count` is what the stored statistics count for, in sequences. Live inputs will be compared with these
+    sequences. The thresholds of skew and of the input drift are those of the live sequences, or better of `usual` ones
+    that the statistics are not made of. With `labelled` ones the manifest
     has accuracy and calibration under live traffic. `version` is for another repository than that of `served`. Keep the
     checkpoint: the next recalibration begins with it.
 
@@ -57,6 +58,7 @@ def propose(
         version=version or next_version(folder, served.name),
         dataset=dataset,
         usual=_unlabelled(usual or sequences),
+        seen=_unlabelled(sequences),
         amend=None if labelled is None else partial(amend, labelled),
         progress=progress,
     )

@@ -188,7 +188,7 @@ def _skew(base: Base) -> SkewWatch:
         max_kept_bytes=settings.skew_keep_bytes,
         core_ratio=settings.skew_core_ratio,
     )
-    return SkewWatch(policy, base.metrics.skew, base.failures)
+    return SkewWatch(policy, base.metrics.skew, base.metrics.trust, base.failures)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from service.observers.feedback.metrics import FeedbackMetrics
 from service.observers.live_check.metrics import LiveCheckMetrics
 from service.observers.shadow_metrics import ShadowMetrics
 from service.observers.skew import metrics as skew
+from service.observers.skew import trust_metrics as trust
 from service.observers.skew.metrics import SkewMetrics
+from service.observers.skew.trust_metrics import TrustMetrics
 from service.sealing.metrics import SealingMetrics
 from service.serving.recorder import Recorder
 from service.serving.resume_metrics import ResumeMetrics
@@ -33,7 +35,8 @@ def new_registry() -> CollectorRegistry:
 
 def merges() -> dict[str, Merge]:
     """Return what gauges of several processes show together, by name, where it isn't the sum."""
-    parts = (*model_repository.FAMILIES, *feedback.FAMILIES, *skew.FAMILIES, *certificates.FAMILIES)
+    parts = (*model_repository.FAMILIES, *feedback.FAMILIES, *skew.FAMILIES, *trust.FAMILIES)
+    parts += certificates.FAMILIES
     return {each.name: each.merge for each in parts if isinstance(each, GaugeFamily) and each.merge is not Merge.SUM}
 
 
@@ -47,8 +50,9 @@ class Metrics:
         self.shadow = ShadowMetrics(registry)
         self.feedback = FeedbackMetrics(registry)
         self.skew = SkewMetrics(registry)
+        self.trust = TrustMetrics(registry)
         self.sealing = SealingMetrics(registry)
         self.resume = ResumeMetrics(registry)
         self.store = StoreMetrics(registry)
-        parts = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew)
+        parts = (self.recorder, self.sessions, self.live_check, self.shadow, self.feedback, self.skew, self.trust)
         self.versions = VersionMetrics(registry, parts, self.shadow.prepare_pair)

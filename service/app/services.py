@@ -36,7 +36,7 @@ def services(base: Base, parts: Parts, control: OwnControl) -> Mapping[str, Sequ
     found: dict[str, Sequence[Method]] = {
         API: sequence_inference(parts.serving, parts.comparisons),
         OPEN_INFERENCE: open_inference(parts.oip),
-        FEEDBACK: feedback_methods(parts.feedback, repository),
+        FEEDBACK: feedback_methods(parts.feedback, repository, parts.skew, others(base.member)),
         ADMIN: admin(operations(parts.models.manager, base.member), shared(control, base.member, settings.log_level)),
         NORM_SKEW: norm_skew(repository, parts.skew, others(base.member)),
         HEALTH: health_methods(base.health),

@@ -24,6 +24,7 @@ from service.observers.feedback import metrics as feedback
 from service.observers.feedback.accuracy import SLICES
 from service.observers.live_check import metrics as live_check
 from service.observers.skew import metrics as skew
+from service.observers.skew import trust_metrics as trust
 from service.sealing import metrics as sealing
 from service.serving import call_metrics, resume_metrics, session_metrics, statistics, store_metrics
 from service.serving.call_metrics import ALERTED_CODES, INFERENCE_APIS, VERSION_APIS
@@ -38,7 +39,7 @@ _PARTS: Final[tuple[tuple[str, tuple[Family, ...]], ...]] = (
     ("Versions", model_repository.FAMILIES),
     ("Live check", live_check.FAMILIES),
     ("Shadows", shadow.FAMILIES),
-    ("Labels and accuracy", feedback.FAMILIES),
+    ("Labels and accuracy", (*feedback.FAMILIES, *trust.FAMILIES)),
     ("Normaliser skew", skew.FAMILIES),
     (
         "The process",
@@ -79,7 +80,8 @@ Let V be a version. Its series are the sum of:
 |---|---|
 | V is ready | {ready} = {apis} methods × {codes} codes that alerts read + {others} |
 | its model names classes | {classes} |
-| it has a probe with L layers | {probe} + {layer} L, less where a layer has no reference |
+| it has a probe with L layers, or an input reference | {probe} + {layer} L, less where a layer has no reference |
+| it is known whether its estimate can be trusted | {trust} |
 | each shadow that gets copies of its answers | {pair} |
 | each method that has answered with predictions ({inference}) | {inference_api} |
 | each other method that was called for it | {other_api} |
@@ -154,6 +156,7 @@ def _terms() -> dict[str, object]:
     totals = _lines(family for family in feedback.FAMILIES if "slice" in family.labels)
     model, delay = _lines(session_metrics.FAMILIES), feedback.LABEL_DELAY_SECONDS.lines
     total = ready_series(names_classes=True, layers=0) + _lines(shadow.FAMILIES)
+    total += _lines(trust.FAMILIES)
     total += api_series(answers_sequences=True) + answered_series() + _WINDOWS * before_labels + model + delay
     return {
         "ready": ready_series(),
@@ -163,6 +166,7 @@ def _terms() -> dict[str, object]:
         "classes": _classes(),
         "probe": _probe(),
         "layer": _layer(),
+        "trust": _lines(trust.FAMILIES),
         "pair": _lines(shadow.FAMILIES),
         "inference": ", ".join(f"`{api}`" for api in INFERENCE_APIS),
         "inference_api": api_series(answers_sequences=True),

@@ -11,11 +11,11 @@ from soloist.json_text import json_text
 from soloist.text_table import text_table
 
 if TYPE_CHECKING:
-    from soloist.client import SliceAccuracy, VersionAccuracy
+    from soloist.client import EstimateTrust, SliceAccuracy, VersionAccuracy
 
 _HEAD = (
     *("VERSION", "NORM", "WINDOW", "SLICE", "ANSWERS", "LABELLED"),
-    *("ACCURACY", "95 %", "ESTIMATE", "CALIBRATION ERROR"),
+    *("ACCURACY", "95 %", "ESTIMATE", "TRUSTED", "CALIBRATION ERROR"),
 )
 
 
@@ -35,10 +35,11 @@ def accuracy(
     server: str,
     timeout_seconds: float,
 ) -> None:
-    """Show the accuracy of MODEL by the labels reported so far, and its own estimate.
+    """Show the accuracy of MODEL by the labels reported so far, its own estimate, and whether that can be trusted.
 
-    The estimate is the mean calibrated confidence of all answers. It holds if the inputs have changed but their meaning
-    has not; only labels show a change of meaning.
+    The estimate is the mean calibrated confidence of all answers. It isn't to be trusted if the inputs are unlike those
+    of training, by the latest traffic; a number above 1 is more than held-out data show. If the inputs are as before
+    and their meaning has changed, only labels tell.
     """
     with monitoring(server, timeout_seconds) as monitor:
         found = monitor.accuracy(model, version)
@@ -51,11 +52,11 @@ def accuracy(
         for view in each.windows:
             if window in (None, view.window):
                 chosen = view.slices if slices else view.slices[:1]
-                rows += [(str(each.version), each.norm, view.window, *_cells(one)) for one in chosen]
+                rows += [(str(each.version), each.norm, view.window, *_cells(one, each.trust)) for one in chosen]
     click.echo(text_table(_HEAD, rows))
 
 
-def _cells(found: SliceAccuracy) -> tuple[str, ...]:
+def _cells(found: SliceAccuracy, trust: EstimateTrust) -> tuple[str, ...]:
     low, high = found.accuracy_low, found.accuracy_high
     return (
         found.slice if found.slice == "all" else f"{found.slice} {found.bucket}",
@@ -64,8 +65,14 @@ def _cells(found: SliceAccuracy) -> tuple[str, ...]:
         _share(found.accuracy),
         f"{low:.1%} to {high:.1%}" if low is not None and high is not None else "",
         _share(found.estimated_accuracy),
+        _word(trust),
         _share(found.calibration_error),
     )
+
+
+def _word(trust: EstimateTrust) -> str:
+    word = {True: "yes", False: "no", None: "unknown"}[trust.is_trusted]
+    return f"{word}: {trust.reason}" if trust.reason else word
 
 
 def _share(value: float | None) -> str:
@@ -80,6 +87,7 @@ def _object(found: VersionAccuracy, window: str | None) -> dict[str, object]:
         "model": found.model,
         "version": found.version,
         "norm": found.norm,
+        "trust": asdict(found.trust) | {"reason": found.trust.reason},
         "windows": [
             {
                 "window": view.window,

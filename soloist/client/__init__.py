@@ -1,6 +1,6 @@
 """Typed clients of a Soloist server, blocking and for asyncio: numpy in, numpy out."""
 
-from soloist.client.accuracy import SliceAccuracy, VersionAccuracy, WindowAccuracy
+from soloist.client.accuracy import EstimateTrust, SliceAccuracy, VersionAccuracy, WindowAccuracy
 from soloist.client.admin import Admin, AsyncAdmin, Rollout
 from soloist.client.aio import AsyncClient
 from soloist.client.blocking import Client
@@ -56,6 +56,7 @@ __all__ = [
     "Condition",
     "DeadlineExceededError",
     "Deviation",
+    "EstimateTrust",
     "InternalError",
     "InvalidInputError",
     "Label",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from soloist.v1 import feedback_pb2 as pb
 
+_VERDICTS = {pb.TRUST_VERDICT_TRUSTED: True, pb.TRUST_VERDICT_NOT_TRUSTED: False}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SliceAccuracy:
@@ -47,13 +49,45 @@ class WindowAccuracy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EstimateTrust:
+    """Whether the estimated accuracy can be trusted, by the latest traffic; `is_trusted` is None if that is unknown.
+
+    `input_drift` is how far the frames are from those of training, `norm_skew` how far the inputs of BatchNorm's
+    `layer` are from its running statistics: each in units of what held-out data rarely exceed. Above 1 it is too far.
+    There are figures once the sampled traffic is worth `least_sequences` fresh sequences; 0 stands for a model that has
+    nothing to compare its traffic with.
+    """
+
+    is_trusted: bool | None
+    input_drift: float | None
+    norm_skew: float | None
+    layer: str
+    effective_sequences: float
+    least_sequences: int
+
+    @property
+    def reason(self) -> str:
+        """Return why it isn't trusted, or why nothing is known; empty if it is trusted."""
+        if self.is_trusted is None:
+            if not self.least_sequences:
+                return "no reference"
+            return f"{self.effective_sequences:.1f} of {self.least_sequences} sequences"
+        drift, skew = self.input_drift, self.norm_skew
+        found = [] if drift is None or drift <= 1 else [f"input drift {drift:.2f} > 1"]
+        if skew is not None and skew > 1:
+            found.append(f"normaliser skew {skew:.2f} > 1")
+        return ", ".join(found)
+
+
+@dataclass(frozen=True, kw_only=True)
 class VersionAccuracy:
-    """The accuracy of one version in each window, the shortest first."""
+    """The accuracy of one version in each window, the shortest first, and whether its estimate can be trusted."""
 
     model: str
     version: int
     norm: str
     windows: list[WindowAccuracy]
+    trust: EstimateTrust
 
 
 def accuracy_request(model: str, version: int | None) -> pb.GetAccuracyRequest:
@@ -69,9 +103,21 @@ def accuracies(response: pb.GetAccuracyResponse) -> list[VersionAccuracy]:
             version=each.version,
             norm=each.norm,
             windows=[_window(window) for window in each.windows],
+            trust=_trust(each.trust),
         )
         for each in response.versions
     ]
+
+
+def _trust(message: pb.EstimateTrust) -> EstimateTrust:
+    return EstimateTrust(
+        is_trusted=_VERDICTS.get(message.verdict),
+        input_drift=message.input_drift if message.HasField("input_drift") else None,
+        norm_skew=message.norm_skew if message.HasField("norm_skew") else None,
+        layer=message.layer,
+        effective_sequences=message.effective_sequences,
+        least_sequences=message.least_sequences,
+    )
 
 
 def _window(message: pb.WindowAccuracy) -> WindowAccuracy:

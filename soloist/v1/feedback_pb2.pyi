@@ -72,6 +72,34 @@ LABEL_OUTCOME_CLASS_UNKNOWN: LabelOutcome.ValueType  # 9
 """The model that answered has no such class."""
 Global___LabelOutcome: _TypeAlias = LabelOutcome  # noqa: Y015
 
+class _TrustVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrustVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrustVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUST_VERDICT_UNSPECIFIED: _TrustVerdict.ValueType  # 0
+    """Not set: the server is older than this field."""
+    TRUST_VERDICT_TRUSTED: _TrustVerdict.ValueType  # 1
+    """The inputs are like those of training, as far as they are compared."""
+    TRUST_VERDICT_NOT_TRUSTED: _TrustVerdict.ValueType  # 2
+    """They are not: at least one figure exceeds its threshold."""
+    TRUST_VERDICT_UNKNOWN: _TrustVerdict.ValueType  # 3
+    """There is nothing to compare them with, or too little traffic was sampled, or none is."""
+
+class TrustVerdict(_TrustVerdict, metaclass=_TrustVerdictEnumTypeWrapper):
+    """Whether an estimated accuracy can be trusted."""
+
+TRUST_VERDICT_UNSPECIFIED: TrustVerdict.ValueType  # 0
+"""Not set: the server is older than this field."""
+TRUST_VERDICT_TRUSTED: TrustVerdict.ValueType  # 1
+"""The inputs are like those of training, as far as they are compared."""
+TRUST_VERDICT_NOT_TRUSTED: TrustVerdict.ValueType  # 2
+"""They are not: at least one figure exceeds its threshold."""
+TRUST_VERDICT_UNKNOWN: TrustVerdict.ValueType  # 3
+"""There is nothing to compare them with, or too little traffic was sampled, or none is."""
+Global___TrustVerdict: _TypeAlias = TrustVerdict  # noqa: Y015
+
 @_typing.final
 class GroundTruth(_message.Message):
     """The true class of one answer, or of one frame of it."""
@@ -301,6 +329,7 @@ class VersionAccuracy(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     NORM_FIELD_NUMBER: _builtins.int
     WINDOWS_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -311,6 +340,10 @@ class VersionAccuracy(_message.Message):
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowAccuracy]:
         """The windows, shortest first."""
 
+    @_builtins.property
+    def trust(self) -> Global___EstimateTrust:
+        """Whether its estimated accuracy can be trusted, by its latest traffic."""
+
     def __init__(
         self,
         *,
@@ -318,14 +351,68 @@ class VersionAccuracy(_message.Message):
         version: _builtins.int = ...,
         norm: _builtins.str = ...,
         windows: _abc.Iterable[Global___WindowAccuracy] | None = ...,
+        trust: Global___EstimateTrust | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "norm", b"norm", "version", b"version", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "norm", b"norm", "trust", b"trust", "version", b"version", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VersionAccuracy: _TypeAlias = VersionAccuracy  # noqa: Y015
+
+@_typing.final
+class EstimateTrust(_message.Message):
+    """How far the sampled traffic of a version is from its training data. Each figure is in units of its threshold, which
+    held-out data rarely exceed; the largest one counts. Of several processes, the one that is furthest off answers.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    INPUT_DRIFT_FIELD_NUMBER: _builtins.int
+    NORM_SKEW_FIELD_NUMBER: _builtins.int
+    LAYER_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_SEQUENCES_FIELD_NUMBER: _builtins.int
+    LEAST_SEQUENCES_FIELD_NUMBER: _builtins.int
+    verdict: Global___TrustVerdict.ValueType
+    """What follows from the figures."""
+    input_drift: _builtins.float
+    """Distance of the frames from those of training. Not set while unknown."""
+    norm_skew: _builtins.float
+    """Distance of normaliser inputs from the running statistics, of the layer that is furthest off. Not set for a model
+    without any, and while unknown.
+    """
+    layer: _builtins.str
+    """The layer of `norm_skew`, as NormLayer.name."""
+    effective_sequences: _builtins.float
+    """Number of equal, fresh sequences that are as informative as what was sampled."""
+    least_sequences: _builtins.int
+    """The value of effective_sequences from which on there is a verdict. 0 when there is nothing to compare with."""
+    def __init__(
+        self,
+        *,
+        verdict: Global___TrustVerdict.ValueType = ...,
+        input_drift: _builtins.float | None = ...,
+        norm_skew: _builtins.float | None = ...,
+        layer: _builtins.str = ...,
+        effective_sequences: _builtins.float = ...,
+        least_sequences: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_input_drift", b"_input_drift", "_norm_skew", b"_norm_skew", "input_drift", b"input_drift", "norm_skew", b"norm_skew"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_input_drift", b"_input_drift", "_norm_skew", b"_norm_skew", "effective_sequences", b"effective_sequences", "input_drift", b"input_drift", "layer", b"layer", "least_sequences", b"least_sequences", "norm_skew", b"norm_skew", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__input_drift: _TypeAlias = _typing.Literal["input_drift"]  # noqa: Y015
+    _WhichOneofArgType__input_drift: _TypeAlias = _typing.Literal["_input_drift", b"_input_drift"]  # noqa: Y015
+    _WhichOneofReturnType__norm_skew: _TypeAlias = _typing.Literal["norm_skew"]  # noqa: Y015
+    _WhichOneofArgType__norm_skew: _TypeAlias = _typing.Literal["_norm_skew", b"_norm_skew"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input_drift) -> _WhichOneofReturnType__input_drift | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__norm_skew) -> _WhichOneofReturnType__norm_skew | None: ...
+
+Global___EstimateTrust: _TypeAlias = EstimateTrust  # noqa: Y015
 
 @_typing.final
 class WindowAccuracy(_message.Message):

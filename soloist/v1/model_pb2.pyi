@@ -81,6 +81,7 @@ class Model(_message.Message):
     ONE_STEP_SHA256_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     PROBE_FIELD_NUMBER: _builtins.int
+    INPUT_REFERENCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in the repository, for instance "vowels-tcn-layer"."""
     version: _builtins.int
@@ -149,6 +150,12 @@ class Model(_message.Message):
     def probe(self) -> Global___Probe:
         """The probe of the normalisers. Not set when the file comes without probe.onnx."""
 
+    @_builtins.property
+    def input_reference(self) -> Global___InputReference:
+        """What the frames were like that its confidence holds for. Not set by exports from before there was one, and for
+        frames that have very many features.
+        """
+
     def __init__(
         self,
         *,
@@ -172,10 +179,11 @@ class Model(_message.Message):
         one_step_sha256: _builtins.str = ...,
         calibration: Global___Calibration | None = ...,
         probe: Global___Probe | None = ...,
+        input_reference: Global___InputReference | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "calibration", b"calibration", "certificate", b"certificate", "parity", b"parity", "probe", b"probe", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "calibration", b"calibration", "certificate", b"certificate", "input_reference", b"input_reference", "parity", b"parity", "probe", b"probe", "provenance", b"provenance", "signature", b"signature", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "calibration", b"calibration", "causal", b"causal", "certificate", b"certificate", "control", b"control", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "one_step_sha256", b"one_step_sha256", "parity", b"parity", "precision", b"precision", "probe", b"probe", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "architecture", b"architecture", "calibration", b"calibration", "causal", b"causal", "certificate", b"certificate", "control", b"control", "input_reference", b"input_reference", "labels", b"labels", "max_frames", b"max_frames", "name", b"name", "norm", b"norm", "norm_layers", b"norm_layers", "one_step_sha256", b"one_step_sha256", "parity", b"parity", "precision", b"precision", "probe", b"probe", "provenance", b"provenance", "signature", b"signature", "task", b"task", "training", b"training", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -756,6 +764,58 @@ class SkewThresholds(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SkewThresholds: _TypeAlias = SkewThresholds  # noqa: Y015
+
+@_typing.final
+class InputReference(_message.Message):
+    """The frames of training, feature by feature, for comparison with live traffic. Of tokens each kind is a feature: 1
+    where a frame is that token, 0 where it isn't.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOMENTS_FIELD_NUMBER: _builtins.int
+    EPS_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    QUANTILE_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SEQUENCES_FIELD_NUMBER: _builtins.int
+    HELD_OUT_SEQUENCES_FIELD_NUMBER: _builtins.int
+    eps: _builtins.float
+    """The constant added to the variance."""
+    quantile: _builtins.float
+    """Quantile of the figures of held-out windows that the thresholds are."""
+    windows: _builtins.int
+    """Number of windows drawn for each size, with replacement."""
+    sequences: _builtins.int
+    """Number of sequences that the moments are of."""
+    held_out_sequences: _builtins.int
+    """Number of held-out sequences that windows were drawn from; for a recalibrated model, of live ones."""
+    @_builtins.property
+    def moments(self) -> Global___Moments:
+        """Moments over all frames of training; of live ones, for a recalibrated model."""
+
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkewThresholds]:
+        """Upper bounds of the figures of held-out data, by size of the window."""
+
+    def __init__(
+        self,
+        *,
+        moments: Global___Moments | None = ...,
+        eps: _builtins.float = ...,
+        thresholds: _abc.Iterable[Global___SkewThresholds] | None = ...,
+        quantile: _builtins.float = ...,
+        windows: _builtins.int = ...,
+        sequences: _builtins.int = ...,
+        held_out_sequences: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moments", b"moments"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eps", b"eps", "held_out_sequences", b"held_out_sequences", "moments", b"moments", "quantile", b"quantile", "sequences", b"sequences", "thresholds", b"thresholds", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InputReference: _TypeAlias = InputReference  # noqa: Y015
 
 @_typing.final
 class Parity(_message.Message):

@@ -93,6 +93,15 @@ def test_its_skew_is_told_from_its_own_statistics_and_thresholds(proposed: Model
         assert measure(stored, trained, layer.eps).divergence_nats > 0
 
 
+def test_live_inputs_are_compared_with_those_that_it_was_made_of(
+    proposed: Model, served: Model, live: list[npt.NDArray[Any]]
+) -> None:
+    before, after = served.input_reference, proposed.input_reference
+    assert (before.sequences, after.sequences, after.held_out_sequences) == (270, 64, 64)
+    np.testing.assert_allclose(after.moments.mean, np.concatenate(live).mean(axis=0), rtol=1e-3, atol=1e-5)
+    assert [each.window_sequences for each in after.thresholds] == [8, 32, 128]
+
+
 def test_it_is_refused_with_a_checkpoint_of_another_model(
     served: Model, checkpoint: Checkpoint, live: list[npt.NDArray[Any]], dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 
 from service.access.need import ACCURACY, LABEL
 from service.api.methods import ClientStreamMethod, Method, UnaryMethod
+from service.api.others import alone
+from service.api.v1.estimate_trust import add_trust, own_trust
 from service.api.v1.feedback_messages import OUTCOMES, read_labels, version_accuracies
 from service.core.errors import Reason, ServiceError
 from soloist.v1 import feedback_pb2 as pb
 
 if TYPE_CHECKING:
+    from service.api.others import Others
     from service.observers.feedback.parts import Feedback
+    from service.observers.skew.watch import SkewWatch
     from service.repository import Repository
     from service.serving.call import Call
 
 
-def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[Method]:
+def feedback_methods(
+    feedback: Feedback | None, repository: Repository, skew: SkewWatch, others: Others = alone
+) -> list[Method]:
     """Bind every method; without a prediction log each refuses."""
     return [
         UnaryMethod(name="Report", request=pb.ReportRequest, need=LABEL, handler=partial(report, feedback)),
@@ -30,7 +36,7 @@ def feedback_methods(feedback: Feedback | None, repository: Repository) -> list[
             name="GetAccuracy",
             request=pb.GetAccuracyRequest,
             need=ACCURACY,
-            handler=partial(get_accuracy, feedback, repository),
+            handler=partial(get_accuracy, feedback, repository, skew, others),
         ),
     ]
 
@@ -70,9 +76,14 @@ async def report_stream(
 
 
 async def get_accuracy(
-    feedback: Feedback | None, repository: Repository, call: Call, request: pb.GetAccuracyRequest
+    feedback: Feedback | None,
+    repository: Repository,
+    skew: SkewWatch,
+    others: Others,
+    call: Call,
+    request: pb.GetAccuracyRequest,
 ) -> pb.GetAccuracyResponse:
-    """Return the accuracy of a model.
+    """Return the accuracy of a model, and whether its estimate can be trusted.
 
     Raises:
         ServiceError: there is no such model or version, or the log can't be read.
@@ -82,8 +93,9 @@ async def get_accuracy(
     entry = repository.find(request.model, request.version)
     if entry.servable is not None:
         call.model, call.version = entry.name, str(entry.version)
-    counts = await watch.now()
-    return pb.GetAccuracyResponse(versions=version_accuracies(counts, request.model, request.version))
+    versions = version_accuracies(await watch.now(), request.model, request.version)
+    await add_trust(versions, partial(own_trust, repository, skew), others)
+    return pb.GetAccuracyResponse(versions=versions)
 
 
 def _reporter(call: Call) -> str:

@@ -73,7 +73,7 @@ class SkewMetrics:
 
     def prepare(self, model: Model) -> None:
         """Create every series of a ready version, without figures."""
-        if not model.HasField("probe"):
+        if not (model.HasField("probe") or model.HasField("input_reference")):
             return
         labels = (model.name, str(model.version))
         with self._lock:

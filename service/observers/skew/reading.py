@@ -42,13 +42,18 @@ class LayerReading:
     @property
     def is_crossed(self) -> bool:
         """Return whether a figure exceeds its threshold."""
+        return self.ratio is not None and self.ratio > 1
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the largest figure in units of its threshold; None for a control."""
         skew, bounds = self.skew, self.thresholds
         if skew is None or bounds is None:
-            return False
-        return (
-            skew.mean_tid > bounds.mean_tid
-            or skew.variance_tid > bounds.variance_tid
-            or skew.divergence_nats > bounds.divergence_nats
+            return None
+        return max(
+            _in_units(skew.mean_tid, bounds.mean_tid),
+            _in_units(skew.variance_tid, bounds.variance_tid),
+            _in_units(skew.divergence_nats, bounds.divergence_nats),
         )
 
 
@@ -68,6 +73,12 @@ class Reading:
     frames: int = 0
     since: float = math.nan
     until: float = math.nan
+
+
+def _in_units(figure: float, threshold: float) -> float:
+    if threshold > 0:
+        return figure / threshold
+    return math.inf if figure > 0 else 0.0
 
 
 def least_sequences(layers: Iterable[ProbedLayer]) -> int:

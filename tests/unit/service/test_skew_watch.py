@@ -16,7 +16,7 @@ from service.loading.servable import Servable
 from service.observers.skew.sample_buffer import PIECE_BYTES
 from service.observers.skew.watch import SkewPolicy, SkewWatch, is_sampled
 from service.serving.prediction import Prediction
-from tests.probes import POISON, WINDOW, FramesProbe, probed
+from tests.probes import POISON, WINDOW, FramesProbe, manifest, probed
 from tests.servables import GatedRunner, servable
 from tests.unit.service.conftest import Meter
 
@@ -63,7 +63,7 @@ def target(meter: Meter, probe: FramesProbe) -> Servable:
 
 @pytest.fixture
 def watch(meter: Meter, probe: FramesProbe) -> Iterator[SkewWatch]:
-    with SkewWatch(POLICY, meter.metrics.skew, meter.failures, clock=lambda: 0.0) as watch:
+    with SkewWatch(POLICY, meter.metrics.skew, meter.metrics.trust, meter.failures, clock=lambda: 0.0) as watch:
         yield watch
         probe.gate.set()
 
@@ -118,6 +118,68 @@ def test_a_version_without_a_probe_is_left_alone(meter: Meter, watch: SkewWatch)
     assert counts(meter) == {}
 
 
+def referred(*, version: int = 1, **parts: Any) -> Servable:
+    """Make a version whose frames were of mean 0 and variance 1, with thresholds of 0.5."""
+    made = replace(servable(GatedRunner(), version=version), **parts)
+    known, layer = made.manifest.input_reference, manifest().layers[0]
+    made.manifest.version, made.manifest.norm, known.eps = version, "layer", layer.eps
+    made.manifest.signature.frames.shape[:] = [-1, -1, 1]
+    known.moments.CopyFrom(layer.reference)
+    known.thresholds.extend(layer.thresholds)
+    return made
+
+
+def trusted(meter: Meter, norm: str = "layer") -> tuple[float | None, float | None]:
+    labels = {"model": "gated", "version": "1", "norm": norm}
+    return tuple(  # type: ignore[return-value]
+        meter.value(name, **labels) for name in ("soloist_estimated_accuracy_trusted", "soloist_input_drift_ratio")
+    )
+
+
+def test_frames_are_compared_without_a_probe(meter: Meter, watch: SkewWatch) -> None:
+    target = referred()
+    meter.metrics.versions.prepare(target.manifest, target.certificate)
+    assert not watch.samples(target, "a")  # the states before a chunk are of no use
+    fill(watch, target, 0.0)
+    assert trusted(meter) == (1, pytest.approx(0, abs=1e-3))
+    assert figure(meter, "skew_sequences") == pytest.approx(WINDOW)
+    watch.observe(answer(target, "poisoned", float("nan")))
+    watch.observe(answer(target, "loud", *[8.0] * 3))
+    watch.settle()
+    is_trusted, drift = trusted(meter)
+    assert is_trusted == 0
+    assert drift is not None
+    assert drift > 1
+    assert counts(meter) == {"failed": 1, "probed": WINDOW + 1}
+
+
+def test_nothing_is_said_any_more_once_one_sequence_outweighs_the_others(meter: Meter, watch: SkewWatch) -> None:
+    target = referred()
+    meter.metrics.versions.prepare(target.manifest, target.certificate)
+    fill(watch, target, 0.0)
+    watch.observe(answer(target, "0", *[0.0] * 20, first_frame=2))
+    watch.settle()
+    assert trusted(meter) == (None, None)
+    assert watch.watched(target).trust().is_trusted is None
+
+
+def test_a_normaliser_that_is_off_is_reason_enough(meter: Meter, watch: SkewWatch, target: Servable) -> None:
+    fill(watch, target, 2.0)
+    found = watch.watched(target).trust()
+    assert (found.is_trusted, found.input_drift, found.layer) == (False, None, "norm")
+    assert found.norm_skew == pytest.approx(4, rel=1e-3)
+    assert trusted(meter, target.manifest.norm) == (0, None)
+
+
+def test_moments_of_controls_say_nothing_of_trust(meter: Meter, watch: SkewWatch) -> None:
+    control = probed(FramesProbe(("layer",)))
+    del control.manifest.probe.layers[0]
+    meter.metrics.versions.prepare(control.manifest, control.certificate)
+    fill(watch, control, 2.0)
+    found = watch.watched(control).trust()
+    assert (found.is_trusted, found.least_sequences) == (None, 0)
+
+
 def test_what_fails_is_counted_and_the_next_is_probed(meter: Meter, watch: SkewWatch, target: Servable) -> None:
     watch.observe(answer(target, "a", POISON))
     watch.observe(answer(target, "b", float("nan")))
@@ -141,7 +203,7 @@ def test_what_finds_no_room_is_dropped_at_once(
 
 
 def test_what_waits_at_the_end_is_dropped(meter: Meter, target: Servable, probe: FramesProbe) -> None:
-    with SkewWatch(POLICY, meter.metrics.skew, meter.failures) as watch:
+    with SkewWatch(POLICY, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         probe.gate.clear()
         watch.observe(answer(target, "a", 1))
         assert probe.begun.acquire(timeout=30)
@@ -156,7 +218,7 @@ def test_all_or_nothing_of_a_sequence_is_sampled(meter: Meter, target: Servable)
     policy = SkewPolicy(ratio=0.3, half_life_seconds=60.0, core_ratio=1.0)
     names = [f"{index:032x}" for index in range(200)]
     drawn = [name for name in names if is_sampled(name, 0.3)]
-    with SkewWatch(policy, meter.metrics.skew, meter.failures) as watch:
+    with SkewWatch(policy, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         for name in names:
             for first_frame in range(3):
                 watch.observe(answer(target, name, 1, first_frame=first_frame))
@@ -221,7 +283,7 @@ def test_a_gap_ends_a_kept_sequence_and_one_without_a_beginning_is_not_kept(watc
 
 def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: Servable) -> None:
     policy = replace(POLICY, max_kept_bytes=8 * (PIECE_BYTES + 40))
-    with SkewWatch(policy, meter.metrics.skew, meter.failures) as watch:
+    with SkewWatch(policy, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         watch.observe(answer(target, "long", *[1.0] * 6))
         watch.observe(answer(target, "long", *[2.0] * 6, first_frame=6, state=6))  # over an eighth of all bytes
         watch.observe(answer(target, "too long", *[1.0] * 12))
@@ -229,6 +291,7 @@ def test_bytes_are_bounded_and_no_sequence_takes_them_all(meter: Meter, target: 
 
 
 def test_nothing_is_kept_unless_it_is_wanted(meter: Meter, target: Servable) -> None:
-    with SkewWatch(SkewPolicy(ratio=1.0, half_life_seconds=60.0), meter.metrics.skew, meter.failures) as watch:
+    policy = SkewPolicy(ratio=1.0, half_life_seconds=60.0)
+    with SkewWatch(policy, meter.metrics.skew, meter.metrics.trust, meter.failures) as watch:
         watch.observe(answer(target, "a", 1))
         assert kept(watch, target) == {}

@@ -1,4 +1,4 @@
-"""What methods answer for all processes of a server: statistics are added, and the largest pool speaks."""
+"""What methods answer for all processes of a server: statistics are added, the largest pool speaks, or the worst."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import pytest
 
 from service.api.oip.statistics import add_statistics
 from service.api.others import Others, alone
+from service.api.v1.estimate_trust import ESTIMATE_TRUST, add_trust
 from service.api.v1.norm_skew import GET_NORM_SKEW, largest_norm_skew
 from service.serving.call import Call
 from soloist.oip import grpc_service_pb2 as oip
+from soloist.v1 import feedback_pb2
 from soloist.v1 import norm_skew_pb2 as pb
 
 
@@ -50,3 +52,42 @@ async def test_the_largest_pool_speaks(others_measured: Sequence[float], told: f
     asked: Others = others if others_measured else alone
     found = await largest_norm_skew(here, asked, Call(api=GET_NORM_SKEW), pb.GetNormSkewRequest(model="m"))
     assert found.effective_sequences == told
+
+
+def trust(drift: float | None, sequences: float = 9.0) -> feedback_pb2.EstimateTrust:
+    if drift is None:
+        return feedback_pb2.EstimateTrust(verdict="TRUST_VERDICT_UNKNOWN", effective_sequences=sequences)
+    verdict = "TRUST_VERDICT_NOT_TRUSTED" if drift > 1 else "TRUST_VERDICT_TRUSTED"
+    return feedback_pb2.EstimateTrust(verdict=verdict, input_drift=drift, effective_sequences=sequences)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "told"),
+    [
+        ([], trust(0.5)),
+        ([trust(None, 3), trust(0.2)], trust(0.5)),
+        ([trust(3.0, 4), trust(2.0, 99)], trust(3.0, 4)),
+    ],
+)
+async def test_the_process_whose_traffic_is_furthest_off_is_believed(
+    elsewhere: list[feedback_pb2.EstimateTrust], told: feedback_pb2.EstimateTrust
+) -> None:
+    def here(asked: feedback_pb2.GetAccuracyResponse) -> feedback_pb2.GetAccuracyResponse:
+        return answered(asked, trust(0.5))
+
+    def answered(
+        asked: feedback_pb2.GetAccuracyResponse, found: feedback_pb2.EstimateTrust
+    ) -> feedback_pb2.GetAccuracyResponse:
+        response = feedback_pb2.GetAccuracyResponse()
+        response.CopyFrom(asked)
+        response.versions[0].trust.CopyFrom(found)
+        return response
+
+    async def others(method: str, request: bytes) -> Sequence[bytes]:
+        asked = feedback_pb2.GetAccuracyResponse.FromString(request)
+        assert (method, asked.versions[0].version) == (ESTIMATE_TRUST, 7)
+        return [answered(asked, each).SerializeToString() for each in elsewhere]
+
+    version = feedback_pb2.VersionAccuracy(model="m", version=7, norm="layer")
+    await add_trust([version], here, others)
+    assert version.trust == told
