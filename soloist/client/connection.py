@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -143,7 +143,7 @@ class AsyncConnection(_Bounded):
         self._target = target
         self._tls = tls
         self._token = token
-        self._options = keepalive.options() if keepalive else ()
+        self._options: Sequence[tuple[str, int]] = keepalive.options() if keepalive else ()
 
     @cached_property
     def _channel(self) -> grpc.aio.Channel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory, transport: str) -> I
     folder: Path = tmp_path_factory.mktemp("impatient")
     write_keys(folder / "keys", [new_key(seals_from=0)])
     Sums(name="sums").write(folder / "repository")
-    settings = {"transport": transport, "keys_file": folder / "keys", "session_idle_seconds": 0.2}
+    settings: dict[str, Any] = {"transport": transport, "keys_file": folder / "keys", "session_idle_seconds": 0.2}
     with running_server(folder / "repository", folder, **settings) as server:
         yield server
 
@@ -131,4 +132,5 @@ def _continued(server: RunningServer) -> float:
 
 
 def _sums(data: bytes) -> list[float]:
-    return list(np.frombuffer(data, np.float32))
+    values: list[float] = np.frombuffer(data, np.float32).tolist()
+    return values

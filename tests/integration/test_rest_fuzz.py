@@ -114,7 +114,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder: Path = tmp_path_factory.mktemp("stored")
     Sums(name="sums").write(folder / "repository")
     with running_redis(folder) as redis:
-        store = {"sequence_store": redis.url, "sequence_store_plaintext": True, **PATIENT}
+        store: dict[str, Any] = {"sequence_store": redis.url, "sequence_store_plaintext": True, **PATIENT}
         with running_server(folder / "repository", folder, log_format="json", **store) as server:
             yield server
 
