@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from soloist.client.connection import AsyncConnection
 from soloist.client.errors import SoloistError
 from soloist.client.exchange import AsyncExchange
-from soloist.client.pipeline import Wait
 from soloist.client.resume import Place, noted
 from soloist.client.retry import Attempts
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -27,7 +28,7 @@ class Continuation:
         self._attempts = None
         return response
 
-    async def go_on(self, error: SoloistError, something_to_send: Wait) -> AsyncExchange:
+    async def go_on(self, error: SoloistError, something_to_send: Callable[[], Awaitable[None]]) -> AsyncExchange:
         """Return a call that is where the last one was, as soon as it is needed (pipeline.GoOn).
 
         Raises:
