@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -62,12 +63,18 @@ class RedisProcess:
         return [line for line in self.command("KEYS", "*").decode().split("\r\n") if line.startswith("soloist")]
 
 
+def missing(what: str) -> NoReturn:
+    """Skip a test that needs Redis; under CI it fails."""
+    text = f"{what}: deploy/install-tools.sh"
+    if os.environ.get("CI"):
+        pytest.fail(text)
+    pytest.skip(text)
+
+
 @contextmanager
 def running_redis(folder: Path, *options: str) -> Iterator[RedisProcess]:
     if shutil.which(_PROGRAM) is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is missing: deploy/install-tools.sh")
-        pytest.skip("redis-server is not installed: deploy/install-tools.sh")
+        missing("redis-server is not installed")
     redis = RedisProcess(folder, free_port(), options)
     redis.start()
     try:

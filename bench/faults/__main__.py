@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.faults.envoy import NoEnvoyError
-from bench.faults.redis import NoRedisError
 from bench.faults.run import Plan, run
 from bench.faults.tally import Tally
 from bench.load_generator.workload import WorkloadError
 from bench.recorded import recording, write_record
 from bench.server.process import ServerError
+from bench.server.redis import NoRedisError
 from bench.small_model import MODEL, models_of, repository_option
 from soloist import SoloistError
 
@@ -32,7 +32,13 @@ _COLUMNS = ("sequences", "answers", "lost", "changed", "doubled", "resumed", "lo
 @click.option("--model", default=MODEL, show_default=True, help="To stream to: one that takes Japanese vowels.")
 @click.option("--transport", type=click.Choice(("grpc", "httpunk")), default="grpc", show_default=True)
 @click.option("--streams", type=click.IntRange(min=1), default=200, show_default=True, help="At once.")
-@click.option("--sequences", type=click.IntRange(min=0), default=50, show_default=True, help="By id, kept in Redis.")
+@click.option(
+    "--sequences",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="By id, in Redis; 0: none.",
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=6, show_default=True, help="Of each fault.")
 @click.option("--short", is_flag=True, help="A few streams, one round.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the record: faults.md and .json.")

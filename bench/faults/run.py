@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bench.faults import stored_sequences, streams
 from bench.faults.envoy import envoy
-from bench.faults.redis import redis
 from bench.faults.replicas import Replica
 from bench.faults.stored_sequences import StoredCaller
 from bench.faults.streams import Caller, Script
 from bench.faults.tally import Tally
 from bench.faults.wire import wire
+from bench.server.redis import redis
 from soloist import AsyncClient, Monitor
 
 REPLICAS = 3

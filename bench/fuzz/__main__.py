@@ -17,6 +17,7 @@ from bench.fuzz.file_run import FilePlan, run_files
 from bench.fuzz.run import TRANSPORTS, Plan, Result, replay, run
 from bench.fuzz.script import KINDS, Kind
 from bench.server.process import ServerError
+from bench.server.redis import NoRedisError
 
 _MOST_CAUSES = 15
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -34,6 +35,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--transport", type=click.Choice(TRANSPORTS), default=TRANSPORTS[0], show_default=True, help="To try.")
 @click.option("--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="What did harm.")
 @click.option("--files", is_flag=True, help="Break files of the repository instead: so many versions as --inputs.")
+@click.option("--stored", is_flag=True, help="Keep sequences by id in a Redis of its own (redis-server on the PATH).")
 @click.option(
     "--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send one kept input."
 )
@@ -47,6 +49,7 @@ def main(
     transport: str,
     out: Path,
     files: bool,  # click passes it by name
+    stored: bool,
     file: Path | None,
 ) -> None:
     """Send mutated_messages input to every method of a server, and count what comes of it.
@@ -56,7 +59,7 @@ def main(
     console = Console()
     try:
         if file is not None:
-            raise SystemExit(_replay(file, repository, transport, out, console))
+            raise SystemExit(_replay(file, repository, transport, out, console, stored=stored))
         if files:
             file_plan = FilePlan(
                 repository=repository,
@@ -76,16 +79,17 @@ def main(
             concurrency=concurrency,
             transport=transport,
             out=out,
+            stored=stored,
         )
         result = _watched(plan)
-    except (ServerError, ValueError) as error:
+    except (NoRedisError, ServerError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     _print(result, console)
     raise SystemExit(0 if result.is_clean else 1)
 
 
-def _replay(file: Path, repository: Path, transport: str, out: Path, console: Console) -> int:
-    outcomes = replay(scripts.read(file), repository, transport, out / "server.log")
+def _replay(file: Path, repository: Path, transport: str, out: Path, console: Console, *, stored: bool) -> int:
+    outcomes = replay(scripts.read(file), repository, transport, out / "server.log", stored=stored)
     for outcome in outcomes:
         console.print(f"{outcome.code} {outcome.reason} {outcome.details}".strip(), markup=False)
         if outcome.fault:

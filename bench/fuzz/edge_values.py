@@ -10,6 +10,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 if TYPE_CHECKING:
     from bench.fuzz.server_facts import ServerFacts
+    from soloist.oip.grpc_service_pb2 import InferParameter
 
 _SIGNED_32 = (0, 1, -1, 2, 7, 31, 32, 33, 64, 65, 100, 255, 256, 1000, 10_001, 2**15, 2**16, 2**31 - 1, -(2**31))
 _SIGNED_64 = (*_SIGNED_32, 2**31, 2**32, 2**53 + 1, 2**62, 2**63 - 1, 2**63 - 2, -(2**63), -(2**62), 10**12, -(10**12))
@@ -25,9 +26,9 @@ _TEXTS = (
 _LONG_TEXT_CHARACTERS = 1_000_000
 _DATATYPES = ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64",
               "BYTES", "BF16", "fp32", "")  # fmt: skip
-_PARAMETERS = ("sequence_id", "sequence_start", "sequence_end", "timeout", "binary_data_output", "classification",
-               "shared_memory_region", "priority", "triton_enable_empty_final_response", "prediction_id", "config",
-               "file:x", "")  # fmt: skip
+_PARAMETERS = ("sequence_id", "sequence_start", "sequence_end", "sequence_first_frame", "timeout",
+               "binary_data_output", "classification", "shared_memory_region", "priority",
+               "triton_enable_empty_final_response", "prediction_id", "config", "file:x", "")  # fmt: skip
 SIZES = (0, 0, 0, 1, 2, -1, 33, 2**20, 2**31, 2**40, 2**62, 2**63 - 1, -(2**63))
 SHAPES: tuple[tuple[int, ...], ...] = (
     (), (0,), (1,), (-1,), (0, 0), (1, 0), (0, 1), (2**63 - 1, 0), (0, 2**63 - 1), (2**63 - 1, 2**63 - 1),
@@ -70,6 +71,21 @@ def text(name: str, facts: ServerFacts, rng: Random) -> str:
     if rng.random() < 0.002:
         return rng.choice("a💥\x00") * _LONG_TEXT_CHARACTERS
     return rng.choice(_TEXTS)
+
+
+def fill_parameter(given: InferParameter, rng: Random) -> None:
+    """Set a parameter to a value of any type that it can have."""
+    match rng.randrange(5):
+        case 0:
+            given.bool_param = rng.random() < 0.5
+        case 1:
+            given.string_param = rng.choice(_TEXTS)
+        case 2:
+            given.double_param = rng.choice(_DOUBLES)
+        case 3:
+            given.uint64_param = rng.choice(_UNSIGNED[64])
+        case _:
+            given.int64_param = rng.choice(_SIGNED_64)
 
 
 def parameter(rng: Random) -> str:

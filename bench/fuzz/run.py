@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +22,7 @@ from bench.fuzz.server_facts import read_server_facts
 from bench.fuzz.server_health import faults_at_the_end, resident_mebibytes
 from bench.fuzz.worker import Task, WorkerReport, work
 from bench.server.process import ServerProcess, serving
+from bench.server.redis import redis
 
 if TYPE_CHECKING:
     from bench.fuzz.outcome import Outcome
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 TRANSPORTS = ("grpc", "httpunk")
 _IDLE_SECONDS = 5
 _PATIENCE_SECONDS = 60.0
+# Its writes wait for a disk that everything else here uses, too.
+_STORE_SECONDS = 4
 # All that goes on behind calls goes on for every one of them.
 _SETTINGS = {
     "live_check_ratio": "1",
@@ -42,7 +47,10 @@ _SETTINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is sent, by how many processes, each with so many calls at once."""
+    """How much is sent, by how many processes, each with so many calls at once.
+
+    With `stored` sequences are kept in a Redis of the run's own.
+    """
 
     repository: Path
     messages: int
@@ -52,6 +60,7 @@ class Plan:
     concurrency: int
     out: Path
     transport: str = TRANSPORTS[0]
+    stored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +97,19 @@ def fuzzed_server(
 
 
 @contextmanager
-def _copied(repository: Path, transport: str, log: Path) -> Iterator[ServerProcess]:
-    with (
-        TemporaryDirectory() as folder,
-        fuzzed_server(Path(folder) / "repository", repository, transport, log) as server,
-    ):
-        yield server
+def _copied(repository: Path, transport: str, log: Path, *, stored: bool = False) -> Iterator[ServerProcess]:
+    with TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        more = _sequence_store(folder, stack.enter_context(redis(folder))) if stored else None
+        yield stack.enter_context(fuzzed_server(folder / "repository", repository, transport, log, more))
+
+
+def _sequence_store(folder: Path, url: str) -> dict[str, str]:
+    """Return the settings of a store whose states are sealed. With keys there are resume tokens, too."""
+    keys = folder / "keys"
+    command = [sys.executable, "-m", "soloist.cli.main", "keys", "new", str(keys), "--after-seconds", "0"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own list
+    return {"sequence_store": url, "sequence_store_timeout_seconds": str(_STORE_SECONDS), "keys_file": str(keys)}
 
 
 def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
@@ -101,11 +117,12 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
 
     Raises:
         ServerError: the server didn't start.
+        NoRedisError: there is no Redis, and one is wanted.
         ValueError: it has no models.
 
     """
     log = plan.out / "server.log"
-    with _copied(plan.repository, plan.transport, log) as server:
+    with _copied(plan.repository, plan.transport, log, stored=plan.stored) as server:
         before = resident_mebibytes(server)
         findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
         began, sent, errors = time.monotonic(), 0, []
@@ -130,14 +147,14 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
     )
 
 
-def replay(script: Script, repository: Path, transport: str, log: Path) -> list[Outcome]:
-    """Send one input to a server of its own. Raises ServerError."""
+def replay(script: Script, repository: Path, transport: str, log: Path, *, stored: bool = False) -> list[Outcome]:
+    """Send one input to a server of its own. Raises ServerError and NoRedisError."""
 
     async def send(target: str) -> list[Outcome]:
         async with connect(target) as channel:
             return await Sender(channel, lambda _path, _data: None).send(script)
 
-    with _copied(repository, transport, log) as server:
+    with _copied(repository, transport, log, stored=stored) as server:
         return asyncio.run(send(server.grpc))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from bench.fuzz import mutated_messages, valid_requests
+from bench.fuzz import edge_values, mutated_messages, valid_requests
 from bench.fuzz.malformed_messages import malformed
 from bench.fuzz.script import PATIENCE_SECONDS, Script, Step
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -20,6 +20,7 @@ _CLOSE = pb.StreamRequest(close=pb.Close())
 _MOST_STEPS = 12
 # The same few for all callers, so that they meet.
 _SEQUENCES: tuple[int | str, ...] = (*range(1, 40), "a", "b", "💥", "1", -1, 2**63 - 1, -(2**63))
+_FIRST_FRAMES = (0, 0, 0, 1, 2, 3, 4, 5, 6, -1, 2**31, 2**63 - 1, -(2**63))
 _HURRIED_SECONDS = (1e-6, 1e-5, 1e-3, 0.01, 0.05)
 
 
@@ -104,7 +105,10 @@ def _sequences(facts: ServerFacts, rng: Random) -> Iterator[bytes]:
         _place(message, rng.choice(ids), rng, first=index < 2)
         if rng.random() < 0.08:
             mutated_messages.change(message, facts, rng)
-        yield message.SerializeToString()
+        data = message.SerializeToString()
+        yield data
+        if rng.random() < 0.1:  # whoever got no answer sends it again
+            yield data
 
 
 def _place(message: ModelInferRequest, sequence: int | str, rng: Random, *, first: bool) -> None:
@@ -115,5 +119,10 @@ def _place(message: ModelInferRequest, sequence: int | str, rng: Random, *, firs
         parameters["sequence_id"].string_param = sequence
     parameters["sequence_start"].bool_param = rng.random() < (0.9 if first else 0.05)
     parameters["sequence_end"].bool_param = rng.random() < 0.3
+    draw = rng.random()
+    if draw < 0.3:
+        parameters["sequence_first_frame"].int64_param = rng.choice(_FIRST_FRAMES)
+    elif draw < 0.33:
+        edge_values.fill_parameter(parameters["sequence_first_frame"], rng)
     if rng.random() < 0.05:
         parameters["timeout"].int64_param = rng.choice((0, 1, 1_000, 2**63 - 1, -1))

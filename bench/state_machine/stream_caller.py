@@ -136,11 +136,11 @@ class StreamCaller:
         self._places.append(place or Place(self.next_frame, self._state, self.last))
 
     def _answered(self, raw: bytes) -> None:
-        self.quiet_since = self.replica.loop.time()
         answer = pb.StreamResponse.FromString(raw)
         if answer.HasField("ended") and self._wish.has_tokens and not self._has_ended:
             self._take_last(answer.ended)
             return
+        self.quiet_since = self.replica.loop.time()
         if not self.due or self._has_ended:
             self._fault(f"got an answer that nobody asked for: {answer}")
             return

@@ -49,18 +49,22 @@ class Storing:
 
     async def follow(self, health: Health) -> None:
         """Ask for ever whether the store answers: a server that is cut off from it isn't ready."""
+        from service.serving.store_metrics import Operation, Outcome
         from service.store.store import StoreError
 
+        metrics = self.records.metrics
         failed = _PINGS - 1  # at the start there is nothing that it could be a hiccup of
         while True:
             try:
                 await self.store.ping()
             except StoreError as error:
                 failed += 1
+                metrics.done(Operation.PING, Outcome.FAILED)
                 if failed == _PINGS:
                     _log.warning("the sequence store doesn't answer", error=str(error))
                     health.report(_PART, "the sequence store doesn't answer")
             else:
+                metrics.done(Operation.PING, Outcome.OK)
                 if failed >= _PINGS:
                     _log.info("the sequence store answers again")
                     health.report(_PART, "")

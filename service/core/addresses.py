@@ -73,6 +73,14 @@ def is_unix(host: str) -> bool:
     return host.startswith(UNIX)
 
 
+def is_of_this_machine(host: str) -> bool:
+    """Return whether only this machine reaches a host: loopback, or a socket."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or is_unix(host)
+
+
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Yield a TCP socket bound to one host, of IPv4 if a name has both; "::" takes IPv4 too.

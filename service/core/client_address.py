@@ -11,6 +11,7 @@ _REMEMBERED = 4096
 _PREFIX = 64
 
 
+@lru_cache(_REMEMBERED)
 def client_of(peer: str) -> str:
     """Return the client of a connection, which is given as gRPC writes it ("ipv4:127.0.0.1:5"): without its port.
 

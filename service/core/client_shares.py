@@ -67,12 +67,13 @@ class ClientShares:
             raise self.refusal(client, held - count)
         self._held[client] = held
 
-    def has_room(self, client: str) -> bool:
-        """Let a client have one more, and return True; count a refusal, and return False."""
-        try:
-            self.take(client)
-        except ServiceError:
+    def try_take(self, client: str) -> bool:
+        """Let a client have one more, and return True; or count a refusal, and return False."""
+        held = self._held.get(client, 0)
+        if held >= self._most:
+            self.refused += 1
             return False
+        self._held[client] = held + 1
         return True
 
     def require_room(self, client: str, count: int) -> None:

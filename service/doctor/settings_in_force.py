@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from service.app.main import check_processes
 from service.app.settings import Settings, SettingsError
 from service.app.transports import runner
+from service.core.addresses import is_of_this_machine
 from service.doctor.finding import Finding, Verdict, without_secrets
 
 _AREA = "settings"
@@ -24,6 +25,21 @@ def settings_in_force(settings: Settings, sources: Mapping[str, str]) -> Iterato
             check_processes(settings)
     except SettingsError as error:
         yield wrong(str(error))
+    yield from _connections(settings)
+
+
+def _connections(settings: Settings) -> Iterator[Finding]:
+    """Return a finding about a bound that the transport can't keep, where strangers may need it or somebody set it."""
+    is_open = not all(map(is_of_this_machine, settings.host))
+    if settings.transport == "grpc" and (is_open or settings.max_connections_per_client):
+        yield Finding(
+            area=_AREA,
+            what="connections of one address",
+            found="grpc.aio tells nobody of its connections, so max_connections_per_client bounds none: "
+            f"one address may have all {settings.max_connections}",
+            verdict=Verdict.NOTE,
+            remedy="take the transport httpunk, or bound connections in a proxy, where strangers reach the port",
+        )
 
 
 def wrong(problem: str) -> Finding:

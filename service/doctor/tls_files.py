@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from service.app.settings import Settings
+from service.core.addresses import is_of_this_machine
 from service.doctor.finding import Finding, Verdict
 
 _AREA = "keys and certificates"
@@ -44,15 +45,7 @@ def tls_files(settings: Settings, now: datetime | None = None) -> Iterator[Findi
 
 
 def _plain(settings: Settings) -> Finding:
-    from ipaddress import ip_address
-
-    def is_local(host: str) -> bool:
-        try:
-            return ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.startswith("unix:")
-
-    if all(map(is_local, settings.host)):
+    if all(map(is_of_this_machine, settings.host)):
         return Finding(area=_AREA, what="TLS", found="off; only this machine can call")
     remedy = "set tls_certificate and tls_key, or let a proxy do it"
     return Finding(

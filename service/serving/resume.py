@@ -168,7 +168,7 @@ class ResumableStream:
         """Return the next message.
 
         Raises:
-            ServiceError: `end` was called.
+            ServiceError: `end` was called, or the message can't be read, or none arrived in time.
 
         """
         if self._end is None:
@@ -177,6 +177,9 @@ class ResumableStream:
                     return await anext(requests)
             except TimeoutError:
                 pass
+            except ServiceError as error:
+                self.has_ended = self.has_ended or error.reason is Reason.SESSION_IDLE
+                raise
         self.has_ended = True
         raise self._end or ServiceError(Reason.INTERNAL)
 

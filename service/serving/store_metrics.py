@@ -16,6 +16,8 @@ class Operation(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    # Whether it answers, once a second.
+    PING = "ping"
 
 
 class Outcome(StrEnum):
@@ -32,9 +34,15 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+_OUTCOMES: Final = {
+    Operation.READ: (Outcome.OK, Outcome.MISSING, Outcome.REFUSED, Outcome.FAILED),
+    Operation.WRITE: (Outcome.OK, Outcome.CONFLICT, Outcome.FAILED),
+    Operation.PING: (Outcome.OK, Outcome.FAILED),
+}
+_OF_SEQUENCES: Final = (Operation.READ, Operation.WRITE)
 OPERATIONS = CounterFamily(
     name="soloist_sequence_store_operations_total",
-    text="Reads and writes of the sequence store, by what came of them.",
+    text="Reads, writes and pings of the sequence store, by what came of them.",
     labels=("operation", "outcome"),
     values=tuple(Outcome),
     start=Start.SERVER,
@@ -43,14 +51,14 @@ SECONDS = CounterFamily(
     name="soloist_sequence_store_seconds_total",
     text="Seconds that reads and writes of the sequence store took, those that failed included.",
     labels=("operation",),
-    values=tuple(Operation),
+    values=_OF_SEQUENCES,
     start=Start.SERVER,
 )
 BYTES = CounterFamily(
     name="soloist_sequence_store_bytes_total",
     text="Bytes of sequences that were read from the store and written to it.",
     labels=("operation",),
-    values=tuple(Operation),
+    values=_OF_SEQUENCES,
     start=Start.SERVER,
 )
 REPEATS = CounterFamily(
@@ -69,14 +77,15 @@ class StoreMetrics:
         self._seconds = SECONDS.on(registry)
         self._bytes = BYTES.on(registry)
         self.repeats = REPEATS.on(registry)
-        for operation in Operation:
+        for operation in _OF_SEQUENCES:
             self._seconds.labels(operation)
             self._bytes.labels(operation)
-            for outcome in Outcome:
+        for operation, outcomes in _OUTCOMES.items():
+            for outcome in outcomes:
                 self._operations.labels(operation, outcome)
 
     def done(self, operation: Operation, outcome: Outcome) -> None:
-        """Count a read or a write."""
+        """Count what was asked."""
         self._operations.labels(operation, outcome).inc()
 
     def took(self, operation: Operation, seconds: float) -> None:

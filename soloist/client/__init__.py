@@ -5,7 +5,7 @@ from soloist.client.admin import Admin, AsyncAdmin, Rollout
 from soloist.client.aio import AsyncClient
 from soloist.client.blocking import Client
 from soloist.client.catalogue import ModelInfo, ModelState, ModelStatus
-from soloist.client.channel import TLS
+from soloist.client.channel import TLS, Keepalive
 from soloist.client.comparison import (
     BatchNeighbours,
     Chunked,
@@ -59,6 +59,7 @@ __all__ = [
     "EstimateTrust",
     "InternalError",
     "InvalidInputError",
+    "Keepalive",
     "Label",
     "LabelOutcome",
     "LayerSkew",

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import datetime
 
 from soloist.client.catalogue import AsyncCatalogue, ModelInfo, ModelStatus, Version
-from soloist.client.channel import TLS
+from soloist.client.channel import DEFAULT_KEEPALIVE, TLS, Keepalive
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
 from soloist.client.connection import AsyncConnected, AsyncConnection
 from soloist.client.continuation import Continuation
@@ -27,8 +27,8 @@ class AsyncClient(AsyncConnected):
     """A client of one server (target "host:port") for one event loop. Connects at the first call; use `async with`.
 
     `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
-    `token` says who calls: over a plain connection it goes to this machine only (see Token). Every method raises
-    SoloistError.
+    `token` says who calls: over a plain connection it goes to this machine only (see Token). `keepalive` finds servers
+    that are stopped or cut off; None: no pings. Every method raises SoloistError.
     """
 
     def __init__(
@@ -40,9 +40,12 @@ class AsyncClient(AsyncConnected):
         timeout_seconds: float | None = 30.0,
         retry: RetryPolicy = DEFAULT_RETRY,
         timing: Timing = SYSTEM_TIMING,
+        keepalive: Keepalive | None = DEFAULT_KEEPALIVE,
     ) -> None:
         super().__init__(
-            AsyncConnection(target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=timing)
+            AsyncConnection(
+                target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=timing, keepalive=keepalive
+            )
         )
         self._catalogue = AsyncCatalogue(self._connection)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from soloist.client.blocking_pipeline import BlockingPipeline
 from soloist.client.catalogue import Catalogue, ModelInfo, ModelStatus, Version
-from soloist.client.channel import TLS
+from soloist.client.channel import DEFAULT_KEEPALIVE, TLS, Keepalive
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
 from soloist.client.connection import Connected, Connection
 from soloist.client.errors import InvalidInputError
@@ -25,8 +25,8 @@ class Client(Connected):
     """A client of one server (target "host:port"). Connects at the first call; threads may share it; use `with`.
 
     `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
-    `token` says who calls: over a plain connection it goes to this machine only (see Token). Every method raises
-    SoloistError.
+    `token` says who calls: over a plain connection it goes to this machine only (see Token). `keepalive` finds servers
+    that are stopped or cut off; None: no pings. Every method raises SoloistError.
     """
 
     def __init__(
@@ -38,8 +38,13 @@ class Client(Connected):
         timeout_seconds: float | None = 30.0,
         retry: RetryPolicy = DEFAULT_RETRY,
         timing: Timing = SYSTEM_TIMING,
+        keepalive: Keepalive | None = DEFAULT_KEEPALIVE,
     ) -> None:
-        super().__init__(Connection(target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=timing))
+        super().__init__(
+            Connection(
+                target, tls, token, timeout_seconds=timeout_seconds, retry=retry, timing=timing, keepalive=keepalive
+            )
+        )
         self._catalogue = Catalogue(self._connection)
 
     def predict(

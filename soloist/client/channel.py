@@ -35,13 +35,40 @@ class TLS:
         return cls(root_certificates=found[0], certificate_chain=found[1], private_key=found[2])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Keepalive:
+    """Pings over a connection that has calls: a server that is stopped or cut off closes nothing by itself.
+
+    A ping goes out when nothing has come for `interval_seconds`. Without an answer within `timeout_seconds` the
+    connection is given up, and its calls end with UNAVAILABLE.
+    """
+
+    interval_seconds: float = 10.0
+    timeout_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.interval_seconds <= 0 or self.timeout_seconds <= 0:
+            raise ValueError("interval_seconds and timeout_seconds must be greater than 0")
+
+    def options(self) -> list[tuple[str, int]]:
+        """Return the options of a channel that pings so."""
+        return [
+            ("grpc.keepalive_time_ms", round(1000 * self.interval_seconds)),
+            ("grpc.keepalive_timeout_ms", round(1000 * self.timeout_seconds)),
+            # A caller that waits for an answer sends nothing.
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+
+
+DEFAULT_KEEPALIVE = Keepalive()
 _TAKE_TURNS = '{"loadBalancingConfig": [{"round_robin": {}}]}'
 OPTIONS: list[tuple[str, int]] = [
     # The server bounds requests; answers are what the caller has asked for.
     ("grpc.max_receive_message_length", -1),
     # grpcio waits a second before it connects again: longer than a whole round of retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 5000),
+    # A server that starts again is found within a second.
+    ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
 
@@ -93,12 +120,15 @@ def refuse_open_token(target: str, tls: TLS | None, token: Token | None) -> None
         )
 
 
-def open_channel(target: str, tls: TLS | None, token: Token | None = None) -> grpc.Channel:
-    """Return a channel; it connects at the first call."""
+def open_channel(
+    target: str, tls: TLS | None, token: Token | None = None, more: Sequence[tuple[str, int]] = ()
+) -> grpc.Channel:
+    """Return a channel with `more` options; it connects at the first call."""
+    chosen = [*options(target), *more]
     if tls is None:
-        channel = grpc.insecure_channel(target, options(target))
+        channel = grpc.insecure_channel(target, chosen)
     else:
-        channel = grpc.secure_channel(target, credentials(tls), options(target))
+        channel = grpc.secure_channel(target, credentials(tls), chosen)
     return channel if token is None else cast(grpc.Channel, WithToken(channel, token))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from soloist.client.channel import TLS, open_async_channel, open_channel, refuse_open_token
+from soloist.client.channel import (
+    DEFAULT_KEEPALIVE,
+    TLS,
+    Keepalive,
+    open_async_channel,
+    open_channel,
+    refuse_open_token,
+)
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
 from soloist.client.token import Token, as_token
@@ -62,11 +69,12 @@ class Connection(_Bounded):
         timeout_seconds: float | None,
         retry: RetryPolicy,
         timing: Timing,
+        keepalive: Keepalive | None = DEFAULT_KEEPALIVE,
     ) -> None:
         super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
         token = as_token(token)
         refuse_open_token(target, tls, token)
-        self._channel = open_channel(target, tls, token)
+        self._channel = open_channel(target, tls, token, keepalive.options() if keepalive else ())
         self.inference = SequenceInferenceStub(self._channel)
         self.admin = AdminStub(self._channel)
         self.norm_skew = NormSkewStub(self._channel)
@@ -127,6 +135,7 @@ class AsyncConnection(_Bounded):
         timeout_seconds: float | None,
         retry: RetryPolicy,
         timing: Timing,
+        keepalive: Keepalive | None = DEFAULT_KEEPALIVE,
     ) -> None:
         super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
         token = as_token(token)
@@ -134,10 +143,12 @@ class AsyncConnection(_Bounded):
         self._target = target
         self._tls = tls
         self._token = token
+        self._options: Sequence[tuple[str, int]] = keepalive.options() if keepalive else ()
 
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
-        return open_async_channel(self._target, self._tls, self._token)  # not before there is an event loop
+        # Not before there is an event loop.
+        return open_async_channel(self._target, self._tls, self._token, self._options)
 
     @cached_property
     def inference(self) -> SequenceInferenceAsyncStub:

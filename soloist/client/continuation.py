@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from soloist.client.connection import AsyncConnection
 from soloist.client.errors import SoloistError
 from soloist.client.exchange import AsyncExchange
@@ -26,8 +28,8 @@ class Continuation:
         self._attempts = None
         return response
 
-    async def go_on(self, error: SoloistError) -> AsyncExchange:
-        """Return a call that is where the last one was (pipeline.GoOn).
+    async def go_on(self, error: SoloistError, something_to_send: Callable[[], Awaitable[None]]) -> AsyncExchange:
+        """Return a call that is where the last one was, as soon as it is needed (pipeline.GoOn).
 
         Raises:
             SoloistError: The sequence can't go on.
@@ -35,6 +37,7 @@ class Continuation:
         """
         if self._place.is_lost(error):
             raise error
+        await something_to_send()
         if self._attempts is None:
             policy = self._place.resume.retry
             self._attempts = self._connection.resuming(policy, self._remaining_seconds())

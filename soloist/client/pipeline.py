@@ -14,13 +14,15 @@ from soloist.client.predictions import CLOSE, ChunkResult, Inputs, chunk_request
 from soloist.v1 import sequence_inference_pb2 as pb
 
 Chunks = AsyncIterable[Frames] | Iterable[Frames]
-# Returns a call that continues the sequence after an error; raises that error if it can't go on.
-GoOn = Callable[[SoloistError], Awaitable[AsyncExchange]]
+# Waits until there is something to send.
+Wait = Callable[[], Awaitable[None]]
+# Waits, and returns a call that continues the sequence after an error; raises that error if it can't go on.
+GoOn = Callable[[SoloistError, Wait], Awaitable[AsyncExchange]]
 # Takes note of an answer; raises if it is the message that the server has ended the stream.
 Note = Callable[[pb.StreamRequest, pb.StreamResponse], pb.StreamResponse]
 
 
-async def _never(error: SoloistError) -> AsyncExchange:
+async def _never(error: SoloistError, _: Wait) -> AsyncExchange:
     raise error
 
 
@@ -46,6 +48,8 @@ class Pipeline:
         self._source_error: Exception | None = None
         # In the order in which they are sent; whoever sends holds the lock.
         self._unanswered: deque[pb.StreamRequest] = deque()
+        # Set when there is more of it, or when nothing will come.
+        self._news = asyncio.Event()
         self._sending = asyncio.Lock()
         self._sender: asyncio.Task[None] | None = None
 
@@ -85,16 +89,26 @@ class Pipeline:
     async def _again(self, error: SoloistError) -> None:
         """Continue the sequence with another call, and send again what wasn't answered."""
         await _ended(self._sender)
-        exchange = await self._go_on(error)
+        exchange = await self._go_on(error, self._something_to_send)
         await self._sending.acquire()  # the call before is over, so nobody holds it for long
         self._exchange = exchange
         # Answers are received meanwhile: neither side has room for all of them. New chunks wait until it is over.
         self._sender = asyncio.create_task(self._resend(tuple(self._unanswered)))
         self._sender.add_done_callback(lambda _: self._sending.release())
 
+    async def _something_to_send(self) -> None:
+        """Wait for it. A source may be silent for long, and an open stream takes room at the server."""
+        while not self._unanswered:
+            if self._source_error is not None:
+                raise self._source_error from None
+            self._news.clear()
+            await self._news.wait()
+
     async def _resend(self, requests: Iterable[pb.StreamRequest]) -> None:
         for request in requests:
             await self._exchange.send(request)
+        if self._source_error is not None:  # that ended the requests of the call before
+            await self._exchange.half_close()
 
     async def _feed(self, chunks: Chunks) -> None:
         try:
@@ -102,6 +116,7 @@ class Pipeline:
         except Exception as error:
             # No close message: the server answers what it has, then treats the sequence as cut off.
             self._source_error = error
+            self._news.set()
             await self._exchange.half_close()
 
     async def _send(self, chunks: Chunks) -> None:
@@ -116,6 +131,7 @@ class Pipeline:
     async def _send_one(self, request: pb.StreamRequest) -> None:
         async with self._sending:
             self._unanswered.append(request)
+            self._news.set()
             await self._exchange.send(request)  # if the call is over, `_receive` finds out
 
 

@@ -40,7 +40,7 @@ class Stream(Sequence[InferRequest]):
         """Send the next frames ([time, feature], [time] tokens or text) and wait for their answer.
 
         `first_frame` is only for sending a chunk again: the server returns the same answer and does not advance.
-        `inputs` are as for Client.predict. `inputs` are as for Client.predict.
+        `inputs` are as for Client.predict.
 
         Raises:
             SoloistError: The server refused, which ends the stream; or the client refused (InvalidInputError, before

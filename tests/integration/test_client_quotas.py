@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,15 +14,18 @@ from typing import Any
 
 import pytest
 
-from soloist import NO_RETRY, Client, ResourceExhaustedError
+from bench.server.metrics_page import MetricsPage
+from soloist import NO_RETRY, Client, Label, LabelOutcome, ResourceExhaustedError
 from tests.graphs import Sums
 from tests.integration.asking import asking
 from tests.integration.infer_requests import converse, step
 from tests.integration.rest_requests import ask
-from tests.integration.tokens import token_of, write_tokens
+from tests.integration.tokens import over_http, token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
 
 MIB = 2**20
+# Of one client: half of the places for labels that wait.
+MOST_EARLY = 50_000
 # All of 127.0.0.0/8 is this machine, so a caller may have another address.
 ELSEWHERE = ("127.0.0.2", 0)
 BODY = json.dumps(
@@ -115,6 +120,34 @@ def test_ten_thousand_sequences_of_one_address(tmp_path: Path, transport: str) -
         assert server.total("soloist_sessions_open") == most + 1
         assert server.total("soloist_sessions_ended_total", reason="evicted") == 0
         assert refused(server, "sessions") == tried - most
+
+
+def test_the_labels_of_one_client_that_wait_for_their_answers(tmp_path: Path, transport: str) -> None:
+    roles = {"one": ["feedback"], "other": ["feedback", "infer"], "watch": ["monitor"]}
+    settings: dict[str, Any] = {"tokens_file": write_tokens(tmp_path / "tokens.toml", roles)}
+    settings |= {"prediction_log": tmp_path / "log.db", "prediction_log_flush_seconds": 0.05}
+    with (
+        serving(tmp_path, transport, **settings) as server,
+        client(server, "one") as one,
+        client(server, "other") as other,
+    ):
+        for _ in range(MOST_EARLY // 1000):
+            assert {*one.report_many(early_labels(1000))} == {LabelOutcome.PENDING}
+        with pytest.raises(ResourceExhaustedError) as caught:
+            one.report_many(early_labels(1))
+        assert (caught.value.reason, caught.value.facts["client"]) == ("CLIENT_LIMIT", "one")
+        assert caught.value.facts["held"] == caught.value.facts["most"] == str(MOST_EARLY)
+        assert {*other.report_many(early_labels(1000))} == {LabelOutcome.PENDING}
+        answered = other.predict("sums", [[1.0, 2.0]]).prediction_id
+        assert eventually(lambda: other.report(answered, 1) is not LabelOutcome.PENDING)
+        _, _, page = over_http(server, "GET", "/metrics", authorization=f"Bearer {token_of('watch')}")
+        assert MetricsPage(page).total("soloist_client_limit_total", share="early_labels") == 1
+
+
+def early_labels(count: int) -> list[Label]:
+    """Return labels of answers that nobody has given."""
+    now = f"{time.time_ns() // 1_000_000:012x}"
+    return [Label(prediction_id=now + secrets.token_hex(10), label=1) for _ in range(count)]
 
 
 def is_open(connection: socket.socket) -> bool:

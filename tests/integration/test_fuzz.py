@@ -12,11 +12,13 @@ from bench.fuzz.__main__ import main
 from bench.fuzz.methods import all_methods
 from bench.fuzz.run import Plan, run
 from bench.fuzz.script import KINDS, one_message, write
+from bench.server.redis import NoRedisError
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import ones
 from tests.integration.test_brought_states import write_placed
 from tests.integration.test_entries import WIDE
+from tests.redis_process import missing
 from tests.third_party import THIRD_PARTY_MODELS, UNTOLD
 from tests.third_party.untimed import CACHE, MIXED
 
@@ -57,6 +59,30 @@ def test_no_input_does_harm(house: Path, tmp_path: Path, transport: str) -> None
     assert {path for path, _, _ in result.outcomes} == set(all_methods())
     answered = {path.rpartition("/")[2] for path, code, _ in result.outcomes if code == "OK"}
     assert set(_ANSWERED) <= answered
+
+
+def test_no_walk_does_harm_to_stored_sequences(tmp_path: Path, transport: str) -> None:
+    for name in ("sums", "z-spare"):
+        Sums(name=name).write(tmp_path / "repository")
+    plan = Plan(
+        repository=tmp_path / "repository",
+        messages=600,
+        seed=3,
+        kinds=["walks"],
+        processes=1,
+        concurrency=16,
+        out=tmp_path / "out",
+        transport=transport,
+        stored=True,
+    )
+    try:
+        result = run(plan, lambda _sent, _harmful: None)
+    except NoRedisError as error:
+        missing(str(error))
+    assert result.faults == []
+    assert {sort: outcome for sort, (_, outcome) in result.findings.smallest.items()} == {}
+    reasons = {reason for _, _, reason in result.outcomes}
+    assert {"SEQUENCE_NOT_FOUND", "CHUNK_GAP", "PARAMETER_INVALID"} <= reasons
 
 
 def test_a_kept_input_is_sent_again(house: Path, tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import copy
 import json
 import random
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.transport.http.statuses import HTTP_STATUSES
+from tests.graphs import Sums
 from tests.integration.rest_requests import JSON_BYTES, ask
-from tests.servers import RunningServer
+from tests.integration.stored import PATIENT
+from tests.redis_process import running_redis
+from tests.servers import RunningServer, running_server
 
 PATH = "/v2/models/sums/infer"
 ODD: list[Any] = [
@@ -37,7 +42,8 @@ ODD: list[Any] = [
     ),
     *([], {}, [[]], [[[]]], [None], [1, [2]], {"": {}}, {"name": "frames"}, [0] * 40, [1e39, 1], [[1, 2], [3, 4]]),
 ]
-KEYS = ("name", "shape", "datatype", "data", "parameters", "inputs", "outputs", "id", "binary_data_size", "timeout")
+KEYS = ("name", "shape", "datatype", "data", "parameters", "inputs", "outputs", "id", "binary_data_size", "timeout",
+        "sequence_id", "sequence_start", "sequence_end", "sequence_first_frame")  # fmt: skip
 
 
 def valid(*, binary: bool) -> tuple[dict[str, Any], bytes]:
@@ -48,7 +54,8 @@ def valid(*, binary: bool) -> tuple[dict[str, Any], bytes]:
     else:
         tensor["data"] = [[[1, 2], [3, 4]]]
     outputs = [{"name": "outputs", "parameters": {"binary_data": binary}}]
-    parameters = {"sequence_id": 7, "sequence_start": True, "sequence_end": True, "timeout": 10**9}
+    parameters = {"sequence_id": 7, "sequence_start": True, "sequence_end": True, "sequence_first_frame": 0}
+    parameters["timeout"] = 10**9
     return {"id": "a", "inputs": [tensor], "outputs": outputs, "parameters": parameters}, data
 
 
@@ -98,28 +105,42 @@ def broken(rng: random.Random) -> bytes:
     return bytes(raw)
 
 
+@pytest.fixture(scope="module", params=["memory", "store"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Keep sequences in memory, or in a store."""
+    if request.param == "memory":
+        yield request.getfixturevalue("strict")
+        return
+    folder: Path = tmp_path_factory.mktemp("stored")
+    Sums(name="sums").write(folder / "repository")
+    with running_redis(folder) as redis:
+        store: dict[str, Any] = {"sequence_store": redis.url, "sequence_store_plaintext": True, **PATIENT}
+        with running_server(folder / "repository", folder, log_format="json", **store) as server:
+            yield server
+
+
 @pytest.fixture(autouse=True)
-def unharmed(strict: RunningServer) -> Any:
+def unharmed(server: RunningServer) -> Any:
     """Check that the server answers as before, and that its log has no failure."""
     text, _ = valid(binary=False)
-    before = ask(strict.http, "POST", PATH, json.dumps(text).encode()).outputs()["outputs"].tobytes()
+    before = ask(server.http, "POST", PATH, json.dumps(text).encode()).outputs()["outputs"].tobytes()
     yield
-    assert ask(strict.http, "POST", PATH, json.dumps(text).encode()).outputs()["outputs"].tobytes() == before
-    assert strict.get("/readyz") == (200, "ready\n")
-    assert [line for line in strict.log() if line["level"] in ("error", "critical")] == []
+    assert ask(server.http, "POST", PATH, json.dumps(text).encode()).outputs()["outputs"].tobytes() == before
+    assert server.get("/readyz") == (200, "ready\n")
+    assert [line for line in server.log() if line["level"] in ("error", "critical")] == []
 
 
-def test_requests_that_lie(strict: RunningServer) -> None:
+def test_requests_that_lie(server: RunningServer) -> None:
     allowed = set(HTTP_STATUSES.values()) - {499, 500} | {200}
     for seed in range(400):
         body, headers = lying(random.Random(seed))
-        found = ask(strict.http, "POST", PATH, body, headers)
+        found = ask(server.http, "POST", PATH, body, headers)
         assert found.status in allowed, (seed, found.body)
         assert found.status == 200 or found.json["reason"], (seed, found.body)
 
 
-def test_bytes_that_are_hardly_requests(strict: RunningServer) -> None:
-    host, port = strict.http.split(":")
+def test_bytes_that_are_hardly_requests(server: RunningServer) -> None:
+    host, port = server.http.split(":")
     for seed in range(400):
         with socket.create_connection((host, int(port)), timeout=30) as connection:
             found = b""

@@ -88,6 +88,12 @@ def test_a_store_that_dies_and_comes_back_loses_nothing(serve: Serve, redis: Red
     assert eventually(lambda: server.get("/readyz")[0] == 200)
     failed = {"operation": "read", "outcome": "failed"}
     assert server.total("soloist_sequence_store_operations_total", **failed) == 2
+    pings = {
+        outcome: server.total("soloist_sequence_store_operations_total", operation="ping", outcome=outcome)
+        for outcome in ("ok", "failed")
+    }
+    assert pings["failed"] >= 2
+    assert pings["ok"] >= 1
     assert server.total("soloist_sequence_store_bytes_total", operation="write") > 0
 
 

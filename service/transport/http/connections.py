@@ -44,7 +44,7 @@ class Connections:
     def begin(self, connection: Closable) -> None:
         """Add a connection. If all others are busy, it ends at once."""
         shares, client = self.limits.shares, connection.address
-        if shares is not None and not shares.has_room(client):
+        if shares is not None and not shares.try_take(client):
             oldest = next((each for each in self._waiting if each.address == client), connection)
             if not self._ended_for(oldest, connection):
                 return

@@ -92,7 +92,7 @@ class Connection(H2ServerProtocol):
         """Begin, unless there are too many connections."""
         self._peer, shares = _peer(transport), self._limits.shares
         is_full = len(self._shared.connections) >= self._limits.max_connections
-        if is_full or not (shares is None or shares.has_room(client_of(self._peer))):
+        if is_full or not (shares is None or shares.try_take(client_of(self._peer))):
             transport.abort()
             return
         self._wire = transport

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from bench.fuzz.script import KINDS, Kind, Script, Step, one_message
 from bench.fuzz.sender import Sender, connect
 from bench.fuzz.server_facts import ModelFacts, ServerFacts, TensorPort
 from bench.server.metrics_page import MetricsPage
-from soloist.oip.grpc_service_pb2 import ModelInferResponse, ModelStreamInferResponse
+from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from soloist.v1 import admin_pb2
 from tests.graphs import Sums
 
@@ -78,6 +80,20 @@ def test_fields_parse_and_bytes_often_do_not() -> None:
     assert all(parses(generator(["fields"]).draw(number)) for number in range(500))
     failed = Counter(parses(generator(["bytes"]).draw(number)) for number in range(500))
     assert failed[False] > 100 < failed[True]
+
+
+def test_walks_say_where_a_request_is_in_its_sequence() -> None:
+    """Rightly, wrongly, in types that the parameter can't have; and some are sent again as they were."""
+    infers = [generator(["walks"]).draw(number) for number in range(600)]
+    sent = [[step.data for step in each.steps if step.what == "send"] for each in infers if each.path == STREAM_INFER]
+    kinds: Counter[str | None] = Counter()
+    for data in {each for messages in sent for each in messages}:
+        with contextlib.suppress(DecodeError):
+            given = ModelInferRequest.FromString(data).parameters
+            if "sequence_first_frame" in given:
+                kinds[given["sequence_first_frame"].WhichOneof("parameter_choice")] += 1
+    assert set(kinds) >= {"int64_param", "uint64_param", "string_param", "bool_param", "double_param"}
+    assert any(one == other for messages in sent for one, other in itertools.pairwise(messages))
 
 
 def test_only_the_spare_model_is_unloaded() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import grpc
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from soloist import AbortedError, AsyncClient, Client, NotFoundError, Resume, RetryPolicy, UnavailableError
+from soloist import AbortedError, AsyncClient, Client, NotFoundError, Resume, RetryPolicy, Timing, UnavailableError
 from tests.unit.client.conftest import FakeServer, FakeTiming
 
 FRAMES = np.ones((4, 2), np.float32)
@@ -47,6 +51,28 @@ async def test_attempts_with_chunks_in_flight_are_bounded(fake: FakeServer, cloc
         with pytest.raises(AbortedError, match="SESSION_IDLE"):
             await anext(client.stream_chunks("sums", [FRAMES, FRAMES], resume=RESUME))
     assert clock.pauses == [1, 2, 2]
+
+
+async def test_what_the_source_raises_while_the_client_goes_on_is_raised_after_the_answers(fake: FakeServer) -> None:
+    fake.refuse_frame = 0
+    paused, raised = asyncio.Event(), asyncio.Event()
+
+    async def pause(_: float) -> None:
+        fake.refuse_frame = None
+        paused.set()
+        await raised.wait()
+
+    async def source() -> AsyncIterator[npt.NDArray[np.float32]]:
+        yield FRAMES
+        await paused.wait()
+        raised.set()
+        raise RuntimeError("no more frames")
+
+    async with AsyncClient(fake.target, timing=Timing(sleep_async=pause)) as client, asyncio.timeout(10):
+        answers = client.stream_chunks("sums", source(), resume=RESUME)
+        assert (await anext(answers)).frame_count == len(FRAMES)
+        with pytest.raises(RuntimeError, match="no more frames"):
+            await anext(answers)
 
 
 def test_what_cannot_pass_is_not_tried_again(fake: FakeServer, clock: FakeTiming) -> None:

@@ -19,6 +19,15 @@ def test_a_client_has_no_more_than_its_share_and_others_have_theirs() -> None:
     shares.take("other", 2)
 
 
+def test_whoever_asks_whether_it_may_have_one_more_has_it() -> None:
+    shares = ClientShares(Share.CONNECTIONS, 2)
+    assert [shares.try_take("one") for _ in range(3)] == [True, True, False]
+    assert shares.refused == 1
+    assert shares.try_take("other")
+    shares.give_back("one")
+    assert shares.try_take("one")
+
+
 def test_what_was_given_back_may_be_taken_again_and_leaves_nothing() -> None:
     shares = ClientShares(Share.SESSIONS, 3)
     shares.take("one", 3)

@@ -20,6 +20,7 @@ from service.doctor.finding import Finding, Verdict, size, without_secrets
 from service.doctor.machine import machine
 from service.doctor.models import models
 from service.doctor.ports import ports
+from service.doctor.settings_in_force import settings_in_force
 from service.doctor.tls_files import tls_files
 from tests.graphs import Sums
 
@@ -178,6 +179,15 @@ def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
     flags = {"repository": str(tmp_path), "processes": 2, "host": (f"unix:{tmp_path}/s.sock",)}
     found = list(findings(flags, with_models=False))
     assert of(found, "settings").verdict is Verdict.WRONG
+
+
+def test_connections_that_the_transport_cannot_count() -> None:
+    what, everywhere = "connections of one address", ("0.0.0.0",)  # noqa: S104
+    for given in (settings(host=everywhere), settings(max_connections_per_client=9)):
+        found = of(settings_in_force(given, {}), what)
+        assert (found.verdict, "httpunk" in found.remedy) == (Verdict.NOTE, True)
+    for given in (settings(), settings(host=everywhere, transport="httpunk")):
+        assert what not in {each.what for each in settings_in_force(given, {})}
 
 
 def test_passwords_of_urls_are_not_shown() -> None:

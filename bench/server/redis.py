@@ -28,7 +28,7 @@ def redis(folder: Path) -> Iterator[str]:
     """
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
-        raise NoRedisError("no redis-server on the PATH; it is a package of most systems. --sequences 0 does without")
+        raise NoRedisError("no redis-server on the PATH; it is a package of most systems")
     port = _free_port()
     command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), *_DURABLE]
     with (
