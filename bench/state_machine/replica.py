@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from bench.state_machine.chain_model import NAME, chain_servable
-from bench.state_machine.kept_tokens import TOKEN_SECONDS, Fleet
+from bench.state_machine.kept_tokens import Fleet
 from bench.state_machine.room import Owner, Room, WatchedSessions
 from bench.state_machine.virtual_time import HeldExecutor, Moment, VirtualLoop
+from bench.state_machine.watched_tokens import WatchedTokens
 from service.access.need import EVERYBODY
 from service.api.methods import StreamMethod, UnaryMethod
 from service.api.oip.context import OipContext
@@ -28,13 +29,11 @@ from service.core.errors import Reason, ServiceError
 from service.core.health import Health
 from service.loading.servable import Servable
 from service.repository.refcounts import Refcounts
-from service.sealing.sealer import Sealer
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
 from service.serving.recorder import Recorder
 from service.serving.resume import Resumption
 from service.serving.resume_metrics import ResumeMetrics
-from service.serving.resume_token import ResumeTokens
 from service.serving.session import Session
 from service.serving.session_metrics import SessionMetrics
 from service.transport.active_calls import ActiveCalls
@@ -124,6 +123,7 @@ class _WatchedSequences(Sequences):
             async with super().lease(key) as lease:
                 if task is not None:
                     self._room.actors[task] = owner
+                owner.refused = None
                 yield lease
         finally:
             self._room.actors.pop(cast("asyncio.Task[Any]", task), None)
@@ -152,9 +152,7 @@ class Replica:
         recorder = Recorder(registry)
         self.metrics = SessionMetrics(registry)
         self.sessions = WatchedSessions(self.room, metrics=self.metrics, refcounts=self.refcounts)
-        tokens = ResumeTokens(
-            Sealer(fleet.newest, fleet.by_id), seconds=TOKEN_SECONDS, max_bytes=_BYTES, clock=loop.time
-        )
+        tokens = WatchedTokens(self.room, fleet, max_bytes=_BYTES)
         self.resumption = Resumption(tokens, ResumeMetrics(registry), max_age_seconds=bounds.max_stream_age_seconds)
         serving = Serving(
             repository=cast("Repository", _OneModel(self.servable)),

@@ -27,6 +27,7 @@ class Owner:
     session: Session | None = None
     is_evicted: bool = False
     refused: Reason | None = None
+    token_refused: Reason | None = None
 
     def began(self, session: Session) -> None:
         """Hear that the session has begun."""
