@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from bench.state_machine.chain_model import NAME, chain_servable
+from bench.state_machine.held_executor import HeldExecutor
 from bench.state_machine.kept_tokens import Fleet
 from bench.state_machine.room import Owner, Room, WatchedSessions
-from bench.state_machine.virtual_time import HeldExecutor, Moment, VirtualLoop
+from bench.state_machine.virtual_time import Moment, VirtualLoop
 from bench.state_machine.watched_tokens import WatchedTokens
 from service.access.need import EVERYBODY
 from service.api.methods import StreamMethod, UnaryMethod
@@ -186,7 +187,7 @@ class Replica:
         """Let a worker do one of the runs that it was given."""
         if self.executor:
             with self.loop.shown():
-                self.executor.finish(index % len(self.executor))
+                self.executor.run_one(index % len(self.executor))
 
     def drain(self) -> None:
         """Take no more calls."""

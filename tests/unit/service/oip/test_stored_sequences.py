@@ -36,7 +36,7 @@ from service.store.store import Stored, StoreError
 from soloist.oip import grpc_service_pb2 as pb
 from tests.integration.infer_requests import step
 from tests.servables import POISON, GatedRunner, servable
-from tests.unit.service.manual import ManualExecutor, turns
+from tests.unit.service.awaited_executor import AwaitedExecutor, turns
 
 KEY = new_key(seals_from=0)
 LIMITS = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
@@ -65,7 +65,7 @@ class Replica:
         self, store: MemoryStore, *, seal: Seal | None = None, version: int = 1, max_bytes: int = 10_000
     ) -> None:
         self.registry = CollectorRegistry()
-        metrics, self.executor, self.published = Metrics(self.registry), ManualExecutor(), list[Prediction]()
+        metrics, self.executor, self.published = Metrics(self.registry), AwaitedExecutor(), list[Prediction]()
         self.repository, self.now = _OneVersion(version), 1000.0
         self.sessions = Sessions(max_sessions=2, max_state_bytes=1000, metrics=metrics.sessions)
         serving = Serving(
