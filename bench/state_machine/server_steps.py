@@ -20,6 +20,13 @@ class ServerSteps(World):
         busy[which % len(busy)].finish_run(which)
         self._step("run", turns)
 
+    @precondition(lambda self: any(replica.executor for replica in self._replicas))
+    @rule()
+    def run_all(self) -> None:
+        """Let workers do all runs, also those that follow from them."""
+        self._finish_runs()
+        self._step("run all", ALL_TURNS)
+
     @precondition(lambda self: self._loop.is_busy)
     @rule(turns=TURNS)
     def turn(self, turns: int) -> None:
@@ -51,11 +58,11 @@ class ServerSteps(World):
         late = [each for each in mine if not (each.is_over or each.call.is_stuck)]
         self._check(not late, "a call was not cut")
         self.tally.steps["cut"] += 1
-        self._end_replica(self._replica)
+        self._replace(self._replica)
 
     @rule(which=WHICH, really=RARELY)
     def crash(self, which: int, really: bool) -> None:
         """Lose a server with all that it knows, and start another one."""
         if really:
             self.tally.steps["crash"] += 1
-            self._end_replica(self._replicas[which % len(self._replicas)])
+            self._replace(self._replicas[which % len(self._replicas)])

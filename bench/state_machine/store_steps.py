@@ -12,13 +12,19 @@ from bench.state_machine.world import World
 class StoreSteps(World):
     """Questions to the store wait, arrive once or twice, get lost; servers are lost between a write and its answer."""
 
-    @precondition(lambda self: self._bounds.sharing > 0 and not self._shared.way.is_held)
-    @rule(really=st.sampled_from([False, False, True]))
-    def hold_questions(self, really: bool) -> None:
-        """Let questions wait on their way from now on."""
-        if really:
-            self._shared.way.is_held = True
-            self._step("hold questions", 0)
+    @precondition(lambda self: self._bounds.sharing > 0)
+    @rule(count=st.integers(1, 4))
+    def hold_questions(self, count: int) -> None:
+        """Let the next questions wait on their way."""
+        self._shared.way.holds = count
+        self._step("hold questions", 0)
+
+    @precondition(lambda self: self._bounds.sharing > 0)
+    @rule(count=st.integers(1, 3))
+    def refuse_questions(self, count: int) -> None:
+        """Let the store be out of reach for the next questions."""
+        self._shared.way.refuses = count
+        self._step("refuse questions", 0)
 
     @precondition(lambda self: len(self._shared.way) > 0)
     @rule(which=WHICH, turns=TURNS)
@@ -41,20 +47,12 @@ class StoreSteps(World):
         self._shared.way.lose(which)
         self._step("lose question", 0)
 
-    @precondition(lambda self: self._shared.way.is_held)
+    @precondition(lambda self: len(self._shared.way) > 0)
     @rule(turns=TURNS)
     def release_questions(self, turns: int) -> None:
         """Let everything through."""
         self._shared.way.release()
         self._step("release questions", turns)
-
-    @precondition(lambda self: self._bounds.sharing > 0)
-    @rule(down=st.sampled_from([*[False] * 5, True]))
-    def reach_store(self, down: bool) -> None:
-        """Cut the servers off from the store, or let them reach it again."""
-        if self._shared.way.is_down is not down:
-            self._shared.way.is_down = down
-            self._step("reach store", 0)
 
     @precondition(lambda self: len(self._shared.way) > 0)
     @rule(which=WHICH, really=RARELY)
@@ -63,4 +61,4 @@ class StoreSteps(World):
         if really:
             self._shared.way.arrive_all()
             self.tally.steps["crash after write"] += 1
-            self._end_replica(self._replicas[which % len(self._replicas)])
+            self._replace(self._replicas[which % len(self._replicas)])

@@ -28,11 +28,11 @@ class _Question:
 
 
 class StoreWay:
-    """What is asked goes through at once, but for times in which it `is_held` or `is_down`."""
+    """What is asked goes through at once, but for the next `refuses` questions, and the next `holds` after them."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         """Create it without questions."""
-        self.is_held = self.is_down = False
+        self.refuses = self.holds = 0
         self._loop = loop
         self._questions: list[_Question] = []
 
@@ -46,10 +46,12 @@ class StoreWay:
             StoreError: there is no answer.
 
         """
-        if self.is_down:
+        if self.refuses:
+            self.refuses -= 1
             raise StoreError("no connection")
-        if not self.is_held:
+        if not self.holds:
             return do()
+        self.holds -= 1
         question = _Question(do, self._loop.create_future())
         self._questions.append(question)
         try:
@@ -85,8 +87,8 @@ class StoreWay:
                 self.arrive(which)
 
     def release(self) -> None:
-        """Let everything through, in order, and hold nothing from now on."""
-        self.is_held = self.is_down = False
+        """Let everything through, in order, also what comes from now on."""
+        self.refuses = self.holds = 0
         while self._questions:
             self.answer(0)
 

@@ -15,7 +15,8 @@ from bench.state_machine.stored_truth import Said, Version, Who
 from bench.state_machine.world import World
 
 _MOST_REQUESTS = 6
-_SEQUENCES = st.integers(1, 2)
+_IDS = (1, 2)
+_SEQUENCES = st.sampled_from(_IDS)
 _CLIENT, _STRANGER = "client", "stranger"
 _CLIENTS = st.sampled_from([*[_CLIENT] * 6, _STRANGER])
 # What a caller says of a request: its id and its place, one of them, or neither.
@@ -74,7 +75,7 @@ class StoredSteps(World):
         self._ask_stored(where, replace(message, frames=(*message.frames, 1.0)) if changed else message)
         self._step("send again", turns)
 
-    @precondition(lambda self: self._may_ask())
+    @precondition(lambda self: self._may_ask() and any(self._open(Who(_CLIENT, each)) for each in _IDS))
     @rule(sequence=_SEQUENCES, where=WHICH, shift=st.integers(-3, 3), frames=FRAMES, turns=TURNS)
     def misplace_request(self, sequence: int, where: int, shift: int, frames: list[float], turns: int) -> None:
         """Send frames that leave a gap, or overlap."""

@@ -126,8 +126,8 @@ class World(RuleBasedStateMachine):
             self._sweep()
             self._check(not self._calls(), "a call waits for ever")
             self.tally.steps["end"] += 1
-            for replica in list(self._replicas):
-                self._end_replica(replica)
+            for replica in self._replicas:
+                self._lose(replica)
 
     def _settle(self) -> None:
         for stream in self._streams:
@@ -144,8 +144,13 @@ class World(RuleBasedStateMachine):
             busy[0].finish_run(0)
             self._loop.turn()
 
-    def _end_replica(self, replica: Replica) -> None:
-        """Lose a server with all that it knows, and start another one in its place."""
+    def _replace(self, replica: Replica) -> None:
+        """Lose a server, and start another one in its place."""
+        self._lose(replica)
+        self._replicas[self._replicas.index(replica)] = self._new_replica()
+
+    def _lose(self, replica: Replica) -> None:
+        """Lose a server with all that it knows."""
         self._check(not replica.room.faults, replica.room.faults)
         lost = [each for each in self._calls() if each.replica is replica]
         for each in lost:
@@ -157,7 +162,6 @@ class World(RuleBasedStateMachine):
         self._streams = [each for each in self._streams if each not in lost]
         self._requests = [each for each in self._requests if each not in lost]
         self._stored = [each for each in self._stored if each not in lost]
-        self._replicas[self._replicas.index(replica)] = self._new_replica()
 
     def _check_books(self, replica: Replica) -> None:
         room = replica.room
