@@ -115,6 +115,8 @@ class StoredRequest:
         answered = response.parameters["prediction_id"].string_param
         if version.published not in (None, answered):
             self._fault("was answered with another id than the one that counts")
+        if version is self._version and version.published is None:
+            self._fault("was answered, and doesn't count")
 
     def _right(self) -> Outcome | Version | None:
         """Return how it has to end, and with which answer; None if it can't have ended yet."""
