@@ -21,6 +21,7 @@ from bench.state_machine.watched_store import SharedStore
 
 _ANSWER_BYTES = 200
 _SENT = 8
+_Call = StreamCaller | SequenceRequest | StoredRequest
 
 _bounds = st.builds(
     Bounds,
@@ -153,15 +154,22 @@ class World(RuleBasedStateMachine):
         """Lose a server with all that it knows."""
         self._check(not replica.room.faults, replica.room.faults)
         lost = [each for each in self._calls() if each.replica is replica]
-        for each in lost:
-            each.call.on_end = lambda: None
-            if each.call.task is not None:
-                each.call.task.cancel()
-        self._loop.turn()
+        self._cancel(lost)
         self._check_books(replica)
         self._streams = [each for each in self._streams if each not in lost]
         self._requests = [each for each in self._requests if each not in lost]
         self._stored = [each for each in self._stored if each not in lost]
+
+    def abandon(self) -> None:
+        """End all calls of a history that has failed, unchecked."""
+        self._cancel(self._calls())
+
+    def _cancel(self, calls: Sequence[_Call]) -> None:
+        for each in calls:
+            each.call.on_end = lambda: None
+            if each.call.task is not None:
+                each.call.task.cancel()
+        self._loop.turn()
 
     def _check_books(self, replica: Replica) -> None:
         room = replica.room
@@ -182,7 +190,7 @@ class World(RuleBasedStateMachine):
         replica.refcounts.when_unused(replica.servable, used.clear)
         self._check(bool(used) == bool(room.owners), "references to the version are wrong")
 
-    def _calls(self) -> Sequence[StreamCaller | SequenceRequest | StoredRequest]:
+    def _calls(self) -> Sequence[_Call]:
         return [*self._streams, *self._requests, *self._stored]
 
     def _sweep(self) -> None:

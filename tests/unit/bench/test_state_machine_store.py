@@ -41,10 +41,13 @@ def _two_servers() -> Iterator[Histories]:
     state = Histories()
     with silent():
         state.start(bounds=BOUNDS)
-        _go_on(state)
-        state.run_all()
-        state.nothing_is_wrong()
-        yield state
+        try:
+            _go_on(state)
+            state.run_all()
+            state.nothing_is_wrong()
+            yield state
+        finally:
+            state.abandon()
 
 
 def _go_on(state: Histories, *, where: int = 0, client: str = "client", in_place: bool = True) -> None:

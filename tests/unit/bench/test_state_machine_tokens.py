@@ -38,7 +38,10 @@ def state() -> Iterator[Histories]:
         state.read(which=0, takes=False, turns=0)
         state.chunk(which=0, frames=[1.0], turns=ALL_TURNS)
         state.run(which=0, turns=ALL_TURNS)
-        yield state
+        try:
+            yield state
+        finally:
+            state.abandon()
 
 
 def _continue(state: Histories) -> None:
