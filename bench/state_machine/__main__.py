@@ -2,6 +2,7 @@
 
 Streams and Open Inference sequences are opened, chunks sent, repeated, misplaced and cancelled, answers left unread,
 deadlines missed, sessions evicted, servers drained and lost, in any order and between any two turns of the event loop.
+Servers share a store, which is slow, out of reach, or forgets to answer.
 Every answer is compared to the bit with a model that knows the right one, and every session has to be accounted for.
 """
 

@@ -10,11 +10,13 @@ import structlog
 
 from bench.state_machine.sequence_steps import SequenceSteps
 from bench.state_machine.server_steps import ServerSteps
+from bench.state_machine.store_steps import StoreSteps
+from bench.state_machine.stored_steps import StoredSteps
 from bench.state_machine.stream_steps import StreamSteps
 from bench.state_machine.token_steps import TokenSteps
 
 
-class Histories(StreamSteps, TokenSteps, SequenceSteps, ServerSteps):
+class Histories(StreamSteps, TokenSteps, SequenceSteps, StoredSteps, StoreSteps, ServerSteps):
     """All that may happen to a server and its callers: each kind of step has a file of its own."""
 
 

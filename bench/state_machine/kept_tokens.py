@@ -44,16 +44,23 @@ class AnswerIds:
         return self._unique.setdefault(first_frame, unique) == unique and whole == given
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """What a token is from the moment in which it was sealed, whenever its caller reads it."""
+
+    key: Key
+    expires_at: float
+    frame: int
+
+
 @dataclass(frozen=True, eq=False)
 class Token:
-    """A token, and what has to become of it. Tokens of one place of one stream have one `origin`."""
+    """A token, and what it has to continue. Tokens of one place of one stream have one `origin`."""
 
     raw: bytes
     place: Place
     ids: AnswerIds
     origin: object
-    key: Key
-    expires_at: float
 
 
 class Fleet:
@@ -61,7 +68,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.keys = [new_key(seals_from=0)]
-        self._ever = list(self.keys)
+        self.seals: dict[bytes, Seal] = {}
         self.tokens: deque[Token] = deque(maxlen=_KEPT)
 
     def newest(self) -> Key:
@@ -75,8 +82,3 @@ class Fleet:
     def rotate(self, *, removes: bool) -> None:
         """Let a new key seal; the old ones open as long as they are there."""
         self.keys = [*([] if removes else self.keys[-2:]), new_key(seals_from=0)]
-        self._ever.append(self.keys[-1])
-
-    def sealed_with(self, raw: bytes) -> Key:
-        """Return the key of a token, which may have been sealed long before its caller reads it."""
-        return next(key for key in self._ever if key.id in raw)

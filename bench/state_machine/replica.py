@@ -6,8 +6,6 @@ Engine, network, clock and workers stand in for real ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -15,14 +13,20 @@ from typing import TYPE_CHECKING, Any, cast
 from prometheus_client import CollectorRegistry
 
 from bench.state_machine.chain_model import NAME, chain_servable
-from bench.state_machine.kept_tokens import TOKEN_SECONDS, Fleet
+from bench.state_machine.held_executor import HeldExecutor
+from bench.state_machine.kept_tokens import Fleet
 from bench.state_machine.room import Owner, Room, WatchedSessions
-from bench.state_machine.virtual_time import HeldExecutor, Moment, VirtualLoop
-from service.access.need import EVERYBODY
+from bench.state_machine.virtual_time import VirtualLoop
+from bench.state_machine.watched_sequences import SequenceOwner, WatchedSequences
+from bench.state_machine.watched_store import Asker, SharedStore, WatchedStore
+from bench.state_machine.watched_tokens import WatchedTokens
+from service.access.client import Client, Role
+from service.access.need import EVERYBODY, Need
 from service.api.methods import StreamMethod, UnaryMethod
 from service.api.oip.context import OipContext
 from service.api.oip.model_infer import model_infer
-from service.api.oip.sequences import Key, SequenceLease, Sequences
+from service.api.oip.sequences import Sequences
+from service.api.oip.stored_sequences import StoredSequences
 from service.api.v1.stream import stream
 from service.core.errors import Reason, ServiceError
 from service.core.health import Health
@@ -31,16 +35,18 @@ from service.repository.refcounts import Refcounts
 from service.sealing.sealer import Sealer
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.inference import InputLimits, Serving
+from service.serving.prediction import Prediction
 from service.serving.recorder import Recorder
 from service.serving.resume import Resumption
 from service.serving.resume_metrics import ResumeMetrics
-from service.serving.resume_token import ResumeTokens
-from service.serving.session import Session
+from service.serving.sequence_records import SequenceRecords
 from service.serving.session_metrics import SessionMetrics
+from service.serving.store_metrics import StoreMetrics
 from service.transport.active_calls import ActiveCalls
 from service.transport.admission import CallLimits
 from service.transport.boundary import Boundary
 from service.transport.grpc_adapter import GrpcAdapter
+from service.transport.guards import OPEN, Guard, Guards
 from soloist.oip import grpc_service_pb2 as oip_pb
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -63,34 +69,8 @@ class Bounds:
     max_inline_seconds: float
     shows_cancels: bool
     max_stream_age_seconds: float
-
-
-class SequenceOwner(Owner):
-    """The owner of a sequence's session: idle since its last request was done with, if none is in progress."""
-
-    def __init__(self, name: str, idle_seconds: float, room: Room) -> None:
-        super().__init__(name, lambda: None if self.users else self.left_at)
-        self.idle_seconds, self.loop, self.faults = idle_seconds, room.loop, room.faults
-        self.users = 0
-        self.left_at: Moment | None = None
-        # The state after its last frame; None while there is no sequence.
-        self.state: int | None = None
-        self.is_expired = False
-
-    def began(self, session: Session) -> None:
-        """Hear that the session has begun. It hasn't answered yet."""
-        super().began(session)
-        self.is_expired = False
-
-    def ended(self, reason: str) -> None:
-        """Hear that the session has ended."""
-        super().ended(reason)
-        if reason != "complete":  # then the answer is yet to be compared
-            self.state = None
-        self.is_expired = reason == "idle"
-        left = self.left_at
-        if self.is_expired and (left is None or self.loop.time() - left[0] < self.idle_seconds - 1e-6 or self.users):
-            self.faults.append(f"{self.name} expired too early")
+    # Servers that share a store of sequences; 0: one server, which keeps them itself.
+    sharing: int = 0
 
 
 class _OneModel:
@@ -105,36 +85,18 @@ class _OneModel:
         return self._servable
 
 
-class _WatchedSequences(Sequences):
-    """Sequences that tell which request has which of them."""
+class _Named(Guards):
+    """Stands for credentials: who calls is who it says it is."""
 
-    def __init__(
-        self, room: Room, sessions: WatchedSessions, owner_of: Callable[[int | str], SequenceOwner], **bounds: Any
-    ):
-        super().__init__(sessions, **bounds)
-        self._room = room
-        self._owner_of = owner_of
-
-    @asynccontextmanager
-    async def lease(self, key: Key) -> AsyncIterator[SequenceLease]:
-        """Lease a sequence, and note for whom."""
-        owner, task = self._owner_of(key.sequence_id), asyncio.current_task()
-        owner.users += 1
-        try:
-            async with super().lease(key) as lease:
-                if task is not None:
-                    self._room.actors[task] = owner
-                yield lease
-        finally:
-            self._room.actors.pop(cast("asyncio.Task[Any]", task), None)
-            owner.users -= 1
-            owner.left_at = self._room.loop.moment()
+    def of(self, _method: str, _need: Need) -> Guard:
+        """Return what takes the caller's address for its name."""
+        return lambda caller: Client(name=caller.peer(), roles=frozenset({Role.INFER}))
 
 
 class Replica:
-    """One server, from its start to its end."""
+    """One server, from its start to its end. It keeps sequences in the store that it shares, if there is one."""
 
-    def __init__(self, bounds: Bounds, loop: VirtualLoop, fleet: Fleet) -> None:
+    def __init__(self, bounds: Bounds, loop: VirtualLoop, fleet: Fleet, shared: SharedStore | None = None) -> None:
         self.bounds, self.loop, self.fleet = bounds, loop, fleet
         self.room = Room(
             loop=loop,
@@ -148,13 +110,14 @@ class Replica:
         self.refcounts = Refcounts()
         self.servable = chain_servable()
         self.sequence_owners: dict[object, SequenceOwner] = {}
+        self.store = None
+        if shared is not None:
+            self.store = WatchedStore(shared=shared, room=self.room, fleet=fleet, idle_seconds=bounds.idle_seconds)
         registry = CollectorRegistry()
         recorder = Recorder(registry)
         self.metrics = SessionMetrics(registry)
         self.sessions = WatchedSessions(self.room, metrics=self.metrics, refcounts=self.refcounts)
-        tokens = ResumeTokens(
-            Sealer(fleet.newest, fleet.by_id), seconds=TOKEN_SECONDS, max_bytes=_BYTES, clock=loop.time
-        )
+        tokens = WatchedTokens(self.room, fleet, max_bytes=_BYTES)
         self.resumption = Resumption(tokens, ResumeMetrics(registry), max_age_seconds=bounds.max_stream_age_seconds)
         serving = Serving(
             repository=cast("Repository", _OneModel(self.servable)),
@@ -165,14 +128,25 @@ class Replica:
             limits=InputLimits(
                 max_frames=100, max_chunk_frames=100, allow_non_finite=False, idle_seconds=bounds.idle_seconds
             ),
+            observers=[self._published],
         )
         self.adapter = GrpcAdapter(
             Boundary(self.calls, recorder),
             CallLimits(max_message_bytes=_BYTES, idle_seconds=bounds.idle_seconds),
             serving.batcher.on_the_way,
         )
-        answers = self.adapter.answers("", self._methods(serving))
-        self.answer_stream, self.answer_infer = answers["//Stream"], answers["//ModelInfer"]
+        streams = StreamMethod(
+            name="Stream", request=pb.StreamRequest, handler=partial(stream, serving), need=EVERYBODY
+        )
+        self.answer_stream = self.adapter.answers("", [streams])["//Stream"]
+        infer = UnaryMethod(
+            name="ModelInfer",
+            request=oip_pb.ModelInferRequest,
+            handler=partial(model_infer, self._context(serving, registry)),
+            need=EVERYBODY,
+        )
+        guards = OPEN if shared is None else _Named()
+        self.answer_infer = self.adapter.answers("", [infer], guards)["//ModelInfer"]
 
     def owner_of(self, sequence: int | str) -> SequenceOwner:
         """Return the owner of a sequence's session."""
@@ -188,7 +162,7 @@ class Replica:
         """Let a worker do one of the runs that it was given."""
         if self.executor:
             with self.loop.shown():
-                self.executor.finish(index % len(self.executor))
+                self.executor.run_one(index % len(self.executor))
 
     def drain(self) -> None:
         """Take no more calls."""
@@ -203,24 +177,35 @@ class Replica:
         self.sessions.expect_cut()
         self.loop.call_soon(self.calls.cut)
 
-    def _methods(self, serving: Serving) -> list[StreamMethod[Any] | UnaryMethod[Any]]:
-        sequences = _WatchedSequences(self.room, self.sessions, self.owner_of, idle_seconds=self.bounds.idle_seconds)
-        context = OipContext(
+    def began_stored(self, task: asyncio.Task[Any], asker: Asker, owner: Owner) -> None:
+        """Note for which request of a stored sequence a task is at work, and whose session it opens."""
+        self.room.actors[task] = owner
+        if self.store is not None:
+            self.store.askers[task] = asker
+
+    def _published(self, prediction: Prediction) -> None:
+        task = asyncio.current_task()
+        if self.store is not None and task is not None and task in self.store.askers:
+            self.store.askers[task].published(prediction.id)
+
+    def _context(self, serving: Serving, registry: CollectorRegistry) -> OipContext:
+        idle_seconds, stored = self.bounds.idle_seconds, None
+        sequences: Sequences
+        if self.store is None:
+            sequences = WatchedSequences(self.room, self.sessions, self.owner_of, idle_seconds=idle_seconds)
+        else:
+            sequences = Sequences(self.sessions, idle_seconds=idle_seconds)
+            sealer, metrics = Sealer(self.fleet.newest, self.fleet.by_id), StoreMetrics(registry)
+            records = SequenceRecords(self.store, sealer, metrics, max_bytes=_BYTES, clock=self.loop.time)
+            stored = StoredSequences(records, serving, sequences)
+        return OipContext(
             serving=serving,
             sequences=sequences,
             manager=cast("RepositoryManager", None),
             health=Health(),
             max_rows=1,
+            stored=stored,
         )
-        return [
-            StreamMethod(name="Stream", request=pb.StreamRequest, handler=partial(stream, serving), need=EVERYBODY),
-            UnaryMethod(
-                name="ModelInfer",
-                request=oip_pb.ModelInferRequest,
-                handler=partial(model_infer, context),
-                need=EVERYBODY,
-            ),
-        ]
 
 
 def _batch_limits(bounds: Bounds) -> BatchLimits:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from bench.state_machine.calls import OK, Outcome, VirtualCall
-from bench.state_machine.chain_model import NAME, POISON, reference
-from bench.state_machine.replica import Replica, SequenceOwner
+from bench.state_machine.chain_model import POISON
+from bench.state_machine.infer_messages import bring_state, infer_request, right_contents
+from bench.state_machine.replica import Replica
+from bench.state_machine.unary_ends import may_end_anyway
+from bench.state_machine.watched_sequences import SequenceOwner
 from soloist.oip import grpc_service_pb2 as pb
 
-_SLACK_SECONDS = 0.021
 _REFUSALS = {"TOO_MANY_SESSIONS", "SESSION_STATE_FULL"}
 _MISSING = {"SEQUENCE_NOT_FOUND", "SEQUENCE_EVICTED"}
 
@@ -42,7 +42,7 @@ class SequenceRequest:
             seconds: the time limit.
 
         """
-        self._replica, self._sequence, self._frames = replica, sequence, tuple(frames)
+        self.replica, self._sequence, self._frames = replica, sequence, tuple(frames)
         self._starts, self._ends, self._brought = start, end, brought
         self.call = VirtualCall(
             replica.loop, f"caller {sequence}", seconds=seconds, shows_cancels=replica.bounds.shows_cancels
@@ -62,17 +62,9 @@ class SequenceRequest:
         return self.call.outcome is not None
 
     def _message(self) -> pb.ModelInferRequest:
-        message = pb.ModelInferRequest(model_name=NAME)
-        message.parameters["sequence_id"].int64_param = self._sequence
-        message.parameters["sequence_start"].bool_param = self._starts
-        message.parameters["sequence_end"].bool_param = self._ends
-        message.inputs.add(name="frames", datatype="FP32", shape=[1, len(self._frames), 1])
-        message.raw_input_contents.append(np.array(self._frames, np.float32).tobytes())
+        message = infer_request(self._sequence, self._frames, start=self._starts, end=self._ends)
         if self._brought is not None:
-            message.inputs.add(name="state.chain", datatype="INT64", shape=[1, 1])
-            message.raw_input_contents.append(np.array([self._brought], np.uint64).tobytes())
-        for name in ("outputs", "next.chain"):
-            message.outputs.add(name=name)
+            bring_state(message, self._brought)
         return message
 
     def _take(self, raw: bytes) -> None:
@@ -93,9 +85,8 @@ class SequenceRequest:
         if before is None:
             self._fault("was answered, and has no sequence")
             return
-        outputs, after = reference(before, self._frames)
-        state = np.array([after], np.uint64).tobytes()
-        if list(response.raw_output_contents) != [np.array(outputs, np.float32).tobytes(), state]:
+        contents, after = right_contents(before, self._frames)
+        if list(response.raw_output_contents) != contents:
             self._fault(f"was answered {response.raw_output_contents}")
         self.answered_state = after
 
@@ -107,15 +98,8 @@ class SequenceRequest:
             return not self._starts and owner.state is None and reason == expected
         if outcome == ("INTERNAL", "INTERNAL"):
             return POISON in self._frames
-        if reason == "MESSAGE_MISSING":  # to a handler, a caller who leaves has sent all
-            return call.is_gone
-        if reason == "OVERLOADED":  # how long an answer would take is measured, and not judged here
-            return call.ends_at is not None
-        if outcome[0] in ("CANCELLED", "DEADLINE_EXCEEDED"):
-            is_late = call.ends_at is not None and call.ended_at >= call.ends_at - _SLACK_SECONDS
-            return call.is_gone or is_late
-        if outcome == ("UNAVAILABLE", "SERVER_DRAINING"):
-            return self._replica.is_draining
+        if may_end_anyway(call, outcome, is_draining=self.replica.is_draining):
+            return True
         if reason == "SEQUENCE_STATES":
             return self._brought is not None and not self._starts
         refused = owner.refused
@@ -123,4 +107,4 @@ class SequenceRequest:
 
     def _fault(self, what: str) -> None:
         kind = f"start={self._starts} end={self._ends} frames={self._frames} state={self.owner.state}"
-        self._replica.room.faults.append(f"{self.owner.name} ({kind}) {what}")
+        self.replica.room.faults.append(f"{self.owner.name} ({kind}) {what}")

@@ -16,6 +16,7 @@ from bench.state_machine.world import World
 class SequenceSteps(World):
     """Requests of sequences are sent, resumed and given up."""
 
+    @precondition(lambda self: not self._bounds.sharing)
     @rule(
         sequence=st.integers(1, 3),
         frames=FRAMES,

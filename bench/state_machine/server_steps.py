@@ -12,12 +12,20 @@ from bench.state_machine.world import World
 class ServerSteps(World):
     """Workers run, the loop turns, time passes, the server drains or is lost."""
 
-    @precondition(lambda self: self._replica.executor)
+    @precondition(lambda self: any(replica.executor for replica in self._replicas))
     @rule(which=WHICH, turns=TURNS)
     def run(self, which: int, turns: int) -> None:
         """Let a worker do one run."""
-        self._replica.finish_run(which)
+        busy = [replica for replica in self._replicas if replica.executor]
+        busy[which % len(busy)].finish_run(which)
         self._step("run", turns)
+
+    @precondition(lambda self: any(replica.executor for replica in self._replicas))
+    @rule()
+    def run_all(self) -> None:
+        """Let workers do all runs, also those that follow from them."""
+        self._finish_runs()
+        self._step("run all", ALL_TURNS)
 
     @precondition(lambda self: self._loop.is_busy)
     @rule(turns=TURNS)
@@ -25,7 +33,7 @@ class ServerSteps(World):
         """Let the event loop turn."""
         self._step("turn", turns)
 
-    @precondition(lambda self: self._calls() or self._replica.room.owners)
+    @precondition(lambda self: self._calls() or self._replica.room.owners or self._bounds.sharing)
     @rule(seconds=st.sampled_from([0.1, 0.1, 0.3, 0.3, 1.0, 1.0, 5.0, 21.0]))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -46,12 +54,15 @@ class ServerSteps(World):
         """End what is left when the time of the drain is over, and start another server."""
         self._replica.cut()
         self._loop.advance(1.0)
-        late = [each for each in self._calls() if not (each.is_over or each.call.is_stuck)]
+        mine = [each for each in self._calls() if each.replica is self._replica]
+        late = [each for each in mine if not (each.is_over or each.call.is_stuck)]
         self._check(not late, "a call was not cut")
-        self._end_replica("cut")
+        self.tally.steps["cut"] += 1
+        self._replace(self._replica)
 
-    @rule(really=RARELY)
-    def crash(self, really: bool) -> None:
-        """Lose the server with all that it knows, and start another one."""
+    @rule(which=WHICH, really=RARELY)
+    def crash(self, which: int, really: bool) -> None:
+        """Lose a server with all that it knows, and start another one."""
         if really:
-            self._end_replica("crash")
+            self.tally.steps["crash"] += 1
+            self._replace(self._replicas[which % len(self._replicas)])

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.state_machine.calls import OK, Outcome, VirtualCall
 from bench.state_machine.chain_model import NAME, POISON, STATE_BYTES, reference
-from bench.state_machine.kept_tokens import TOKEN_SECONDS, AnswerIds, Place, SentChunk, Token
+from bench.state_machine.kept_tokens import AnswerIds, Place, SentChunk, Token
 from bench.state_machine.replica import Replica
 from bench.state_machine.room import Owner
 from bench.state_machine.stream_messages import comparable, opening_of, result_of
@@ -57,7 +57,6 @@ class StreamCaller:
         self.due: deque[pb.StreamResponse] = deque()
         self._places: deque[Place] = deque()
         self._wish, self._brought, self._spoilt = wish, brought, spoilt
-        self._was_known = brought is not None and brought.key in replica.fleet.keys
         self._began_at = replica.loop.time()
         self.place = Place() if brought is None else brought.place
         self._ids, self._origin = (AnswerIds(), None) if brought is None else (brought.ids, brought.origin)
@@ -148,7 +147,8 @@ class StreamCaller:
         due, place = self.due.popleft(), self._places.popleft()
         if answer.HasField("opened"):
             self._was_opened = self._wish.has_tokens
-            self._check_token_taken()
+            if self._spoilt is not None:
+                self._fault("was continued with a token that had to be refused")
         else:
             self.place = place if due.HasField("closed") else self._advanced(place, due, answer.result)
         if not answer.HasField("closed"):
@@ -224,26 +224,15 @@ class StreamCaller:
         if self.place.frame != self._sealed_at:
             self._sealed_at, self._origin = self.place.frame, object()
         fleet = self.replica.fleet
-        expires_at = self.replica.loop.time() + TOKEN_SECONDS
-        fleet.tokens.append(Token(raw, self.place, self._ids, self._origin, fleet.sealed_with(raw), expires_at))
-
-    def _check_token_taken(self) -> None:
-        token = self._brought
-        if token is None:
-            return
-        known = self._was_known or token.key in self.replica.fleet.keys
-        if self._spoilt is not None or self._began_at > token.expires_at + _SLACK_SECONDS or not known:
-            self._fault("was continued with a token that had to be refused")
+        if fleet.seals[raw].frame != self.place.frame:
+            self._fault(f"got a token of frame {fleet.seals[raw].frame} at frame {self.place.frame}")
+        fleet.tokens.append(Token(raw, self.place, self._ids, self._origin))
 
     def _is_refused_for(self, reason: str) -> bool:
-        token, fleet = self._brought, self.replica.fleet
-        if token is None:
-            return False
         if self._spoilt is not None and reason in self._spoilt.refusals:
             return True
-        if reason == "RESUME_KEY_UNKNOWN":
-            return token.key not in fleet.keys or not self._was_known
-        return reason == "RESUME_TOKEN_EXPIRED" and self.call.ended_at > token.expires_at - _SLACK_SECONDS
+        refused = self.owner.token_refused  # it was judged when the token was opened
+        return refused is not None and refused.name == reason
 
     def _fault(self, what: str) -> None:
         self.replica.room.faults.append(f"{self.name} {what}")

@@ -40,10 +40,7 @@ class StreamSteps(World):
         stream = self._stream(which)
         for frames in chunks:
             stream.chunk(stream.next_frame, frames)
-            self._loop.turn()
-            while self._replica.executor:
-                self._replica.finish_run(0)
-                self._loop.turn()
+            self._finish_runs()
         self._step("converse", ALL_TURNS)
 
     @precondition(lambda self: any(stream.last for stream in self._streams))

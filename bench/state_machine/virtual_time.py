@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock moves when it is told to, and workers that run when they are told to."""
+"""Virtual time: an event loop whose clock moves when it is told to."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-P = ParamSpec("P")
 T = TypeVar("T")
 # A server that is still busy after so many turns of the loop turns for ever.
 _MOST_TURNS = 100_000
@@ -138,36 +136,6 @@ class VirtualLoop:
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Do nothing: a cancelled timer is passed over when its time comes."""
-
-
-class HeldExecutor(Executor):
-    """Workers that hold what they are given until `finish`."""
-
-    def __init__(self) -> None:
-        self._held: deque[Callable[[], None]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Hold a call."""
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except Exception as error:
-                future.set_exception(error)
-
-        self._held.append(work)
-        return future
-
-    def finish(self, index: int = 0) -> None:
-        """Run one of those that are held."""
-        self._held.rotate(-index)
-        work = self._held.popleft()
-        self._held.rotate(index)
-        work()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""The world of a history: one server at a time, its callers, and what has to hold after every step."""
+"""The world of a history: its servers, their callers, and what has to hold after every step."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -14,10 +14,14 @@ from bench.state_machine.chain_model import STATE_BYTES
 from bench.state_machine.kept_tokens import Fleet
 from bench.state_machine.replica import Bounds, Replica
 from bench.state_machine.sequence_request import SequenceRequest
+from bench.state_machine.stored_request import StoredMessage, StoredRequest
 from bench.state_machine.stream_caller import StreamCaller
 from bench.state_machine.virtual_time import VirtualLoop
+from bench.state_machine.watched_store import SharedStore
 
 _ANSWER_BYTES = 200
+_SENT = 8
+_Call = StreamCaller | SequenceRequest | StoredRequest
 
 _bounds = st.builds(
     Bounds,
@@ -30,6 +34,7 @@ _bounds = st.builds(
     max_inline_seconds=st.sampled_from([0.0, 0.005]),
     shows_cancels=st.booleans(),
     max_stream_age_seconds=st.sampled_from([0.0, 6.0]),
+    sharing=st.sampled_from([0, 0, 2, 3]),
 )
 
 
@@ -49,7 +54,7 @@ class Tally:
 
 
 class World(RuleBasedStateMachine):
-    """One server at a time, its callers, and what they keep of it."""
+    """One server at a time, or several that share a store, their callers, and what these keep."""
 
     tally: ClassVar[Tally] = Tally()
 
@@ -57,81 +62,114 @@ class World(RuleBasedStateMachine):
         super().__init__()
         self._streams: list[StreamCaller] = []
         self._requests: list[SequenceRequest] = []
+        self._stored: list[StoredRequest] = []
+        # What callers of stored sequences have sent, and may send again.
+        self._sent: deque[StoredMessage] = deque(maxlen=_SENT)
         # What a caller keeps of a sequence, whatever becomes of the server.
         self._kept: dict[int, int] = {}
         self._names = 0
 
     @initialize(bounds=_bounds)
     def start(self, bounds: Bounds) -> None:
-        """Start a server."""
+        """Start the servers."""
         self.tally.histories += 1
         self._bounds = bounds
         self._fleet = Fleet()
         self._loop = VirtualLoop()
-        self._begin_replica()
+        self._shared = SharedStore(self._loop)
+        self._replicas = [self._new_replica() for _ in range(max(1, bounds.sharing))]
 
-    def _begin_replica(self) -> None:
-        self._loop = VirtualLoop(self._loop.time())
-        self._replica = Replica(self._bounds, self._loop, self._fleet)
-        self._streams, self._requests = [], []
+    @property
+    def _replica(self) -> Replica:
+        """Return the server that has the streams."""
+        return self._replicas[0]
+
+    def _new_replica(self) -> Replica:
+        shared = self._shared if self._bounds.sharing else None
+        return Replica(self._bounds, self._loop, self._fleet, shared)
 
     def _step(self, name: str, turns: int) -> None:
         self.tally.steps[name] += 1
-        self._replica.turn(turns)
+        self._loop.turn(turns)
 
     @invariant()
     def nothing_is_wrong(self) -> None:
         """Fail with the first fault; check what has to hold after every step."""
-        if not hasattr(self, "_replica"):
+        if not hasattr(self, "_replicas"):
             return
         self._sweep()
         self._check(not self._loop.faults, self._loop.faults)
-        replica, room = self._replica, self._replica.room
+        for replica in self._replicas:
+            self._check_sessions(replica)
+        if self._replica.is_draining and not self._loop.is_busy and not self._replica.executor:
+            late = [each.name for each in self._streams if each.is_owed_end]
+            self._check(not late, f"{late} were not ended by the drain")
+        for stream in self._streams:
+            if (open_ := stream.owner.session) is not None and (due := stream.held_bytes) is not None:
+                self._check(open_.state_bytes == due, f"{stream.name} holds {open_.state_bytes} bytes, not {due}")
+
+    def _check_sessions(self, replica: Replica) -> None:
+        room = replica.room
         self._check(not room.faults, room.faults)
         self._check(len(replica.sessions) == len(room.owners), "sessions are not those of the callers")
         self._check(replica.sessions.held_bytes == room.state_bytes(), "bytes are not those of the sessions")
         self._check(len(room.owners) <= self._bounds.max_sessions, "too many sessions")
         self._check(room.state_bytes() <= self._bounds.max_state_bytes, "too many bytes")
         self._check(room.begun == sum(room.ends.values()) + len(room.owners), "sessions that began nowhere")
-        if replica.is_draining and not self._loop.is_busy and not replica.executor:
-            late = [each.name for each in self._streams if each.is_owed_end]
-            self._check(not late, f"{late} were not ended by the drain")
         for session, owner in room.owners.items():
             self._check(owner.session is session, f"a session of {owner.name} was left behind")
             self._check(session.state_bytes >= STATE_BYTES, "a session without a state")
-        for stream in self._streams:
-            if (open_ := stream.owner.session) is not None and (due := stream.held_bytes) is not None:
-                self._check(open_.state_bytes == due, f"{stream.name} holds {open_.state_bytes} bytes, not {due}")
 
     def teardown(self) -> None:
         """End the history: everybody is answered, and nothing is left."""
-        if hasattr(self, "_replica"):
+        if hasattr(self, "_replicas"):
             self._settle()
             self._sweep()
-            self._check(not self._streams and not self._requests, "a call waits for ever")
-            self._end_replica("end")
+            self._check(not self._calls(), "a call waits for ever")
+            self.tally.steps["end"] += 1
+            for replica in self._replicas:
+                self._lose(replica)
 
     def _settle(self) -> None:
         for stream in self._streams:
             stream.call.take_answers(True)
+        self._shared.way.release()
         for _ in range(3):
-            self._loop.turn()
-            while self._replica.executor:
-                self._replica.finish_run(0)
-                self._loop.turn()
+            self._finish_runs()
             self._loop.advance(self._bounds.idle_seconds + 1)
 
-    def _end_replica(self, name: str) -> None:
-        self.tally.steps[name] += 1
-        replica = self._replica
+    def _finish_runs(self) -> None:
+        """Let everything happen that needs no time."""
+        self._loop.turn()
+        while busy := [replica for replica in self._replicas if replica.executor]:
+            busy[0].finish_run(0)
+            self._loop.turn()
+
+    def _replace(self, replica: Replica) -> None:
+        """Lose a server, and start another one in its place."""
+        self._lose(replica)
+        self._replicas[self._replicas.index(replica)] = self._new_replica()
+
+    def _lose(self, replica: Replica) -> None:
+        """Lose a server with all that it knows."""
         self._check(not replica.room.faults, replica.room.faults)
-        for each in self._calls():
+        lost = [each for each in self._calls() if each.replica is replica]
+        self._cancel(lost)
+        self._check_books(replica)
+        self._streams = [each for each in self._streams if each not in lost]
+        self._requests = [each for each in self._requests if each not in lost]
+        self._stored = [each for each in self._stored if each not in lost]
+
+    def abandon(self) -> None:
+        """End all calls of a history that has failed, unchecked."""
+        self._cancel(self._calls())
+
+    def _cancel(self, calls: Sequence[_Call]) -> None:
+        for each in calls:
             each.call.on_end = lambda: None
             if each.call.task is not None:
                 each.call.task.cancel()
         self._loop.turn()
-        self._check_books(replica)
-        self._begin_replica()
 
     def _check_books(self, replica: Replica) -> None:
         room = replica.room
@@ -152,8 +190,8 @@ class World(RuleBasedStateMachine):
         replica.refcounts.when_unused(replica.servable, used.clear)
         self._check(bool(used) == bool(room.owners), "references to the version are wrong")
 
-    def _calls(self) -> Sequence[StreamCaller | SequenceRequest]:
-        return [*self._streams, *self._requests]
+    def _calls(self) -> Sequence[_Call]:
+        return [*self._streams, *self._requests, *self._stored]
 
     def _sweep(self) -> None:
         """Forget calls that are over."""
@@ -165,6 +203,7 @@ class World(RuleBasedStateMachine):
                 self.tally.outcomes[" ".join(each.call.outcome).strip()] += 1
         self._streams = [each for each in self._streams if not each.is_over]
         self._requests = [each for each in self._requests if not each.is_over]
+        self._stored = [each for each in self._stored if not each.is_over]
 
     @staticmethod
     def _check(holds: bool, what: object) -> None:

@@ -38,7 +38,12 @@ from tests.servers import RunningServer, eventually
 from tests.unit.service import test_resume_token, test_sessions
 from tests.unit.service.feedback import test_label_reports
 from tests.unit.service.httpunk import test_framing, test_headers
-from tests.unit.service.oip import test_stored_sequences
+from tests.unit.service.oip import (
+    test_stored_races,
+    test_stored_refusals,
+    test_stored_repeats,
+    test_stored_sequences,
+)
 
 CASES = [
     *(*frames.CASES, *order.CASES, *models.CASES, *limits.CASES, *comparisons.CASES, *open_inference.CASES),
@@ -58,13 +63,13 @@ PROVOKED_ELSEWHERE = {
     Reason.TOO_MANY_COMPARISONS: test_compare.test_an_operator_may_refuse_them_all,
     Reason.SEQUENCE_EVICTED: test_open_inference.test_an_idle_sequence_is_ended_and_a_late_request_is_told_why,
     Reason.SEQUENCE_STORE_UNAVAILABLE: test_sequence_store_faults.test_a_store_that_dies_and_comes_back_loses_nothing,
-    Reason.SEQUENCE_CONFLICT: test_stored_sequences.test_of_two_servers_with_the_same_step_one_wins,
-    Reason.SEQUENCE_REQUEST_CONFLICT: test_stored_sequences.test_the_same_id_with_other_contents_is_refused,
+    Reason.SEQUENCE_CONFLICT: test_stored_races.test_of_two_servers_with_the_same_step_one_wins,
+    Reason.SEQUENCE_REQUEST_CONFLICT: test_stored_repeats.test_the_same_id_with_other_contents_is_refused,
     Reason.SEQUENCE_STATE_TOO_LARGE: test_stored_sequences.test_a_sequence_that_is_too_large_stays_as_it_was,
-    Reason.SEQUENCE_STATE_INVALID: test_stored_sequences.test_a_value_of_another_sequence_is_refused,
-    Reason.SEQUENCE_STATE_FOREIGN: test_stored_sequences.test_another_file_of_the_version_is_refused,
-    Reason.SEQUENCE_KEY_UNKNOWN: test_stored_sequences.test_servers_with_other_keys_or_none_refuse,
-    Reason.SEQUENCE_MACHINE_DIFFERS: test_stored_sequences.test_a_machine_of_another_kind_refuses,
+    Reason.SEQUENCE_STATE_INVALID: test_stored_refusals.test_a_value_of_another_sequence_is_refused,
+    Reason.SEQUENCE_STATE_FOREIGN: test_stored_refusals.test_another_file_of_the_version_is_refused,
+    Reason.SEQUENCE_KEY_UNKNOWN: test_stored_refusals.test_servers_with_other_keys_or_none_refuse,
+    Reason.SEQUENCE_MACHINE_DIFFERS: test_stored_refusals.test_a_machine_of_another_kind_refuses,
     Reason.SESSION_EVICTED: test_eviction.test_the_stream_idle_longest_makes_room_and_is_told,
     Reason.SESSION_IDLE: test_silence.test_a_silent_stream_is_ended,
     Reason.TIME_AXIS_UNKNOWN: test_without_time_axis.test_our_own_calls_say_that_they_have_to_know_time,

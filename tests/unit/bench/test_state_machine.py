@@ -39,6 +39,13 @@ def test_tokens_continue_sequences_and_are_refused(histories: Outcome) -> None:
     assert {"RESUME_TOKEN_INVALID", "RESUME_TOKEN_EXPIRED", "RESUME_TOKEN_FOREIGN"} <= refused
 
 
+def test_servers_share_sequences_in_a_store(histories: Outcome) -> None:
+    tally = histories.tally
+    assert {"go on", "send again", "race", "hold questions", "take question"} <= set(tally.steps)
+    ends = {reason.split()[-1] for reason in tally.outcomes}
+    assert {"SEQUENCE_CONFLICT", "SEQUENCE_REQUEST_CONFLICT", "SEQUENCE_STORE_UNAVAILABLE", "CHUNK_GAP"} <= ends
+
+
 def test_several_processes_share_the_steps() -> None:
     outcome = run_in_processes(200, first_seed=0, processes=2)
     assert outcome.failure == ""

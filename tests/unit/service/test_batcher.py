@@ -11,8 +11,9 @@ from service.core.errors import Reason, ServiceError
 from service.loading.servable import Servable
 from service.serving.batcher import Answer
 from tests.servables import POISON, GatedRunner, servable
+from tests.unit.service.awaited_executor import turns
+from tests.unit.service.batcher_bench import SLICE, Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import SLICE, Bench, turns
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import pytest
 from service.core.errors import Reason, ServiceError
 from service.engine.runner import Row, RowResult
 from tests.servables import GatedRunner, servable
+from tests.unit.service.awaited_executor import AwaitedExecutor, turns
+from tests.unit.service.batcher_bench import SLICE, Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import SLICE, Bench, ManualExecutor, turns
 
 
 class _BrokenError(Exception):
@@ -29,7 +30,7 @@ class _BrokenRunObserver:
     ran = staticmethod(_raise)
 
 
-class _NoThreads(ManualExecutor):
+class _NoThreads(AwaitedExecutor):
     """Refuses the first calls, as an executor does when no thread can be started."""
 
     def __init__(self, refusals: int) -> None:

@@ -12,8 +12,8 @@ from service.core.errors import Reason, ServiceError
 from service.serving.call import Call
 from service.transport.active_calls import ActiveCalls
 from service.transport.boundary import Boundary
+from tests.unit.service.awaited_executor import turns
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import turns
 
 
 class AbortedError(grpc.aio.AbortError):

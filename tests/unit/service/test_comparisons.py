@@ -8,11 +8,11 @@ import pytest
 
 from service.comparison import Comparisons
 from service.core.errors import Reason, ServiceError
-from tests.unit.service.manual import ManualExecutor, turns
+from tests.unit.service.awaited_executor import AwaitedExecutor, turns
 
 
 async def test_one_too_many_is_refused_at_once() -> None:
-    executor = ManualExecutor()
+    executor = AwaitedExecutor()
     comparisons = Comparisons(executor, max_comparisons=2)
     with comparisons.admit():
         with comparisons.admit(), pytest.raises(ServiceError) as caught, comparisons.admit():
@@ -25,7 +25,7 @@ async def test_one_too_many_is_refused_at_once() -> None:
 
 
 async def test_work_is_done_on_the_executor_and_its_errors_come_back() -> None:
-    executor = ManualExecutor()
+    executor = AwaitedExecutor()
     comparisons = Comparisons(executor, max_comparisons=1)
     good = asyncio.ensure_future(comparisons.run(lambda: 3))
     bad = asyncio.ensure_future(comparisons.run(lambda: 1 // 0))

@@ -13,8 +13,9 @@ from service.core.errors import Reason, ServiceError
 from service.engine.runner import Row, RowResult
 from service.serving.call import Call
 from tests.servables import GatedRunner, servable
+from tests.unit.service.awaited_executor import turns
+from tests.unit.service.batcher_bench import Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import Bench, turns
 
 _GREEDY, _POLITE = "10.0.0.1:1", "10.0.0.2:2"
 

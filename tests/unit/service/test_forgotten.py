@@ -9,8 +9,8 @@ from service.repository.refcounts import Refcounts
 from service.serving.session_metrics import SessionEnd
 from service.serving.sessions import Sessions
 from tests.servables import GatedRunner, servable
+from tests.unit.service.batcher_bench import Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import Bench
 
 
 async def test_the_batcher_lets_go_once_what_is_under_way_is_answered(meter: Meter) -> None:

@@ -21,6 +21,8 @@ from service.serving.batcher import Answer, Batcher, BatchLimits
 from tests.graphs import Sums
 from tests.servables import GatedRunner, servable
 from tests.third_party import STEADY_WINDOW
+from tests.unit.service.awaited_executor import AwaitedExecutor, turns
+from tests.unit.service.batcher_bench import SLICE
 from tests.unit.service.conftest import Meter
 from tests.unit.service.leaky import (
     NAME,
@@ -31,7 +33,6 @@ from tests.unit.service.leaky import (
     Watched,
     watched,
 )
-from tests.unit.service.manual import SLICE, ManualExecutor, turns
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def every(meter: Meter) -> Iterator[Watched]:
 async def answered(check: Watched, target: Servable, *frames: Any) -> list[Answer]:
     """Ask for all at once; a number stands for so many frames of ones."""
     check.loaded.append(target)
-    executor = ManualExecutor()
+    executor = AwaitedExecutor()
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=SLICE, max_queued=50)
     batcher = Batcher(executor, limits, observe_runs=check.check.observe)
     states = target.runner.initial_states()

@@ -9,8 +9,9 @@ from service.engine.row import Row
 from service.loading.servable import Servable
 from service.serving.batcher import Answer
 from tests.servables import servable
+from tests.unit.service.awaited_executor import turns
+from tests.unit.service.batcher_bench import SLICE, Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import SLICE, Bench, turns
 
 LONG = 1.0
 ALWAYS = 3600.0

@@ -13,8 +13,9 @@ from service.loading.servable import Servable
 from service.serving.batcher import Place
 from service.serving.batcher.run_place import HOP_SECONDS, Company, RunPlaces
 from tests.servables import POISON, GatedRunner, servable
+from tests.unit.service.awaited_executor import turns
+from tests.unit.service.batcher_bench import Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import Bench, turns
 
 KNOWN = 8
 MAX_SECONDS = 0.001

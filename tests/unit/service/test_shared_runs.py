@@ -30,8 +30,9 @@ from tests.third_party import (
     WINDOW,
     ThirdPartyModel,
 )
+from tests.unit.service.awaited_executor import turns
+from tests.unit.service.batcher_bench import Bench
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import Bench, turns
 
 
 @pytest.mark.parametrize("model", [BATCH_SECOND, LOOPED, BYTES], ids=lambda model: model.name)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from service.transport.httpunk.waiting import Event, Lock, Queue
-from tests.unit.service.manual import turns
+from tests.unit.service.awaited_executor import turns
 
 
 async def test_an_event_wakes_all_and_stays_set() -> None:

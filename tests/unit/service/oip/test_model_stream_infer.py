@@ -23,8 +23,8 @@ from service.serving.inference import InputLimits, Serving
 from service.serving.sessions import Sessions
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelStreamInferResponse
 from tests.servables import GatedRunner, servable
+from tests.unit.service.awaited_executor import AwaitedExecutor, turns
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import ManualExecutor, turns
 
 _UNDER_WAY = 256
 
@@ -32,7 +32,7 @@ _UNDER_WAY = 256
 @pytest.fixture
 def parts(meter: Meter) -> OipContext:
     """Give the protocol a server that has no model: every request is answered with a refusal at once."""
-    executor = ManualExecutor()
+    executor = AwaitedExecutor()
     limits = BatchLimits(workers=1, max_batch_size=8, max_batch_frames=1000, max_slice_frames=4, max_queued=50)
     threads = Threads("unused", at_once=1, seconds=1)
     repository = Repository(lambda _: servable(GatedRunner()), lambda _: None)

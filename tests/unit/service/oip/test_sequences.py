@@ -12,8 +12,8 @@ from service.serving.session import Session
 from service.serving.session_metrics import SessionEnd
 from service.serving.sessions import Sessions
 from tests.servables import GatedRunner, servable
+from tests.unit.service.awaited_executor import turns
 from tests.unit.service.conftest import Meter
-from tests.unit.service.manual import turns
 
 TARGET = servable(GatedRunner(state_bytes=4))
 KEY = Key("gated", "", 7)

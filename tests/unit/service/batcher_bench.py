@@ -1,11 +1,10 @@
-"""Owns a batcher in the test's hand: an executor that runs on command, and turns of the event loop."""
+"""A batcher in the test's hand, with an executor that runs on command."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -14,58 +13,10 @@ from service.loading.servable import Servable
 from service.serving.batcher import Answer, Batcher, BatchLimits
 from service.serving.batcher.batch_selection import select_batch
 from tests.servables import GatedRunner
+from tests.unit.service.awaited_executor import AwaitedExecutor, turns
 from tests.unit.service.conftest import Meter
 
-P = ParamSpec("P")
-T = TypeVar("T")
-_TURNS = 10
 SLICE = 4
-
-
-class ManualExecutor(Executor):
-    """Holds submitted calls; `finish` runs one, on the calling thread."""
-
-    def __init__(self) -> None:
-        self._held: list[Callable[[], None]] = []
-        self._futures: list[Future[Any]] = []
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except Exception as error:
-                future.set_exception(error)
-
-        self._held.append(work)
-        self._futures.append(future)
-        return future
-
-    def cancel_all(self) -> None:
-        """Cancel what is held, as an executor does that is shut down."""
-        for future in self._futures:
-            future.cancel()
-        self._held.clear()
-
-    async def finish(self) -> None:
-        """Run the oldest, and let the loop hear of it."""
-        self._held.pop(0)()
-        await turns()
-
-    async def finish_all(self) -> None:
-        """Run until nothing is left."""
-        while self._held:
-            await self.finish()
-
-
-async def turns() -> None:
-    """Let the event loop turn until everything that was ready has run."""
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
 
 
 class Bench:
@@ -75,7 +26,7 @@ class Bench:
         self,
         meter: Meter,
         *,
-        executor: ManualExecutor | None = None,
+        executor: AwaitedExecutor | None = None,
         hooks: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
@@ -86,7 +37,7 @@ class Bench:
             "max_slice_frames": SLICE,
             "max_queued": 50,
         }
-        self.executor = ManualExecutor() if executor is None else executor
+        self.executor = AwaitedExecutor() if executor is None else executor
         self._is_mended = False
         guarded = {name: self._until_mended(hook) for name, hook in (hooks or {}).items()}
         hooked: dict[str, Any] = {"on_run": meter.metrics.recorder.ran, **guarded}
