@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.state_machine.virtual_time import Moment, VirtualLoop
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.loading.servable import Servable
 from service.serving.session import Session
 from service.serving.sessions import Sessions
@@ -26,8 +27,8 @@ class Owner:
     idle_since: Callable[[], Moment | None]
     session: Session | None = None
     is_evicted: bool = False
-    refused: Reason | None = None
-    token_refused: Reason | None = None
+    refused: ErrorKind | None = None
+    token_refused: ErrorKind | None = None
 
     def began(self, session: Session) -> None:
         """Hear that the session has begun."""
@@ -60,7 +61,7 @@ class Room:
             raise RuntimeError("a session is asked for, and nobody asks")
         return self.actors[task]
 
-    def right(self, sessions: int, state_bytes: int) -> tuple[list[Owner], Reason | None]:
+    def right(self, sessions: int, state_bytes: int) -> tuple[list[Owner], ErrorKind | None]:
         """Return whom to evict for so much more, or why there is no room."""
         too_many = len(self.owners) + sessions - self.max_sessions
         too_large = self.state_bytes() + state_bytes - self.max_state_bytes
@@ -124,7 +125,7 @@ class WatchedSessions(Sessions):
         room, actor = self._room, self._room.actor()
         victims, refusal = room.right(sessions, state_bytes)
         self._gone = []
-        actual: Reason | None = None
+        actual: ErrorKind | None = None
         try:
             super()._make_room(sessions, state_bytes)
         except ServiceError as error:

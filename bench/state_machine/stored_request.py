@@ -13,6 +13,7 @@ from bench.state_machine.stored_truth import Said, Version, Who
 from bench.state_machine.unary_ends import may_end_anyway
 from bench.state_machine.watched_store import Read
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from service.sealing.keys_file import Key
 from soloist.oip import grpc_service_pb2 as pb
 
@@ -171,5 +172,5 @@ class StoredRequest:
         self.replica.room.faults.append(f"{self.message} {what}")
 
 
-def _outcome(reason: Reason) -> Outcome:
+def _outcome(reason: ErrorKind) -> Outcome:
     return reason.code, reason.name

@@ -13,6 +13,7 @@ from bench.state_machine.store_way import StoreWay
 from bench.state_machine.stored_truth import StoredTruth, Version, Who
 from bench.state_machine.virtual_time import VirtualLoop
 from service.core.errors import Reason
+from service.core.reasons.error_kind import ErrorKind
 from service.sealing.keys_file import Key
 from service.store.memory_store import MemoryStore
 from service.store.store import Stored, StoreError
@@ -26,7 +27,7 @@ class Read:
 
     stored: Version | None = None
     counts: Version | None = None
-    refusal: Reason | None = None
+    refusal: ErrorKind | None = None
 
 
 class Asker(Protocol):

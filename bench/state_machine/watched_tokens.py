@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.state_machine.kept_tokens import TOKEN_SECONDS, Fleet, Seal
 from bench.state_machine.room import Room
 from service.core.errors import Reason, ServiceError
+from service.core.reasons.error_kind import ErrorKind
 from service.loading.servable import Servable
 from service.sealing.sealer import Sealer
 from service.serving.resume_token import Opened, ResumeTokens
@@ -32,7 +33,7 @@ class WatchedTokens(ResumeTokens):
 
     def open(self, token: bytes, client: str = "") -> Opened:
         """Open a token, and note why it was refused."""
-        actual: Reason | None = None
+        actual: ErrorKind | None = None
         try:
             return super().open(token, client)
         except ServiceError as error:
@@ -42,7 +43,7 @@ class WatchedTokens(ResumeTokens):
             if actual not in (right := self._right(token)):
                 self._room.faults.append(f"a token was opened: {actual}, and it should be {right}")
 
-    def _right(self, token: bytes) -> set[Reason | None]:
+    def _right(self, token: bytes) -> set[ErrorKind | None]:
         """Return the reasons for which a token may be refused now; None: it may be taken."""
         seal = self._fleet.seals.get(token)
         if seal is None:  # it was changed, perhaps where the key is named

@@ -17,6 +17,7 @@ from service.api.oip.stored_sequences import StoredSequences
 from service.app.metrics import Metrics
 from service.core.errors import Reason, ServiceError
 from service.core.health import Health
+from service.core.reasons.error_kind import ErrorKind
 from service.loading.servable import Servable
 from service.repository import Repository, RepositoryManager
 from service.sealing.keys_file import Key, new_key
@@ -96,7 +97,7 @@ class Replica:
     async def ask(self, request: pb.ModelInferRequest, *, client: str = "") -> pb.ModelInferResponse:
         return await self.end(self.begin(request, client=client))
 
-    async def refusal(self, request: pb.ModelInferRequest, *, client: str = "") -> Reason:
+    async def refusal(self, request: pb.ModelInferRequest, *, client: str = "") -> ErrorKind:
         with pytest.raises(ServiceError) as caught:
             await self.ask(request, client=client)
         assert not len(self.sessions)
