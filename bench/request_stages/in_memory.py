@@ -111,7 +111,7 @@ async def memory_server(repository: Path, **settings: object) -> AsyncIterator[M
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))  # warnings
     loaded = load_settings({"repository": str(repository), **settings})
     registry = new_registry()
-    base = Base(settings=loaded, metrics=Metrics(registry), health=Health(), failures=Failures(registry))
+    base = Base(settings=loaded, metrics=Metrics(registry), health=Health(), failures=Failures(registry), trials=None)
     with _switching_soon(), ThreadPoolExecutor(loaded.workers) as engine, ThreadPoolExecutor(2) as others:
         executors = Executors(engine=engine, comparison=others, decoder=others)
         with assembled(base, executors) as parts:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from service.core.health import Health
     from service.engine.row import Row
     from service.loading.servable import Servable
+    from service.loading.trials import Trials
     from service.observers.feedback.parts import Feedback
     from service.observers.live_check import LiveCheck
     from service.serving.batcher.job import ObserveRuns, RunObserver
@@ -44,12 +45,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """What every part of one process is made with. `member` is None if the server has no other process."""
+    """What every part of one process is made with.
+
+    `trials` is None if files are loaded without, `member` if the server has no other process.
+    """
 
     settings: Settings
     metrics: Metrics
     health: Health
     failures: Failures
+    trials: Trials | None
     member: Member | None = None
 
 
@@ -91,7 +96,7 @@ def assembled(base: Base, executors: Executors) -> Iterator[Parts]:
     """
     settings, metrics, failures = base.settings, base.metrics, base.failures
     refcounts = Refcounts()
-    models = Loading(settings, base.health, metrics.versions, refcounts)
+    models = Loading(settings, base.health, metrics.versions, refcounts, base.trials)
     models.on_failure = partial(failures.note, Worker.REPOSITORY, event="repository not followed")
     metrics.recorder.is_listed = models.repository.is_listed
     with ExitStack() as stack:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from service.app.load_trials import load_trials
 from service.app.settings import Settings, SettingsError, load_settings
+from service.app.spared import imports_spared
 from service.core.addresses import is_unix
 
 _FAILED = 1
@@ -18,21 +20,25 @@ def main(flags: Mapping[str, object]) -> int:
         settings = load_settings(flags)
         if settings.processes > 1:
             check_processes(settings)
-        # What serves is imported where it is needed: the supervisor has neither ONNX Runtime nor gRPC.
-        if settings.processes == 1:
-            from service.app.transports import runner
+            from service.app.supervisor import supervise
 
-            run = runner(settings)
+            return supervise(settings)
+        return _serve(settings)
     except SettingsError as error:
         sys.stderr.write(f"soloist: {error}\n")
         return _WRONG_USAGE
-    if settings.processes > 1:
-        from service.app.supervisor import supervise
 
-        return supervise(settings)
-    from service.app.server import serve
 
-    sys.stderr.write(f"soloist: {serve(run, settings)}\n")
+def _serve(settings: Settings) -> int:
+    trials = load_trials(settings)
+    if trials is not None:
+        trials.start()  # its imports and ours take as long, and go side by side
+    # What serves is imported where it is needed: the supervisor has neither ONNX Runtime nor gRPC.
+    with imports_spared():
+        from service.app.server import serve
+        from service.app.transports import runner
+    run = runner(settings)
+    sys.stderr.write(f"soloist: {serve(run, settings, trials)}\n")
     return _FAILED
 
 

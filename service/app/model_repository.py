@@ -11,7 +11,6 @@ import structlog
 from service.core.metrics import VERSION, Family, GaugeFamily, Merge, Start, VersionSeries, remove
 from service.engine.model_file import ModelFileError, ModelLimits
 from service.loading.servable import LoadPolicy, Servable, load_servable
-from service.loading.trials import TrialPolicy, Trials
 from service.repository import Entry, Repository, RepositoryManager
 from service.repository.layout import Location, RepositoryError
 from service.repository.loading_threads import Threads
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from service.app.settings import Settings
     from service.core.health import Health
+    from service.loading.trials import Trials
     from service.repository.manager import RepositoryManager
     from service.repository.refcounts import Refcounts
     from soloist.v1.model_pb2 import Model
@@ -85,8 +85,15 @@ class VersionMetrics:
 class Loading:
     """The repository of a running server, and the polling of it. Belongs to the event loop."""
 
-    def __init__(self, settings: Settings, health: Health, metrics: VersionMetrics, refcounts: Refcounts) -> None:
-        load = _Loader(settings)
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        metrics: VersionMetrics,
+        refcounts: Refcounts,
+        trials: Trials | None,
+    ) -> None:
+        load = _Loader(settings, trials)
         self.on_gone: Callable[[Servable], None] = lambda _: None
         # Called when versions have been loaded or freed.
         self.on_settled: Callable[[], None] = lambda: None
@@ -155,17 +162,14 @@ class Loading:
 
 
 class _Loader:
-    """The load of one version: on trial first, unless the settings say otherwise."""
+    """The load of one version: on trial first, if there are trials."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, trials: Trials | None) -> None:
         limits = ModelLimits(max_bytes=settings.max_model_bytes, max_nodes=settings.max_model_nodes)
         self._policy = LoadPolicy(
             batch_uncertified=settings.batch_uncertified, certify_seconds=settings.certify_seconds, limits=limits
         )
-        trial = TrialPolicy(
-            seconds=settings.load_timeout_seconds / 2, load_bytes=settings.max_load_bytes, limits=limits
-        )
-        self._trials = Trials(trial) if settings.load_trial else None
+        self._trials = trials
 
     def __call__(self, location: Location) -> Servable:
         if location.fault:

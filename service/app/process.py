@@ -9,10 +9,9 @@ import socket
 import sys
 from contextlib import suppress
 
-from service.app.member import Member
-from service.app.server import serve
+from service.app.load_trials import load_trials
 from service.app.settings import Settings, SettingsError
-from service.app.transports import runner
+from service.app.spared import imports_spared
 from service.processes.channel import Message, packed
 
 _FAILED = 1
@@ -26,12 +25,19 @@ def main(descriptor: int, number: int, is_again: int) -> int:
     sock = socket.socket(fileno=descriptor)
     own = sock.dup()  # the other one ends with the event loop, before the reason of a failure is known
     settings = Settings(**json.load(sys.stdin))
+    trials = load_trials(settings)
+    if trials is not None:
+        trials.start()  # its imports and ours go side by side
+    with imports_spared():
+        from service.app.member import Member
+        from service.app.server import serve
+        from service.app.transports import runner
     try:
         run = runner(settings)
     except SettingsError as error:
         _tell_failure(own, str(error))
         return _WRONG_USAGE
-    _tell_failure(own, serve(run, settings, member=Member(number, sock, is_again=bool(is_again))))
+    _tell_failure(own, serve(run, settings, trials, member=Member(number, sock, is_again=bool(is_again))))
     return _FAILED
 
 

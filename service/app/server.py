@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
@@ -49,6 +49,9 @@ from service.transport.http.application import HttpApplication
 from service.transport.http.calls import Calls
 from service.transport.http.http_server import serving_http
 
+if TYPE_CHECKING:
+    from service.loading.trials import Trials
+
 _log = structlog.get_logger("soloist.server")
 _FAILED = 1
 # A worker needs the interpreter before and after each run. While the event loop is busy it gets it after so long, and
@@ -57,12 +60,13 @@ _SWITCH_SECONDS = 0.0001
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
-def serve(run: Run, settings: Settings, *, member: Member | None = None) -> str:
+def serve(run: Run, settings: Settings, trials: Trials | None, *, member: Member | None = None) -> str:
     """Serve until a signal ends the process; returns only if the server can't start, with the reason.
 
     Args:
         run: runs it on an event loop.
         settings: its settings.
+        trials: what loads files on trial.
         member: this process as one of several of the server.
 
     """
@@ -73,20 +77,27 @@ def serve(run: Run, settings: Settings, *, member: Member | None = None) -> str:
         level=settings.log_level, form=settings.log_format, process=member.number if member is not None else 0
     )
     try:
-        run(_serve(settings, logs, member))
+        run(_serve(settings, logs, trials, member))
     except (OSError, RepositoryError, SettingsError) as error:
         return str(error)
     return ""
 
 
-async def _serve(settings: Settings, logs: LogLines, member: Member | None) -> NoReturn:
+async def _serve(settings: Settings, logs: LogLines, trials: Trials | None, member: Member | None) -> NoReturn:
     model_folders(settings.repository)  # before anything is started
     open_files = raise_limit()
     loop, registry = asyncio.get_running_loop(), new_registry()
     registry.register(LeftOut(logs))
     health = Health(*([FEEDBACK] if settings.prediction_log is not None else []))
     failures = Failures(registry, lambda worker, why: loop.call_soon_threadsafe(health.fail, worker, why))
-    base = Base(settings=settings, metrics=Metrics(registry), health=health, failures=failures, member=member)
+    base = Base(
+        settings=settings,
+        metrics=Metrics(registry),
+        health=health,
+        failures=failures,
+        trials=trials,
+        member=member,
+    )
     process = ProcessMetrics(registry, workers=settings.workers)
     certificates = port_certificates(settings, registry)
     async with AsyncExitStack() as stack:

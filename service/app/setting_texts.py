@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_settings import BaseSettings
 
 from service.app.settings import Settings, flag_of, variable_of
 
@@ -51,14 +50,14 @@ class GroupText:
 
 def setting_groups() -> tuple[GroupText, ...]:
     """Return all settings by group, in the order of their declaration."""
-    groups = [base for base in Settings.__bases__ if issubclass(base, BaseModel) and base is not BaseSettings]
     return tuple(
         GroupText(
             title=str(group.model_config["title"]),
             description=str(group.__doc__),
             settings=tuple(_text(name, schema) for name, schema in group.model_json_schema()["properties"].items()),
         )
-        for group in groups
+        for group in Settings.__bases__
+        if issubclass(group, BaseModel)
     )
 
 

@@ -7,9 +7,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import ConfigDict, ValidationError
 
 from service.app.setting_groups.access import AccessSettings
 from service.app.setting_groups.batching import BatchingSettings
@@ -22,6 +22,9 @@ from service.app.setting_groups.sequence_store import StoreSettings
 from service.app.setting_groups.sessions import ResumeSettings, SessionSettings
 from service.app.setting_groups.tls import TlsSettings
 from service.core.files import MOST_TEXT_BYTES
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CONFIG = "config"
 _PREFIX = "SOLOIST_"
@@ -46,25 +49,10 @@ class Settings(
     FeedbackSettings,
     SkewSettings,
     LoggingSettings,
-    BaseSettings,
 ):
     """All settings, in groups; the names are flat."""
 
-    model_config = SettingsConfigDict(title="Settings", env_prefix=_PREFIX, frozen=True, extra="forbid")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the base class passes them by name
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources in order; the first that has a setting wins."""
-        file = settings_cls.model_config.get("toml_file")
-        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
-        return (init_settings, env_settings, *toml)
+    model_config = ConfigDict(title="Settings", frozen=True, extra="forbid")
 
 
 def flag_of(name: str) -> str:
@@ -86,68 +74,67 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     """
     flags = dict(flags)
     flag, variable = flags.pop(CONFIG, None), os.environ.get(variable_of(CONFIG))
-    file = flag or variable
+    file = Path(str(flag or variable)) if flag or variable else None
     try:
-        return _with_file(str(file))(**flags) if file else Settings(**flags)  # type: ignore[arg-type]
-    except ValidationError as error:
-        problems = [_sentence(problem, flags, Path(str(file)) if file else None) for problem in error.errors()]
-        raise SettingsError("; ".join(problems)) from None
+        in_file = _read(file) if file else {}
     except (OSError, ValueError, RecursionError) as error:  # no such file, or no TOML
         named = flag_of(CONFIG) if flag else variable_of(CONFIG)
         raise SettingsError(f"{file}: {error} (the file of {named})") from error
+    variables = {name: os.environ[variable] for name, variable in _variables().items()}
+    try:
+        return Settings(**{**in_file, **variables, **flags})
+    except ValidationError as error:
+        problems = [_sentence(problem, flags, file, in_file) for problem in error.errors()]
+        raise SettingsError("; ".join(problems)) from None
 
 
 def sources(flags: Mapping[str, object]) -> Mapping[str, str]:
     """Return where each setting has its value from: its flag, its variable, the path of the file, or "default"."""
     flags = dict(flags)
     file = flags.pop(CONFIG, None) or os.environ.get(variable_of(CONFIG))
-    names = tomllib.loads(Path(str(file)).read_text(encoding="utf-8")) if file else {}
-    variables = {variable.lower(): variable for variable in os.environ}
+    in_file = _read(Path(str(file))) if file else {}
+    variables = _variables()
 
     def source(name: str) -> str:
         if name in flags:
             return flag_of(name)
-        return variables.get(variable_of(name).lower()) or (str(file) if name in names else "default")
+        return variables.get(name) or (str(file) if name in in_file else "default")
 
     return {name: source(name) for name in Settings.model_fields}
 
 
-def _with_file(file: str) -> type[Settings]:
-    if not Path(file).is_file():
+def _variables() -> dict[str, str]:
+    """Return the variable of each setting that has one, in upper or lower case; others may have names like ours."""
+    names = {variable_of(name): name for name in Settings.model_fields}
+    return {names[upper]: variable for variable in os.environ if (upper := variable.upper()) in names}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
         raise FileNotFoundError("there is no such file")
-    if (size := Path(file).stat().st_size) > MOST_TEXT_BYTES:
+    if (size := file.stat().st_size) > MOST_TEXT_BYTES:
         raise ValueError(f"it has {size} bytes, and may have {MOST_TEXT_BYTES}")
-
-    class FileSettings(Settings):
-        model_config = SettingsConfigDict(toml_file=file)
-
-    return FileSettings
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def _sentence(problem: Mapping[str, object], flags: Mapping[str, object], file: Path | None) -> str:
-    place = problem["loc"]
-    name = str(place[0]) if isinstance(place, tuple) else str(place)
+def _sentence(problem: ErrorDetails, flags: Mapping[str, object], file: Path | None, in_file: Mapping[str, Any]) -> str:
+    name = str(problem["loc"][0])
     if problem["type"] == "missing":
         return f"{name}: field required ({flag_of(name)}, {variable_of(name)}, or {name} in the settings file)"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, 1)
         fault = f"there is no such setting, did you mean {near[0]}?" if near else "there is no such setting"
     else:
-        fault = str(problem["msg"]).removeprefix("Value error, ")
+        fault = problem["msg"].removeprefix("Value error, ")
         fault = fault[:1].lower() + fault[1:]
-    return f"{name}: {fault} ({_source(name, flags, file)})"
+    return f"{name}: {fault} ({_source(name, flags, file, in_file)})"
 
 
-def _source(name: str, flags: Mapping[str, object], file: Path | None) -> str:
+def _source(name: str, flags: Mapping[str, object], file: Path | None, in_file: Mapping[str, Any]) -> str:
     """Return where the value of a setting was set, and to what."""
     if name in flags:
         given = flags[name]
         return " ".join(f"{flag_of(name)} {value}" for value in (given if isinstance(given, tuple) else (given,)))
-    # Like pydantic, which ignores case, and doesn't look for names that it doesn't know.
-    variables = {variable.lower(): variable for variable in os.environ}
-    variable = variables.get(variable_of(name).lower())
-    if variable and name in Settings.model_fields:
+    if variable := _variables().get(name):
         return f"{variable}={os.environ[variable]}"
-    assert file is not None  # noqa: S101  # defaults are never wrong
-    value = tomllib.loads(file.read_text(encoding="utf-8"))[name]
-    return f"{name} = {value!r} in {file}"
+    return f"{name} = {in_file[name]!r} in {file}"  # defaults are never wrong

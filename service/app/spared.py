@@ -7,9 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Several versions that come and go together are dealt with once.
 _PAUSE_SECONDS = 1.0
+
+
+@contextmanager
+def imports_spared() -> Iterator[None]:
+    """Collect nothing during a block of imports: what they make stays, and would be looked at again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def spare_what_is_loaded() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from service.app.load_trials import load_trials
 from service.app.model_repository import Loading, VersionMetrics
 from service.app.settings import Settings
 from service.certificate import fingerprint_here
@@ -47,7 +48,7 @@ def models(settings: Settings) -> Iterator[Finding]:
 
 
 async def _entries(settings: Settings) -> list[Entry]:
-    loading = Loading(settings, Health(), VersionMetrics(CollectorRegistry(), ()), Refcounts())
+    loading = Loading(settings, Health(), VersionMetrics(CollectorRegistry(), ()), Refcounts(), load_trials(settings))
     await loading.start()
     loading.stop()
     return loading.repository.entries()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -48,12 +49,22 @@ class Trials:
     """Trial loads, in children of one host process. May be used by several threads at once."""
 
     def __init__(self, policy: TrialPolicy) -> None:
-        """Create it; the host starts with the first trial, and ends soon after the last."""
+        """Create it; the host starts with the first trial, if not before, and ends soon after the last."""
         self._policy = policy
         self._lock = threading.Lock()
         self._host: _Host | None = None
         self._under_way = 0
         self._retire: threading.Timer | None = None
+
+    def start(self) -> None:
+        """Start the host, which imports what a load needs, so that the first trial doesn't wait for that.
+
+        If it can't be started, the first trial says so.
+        """
+        with self._lock, contextlib.suppress(ModelFileError):
+            if self._host is None:
+                self._host = _started()
+                self._retire_later()
 
     def try_out(self, path: Path) -> str:
         """Load a file on trial, and return its SHA-256. Blocks.
@@ -132,9 +143,12 @@ class Trials:
         with self._lock:
             self._under_way -= 1
             if not self._under_way:
-                self._retire = threading.Timer(_IDLE_SECONDS, self._retired)
-                self._retire.daemon = True
-                self._retire.start()
+                self._retire_later()
+
+    def _retire_later(self) -> None:
+        self._retire = threading.Timer(_IDLE_SECONDS, self._retired)
+        self._retire.daemon = True
+        self._retire.start()
 
     def _retired(self) -> None:
         with self._lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import NoDecode
 
 from service.core.addresses import parse_hosts
 
@@ -15,7 +14,7 @@ class ListeningSettings(BaseModel):
 
     model_config = ConfigDict(title="Listening and stopping")
 
-    host: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_hosts)] = Field(
+    host: Annotated[tuple[str, ...], BeforeValidator(parse_hosts)] = Field(
         ("127.0.0.1",),
         description="Address to listen on: a name, an IP address (0.0.0.0 and :: for all), or unix:PATH.",
     )

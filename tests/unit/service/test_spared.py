@@ -37,6 +37,16 @@ def test_garbage_among_what_was_spared_is_found_the_next_time() -> None:
     assert seen() is None
 
 
+def test_what_is_imported_is_never_looked_at() -> None:
+    frozen = gc.get_freeze_count()
+    with spared.imports_spared():
+        assert not gc.isenabled()
+        node = _Node()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > frozen
+    assert node.itself is node
+
+
 async def test_changes_in_a_row_are_dealt_with_once(monkeypatch: pytest.MonkeyPatch) -> None:
     times: list[None] = []
     done = asyncio.Event()

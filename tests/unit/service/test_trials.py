@@ -69,6 +69,19 @@ def test_a_load_that_was_cancelled_ends(trials: Trials, lasting: Path) -> None:
     assert _in_time(lambda: children[0] not in _trial_children())
 
 
+def test_a_host_that_was_started_before_takes_the_first_trial(tmp_path: Path) -> None:
+    before = set(_hosts())
+    made = Trials(_POLICY)
+    made.start()
+    started = set(_hosts()) - before
+    made.start()
+    assert made.try_out(Sums(name="sums").write(tmp_path))
+    assert set(_hosts()) - before == started
+    assert len(started) == 1
+    made.close()
+    assert set(_hosts()) == before
+
+
 def test_a_host_that_died_is_started_again(trials: Trials, tmp_path: Path) -> None:
     path = Sums(name="sums").write(tmp_path)
     trials.try_out(path)
