@@ -33,7 +33,6 @@ from soloist.client.errors import from_rpc_error
 from soloist.json_text import json_text
 
 _SHOWN_FILES = 8
-_OIP_TYPES = {"float32": "FP32", "int64": "INT64"}
 
 
 @dataclass(frozen=True, kw_only=True)
