@@ -56,8 +56,8 @@ async def test_the_largest_pool_speaks(others_measured: Sequence[float], told: f
 
 def trust(drift: float | None, sequences: float = 9.0) -> feedback_pb2.EstimateTrust:
     if drift is None:
-        return feedback_pb2.EstimateTrust(verdict="TRUST_VERDICT_UNKNOWN", effective_sequences=sequences)
-    verdict = "TRUST_VERDICT_NOT_TRUSTED" if drift > 1 else "TRUST_VERDICT_TRUSTED"
+        return feedback_pb2.EstimateTrust(verdict=feedback_pb2.TRUST_VERDICT_UNKNOWN, effective_sequences=sequences)
+    verdict = feedback_pb2.TRUST_VERDICT_NOT_TRUSTED if drift > 1 else feedback_pb2.TRUST_VERDICT_TRUSTED
     return feedback_pb2.EstimateTrust(verdict=verdict, input_drift=drift, effective_sequences=sequences)
 
 
