@@ -55,6 +55,8 @@ class Keepalive:
         return [
             ("grpc.keepalive_time_ms", round(1000 * self.interval_seconds)),
             ("grpc.keepalive_timeout_ms", round(1000 * self.timeout_seconds)),
+            # grpcio measures bandwidth by pings, too; one that is out takes the place of ours, and would have a minute.
+            ("grpc.http2.ping_timeout_ms", round(1000 * self.timeout_seconds)),
             # A caller that waits for an answer sends nothing.
             ("grpc.http2.max_pings_without_data", 0),
         ]

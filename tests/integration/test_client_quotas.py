@@ -16,9 +16,9 @@ import pytest
 
 from bench.server.metrics_page import MetricsPage
 from soloist import NO_RETRY, Client, Label, LabelOutcome, ResourceExhaustedError
-from tests.graphs import Sums
 from tests.integration.asking import asking
 from tests.integration.infer_requests import converse, step
+from tests.integration.labelling import write_classifier
 from tests.integration.rest_requests import ask
 from tests.integration.tokens import over_http, token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
@@ -41,7 +41,7 @@ TRIED = {"httpunk": (10_000, 8_000), "grpc": (1_000, 800)}
 
 
 def serving(folder: Path, transport: str, **settings: Any) -> Any:
-    Sums(name="sums").write(folder / "repository")
+    write_classifier(folder / "repository")
     return running_server(folder / "repository", folder, transport=transport, skew_probe_ratio=0, **settings)
 
 

@@ -22,6 +22,8 @@ CLIENT: dict[str, Any] = {
     "timeout_seconds": 600.0,
 }
 FRAMES = [[1.0, 2.0]]
+# grpcio's own pings, which measure bandwidth, find out after a minute: that would be too late.
+pytestmark = pytest.mark.timeout(50)
 
 
 class Pair:
