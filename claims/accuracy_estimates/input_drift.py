@@ -6,11 +6,14 @@ Shape suffixes: T time, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from service.observers.skew.inputs import frame_sums
 from service.observers.skew.moments import Moments, PooledSums, Skew, measure
 
 _EPS = 1e-5
@@ -19,31 +22,27 @@ _QUANTILE = 0.99  # as for the skew of normalisers: export/probe/thresholds.py
 Frames = Sequence[npt.NDArray[Any]]
 
 
-def _sums(frames_TC: npt.NDArray[Any]) -> PooledSums:
-    x_TC = frames_TC.astype(np.float64)
-    return PooledSums(frames=len(x_TC), total=x_TC.sum(axis=0), squares=np.square(x_TC).sum(axis=0))
+def _sums(sequences: Frames) -> list[PooledSums]:
+    return [frame_sums(frames, 0) for frames in sequences]
 
 
 def _pooled(sums: Sequence[PooledSums]) -> Moments:
-    first, *others = sums
-    for other in others:
-        first = first + other
-    return first.moments()
+    return reduce(add, sums).moments()
 
 
 class InputDrift:
     """The meter: moments of training, and thresholds from windows of sequences as they usually come."""
 
     def __init__(self, train: Frames, usual: Frames, window: int, rng: np.random.Generator) -> None:
-        self._reference = _pooled([_sums(frames) for frames in train])
-        sums = [_sums(frames) for frames in usual]
+        self._reference = _pooled(_sums(train))
+        sums = _sums(usual)
         drawn = [self._skew([sums[index] for index in rng.integers(len(sums), size=window)]) for _ in range(_WINDOWS)]
         figures = np.array([(each.mean_tid, each.variance_tid, each.divergence_nats) for each in drawn])
         self._thresholds = np.quantile(figures, _QUANTILE, axis=0)
 
     def is_beyond(self, live: Frames) -> bool:
         """Return whether any figure of live sequences exceeds its threshold."""
-        skew = self._skew([_sums(frames) for frames in live])
+        skew = self._skew(_sums(live))
         return bool((np.array([skew.mean_tid, skew.variance_tid, skew.divergence_nats]) > self._thresholds).any())
 
     def _skew(self, sums: Sequence[PooledSums]) -> Skew:

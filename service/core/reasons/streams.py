@@ -35,7 +35,7 @@ class StreamReasons:
     SESSION_IDLE = ErrorKind(
         "ABORTED",
         "the call was ended: for {idle_seconds} s its caller sent no message, or left an answer unread",
-        "begin another stream, send messages in time, and read the answers",
+        "begin another stream, or continue this one with its resume token; send messages in time, and read the answers",
     )
     SESSION_EVICTED = ErrorKind(
         "UNAVAILABLE",

@@ -17,6 +17,7 @@ def test_a_quick_run_says_that_it_is_quick(tmp_path: Path) -> None:
     assert found["quick"]
     assert [claim["number"] for claim in found["claims"]] == [1]
     assert "A quick run" in (tmp_path / "report.html").read_text()
+    assert "**A quick run**" in (tmp_path / "verdicts.md").read_text()
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
@@ -27,6 +28,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     CliRunner().invoke(main, [*arguments, "--language", "zh"])
     assert json.loads((tmp_path / "claims.json").read_text())["claims"][0]["verdict"] == "refuted"
     assert "否定" in (tmp_path / "report.zh.html").read_text()
+    assert "| 否定 | 1 | 1 " in (tmp_path / "verdicts.zh.md").read_text()
 
 
 @pytest.mark.parametrize(("only", "sentence"), [("99", "no claim 99"), ("a", "numbers with commas")])
