@@ -32,6 +32,11 @@ def _numbers(_ctx: click.Context, _parameter: click.Parameter, value: str | None
 @click.option(
     "--processes", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="cores", help="At a time."
 )
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The claims.json of a run, to be judged and reported once more: nothing is measured.",
+)
 def claims(**arguments: object) -> None:
     """Measure what is said about LayerNorm and BatchNorm, claim by claim, and print a verdict for each.
 
