@@ -38,6 +38,10 @@ class MemoryStore:
         """Return the keys under which something is stored."""
         return {key for key in list(self._places) if self._now(key) is not None}
 
+    def forget(self, key: str) -> None:
+        """Forget a key before its time, as a store does that is full, is emptied or has lost its memory."""
+        self._places.pop(key, None)
+
     async def ping(self) -> None:
         """Answer."""
 

@@ -42,6 +42,7 @@ class StoredLease:
         self._stored, self._key = stored, key
         self._record, self._request = record, request
         self._session: Session | None = None
+        self._goes_on = False
         # The answer, if the request was answered before.
         self.answered = stored.answer(record, request)
 
@@ -54,7 +55,7 @@ class StoredLease:
 
         """
         if self._session is None:
-            raise ServiceError(Reason.SEQUENCE_NOT_FOUND, model=self._key.model, sequence=repr(self._key.sequence_id))
+            raise ServiceError(Reason.SEQUENCE_NOT_FOUND, **self._facts())
         return self._session
 
     def resume(self, client: str) -> None:
@@ -71,6 +72,7 @@ class StoredLease:
         ids, states, frame_count, last = restored(record, servable)
         session = self.begin(servable, client)
         session.restore(ids, states, frame_count, last)
+        self._goes_on = True
 
     def begin(self, servable: Servable, client: str = "") -> Session:
         """Open the session of a new sequence, for a client.
@@ -90,7 +92,8 @@ class StoredLease:
             The answer that another server has given to the same request meanwhile; None if this one counts.
 
         Raises:
-            ServiceError: it couldn't be written, or another server has answered another request.
+            ServiceError: it couldn't be written, another server has answered another request, or the store has
+                forgotten the sequence.
 
         """
         session, ids, last = self.session, self.session.ids, self._request
@@ -98,23 +101,30 @@ class StoredLease:
         ids.ms = now_ms()
         if last is not None:
             last.response = response.SerializeToString()
-        stored = self._stored
-        is_saved = await stored.records.save(
-            stored.key(self._key),
-            session.servable,
-            None if ends else pack(session, ids),
-            last,
-            before=self._record,
-            seconds=session.servable.idle_seconds(stored.serving.limits.idle_seconds),
-        )
-        if is_saved:
-            return None
-        found = await stored.records.load(stored.key(self._key), begins=False)
-        answer = stored.answer(found, last)
-        if answer is None:
-            facts = {"model": self._key.model, "sequence": repr(self._key.sequence_id)}
-            raise ServiceError(Reason.SEQUENCE_CONFLICT, **facts)
-        return answer
+        state = None if ends else pack(session, ids)
+        before = self._record
+        while not await self._is_saved(state, before):
+            found = await self._stored.records.load(self._stored.key(self._key), begins=False)
+            if found is None and before is not None:
+                # Nobody has answered: the store has forgotten it, and what begins anew can do without.
+                if self._goes_on:
+                    raise ServiceError(Reason.SEQUENCE_NOT_FOUND, **self._facts())
+                before = None
+                continue
+            answer = self._stored.answer(found, last)
+            if answer is None:
+                raise ServiceError(Reason.SEQUENCE_CONFLICT, **self._facts())
+            return answer
+        return None
+
+    async def _is_saved(self, state: bytes | None, before: Record | None) -> bool:
+        stored, servable = self._stored, self.session.servable
+        seconds = servable.idle_seconds(stored.serving.limits.idle_seconds)
+        key = stored.key(self._key)
+        return await stored.records.save(key, servable, state, self._request, before=before, seconds=seconds)
+
+    def _facts(self) -> dict[str, str]:
+        return {"model": self._key.model, "sequence": repr(self._key.sequence_id)}
 
     def end(self, reason: SessionEnd) -> None:
         """Free the session, if there is one."""

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from service.core.errors import Reason, ServiceError
+from service.store.memory_store import MemoryStore
 from tests.unit.service.awaited_executor import turns
 from tests.unit.service.oip.stored_replica import Replica, chunk, last_of, prediction_id
 
@@ -46,6 +47,34 @@ async def test_a_server_that_wakes_up_late_changes_nothing(one: Replica, two: Re
         await one.end(late)
     assert caught.value.reason is Reason.SEQUENCE_CONFLICT
     assert last_of(await one.ask(chunk(7))) == 18
+
+
+async def test_a_sequence_that_the_store_has_forgotten_meanwhile_is_not_found(
+    store: MemoryStore, one: Replica, two: Replica
+) -> None:
+    await one.ask(chunk(1, start=True))
+    asked = two.begin(chunk(2))
+    await turns()
+    (key,) = store.keys()
+    store.forget(key)
+    with pytest.raises(ServiceError) as caught:
+        await two.end(asked)
+    assert caught.value.reason is Reason.SEQUENCE_NOT_FOUND
+    assert not two.published
+    assert await one.refusal(chunk(3)) is Reason.SEQUENCE_NOT_FOUND
+    assert last_of(await one.ask(chunk(4, start=True))) == 4
+
+
+async def test_a_sequence_begins_anew_whatever_the_store_has_forgotten_of_the_last_one(
+    store: MemoryStore, one: Replica, two: Replica
+) -> None:
+    await one.ask(chunk(1, start=True))
+    asked = two.begin(chunk(2, start=True))
+    await turns()
+    (key,) = store.keys()
+    store.forget(key)
+    assert last_of(await two.end(asked)) == 2
+    assert last_of(await one.ask(chunk(3))) == 5
 
 
 async def test_ids_of_a_step_are_the_same_on_every_server(one: Replica, two: Replica) -> None:
