@@ -159,6 +159,7 @@ def _batcher(base: Base, engine: Executor, check: LiveCheck) -> Batcher:
         max_batch_size=settings.max_batch_size,
         max_batch_frames=settings.max_batch_frames,
         max_slice_frames=settings.max_slice_frames,
+        max_slice_seconds=settings.max_slice_seconds,
         max_queued=settings.max_queued_requests,
         max_inline_seconds=settings.max_inline_seconds,
         max_gather_seconds=settings.max_gather_seconds,

@@ -32,7 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator
     for model in LOOPS:
         model.write(folder / "repository")
     # Slices shorter than a sequence: where a run is one frame, they change nothing.
-    with running_server(folder / "repository", folder, max_slice_frames=5, transport=transport) as server:
+    with running_server(
+        folder / "repository", folder, max_slice_frames=5, max_slice_seconds=0.0, transport=transport
+    ) as server:
         yield server
 
 

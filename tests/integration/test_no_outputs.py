@@ -39,6 +39,7 @@ def halving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         "version_policy": "all",
         "live_check_ratio": 1,
         "max_slice_frames": 4,
+        "max_slice_seconds": 0.0,
     }
     with running_server(folder / "repository", folder, **settings) as server:
         yield server

@@ -23,6 +23,13 @@ class BatchingSettings(BaseModel):
     max_slice_frames: int = Field(
         256, ge=1, description="Longer sequences run in slices of this length, if the certificate allows it."
     )
+    max_slice_seconds: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="While requests come one at a time, slices are longer if they take no longer than this; 0: never.",
+    )
     max_joined_chunks: int = Field(
         32,
         ge=1,

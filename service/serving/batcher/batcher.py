@@ -198,7 +198,7 @@ class Batcher:
                 self._dispatch_soon()  # whatever else waits for the event loop comes first
                 return
             try:
-                batch = queue.take()
+                batch = queue.take(alone=self._company.is_none)
             except Exception as error:
                 _log.exception("no batch was selected", model=queue.servable.name, version=queue.servable.version)
                 queue.fail(error)

@@ -28,6 +28,7 @@ _CANDIDATE_BATCHES = 8
 class BatchLimits:
     """Bounds: runs at once; sequences and padded frames of a run; frames of a slice; jobs that wait.
 
+    `max_slice_seconds` is how long a slice may take that is longer, while requests come one at a time.
     `max_inline_seconds` is how long runs may hold the event loop in one turn of it; with 0 all happen on workers.
     `max_gather_seconds` is how long a run may wait for requests that are on their way.
     """
@@ -37,6 +38,7 @@ class BatchLimits:
     max_batch_frames: int
     max_slice_frames: int
     max_queued: int
+    max_slice_seconds: float = 0.0
     max_inline_seconds: float = 0.0
     max_gather_seconds: float = 0.0
 
@@ -147,11 +149,14 @@ class ModelQueue:
         turns = len(own.jobs)
         return min(len(self.jobs), turns + (len(self._callers) - 1) * (turns + 1))
 
-    def take(self) -> list[tuple[Job, int]]:
-        """Remove and return the next batch: jobs, and how many of their frames run now; empty if nothing waits."""
+    def take(self, *, alone: bool = False) -> list[tuple[Job, int]]:
+        """Remove and return the next batch: jobs, and how many of their frames run now; empty if nothing waits.
+
+        `alone` tells that requests come one at a time.
+        """
         servable, limits = self.servable, self._limits
         if len(self.jobs) == 1:
-            return self._take_only()
+            return self._take_only(alone=alone)
         waiting = self._next(_CANDIDATE_BATCHES * limits.max_batch_size if servable.batched else 1)
         if not waiting:
             return []
@@ -168,14 +173,14 @@ class ModelQueue:
             self.drop(job)
         return chosen
 
-    def _take_only(self) -> list[tuple[Job, int]]:
+    def _take_only(self, *, alone: bool) -> list[tuple[Job, int]]:
         """Remove and return the only job that waits."""
         (job,) = self.jobs.values()
         if job.deadline is not None and self._is_too_late(job, time.monotonic()):
             return []
         frames, most = job.remaining_frames, self._limits.max_slice_frames
         if frames > most and self.servable.sliced:
-            frames = self.servable.slice_frames(most)
+            frames = self.servable.slice_frames(self._longer_slice(frames) if alone else most)
         caller = self._callers[job.caller]
         self._clock = caller.clock
         caller.clock += frames
@@ -193,6 +198,17 @@ class ModelQueue:
         for job in list(self.jobs.values()):
             self.drop(job)
             job.fail(error)
+
+    def _longer_slice(self, frames: int) -> int:
+        """Return how many of so many frames run at once where nobody waits for their end: each slice costs a turn."""
+        limits = self._limits
+        longer = min(frames, limits.max_batch_frames)
+        while longer > limits.max_slice_frames:
+            seconds = self.places.expected_seconds(longer)
+            if seconds is not None and seconds <= limits.max_slice_seconds:
+                return longer
+            longer //= 2
+        return limits.max_slice_frames
 
     def _clock_of(self, caller: str) -> int:
         return max(self._clock, self._silent.get(caller, 0))

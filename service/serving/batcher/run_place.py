@@ -88,6 +88,15 @@ class RunPlaces:
             return Place.WORKER
         return Place.EVENT_LOOP if seconds <= self._short_seconds or self._company.is_none else Place.WORKER
 
+    def expected_seconds(self, frames: int) -> float | None:
+        """Return about how long one row of so many frames runs by itself; None if no row of at most as many has run."""
+        size = _shape((frames,))[1]
+        for known in range(size, -1, -1):
+            runs, seconds = self._seconds.get((0, known), _UNKNOWN)
+            if runs:
+                return seconds * float(1 << (size - known))
+        return None
+
     def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
         """Add a run that has ended, with its processor time."""
         shape = _shape(lengths)
