@@ -8,10 +8,11 @@ from functools import cache
 
 import pytest
 
+from tests.graphs import Sums
 from tests.integration.asking import Asker, asking
 from tests.integration.gated import GatedServer, gated_server
 from tests.integration.strict import strict_server
-from tests.servers import USUAL_TRANSPORT, RunningServer
+from tests.servers import USUAL_TRANSPORT, RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
@@ -42,4 +43,20 @@ def gated(transport: str) -> Iterator[GatedServer]:
 @pytest.fixture
 def gated_asker(gated: GatedServer) -> Iterator[Asker]:
     with asking(gated.grpc) as asker:
+        yield asker
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[RunningServer]:
+    """Serve "sums" in two versions, so patiently that nothing is ended but what says so."""
+    folder = tmp_path_factory.mktemp("fresh")
+    Sums(name="sums").write(folder / "repository")
+    Sums(name="sums").write(folder / "repository", version=2)
+    with running_server(folder / "repository", folder, version_policy="all", transport=transport) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_asker(fresh: RunningServer) -> Iterator[Asker]:
+    with asking(fresh.grpc) as asker:
         yield asker
