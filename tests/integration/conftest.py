@@ -11,6 +11,7 @@ import pytest
 from tests.graphs import Sums
 from tests.integration.asking import Asker, asking
 from tests.integration.gated import GatedServer, gated_server
+from tests.integration.shop import Shop, shop_of
 from tests.integration.strict import strict_server
 from tests.servers import USUAL_TRANSPORT, RunningServer, running_server
 
@@ -60,3 +61,9 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[
 def fresh_asker(fresh: RunningServer) -> Iterator[Asker]:
     with asking(fresh.grpc) as asker:
         yield asker
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[Shop]:
+    with shop_of(tmp_path_factory.mktemp("shop"), transport) as shop:
+        yield shop
