@@ -97,6 +97,20 @@ def test_a_taken_port_has_an_owner() -> None:
     assert of(found, "HTTP").verdict is Verdict.OK
 
 
+def test_the_address_of_operators_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = settings(grpc_port=0, http_port=0, admin_address=f"127.0.0.1:{holder.getsockname()[1]}")
+        assert of(ports(taken), "operators").verdict is Verdict.WRONG
+    missing = settings(grpc_port=0, http_port=0, admin_address=f"unix:{tmp_path}/none/s.sock")
+    assert wrong(ports(missing)) == [f"cannot listen on unix:{tmp_path}/none/s.sock: there is no such folder"]
+
+
+def test_the_folder_of_the_access_log_is_missing(tmp_path: Path) -> None:
+    assert wrong(disk(settings(access_log=tmp_path / "none" / "calls"))) == [f"there is no folder {tmp_path / 'none'}"]
+    assert not wrong(disk(settings(access_log=tmp_path / "calls")))
+    assert not [each for each in disk(settings(access_log=Path("-"))) if each.what == "access log"]
+
+
 def test_an_address_that_this_machine_has_not(tmp_path: Path) -> None:
     found = list(ports(settings(host=("192.0.2.1",))))
     assert {each.verdict for each in found} == {Verdict.WRONG}
