@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 from service.app.settings import Settings, SettingsError, load_settings, sources
 from service.doctor.clock import clock
 from service.doctor.disk import disk
 from service.doctor.environment import environment
 from service.doctor.finding import Finding, Verdict
+from service.doctor.key_files import key_files
 from service.doctor.machine import machine
 from service.doctor.models import models
 from service.doctor.ports import ports
@@ -41,7 +43,7 @@ def findings(flags: Mapping[str, object], *, with_models: bool = True) -> Iterat
         "machine": machine,
         "settings": lambda each: settings_in_force(each, given),
         "ports": ports,
-        "keys and certificates": tls_files,
+        "keys and certificates": lambda each: chain(tls_files(each), key_files(each)),
         "sequence store": sequence_store,
         "clock": lambda _: clock(),
         "disk": disk,

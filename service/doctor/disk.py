@@ -1,4 +1,4 @@
-"""The checks of what is written: the prediction log, the repro bundles, and the repository's rollouts."""
+"""The checks of what is written: the logs of answers and of calls, the repro bundles, the repository's rollouts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from service.app.access_log import STDOUT
 from service.app.settings import Settings
 from service.doctor.finding import Finding, Verdict, size
 
@@ -20,6 +21,8 @@ def disk(settings: Settings) -> Iterator[Finding]:
     """Return findings about each place that the server writes to."""
     if settings.prediction_log is not None:
         yield _log(settings.prediction_log)
+    if settings.access_log is not None and settings.access_log != STDOUT:
+        yield _place("access log", settings.access_log.parent)
     if settings.repro_bundle_dir is not None:
         yield _place("repro bundles", settings.repro_bundle_dir)
     if settings.repository.is_dir() and not os.access(settings.repository, os.W_OK):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from service.app.settings import Settings
-from service.core.addresses import at, is_unix, listening, refuse_taken
+from service.core.addresses import at, host_and_port, is_unix, listening, refuse_taken
 from service.doctor.finding import Finding, Verdict
 
 _AREA = "ports"
@@ -24,6 +24,9 @@ def ports(settings: Settings, proc: Path = _PROC) -> Iterator[Finding]:
             continue
         yield _tcp("gRPC", host, settings.grpc_port, proc)
         yield _tcp("HTTP", host, settings.http_port, proc)
+    if settings.admin_address is not None:
+        host, port = host_and_port(settings.admin_address)
+        yield _unix(host) if is_unix(host) else _tcp("operators", host, port, proc)
 
 
 def _tcp(what: str, host: str, port: int, proc: Path) -> Finding:

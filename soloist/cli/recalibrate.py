@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER
-from soloist.cli.token_options import token, token_options
+from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 
 if TYPE_CHECKING:
     from soloist.client import SampledSequence
@@ -25,8 +25,16 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--checkpoint", type=_FILE, required=True, help="The checkpoint that the version was exported from.")
 @click.option("--repository", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of models.")
 @click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
-@token_options
-@click.option("--server", "-s", metavar="HOST:PORT", help="Ask a server for them instead.  [default: localhost:8001]")
+@credential_options
+@click.option(
+    "--server",
+    "-s",
+    metavar="HOST:PORT",
+    envvar="SOLOIST_SERVER",
+    default=DEFAULT_SERVER,
+    show_default=True,
+    help="Ask a server for them instead (gRPC); also SOLOIST_SERVER.",
+)
 @click.option(
     "--prediction-log",
     type=_FILE,
@@ -61,7 +69,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Time that they must span.",
 )
 @click.option("--despite-gates", is_flag=True, help="Write the version even if a gate fails.")
-def recalibrate(model: str, server: str | None, sequences: Path | None, **arguments: object) -> None:
+def recalibrate(model: str, server: str, sequences: Path | None, **arguments: object) -> None:
     """Propose a version of MODEL whose running statistics blend the stored ones with those of live traffic.
 
     The earlier half of the sample is for estimating, the later half for judging. If every gate passes, the version is
@@ -69,9 +77,10 @@ def recalibrate(model: str, server: str | None, sequences: Path | None, **argume
 
     Exit codes: 0 written and every gate passed, 1 a gate failed, 2 it can't be tried.
     """
-    if server is not None and sequences is not None:
+    named = click.get_current_context().get_parameter_source("server") is ParameterSource.COMMANDLINE
+    if named and sequences is not None:
         raise click.UsageError("--server and --sequences exclude each other")
-    sampled = partial(_fetched, server or DEFAULT_SERVER, model) if sequences is None else partial(_read, sequences)
+    sampled = partial(_fetched, server, model) if sequences is None else partial(_read, sequences)
     sys.exit(load("export.recalibrate.run", "run", extras="export")(model=model, sampled=sampled, **arguments))
 
 
@@ -85,7 +94,7 @@ def _fetched(server: str, model: str, version: int) -> list[SampledSequence]:
     from soloist.client import Monitor, SoloistError
 
     try:
-        with Monitor(server, token=token(server), timeout_seconds=None) as monitor:
+        with Monitor(server, **credentials(server), timeout_seconds=None) as monitor:
             return list(monitor.sampled_sequences(model, version))
     except SoloistError as error:
         raise ValueError(f"{error.reason}: {error.message} ({server})") from error

@@ -9,6 +9,7 @@ import click
 import pytest
 
 from service.core.errors import REASONS
+from service.core.failures import Worker
 from service.transport.http.statuses import HTTP_STATUSES
 from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2
@@ -93,6 +94,11 @@ def test_the_api_page_has_every_method() -> None:
     methods = {method.name for service in services for method in service.methods}
     served = {method for method in methods if not any(other in method for other in _OTHER_METHODS)}
     assert served - set(quoted(DOCS / "api.md")) == set()
+
+
+def test_the_page_for_operators_has_every_background_worker() -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \| [^|]+ \| [^|]+ \|$", (DOCS / "operating.md").read_text(), flags=re.MULTILINE)
+    assert set(Worker) - {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == set()
 
 
 def test_the_alerts_page_has_every_alert() -> None:

@@ -99,6 +99,42 @@ def test_every_command_has_help() -> None:
         assert "Usage:" in result.stdout
 
 
+def _leaves(command: click.Command, words: str) -> list[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        return [(words, command)]
+    context = click.Context(command)
+    children = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return [leaf for name, child in children.items() if child for leaf in _leaves(child, f"{words} {name}")]
+
+
+def test_every_command_that_calls_a_server_finds_it_and_connects_in_the_same_ways() -> None:
+    expected = {"--tls", "--tls-ca", "--tls-cert", "--tls-key", "--token-file", "--token-over-plaintext"}
+    calling = 0
+    for words, command in _leaves(main, "soloist"):
+        options = {option: each for each in command.params for option in each.opts}
+        if "--server" in options:
+            calling += 1
+            assert expected - set(options) == set(), words
+            assert options["--server"].envvar == "SOLOIST_SERVER", words
+    assert calling > 15
+
+
+def test_recalibrate_asks_the_server_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "export.recalibrate.run", fake := ModuleType("export.recalibrate.run"))
+    monkeypatch.setattr(fake, "run", lambda *, sampled, **_rest: sampled(1), raising=False)
+    (sample := tmp_path / "sample.npz").touch()
+    given = ["recalibrate", "m", "--checkpoint", sample, "--repository", tmp_path, "--pseudo-count", 1]
+    command = [str(each) for each in given]
+    nobody = {"SOLOIST_SERVER": "localhost:1"}
+    asked = CliRunner().invoke(main, command, env=nobody)
+    assert "(localhost:1)" in str(asked.exception)
+    read = CliRunner().invoke(main, [*command, "--sequences", str(sample)], env=nobody)
+    assert "localhost" not in str(read.exception)
+    both = CliRunner().invoke(main, [*command, "--sequences", str(sample), "--server", "localhost:2"])
+    assert both.exit_code == 2
+    assert "exclude each other" in both.output
+
+
 def test_the_version_is_printed() -> None:
     assert CliRunner().invoke(main, ["--version"]).stdout.startswith("soloist 0.")
 

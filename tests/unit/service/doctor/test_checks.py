@@ -22,6 +22,7 @@ from service.doctor.models import models
 from service.doctor.ports import ports
 from service.doctor.settings_in_force import settings_in_force
 from service.doctor.tls_files import tls_files
+from service.sealing.keys_file import new_key, write_keys
 from tests.graphs import Sums
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -96,6 +97,20 @@ def test_a_taken_port_has_an_owner() -> None:
     assert of(found, "HTTP").verdict is Verdict.OK
 
 
+def test_the_address_of_operators_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = settings(grpc_port=0, http_port=0, admin_address=f"127.0.0.1:{holder.getsockname()[1]}")
+        assert of(ports(taken), "operators").verdict is Verdict.WRONG
+    missing = settings(grpc_port=0, http_port=0, admin_address=f"unix:{tmp_path}/none/s.sock")
+    assert wrong(ports(missing)) == [f"cannot listen on unix:{tmp_path}/none/s.sock: there is no such folder"]
+
+
+def test_the_folder_of_the_access_log_is_missing(tmp_path: Path) -> None:
+    assert wrong(disk(settings(access_log=tmp_path / "none" / "calls"))) == [f"there is no folder {tmp_path / 'none'}"]
+    assert not wrong(disk(settings(access_log=tmp_path / "calls")))
+    assert not [each for each in disk(settings(access_log=Path("-"))) if each.what == "access log"]
+
+
 def test_an_address_that_this_machine_has_not(tmp_path: Path) -> None:
     found = list(ports(settings(host=("192.0.2.1",))))
     assert {each.verdict for each in found} == {Verdict.WRONG}
@@ -137,6 +152,34 @@ def test_tls_files_that_are_none(tmp_path: Path) -> None:
 def test_without_tls_others_than_this_machine_can_call() -> None:
     assert of(tls_files(settings(host=("127.0.0.1", "localhost"))), "TLS").verdict is Verdict.OK
     assert of(tls_files(settings(host=("0.0.0.0",))), "TLS").verdict is Verdict.NOTE  # noqa: S104
+
+
+def test_the_http_port_has_certificates_of_its_own(tmp_path: Path) -> None:
+    given = {f"http_{name}": path for name, path in files(tmp_path, not_after=NOW - timedelta(days=1)).items()}
+    found = list(tls_files(settings(**given, host=("0.0.0.0",)), NOW))  # noqa: S104
+    assert of(found, "TLS").verdict is Verdict.NOTE
+    assert of(found, "HTTP certificate").verdict is Verdict.WRONG
+    assert not [each for each in found if each.what == "HTTP TLS"]
+    (half,) = wrong(tls_files(settings(http_tls_key=given["http_tls_key"]), NOW))
+    assert half == "a certificate without its key, or a key without one"
+
+
+def test_files_of_keys_and_tokens_that_a_server_would_refuse(tmp_path: Path) -> None:
+    write_keys(tmp_path / "keys", [new_key(seals_from=0)])
+    (tmp_path / "tokens.toml").write_text(f'tokens.camera = {{ roles = ["infer"], sha256 = "{"0" * 64}" }}')
+    (tmp_path / "tokens.toml").chmod(0o600)
+    flags = {"repository": tmp_path, "keys_file": tmp_path / "keys", "tokens_file": tmp_path / "tokens.toml"}
+
+    def found() -> list[Finding]:
+        every = findings(flags, with_models=False)
+        return [each for each in every if each.area == "keys and certificates" and each.what.startswith("file of")]
+
+    assert [each.found.partition(": ")[2] for each in found()] == ["1 key", "1 token, 0 certificates"]
+    (tmp_path / "keys").chmod(0o644)
+    (tmp_path / "tokens.toml").write_text("tokens.camera = 5")
+    assert [each.verdict for each in found()] == [Verdict.WRONG, Verdict.WRONG]
+    assert "mode 0644" in found()[0].found
+    assert "camera" in found()[1].found
 
 
 def test_places_that_are_written_to(tmp_path: Path) -> None:
