@@ -127,12 +127,12 @@ def _read_input(request: ModelInferRequest, given: Fields, binary: bytes | memor
     _set(tensor.parameters, parameters)
     if size is None:
         # An input in shared memory has no data; ModelInfer says that it can't be.
-        is_elsewhere = "data" not in given and bool(parameters)
+        is_elsewhere = given.get("data") is None and bool(parameters)
         request.raw_input_contents.append(b"" if is_elsewhere else to_raw(tensor, given.get("data")))
         return binary
     if type(size) is not int or size < 0:
         raise ServiceError(Reason.PARAMETER_INVALID, parameter=_SIZE, value=size, expected="a number of bytes")
-    if "data" in given:
+    if given.get("data") is not None:
         raise ServiceError(Reason.JSON_INVALID, field="inputs.data", expected=f"left out where there is {_SIZE}")
     if size > len(binary):
         part = f"the rest of the binary data for input {tensor.name!r}"
