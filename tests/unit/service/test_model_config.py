@@ -65,6 +65,24 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
         ("time_axis", "layout."),
     ),
     "no-such-frames": (AUXILIARY, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
+    "a-length-that-is-an-output": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("length_input", "y")}',
+        ("length_input", "'y'", "none of the inputs x"),
+    ),
+    "a-length-that-is-a-state": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("length_input", "s")}',
+        ("length_input", "'s'", "none of the inputs x"),
+    ),
+    "a-constant-output": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("constant.y", "1")}',
+        ("constant.y", "none of the inputs x"),
+    ),
     "an-odd-flag": (CONTROLS, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
     "tokens-of-floats": (
         NO_BATCH,
