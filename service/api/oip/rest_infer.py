@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SIZE, _BINARY, _ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 # JSON up to this size is read at once.
 _LONG_BYTES = 2**16
+# The text of an FP32 takes up to 24 bytes.
+_JSON_FACTOR = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,11 @@ class Form:
         """Return whether an output is sent as binary data."""
         return self.named.get(output, self.otherwise)
 
+    @property
+    def has_json(self) -> bool:
+        """Return whether an output is sent as JSON."""
+        return not (all(self.named.values()) if self.named else self.otherwise)
+
 
 async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], body: Body) -> Answer:
     """Answer one request.
@@ -49,6 +56,9 @@ async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], 
     off_loop = context.serving.off_loop
     is_long = len(body.text) > _LONG_BYTES
     request, form = await off_loop(partial(read, names, body)) if is_long else read(names, body)
+    if form.has_json:
+        hold = call.hold
+        call.hold = lambda owner, size: hold(owner, _JSON_FACTOR * size)
     response = await model_infer(context, call, request)
     numbers = sum(
         len(raw)
