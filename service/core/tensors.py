@@ -34,9 +34,9 @@ class FramesForm:
         self._data_type, self._dtype = spec.data_type, dtype_of(spec.data_type)
         self._frame_shape = tuple(spec.shape)[2:]
         self._frame_bytes = math.prod(self._frame_shape) * self._dtype.itemsize
-        # Sizes that vary, windows and tokens take the longer way.
+        # Sizes that vary, windows, tokens and BOOL take the longer way.
         self._is_plain = min(self._frame_shape, default=1) > 0 and not (
-            signature.frames_per_run > 1 or signature.token_count
+            signature.frames_per_run > 1 or signature.token_count or self._dtype.kind == "b"
         )
 
     def decode(self, tensor: Tensor, *, allow_non_finite: bool) -> NDArray[Any]:
@@ -85,6 +85,7 @@ def decode_frames(tensor: Tensor, signature: Signature, *, allow_non_finite: boo
     if len(tensor.data) != expected_bytes:
         raise ServiceError(Reason.BYTE_LENGTH_MISMATCH, byte_length=len(tensor.data), expected=expected_bytes)
     frames = np.frombuffer(tensor.data, dtype).reshape(shape)
+    check_truths(spec.name, frames)
     check_values(frames, signature, allow_non_finite=allow_non_finite)
     return frames
 
@@ -112,6 +113,18 @@ def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite
     elif not allow_non_finite and frames.dtype.kind == "f" and not np.isfinite(frames).all():
         bad_T = ~np.isfinite(frames).all(axis=tuple(range(1, frames.ndim)))
         raise ServiceError(Reason.NON_FINITE_INPUT, frame=int(bad_T.argmax()))
+
+
+def check_truths(name: str, array: NDArray[Any]) -> None:
+    """Refuse a byte of BOOL other than 0 and 1: operators take it for different numbers, by where in a tensor it is.
+
+    Raises:
+        ServiceError: INPUT_VALUE_OUT_OF_RANGE.
+
+    """
+    largest = int(array.view(np.uint8).max(initial=0)) if array.dtype.kind == "b" else 0
+    if largest > 1:
+        raise ServiceError(Reason.INPUT_VALUE_OUT_OF_RANGE, input=name, value=largest, minimum=0, maximum=1)
 
 
 def decode(tensor: Tensor) -> NDArray[Any]:

@@ -34,8 +34,8 @@ class Call:
     deadline: float | None = None
     # True once the caller has gone or has been disconnected.
     cancelled: bool = False
-    # `hold` reserves more bytes for a message; `done_with` frees all that it holds. Only handlers that read the next
-    # message before they are done with one need them.
+    # `hold` reserves more bytes for a message; `done_with` frees all that it holds. They are for handlers that read the
+    # next message before they are done with one, and `hold` for those whose answer mustn't be refused at the end.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
     # Whether the last message of a stream was there before it was asked for: then its caller doesn't wait for answers.

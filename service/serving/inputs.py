@@ -12,7 +12,7 @@ import numpy as np
 
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_AXES, MAX_TENSORS, at_most, is_hollow
-from service.core.tensors import decode
+from service.core.tensors import check_truths, decode
 from service.engine.row import NO_AUXILIARY_INPUTS, WHOLE, AuxiliaryInputs, Position, Row
 from soloist.data_types import dtype_of, name_of
 
@@ -118,4 +118,6 @@ def _decode(tensor: Tensor, spec: InputSpec, frames: int) -> NDArray[Any]:
         raise ServiceError(
             Reason.INPUT_SIZE_MISMATCH, input=name, size=len(tensor.data), unit="bytes", expected=wanted_bytes
         )
-    return decode(tensor)
+    array = decode(tensor)
+    check_truths(name, array)
+    return array

@@ -154,6 +154,8 @@ class GrpcAdapter:
         held = Held(self._messages.admission, call.peer, call.client, of_machines=method.in_drain)
         if isinstance(method, StreamMethod) and method.side_by_side:
             call.hold, call.done_with = held.hold, held.free
+        elif isinstance(method, UnaryMethod):
+            call.hold = held.hold
         return held
 
 

@@ -165,6 +165,7 @@ class Messages:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""
         if len(raw) <= _AT_ONCE_BYTES:
             return
+        held.free_all()  # the request is gone, and what a handler has reserved for its answer is taken again here
         waiting, task = Held(self.admission, held.connection, held.client), asyncio.current_task()
         waiting.hold(raw, len(raw))
         loop = asyncio.get_running_loop()

@@ -16,10 +16,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bench.gates.http2 import http2_connection
 from soloist import NO_RETRY, Client, ResourceExhaustedError, SoloistError
+from soloist.oip.grpc_service_pb2 import ModelInferRequest
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, asking, chunk, ones, opening, tensor
-from tests.integration.infer_requests import converse, request
+from tests.integration.infer_requests import converse, infer, outputs_of, request, step
+from tests.integration.rest_requests import post
 from tests.integration.tokens import token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
 
@@ -189,6 +191,40 @@ def test_a_message_beyond_the_budget_is_refused_at_once(tmp_path: Path) -> None:
         asking(server.grpc) as asker,
     ):
         assert "connection" in refusal(lambda: asker.predict(large)).message
+
+
+def _over_grpc(server: RunningServer, message: ModelInferRequest) -> dict[str, Any]:
+    with asking(server.grpc) as asker:
+        return outputs_of(infer(asker, message)[0])
+
+
+def _on_a_stream(server: RunningServer, message: ModelInferRequest) -> dict[str, Any]:
+    with asking(server.grpc) as asker:
+        (told,) = converse(asker, message)
+        assert not told.error_message, told.error_message
+        return outputs_of(told.infer_response)
+
+
+def _over_rest(server: RunningServer, message: ModelInferRequest) -> dict[str, Any]:
+    found = post(server.http, message, binary=True, binary_output=False)
+    assert found.status == 200, found.body
+    return found.outputs()
+
+
+@pytest.mark.parametrize("ask", [_over_grpc, _on_a_stream, _over_rest])
+def test_an_answer_that_there_is_no_memory_for_leaves_its_sequence_as_it_was(tmp_path: Path, ask: Any) -> None:
+    third = np.full((1, 1, 12), 1 / 3, np.float32)
+    large = np.full((1, 6000, 12), 1 / 3, np.float32)  # the request fits, its answer not beside it
+    with serving(tmp_path, features=12, max_inflight_bytes_per_connection=MIB) as server:
+        ask(server, step(7, third, start=True))
+        with pytest.raises((SoloistError, AssertionError), match="messages in progress"):
+            ask(server, step(7, large))
+        assert np.allclose(ask(server, step(7, third, end=True))["outputs"], 2 / 3)
+        # Nor does one begin.
+        with pytest.raises((SoloistError, AssertionError), match="messages in progress"):
+            ask(server, step(8, large, start=True))
+        with pytest.raises((SoloistError, AssertionError), match="has no sequence"):
+            ask(server, step(8, third))
 
 
 def test_many_large_requests_in_flight_stay_within_the_budget(tmp_path: Path) -> None:

@@ -262,6 +262,18 @@ def test_inputs_that_are_none(client: Client) -> None:
         assert "ModelMetadata" not in error.message or "GetModel" in error.message  # shapes differ between them
 
 
+def test_a_byte_of_a_mask_that_is_neither_true_nor_false(client: Client) -> None:
+    frames = np.arange(5, dtype=np.int32)
+    skip = np.array([0, 1, 0, 2, 0], np.uint8).view(np.bool_)
+    error = _refused(client, "masked", frames, {"skip": skip})
+    assert (error.code.name, error.reason, error.facts["value"]) == (
+        "INVALID_ARGUMENT",
+        "INPUT_VALUE_OUT_OF_RANGE",
+        "2",
+    )
+    assert float(client.predict("masked", frames, inputs={"skip": skip != 0}).outputs) == 0 + 2 + 4
+
+
 def test_what_is_constant_may_be_sent_if_it_is_that(client: Client) -> None:
     frames = X.reshape(-1, 8)
     client.predict("window", frames, inputs={"rate": np.array(16000)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from soloist.cli.main import main
 from soloist.oip import grpc_service_pb2 as pb
 from tests.integration.asking import Asker, asking
 from tests.integration.infer_requests import converse, infer, stub_of
+from tests.integration.rest_requests import ask as ask_rest
+from tests.integration.rest_requests import post
 from tests.servers import RunningServer, running_server
 from tests.third_party.untimed import CACHE, GRID, SEVENS, UNTIMED, grid_inputs
 
@@ -203,6 +206,27 @@ def test_what_does_not_fit_is_refused(untimed: Asker, model: str, changed: dict[
         infer(untimed, _request(model, {name: array for name, array in inputs.items() if array is not None}))
     assert (caught.value.code.name, caught.value.reason) == ("INVALID_ARGUMENT", reason)
     assert "memory" not in caught.value.message
+
+
+def test_a_byte_of_bool_that_is_neither_true_nor_false(server: RunningServer, untimed: Asker) -> None:
+    message = _request("grid", grid_inputs(1, 5) | {"keep": np.array([1, 0, 2, 1, 1], np.uint8).view(np.bool_)})
+    with pytest.raises(SoloistError) as caught:
+        infer(untimed, message)
+    assert (caught.value.reason, caught.value.facts["value"]) == ("INPUT_VALUE_OUT_OF_RANGE", "2")
+    found = post(server.http, message, binary=True)
+    assert (found.status, found.json["facts"]) == (400, caught.value.facts)
+
+
+def test_an_empty_cache_may_be_brought_as_nested_lists(server: RunningServer) -> None:
+    arrays = {"x": np.ones((1, 3, 2), np.float32), "past": np.zeros((1, 0, 2), np.float32)}
+    inputs = [
+        {"name": name, "datatype": "FP32", "shape": array.shape, "data": array.tolist()}
+        for name, array in arrays.items()
+    ]
+    body = json.dumps({"inputs": inputs, "outputs": [{"name": "present"}]}).encode()
+    found = ask_rest(server.http, "POST", "/v2/models/cache/infer", body)
+    assert found.status == 200, found.body
+    assert found.outputs()["present"].tolist() == arrays["x"].tolist()
 
 
 def test_an_output_that_is_none(untimed: Asker) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_AXES, MAX_EMPTY_ELEMENTS, at_most, is_hollow
+from service.core.tensors import check_truths
 from soloist.data_types import BY_OIP_WORD, oip_word_of
 from soloist.oip.grpc_service_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
@@ -83,7 +84,9 @@ def _from_raw(tensor: Input, data: bytes) -> NDArray[Any]:
     dtype, count = dtype_of_input(tensor), element_count(tensor)
     if len(data) != count * dtype.itemsize:
         raise size_mismatch(tensor, len(data), count * dtype.itemsize, "bytes")
-    return np.frombuffer(data, dtype).reshape(tensor.shape)
+    array = np.frombuffer(data, dtype).reshape(tensor.shape)
+    check_truths(tensor.name, array)
+    return array
 
 
 def _from_typed(tensor: Input) -> NDArray[Any]:
@@ -104,6 +107,8 @@ def _from_typed(tensor: Input) -> NDArray[Any]:
 def within_range(name: str, wide: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return finite numbers of an input as another type, which may have a smaller range.
 
+    A float counts as what it is rounded to: the shortest text of the largest FP32 is a little larger than that.
+
     Raises:
         ServiceError: INPUT_VALUE_OUT_OF_RANGE.
 
@@ -112,14 +117,18 @@ def within_range(name: str, wide: NDArray[Any], dtype: np.dtype[Any]) -> NDArray
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
         minimum, maximum = limits.min, limits.max
         if wide.min() < minimum or wide.max() > maximum:
-            bad = wide[(wide < minimum) | (wide > maximum)][0]
-            raise ServiceError(
-                Reason.INPUT_VALUE_OUT_OF_RANGE,
-                input=name,
-                value=bad.item(),
-                minimum=minimum,
-                maximum=maximum,
-            )
+            outside = (wide < minimum) | (wide > maximum)
+            if dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    outside = np.isinf(wide.astype(dtype))
+            if outside.any():
+                raise ServiceError(
+                    Reason.INPUT_VALUE_OUT_OF_RANGE,
+                    input=name,
+                    value=wide[outside][0].item(),
+                    minimum=minimum,
+                    maximum=maximum,
+                )
     return wide.astype(dtype)
 
 

@@ -124,7 +124,12 @@ class InferRequest:
     async def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
         """Encode the answers in the form of the request, with its id and parameters, and the prediction ids.
 
-        They answer whole sequences, the next chunk of a session, or frames after states that the caller sent.
+        They answer whole sequences, the next chunk of a session, or frames after states that the caller sent. The call
+        holds the response from here on: one that there is no memory for is refused before its sequence has gone on.
+
+        Raises:
+            ServiceError: MEMORY_FULL or CLIENT_LIMIT.
+
         """
         began = time.perf_counter()
         self.predictions = [
@@ -145,6 +150,7 @@ class InferRequest:
             contents.encode(response, results, raw=raw)
         else:
             await self._context.serving.off_loop(partial(contents.encode, response, results, raw=raw))
+        self._call.hold(request, response.ByteSize())
         self._encode_seconds = time.perf_counter() - began
         self._call.first_output_at = self._call.first_output_at or time.perf_counter()
         return response

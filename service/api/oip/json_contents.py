@@ -33,7 +33,9 @@ def to_raw(tensor: Input, data: object) -> bytes:
     found = _array(tensor, data, dtype)
     if found.size != count:
         raise size_mismatch(tensor, found.size, count, "elements")
-    if found.ndim != 1 and found.shape != tuple(tensor.shape):
+    # Lists end at an axis without elements.
+    nested = tuple(tensor.shape) if count else tuple(tensor.shape)[: found.ndim]
+    if found.ndim != 1 and found.shape != nested:
         raise ServiceError(
             Reason.INPUT_SHAPE_MISMATCH, input=tensor.name, shape=list(found.shape), expected=list(tensor.shape)
         )
@@ -62,11 +64,17 @@ def _array(tensor: Input, data: object, dtype: np.dtype[Any]) -> NDArray[Any]:
         raise ServiceError(
             Reason.JSON_INVALID, field="inputs.data", expected="a flat list, or lists as deep as the shape"
         ) from None
-    if found.size and found.dtype.kind not in _KINDS[dtype.kind]:
-        raise ServiceError(
-            Reason.INPUT_TYPE_MISMATCH, input=tensor.name, data_type=_word(found), expected=tensor.datatype
-        )
+    is_mixed = found.dtype.kind in "iuf" and _has_truths(data)
+    if found.size and (is_mixed or found.dtype.kind not in _KINDS[dtype.kind]):
+        word = "of mixed types" if is_mixed else _word(found)
+        raise ServiceError(Reason.INPUT_TYPE_MISMATCH, input=tensor.name, data_type=word, expected=tensor.datatype)
     return found
+
+
+def _has_truths(data: list[Any]) -> bool:
+    """Return whether true or false is among the elements: next to numbers numpy takes them for 1 and 0."""
+    kinds = set(map(type, data))
+    return bool in kinds or (list in kinds and any(_has_truths(each) for each in data if isinstance(each, list)))
 
 
 def _unsigned(found: NDArray[Any]) -> NDArray[Any]:

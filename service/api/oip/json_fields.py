@@ -85,7 +85,9 @@ def text_of(owner: Fields, name: str) -> str:
         ServiceError: JSON_INVALID or NAME_TOO_LONG.
 
     """
-    value = owner.get(name, "")
+    value = owner.get(name)
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise ServiceError(Reason.JSON_INVALID, field=name, expected="a text")
     return short(value, name)

@@ -43,6 +43,7 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
         context.sequences.lease(key) if stored is None else stored.lease(key, call, request, asked.step) as lease
     ):
         if lease.answered is not None:
+            call.hold(request, lease.answered.ByteSize())
             return lease.answered
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)

@@ -138,12 +138,12 @@ async def _answer(
         identity=stream.identity,
         read_metadata=stream.read_metadata,
         deadline=stream.deadline,
+        hold=stream.hold,
     )
     began = time.perf_counter()
     code = Reason.STREAM_CUT.code
     try:
         response = await model_infer(context, call, request)
-        stream.hold(request, response.ByteSize())
         code = "OK"
         parameters.write_final(response)
         return ModelStreamInferResponse(infer_response=response), call.idle_seconds

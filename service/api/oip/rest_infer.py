@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SIZE, _BINARY, _ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 # JSON up to this size is read at once.
 _LONG_BYTES = 2**16
+# The text of an FP32 takes up to 24 bytes.
+_JSON_FACTOR = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,11 @@ class Form:
         """Return whether an output is sent as binary data."""
         return self.named.get(output, self.otherwise)
 
+    @property
+    def has_json(self) -> bool:
+        """Return whether an output is sent as JSON."""
+        return not (all(self.named.values()) if self.named else self.otherwise)
+
 
 async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], body: Body) -> Answer:
     """Answer one request.
@@ -49,6 +56,9 @@ async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], 
     off_loop = context.serving.off_loop
     is_long = len(body.text) > _LONG_BYTES
     request, form = await off_loop(partial(read, names, body)) if is_long else read(names, body)
+    if form.has_json:
+        hold = call.hold
+        call.hold = lambda owner, size: hold(owner, _JSON_FACTOR * size)
     response = await model_infer(context, call, request)
     numbers = sum(
         len(raw)
@@ -127,12 +137,12 @@ def _read_input(request: ModelInferRequest, given: Fields, binary: bytes | memor
     _set(tensor.parameters, parameters)
     if size is None:
         # An input in shared memory has no data; ModelInfer says that it can't be.
-        is_elsewhere = "data" not in given and bool(parameters)
+        is_elsewhere = given.get("data") is None and bool(parameters)
         request.raw_input_contents.append(b"" if is_elsewhere else to_raw(tensor, given.get("data")))
         return binary
     if type(size) is not int or size < 0:
         raise ServiceError(Reason.PARAMETER_INVALID, parameter=_SIZE, value=size, expected="a number of bytes")
-    if "data" in given:
+    if given.get("data") is not None:
         raise ServiceError(Reason.JSON_INVALID, field="inputs.data", expected=f"left out where there is {_SIZE}")
     if size > len(binary):
         part = f"the rest of the binary data for input {tensor.name!r}"

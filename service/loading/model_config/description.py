@@ -56,7 +56,7 @@ def describe(config: Path | None, session: ort.InferenceSession) -> Description:
     declared = read(config) if config is not None else infer(graph)
     complete(declared, graph)
     reader = Reader(declared, graph)
-    reader.parameters.check([*graph.inputs, *graph.defaults, *graph.outputs])
+    reader.parameters.check(reader.inputs, [*graph.inputs, *graph.defaults, *graph.outputs])
     try:
         if _may_have_time(reader.parameters):
             return _timed(declared, reader, reader.roles(), graph, session, folder)

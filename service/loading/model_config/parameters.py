@@ -34,19 +34,21 @@ class Parameters:
     def __init__(self, given: Mapping[str, oip.ModelParameter]) -> None:
         self._given = {name: parameter.string_value for name, parameter in given.items()}
 
-    def check(self, tensors: Collection[str]) -> None:
-        """Check that every named tensor exists.
+    def check(self, inputs: Collection[str], tensors: Collection[str]) -> None:
+        """Check that every named tensor exists; `inputs` are those that are no state and no control.
 
         Raises:
             ManifestError: one doesn't.
 
         """
         for name, value in self._given.items():
-            if name in (LENGTH_INPUT, FRAMES_INPUT) and value not in tensors:
-                raise ConfigError(f"parameter {name} names {value!r}, which is no input")
-            for prefix in (LAYOUT, CONSTANT, PER_FRAME):
-                if name.startswith(prefix) and name.removeprefix(prefix) not in tensors:
-                    raise ConfigError(f"parameter {name} names no tensor of the model")
+            if name in (LENGTH_INPUT, FRAMES_INPUT) and value not in inputs:
+                raise ConfigError(f"parameter {name} names {value!r}, which is none of the inputs {', '.join(inputs)}")
+            if name.startswith(LAYOUT) and name.removeprefix(LAYOUT) not in tensors:
+                raise ConfigError(f"parameter {name} names no tensor of the model")
+            for prefix in (CONSTANT, PER_FRAME):
+                if name.startswith(prefix) and name.removeprefix(prefix) not in inputs:
+                    raise ConfigError(f"parameter {name} names none of the inputs {', '.join(inputs)}")
 
     @property
     def length_input(self) -> str:

@@ -45,6 +45,10 @@ class Reader:
         self.batched = config.max_batch_size > 0
         self._config = config
         self._graph = graph
+        sequences = config.sequence_batching
+        not_inputs = {state.input_name for state in sequences.state} | {each.name for each in sequences.control_input}
+        # Those that are no state and no control.
+        self.inputs = [each.name for each in config.input if each.name not in not_inputs]
 
     def roles(self) -> Roles:
         """Return every tensor in its role.
@@ -53,14 +57,12 @@ class Reader:
             ManifestError: there is no sequence or no output, or a tensor contradicts the graph.
 
         """
-        sequences = self._config.sequence_batching
-        not_inputs = {state.input_name for state in sequences.state} | {each.name for each in sequences.control_input}
-        inputs = [each for each in self._config.input if each.name not in not_inputs]
+        inputs = [each for each in self._config.input if each.name in self.inputs]
         length = next((each for each in inputs if each.name == self.parameters.length_input), None)
         others = [each for each in inputs if each is not length]
         frames = self._frames([each for each in others if not self.parameters.is_constant(each.name)])
         has_time = frames.time is not None
-        carried = {state.output_name for state in sequences.state}
+        carried = {state.output_name for state in self._config.sequence_batching.state}
         outputs = [
             self.tensor(each, has_time=has_time or self._names_time(each.name), is_output=True)
             for each in self._config.output

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from service.loading.manifest import ManifestError
 from service.loading.model_config.companion_files import read_initial_state
-from service.loading.model_config.file import ConfigError
+from service.loading.model_config.file import ConfigError, type_name
 from service.loading.model_config.tensor import Declaration, TimeAxisUnknownError, resolve
 from soloist.data_types import dtype_of
+from soloist.oip import model_config_pb2 as oip
 from soloist.v1.model_pb2 import StateSpec
 from soloist.v1.tensor_pb2 import Tensor as TensorMessage
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from service.loading.model_config.graph_tensors import GraphTensors
     from service.loading.model_config.parameters import Parameters
     from service.loading.model_config.tensor import Tensor
-    from soloist.oip import model_config_pb2 as oip
 
 
 class States:
@@ -115,16 +115,42 @@ def _spec(state: oip.ModelSequenceBatching.State, tensor: Tensor, initial: bytes
     return spec
 
 
-def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Path | None) -> bytes | None:
-    """Return the initial state of one row; None for zeros."""
+def initial_of(state: oip.ModelSequenceBatching.State) -> oip.ModelSequenceBatching.InitialState | None:
+    """Return how a state begins; None if that isn't declared.
+
+    Raises:
+        ManifestError: there are several, or one of another type or size than the state.
+
+    """
     if len(state.initial_state) > 1:
         raise ConfigError(f"state {state.input_name!r} has {len(state.initial_state)} initial states")
     for initial in state.initial_state:
-        if initial.dims and math.prod(initial.dims) != math.prod(tensor.outside):
+        if initial.data_type not in (oip.TYPE_INVALID, state.data_type):
             raise ConfigError(
-                f"state {state.input_name!r} begins with shape {list(initial.dims)}, and is {list(tensor.outside)}"
+                f"state {state.input_name!r} begins as {type_name(initial.data_type)}, "
+                f"and is {type_name(state.data_type)}"
             )
-        if initial.WhichOneof("state_data") == "data_file":
-            expected_bytes = math.prod(tensor.outside) * dtype_of(tensor.data_type).itemsize
-            return read_initial_state(state.input_name, initial.data_file, folder, expected_bytes)
+        pairs = zip(initial.dims, state.dims, strict=False)
+        if len(initial.dims) == len(state.dims) and any(-1 not in pair and pair[0] != pair[1] for pair in pairs):
+            raise _of_another_shape(state, initial, state.dims)
+        return initial
     return None
+
+
+def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Path | None) -> bytes | None:
+    """Return the initial state of one row; None for zeros."""
+    initial = initial_of(state)
+    if initial is None:
+        return None
+    if initial.dims and math.prod(initial.dims) != math.prod(tensor.outside):
+        raise _of_another_shape(state, initial, tensor.outside)
+    if initial.WhichOneof("state_data") != "data_file":
+        return None
+    expected_bytes = math.prod(tensor.outside) * dtype_of(tensor.data_type).itemsize
+    return read_initial_state(state.input_name, initial.data_file, folder, expected_bytes)
+
+
+def _of_another_shape(
+    state: oip.ModelSequenceBatching.State, initial: oip.ModelSequenceBatching.InitialState, shape: Iterable[int]
+) -> ConfigError:
+    return ConfigError(f"state {state.input_name!r} begins with shape {list(initial.dims)}, and is {list(shape)}")

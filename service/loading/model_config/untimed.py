@@ -14,6 +14,7 @@ from service.loading.model_config.auxiliary_inputs import check_default, constan
 from service.loading.model_config.companion_files import read_initial_state
 from service.loading.model_config.controls import control_specs
 from service.loading.model_config.file import ConfigError, element_type
+from service.loading.model_config.states import initial_of
 from service.loading.model_config.tensor import merged_sizes
 from soloist.data_types import data_type_of, dtype_of
 from soloist.v1.model_pb2 import InputSpec, Signature, StateSpec
@@ -128,10 +129,8 @@ def _state(
         raise ManifestError(
             f"state {before.name!r} is {before.type} and comes back from {behind.name!r} as {behind.type}"
         )
-    if len(declared.initial_state) > 1:
-        raise ConfigError(f"state {declared.input_name!r} has {len(declared.initial_state)} initial states")
     dtype = _dtype(before.name, declared.data_type, before)
-    initial = next(iter(declared.initial_state), None)
+    initial = initial_of(declared)
     dims = initial.dims if initial is not None and initial.dims else declared.dims
     # As in other servers, an open size is 1 before the first request.
     sizes = [1 if size == -1 else size for size in dims]

@@ -72,6 +72,7 @@ class Calls:
             async with self._boundary.around(route.api, caller, guard=guard) as call:
                 call.route = f"{route.verb} {route.path}"
                 with Held(self._admission, call.peer, call.client) as held:
+                    call.hold = held.hold
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
                     connection.all.busy(connection)

@@ -25,6 +25,7 @@ from tests.third_party import (
     ThirdPartyModel,
 )
 from tests.third_party.model import parameter
+from tests.third_party.untimed import CACHE
 
 REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
     # what is wrong: (model, text in its configuration, what stands there instead, what has to be told)
@@ -64,6 +65,24 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
         ("time_axis", "layout."),
     ),
     "no-such-frames": (AUXILIARY, 'value { string_value: "x" }', 'value { string_value: "z" }', ("'z'",)),
+    "a-length-that-is-an-output": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("length_input", "y")}',
+        ("length_input", "'y'", "none of the inputs x"),
+    ),
+    "a-length-that-is-a-state": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("length_input", "s")}',
+        ("length_input", "'s'", "none of the inputs x"),
+    ),
+    "a-constant-output": (
+        NO_BATCH,
+        "max_batch_size: 0",
+        f'max_batch_size: 0 {parameter("constant.y", "1")}',
+        ("constant.y", "none of the inputs x"),
+    ),
     "an-odd-flag": (CONTROLS, 'value { string_value: "true" }', 'value { string_value: "yes" }', ("'yes'",)),
     "tokens-of-floats": (
         NO_BATCH,
@@ -84,6 +103,22 @@ REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
     "no-such-file": (BEGUN, "thirds.bin", "halves.bin", ("'s'", "halves.bin")),
     "a-file-elsewhere": (BEGUN, "thirds.bin", "../config.pbtxt", ("'s'", "initial_state")),
     "initial-of-another-size": (BEGUN, 'dims: [ 2, 2 ] data_file', 'dims: [ 2, 3 ] data_file', ("'s'", "[2, 3]")),
+    "initial-of-another-order": (BEGUN, 'dims: [ 2, 2 ] data_file', 'dims: [ 4, 1 ] data_file', ("'s'", "[4, 1]")),
+    "initial-of-another-type": (
+        BEGUN,
+        'data_type: TYPE_FP32 dims: [ 2, 2 ] data_file',
+        'data_type: TYPE_INT32 dims: [ 2, 2 ] data_file',
+        ("'s'", "TYPE_INT32", "TYPE_FP32"),
+    ),
+    "initial-of-another-type-without-time": (
+        CACHE,
+        'data_type: TYPE_FP32 dims: [ 1, 0, 2 ]',
+        'data_type: TYPE_INT32 dims: [ 1, 0, 2 ]',
+        ("'past'", "TYPE_INT32", "TYPE_FP32"),
+    ),
+    "initial-of-another-size-without-time": (
+        CACHE, 'dims: [ 1, 0, 2 ]', 'dims: [ 1, 0, 3 ]', ("'past'", "[1, 0, 3]", "[-1, -1, 2]"),
+    ),
     "control-without-values": (CONTROLS, "fp32_false_true: [ 0, 10 ]", "", ("'begins'", "two values")),
     "control-of-another-type": (
         CONTROLS,

@@ -13,7 +13,14 @@ from service.core.errors import Reason, ServiceError
 from service.core.tensors import FramesForm, decode_frames, encode
 from soloist.data_types import ELEMENT_TYPES, dtype_of
 from soloist.v1.model_pb2 import Signature
-from soloist.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_FLOAT64, DATA_TYPE_INT64, Tensor, TensorSpec
+from soloist.v1.tensor_pb2 import (
+    DATA_TYPE_BOOL,
+    DATA_TYPE_FLOAT32,
+    DATA_TYPE_FLOAT64,
+    DATA_TYPE_INT64,
+    Tensor,
+    TensorSpec,
+)
 
 NUMBERS = Signature(frames=TensorSpec(name="frames", data_type=DATA_TYPE_FLOAT32, shape=[-1, -1, 3]))
 TOKENS = Signature(frames=TensorSpec(name="frames", data_type=DATA_TYPE_INT64, shape=[-1, -1]), token_count=5)
@@ -90,6 +97,18 @@ def test_the_first_token_out_of_range_is_named(tokens: list[int]) -> None:
         decode_frames(tensor, TOKENS, allow_non_finite=False)
     assert caught.value.reason is Reason.TOKEN_OUT_OF_RANGE
     assert caught.value.facts == {"frame": bad[0][0], "token": bad[0][1], "max_token": 4}
+
+
+def test_a_byte_that_is_neither_true_nor_false() -> None:
+    spec = TensorSpec(name="frames", data_type=DATA_TYPE_BOOL, shape=[-1, -1, 2])
+    form = FramesForm(Signature(frames=spec))
+    good = Tensor(data_type=DATA_TYPE_BOOL, shape=[2, 2], data=b"\0\1\1\0")
+    assert form.decode(good, allow_non_finite=False).tolist() == [[False, True], [True, False]]
+    bad = Tensor(data_type=DATA_TYPE_BOOL, shape=[2, 2], data=b"\0\1\2\0")
+    with pytest.raises(ServiceError) as caught:
+        form.decode(bad, allow_non_finite=False)
+    assert caught.value.reason is Reason.INPUT_VALUE_OUT_OF_RANGE
+    assert caught.value.facts == {"input": "frames", "value": 2, "minimum": 0, "maximum": 1}
 
 
 @pytest.mark.parametrize("data_type", [DATA_TYPE_FLOAT32, DATA_TYPE_FLOAT64])

@@ -65,6 +65,15 @@ def test_a_typed_element_that_its_type_cannot_hold(word: str, value: int) -> Non
     assert _reason(request) is Reason.INPUT_VALUE_OUT_OF_RANGE
 
 
+@pytest.mark.parametrize("byte", [2, 255])
+def test_a_byte_that_is_neither_true_nor_false(byte: int) -> None:
+    request = request_of("BOOL", np.array([[1, 0], [byte, 1]], np.uint8), raw=True)
+    with pytest.raises(ServiceError) as refused:
+        decode(request)
+    assert refused.value.reason is Reason.INPUT_VALUE_OUT_OF_RANGE
+    assert refused.value.facts == {"input": "x", "value": byte, "minimum": 0, "maximum": 1}
+
+
 ONES = np.ones((2, 3), np.float32)
 
 

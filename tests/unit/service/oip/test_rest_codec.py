@@ -69,7 +69,14 @@ def test_what_is_not_finite_is_null() -> None:
         ("UINT64", [2**63, 0.5], Reason.INPUT_TYPE_MISMATCH),
         ("INT64", [2**63, 1], Reason.INPUT_TYPE_MISMATCH),
         ("FP16", [1, 70000], Reason.INPUT_VALUE_OUT_OF_RANGE),
+        ("FP32", [1, 3.4028236e38], Reason.INPUT_VALUE_OUT_OF_RANGE),
+        ("FP16", [1, 65520], Reason.INPUT_VALUE_OUT_OF_RANGE),
         ("BOOL", [0, 1], Reason.INPUT_TYPE_MISMATCH),
+        ("BOOL", [True, 1], Reason.INPUT_TYPE_MISMATCH),
+        ("FP32", [True, 2], Reason.INPUT_TYPE_MISMATCH),
+        ("FP32", [True, 0.5], Reason.INPUT_TYPE_MISMATCH),
+        ("INT64", [False, 2], Reason.INPUT_TYPE_MISMATCH),
+        ("UINT64", [2**63, True], Reason.INPUT_TYPE_MISMATCH),
         ("FP32", [{}, 1], Reason.INPUT_TYPE_MISMATCH),
         ("FP32", {"0": 1}, Reason.JSON_INVALID),
         ("FP32", None, Reason.JSON_INVALID),
@@ -80,6 +87,39 @@ def test_what_is_no_number_of_the_type_is_refused(datatype: str, data: object, r
     with pytest.raises(ServiceError) as refused:
         to_raw(tensor, data)
     assert refused.value.reason in {reason, Reason.INPUT_VALUE_OUT_OF_RANGE}
+
+
+def test_truths_in_nested_lists_are_no_numbers_either() -> None:
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[2, 2])
+    with pytest.raises(ServiceError) as refused:
+        to_raw(tensor, [[1, 2], [3, True]])
+    assert refused.value.reason is Reason.INPUT_TYPE_MISMATCH
+
+
+@pytest.mark.parametrize(("datatype", "dtype"), [("FP32", np.float32), ("FP16", np.float16)])
+def test_a_number_counts_as_the_nearest_of_its_type(datatype: str, dtype: Any) -> None:
+    # As languages write the largest FP32 that write the shortest text; as a double it is larger. 65519 is an FP16.
+    largest = {"FP32": 3.4028235e38, "FP16": 65519}[datatype]
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype=datatype, shape=[2])
+    found = np.frombuffer(to_raw(tensor, [largest, -largest]), dtype)
+    assert found.tolist() == [np.finfo(dtype).max, np.finfo(dtype).min]
+
+
+@pytest.mark.parametrize("shape", [(0,), (1, 0, 2), (2, 0), (1, 2, 0, 3), (0, 3)])
+def test_lists_end_at_an_axis_without_elements(shape: tuple[int, ...]) -> None:
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype="INT32", shape=shape)
+    assert to_raw(tensor, np.zeros(shape, np.int32).tolist()) == b""
+    with pytest.raises(ServiceError) as refused:
+        to_raw(tensor, [[[[]], [[]]]])
+    assert refused.value.reason is Reason.INPUT_SHAPE_MISMATCH
+
+
+def test_null_stands_for_a_field_that_is_left_out() -> None:
+    tensor = {"name": "x", "datatype": "INT8", "shape": [2], "data": None, "parameters": {"binary_data_size": 2}}
+    text = json.dumps({"id": None, "parameters": None, "outputs": None, "inputs": [tensor]}).encode()
+    request, _ = rest_infer.read(NAMES, Body(text=text, binary=b"ab"))
+    assert request.id == ""
+    assert list(request.raw_input_contents) == [b"ab"]
 
 
 def test_parameters_keep_their_types() -> None:
