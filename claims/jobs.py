@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import version
+from functools import cache, cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,14 +21,17 @@ from claims import trained
 from claims.catalogue import CLAIMS
 from claims.claim import Claim, Measured
 from claims.code_digest import code_digest
-from claims.trained import TrainingRun
+from claims.trained import TrainingRun, installed_version, training_data
 from claims.trial import Trial
 from soloist.files import write_atomically
 
 _VERSIONS = ("onnxruntime", "torch", "numpy")
-_MEASURING_SECONDS, _QUICK_MEASURING_SECONDS = 20.0, 5.0  # of a seed, roughly: for the time that is left
-_TRAINING_SECONDS = 1.2e-5  # for a frame and an epoch, roughly
-_RECURRENT = 6.0  # times as much with a normaliser in a recurrence
+# Roughly, for the time that is left: of a seed; of a step, whatever it holds; of a frame in a step, for each layer of
+# attention; and how many times as much a normaliser takes in a recurrence.
+_MEASURING_SECONDS, _QUICK_MEASURING_SECONDS = 30.0, 5.0
+_STEP_SECONDS = 0.006
+_FRAME_SECONDS = {"tcn": 2e-5, "lstm": 4e-5, "transformer": 3e-5, "encoder": 3e-5}
+_IN_RECURRENCE = {"batch": 2.0, "batch_step": 3.0}
 
 Progress = Callable[[str, float], None]  # (what is done, roughly how many seconds of work that was)
 
@@ -55,7 +58,12 @@ class Measurement:
         """Return where its figures are kept: another experiment, training run or version is another file."""
         measure = self.claim.measure
         experiment = f"{measure.__module__.removeprefix('claims.experiments.')}-{measure.__name__.strip('_')}"
-        parts = [_sources(self.claim), *(run.key for run in self.needs), *map(version, _VERSIONS), str(self.quick)]
+        parts = [
+            _sources(self.claim),
+            *(run.key for run in self.needs),
+            *map(installed_version, _VERSIONS),
+            str(self.quick),
+        ]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
         return folder / "measured" / f"{experiment}-seed-{self.seed}-{digest}.json"
 
@@ -174,9 +182,19 @@ def _sources(claim: Claim) -> str:
 
 
 def _training_seconds(run: TrainingRun) -> float:
-    frames = sum(map(len, run.data().train.sequences))
-    recurrent = run.config.architecture == "lstm" and run.config.norm != "none"
-    return frames * run.recipe.epochs * _TRAINING_SECONDS * (_RECURRENT if recurrent else 1.0)
+    config, recipe = run.config, run.recipe
+    sequences, frames = _size(run.task, run.longest, run.sequences, recipe.window)
+    of_frame = _FRAME_SECONDS[config.architecture] * getattr(config, "layers", 1)
+    if config.architecture == "lstm":
+        of_frame *= _IN_RECURRENCE.get(config.norm, 1.0)
+    return recipe.epochs * (math.ceil(sequences / recipe.batch) * _STEP_SECONDS + frames * of_frame)
+
+
+@cache
+def _size(task: str, longest: int, sequences: int, window: int) -> tuple[int, int]:
+    """Return how many sequences and frames there are in an epoch."""
+    found = training_data(task, longest, sequences).train.sequences
+    return len(found), sum(min(len(frames), window or len(frames)) for frames in found)
 
 
 def _measuring_seconds(quick: bool) -> float:

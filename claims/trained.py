@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from soloist.files import write_atomically
 _QUICK_EPOCHS = 5  # a run's epochs are divided by it
 _QUICK_LEAST_EPOCHS = 4
 _QUICK_SEQUENCES = 480
+# Reading it takes longer than all else of a key.
+installed_version = cache(version)
 Prepare = Callable[[SequenceModel], None]
 
 
@@ -46,14 +49,14 @@ class TrainingRun:
     sequences: int = 0
     prepare: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name of its files: a digest of it, of the training code and of PyTorch's version."""
         fields = {**_shallow(self), "config": config_to_json(self.config), "recipe": dataclasses.asdict(self.recipe)}
         modules = ["models.training.loop", f"models.{self.config.architecture}"]
         prepare = [self.prepare.partition(":")[0]] if self.prepare else []
         code = code_digest("models", tuple(modules + prepare))
-        text = json.dumps({**fields, "code": code, "torch": version("torch")}, sort_keys=True)
+        text = json.dumps({**fields, "code": code, "torch": installed_version("torch")}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -62,14 +65,19 @@ class TrainingRun:
         return f"{self.task}-{self.config.architecture}-{self.config.norm} seed {self.seed}"
 
     def data(self) -> Dataset:
-        """Return the data set with the training sequences that this run sees; held-out ones are all there."""
-        whole = load(self.task)
-        lengths = np.array([len(sequence) for sequence in whole.train.sequences])
-        chosen = np.flatnonzero(lengths <= self.longest) if self.longest else np.arange(len(lengths))
-        if self.sequences:
-            # Drawn by a generator of its own, the same for every seed and normaliser.
-            chosen = np.sort(np.random.default_rng(0).permutation(chosen)[: self.sequences])
-        return dataclasses.replace(whole, train=whole.train.select(chosen))
+        """Return the data set with the training sequences that this run sees."""
+        return training_data(self.task, self.longest, self.sequences)
+
+
+def training_data(task: str, longest: int, sequences: int) -> Dataset:
+    """Return a data set with the training sequences of a run; held-out ones are all there."""
+    whole = load(task)
+    lengths = np.array([len(sequence) for sequence in whole.train.sequences])
+    chosen = np.flatnonzero(lengths <= longest) if longest else np.arange(len(lengths))
+    if sequences:
+        # Drawn by a generator of its own, the same for every seed and normaliser.
+        chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:sequences])
+    return dataclasses.replace(whole, train=whole.train.select(chosen))
 
 
 @dataclass(frozen=True, kw_only=True)
