@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER
-from soloist.cli.token_options import token, token_options
+from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 
 if TYPE_CHECKING:
     from soloist.client import SampledSequence
@@ -25,7 +24,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--checkpoint", type=_FILE, required=True, help="The checkpoint that the version was exported from.")
 @click.option("--repository", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of models.")
 @click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
-@token_options
+@credential_options
 @click.option("--server", "-s", metavar="HOST:PORT", help="Ask a server for them instead.  [default: localhost:8001]")
 @click.option(
     "--prediction-log",
@@ -85,7 +84,7 @@ def _fetched(server: str, model: str, version: int) -> list[SampledSequence]:
     from soloist.client import Monitor, SoloistError
 
     try:
-        with Monitor(server, token=token(server), timeout_seconds=None) as monitor:
+        with Monitor(server, **credentials(server), timeout_seconds=None) as monitor:
             return list(monitor.sampled_sequences(model, version))
     except SoloistError as error:
         raise ValueError(f"{error.reason}: {error.message} ({server})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -128,3 +129,23 @@ def test_the_client_loads_nothing_else_of_ours() -> None:
     loaded = {name.partition(".")[0] for name in result.stdout.strip().split(",")}
     assert "soloist" in loaded
     assert not loaded & {"service", "models", "export", "bench", "demo", "torch", "onnx", "onnxruntime"}
+
+
+def _leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield " ".join(path), command
+        return
+    with click.Context(command) as context:
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from _leaves(found, (*path, name))
+
+
+def test_every_command_that_calls_a_server_takes_certificates_and_a_token() -> None:
+    options = {
+        name: {text for parameter in command.params for text in parameter.opts} for name, command in _leaves(main)
+    }
+    calling = {name for name, found in options.items() if found & {"--server", "--target"}}
+    assert {"predict", "recalibrate", "doctor", "simulate", "bench", "admin drain"} <= calling
+    assert [name for name in calling if not {"--tls-ca", "--token-file"} <= options[name]] == []
