@@ -98,8 +98,14 @@ def _not_numeric(array: Array) -> InvalidInputError:
 
 
 def _cast(array: Array, dtype: np.dtype[Any], *, rounding: bool) -> Array:
-    if np.can_cast(array.dtype, dtype, "safe") or (rounding and dtype.kind == "f") or _holds_exactly(dtype, array):
+    if np.can_cast(array.dtype, dtype, "safe") or _holds_exactly(dtype, array):
         return array.astype(dtype)
+    if rounding and dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            rounded = array.astype(dtype)
+        if np.array_equal(np.isinf(rounded), np.isinf(array)):
+            return rounded
+        raise invalid_input("LOSSY_CONVERSION", f"The model takes {dtype}, which has no numbers as large as these.")
     raise invalid_input(
         "LOSSY_CONVERSION",
         f"The model takes {dtype}, and {array.dtype} frames would change; if that is meant, pass "

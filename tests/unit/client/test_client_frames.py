@@ -129,3 +129,10 @@ def test_an_array_of_another_library_keeps_every_value_too() -> None:
     with pytest.raises(InvalidInputError) as caught:
         to_model_frames(_Column(), FLOAT32)
     assert caught.value.reason == "LOSSY_CONVERSION"
+
+
+@pytest.mark.parametrize("number", [1e39, -1e300, 2**200])
+def test_a_number_too_large_for_the_model_does_not_become_infinite(number: float) -> None:
+    with pytest.raises(InvalidInputError):
+        to_model_frames([[number, 1.0]], FLOAT32)
+    assert to_model_frames([[float("inf"), -float("inf"), 1e-300]], FLOAT32).tolist() == [[np.inf, -np.inf, 0.0]]
