@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soloist.cli.session import monitoring, server_options
+from soloist.cli.session import LARGEST, monitoring, server_options
 from soloist.json_text import json_text
 from soloist.text_table import text_table
 
@@ -21,7 +21,7 @@ _HEAD = (
 
 @click.command()
 @click.argument("model")
-@click.option("--version", type=click.IntRange(min=1), help="One version; default: each that has answered.")
+@click.option("--version", type=click.IntRange(1, LARGEST), help="One version; default: each that has answered.")
 @click.option("--window", help='One window, as "5m"; default: all.')
 @click.option("--slices", is_flag=True, help="Also by length, position and batch size.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per version.")

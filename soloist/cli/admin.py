@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from soloist.cli.outputs import show_models
-from soloist.cli.session import refusals_shown, server_options
+from soloist.cli.session import LARGEST, refusals_shown, server_options
 from soloist.cli.tls_options import chosen_tls
 from soloist.cli.token_options import token
 
 if TYPE_CHECKING:
     from soloist.client import Admin, Rollout
 
-_version = click.option("--version", type=click.IntRange(min=1), help="One version; default: by the version policy.")
+_version = click.option(
+    "--version", type=click.IntRange(1, LARGEST), help="One version; default: by the version policy."
+)
 
 
 @click.group()
@@ -58,7 +60,7 @@ def index(server: str, timeout_seconds: float) -> None:
 @admin.command()
 @click.argument("model")
 @click.argument("name", required=False)
-@click.argument("version", type=click.IntRange(min=0), required=False)
+@click.argument("version", type=click.IntRange(0, LARGEST), required=False)
 @server_options
 def label(model: str, name: str | None, version: int | None, server: str, timeout_seconds: float) -> None:
     """Put label NAME on VERSION of MODEL; 0 removes it. Without NAME show all labels."""
@@ -81,7 +83,7 @@ def canary(model: str, percent: float, server: str, timeout_seconds: float) -> N
 
 @admin.command()
 @click.argument("model")
-@click.argument("version", type=click.IntRange(min=0))
+@click.argument("version", type=click.IntRange(0, LARGEST))
 @server_options
 def shadow(model: str, version: int, server: str, timeout_seconds: float) -> None:
     """Send VERSION of MODEL copies of the traffic of the others; 0 ends it."""

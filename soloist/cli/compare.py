@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import click
 
 from soloist.cli.programs import load
-from soloist.cli.session import connected, server_options, signature_of, version_option
+from soloist.cli.session import LARGEST, connected, server_options, signature_of, version_option
 
 if TYPE_CHECKING:
     from soloist.client import Condition
 
 _Number = TypeVar("_Number", int, float)
 _COUNTS, _SCALES = (1, 7, 31), (1.0, 10.0, 100.0)
+_LARGEST_COUNT = 2**31 - 1  # of a message
 _PLOT_SUFFIXES = (".svg", ".png")
 
 
 def _ints(text: str) -> tuple[int, ...]:
-    return _numbers(text, int)
+    found = _numbers(text, int)
+    if any(abs(each) > _LARGEST_COUNT for each in found):
+        raise click.BadParameter(f"{text!r} has a number above {_LARGEST_COUNT}")
+    return found
 
 
 def _floats(text: str) -> tuple[float, ...]:
@@ -56,7 +60,13 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
     multiple=True,
     help="A sequence that shares the batch; may be given again; default: random ones.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random neighbours.")
+@click.option(
+    "--seed",
+    type=click.IntRange(-LARGEST, LARGEST),
+    default=0,
+    show_default=True,
+    help="Seed of the random neighbours.",
+)
 @click.option("--format", "form", type=click.Choice(["npy", "csv", "text"]), help="Default: detected.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), callback=_plot_file, help="Draw: .svg, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from soloist.client import Label
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
+# Of a message.
+_LARGEST_CLASS, _LARGEST_STEP = 2**31 - 1, 2**63 - 1
 _FIELDS = {"prediction_id", "label", "class_index", "step", "event_time"}
 
 
@@ -67,22 +69,28 @@ def _label(fields: Mapping[str, Any]) -> Label:
     if not isinstance(fields.get("prediction_id"), str):
         raise ValueError("there is no prediction_id")  # one kind of error for any content of a file
     name, index = fields.get("label"), fields.get("class_index")
+    for text in (fields["prediction_id"], name):
+        if isinstance(text, str):
+            text.encode()  # JSON has escapes of half a character
     if (name is None) == (index is None):
         raise ValueError("it needs either a label or a class_index")
     return Label(
         prediction_id=fields["prediction_id"],
-        label=name if isinstance(name, str) else _whole(name if index is None else index),
-        step=_whole(fields["step"]) if fields.get("step") is not None else None,
+        label=name if isinstance(name, str) else _whole(name if index is None else index, _LARGEST_CLASS),
+        step=_whole(fields["step"], _LARGEST_STEP) if fields.get("step") is not None else None,
         event_time=_time(fields["event_time"]) if fields.get("event_time") is not None else None,
     )
 
 
-def _whole(value: object) -> int:
+def _whole(value: object, largest: int) -> int:
     if isinstance(value, bool | float):
         raise ValueError(f"{value!r} is no whole number")  # likewise
     if not _WHOLE.fullmatch(str(value)):
         raise ValueError(f"{value!r} is no whole number")
-    return int(str(value))
+    found = int(str(value))
+    if abs(found) > largest:
+        raise ValueError(f"{value!r} is out of range")
+    return found
 
 
 def _time(value: object) -> datetime:
@@ -90,4 +98,5 @@ def _time(value: object) -> datetime:
     try:
         return datetime.fromtimestamp(float(str(value)), UTC)
     except ValueError:
-        return datetime.fromisoformat(str(value))
+        # In UTC, so that a time that has none is an error of this line.
+        return datetime.fromisoformat(str(value)).astimezone(UTC)

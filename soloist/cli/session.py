@@ -26,6 +26,7 @@ class Credentials(TypedDict):
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 DEFAULT_SERVER = "localhost:8001"
+LARGEST = 2**63 - 1  # number of a message
 
 
 def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | str | None:
@@ -34,6 +35,8 @@ def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None
         return value
     if not int(value):
         raise click.BadParameter("versions begin at 1")
+    if int(value) > LARGEST:
+        raise click.BadParameter(f"there is no version above {LARGEST}")
     return int(value)
 
 

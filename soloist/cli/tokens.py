@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def new(name: str, roles: tuple[str, ...], expires_days: int | None, file: Path 
         _add(file, name, line)
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file} is not UTF-8 text, so no file of tokens") from None
     click.echo(token)
 
 
@@ -70,4 +73,18 @@ def _add(file: Path, name: str, line: str) -> None:
         before = opened.read()
         if any(each.startswith(f"{_key(name)} ") for each in before.splitlines()):
             raise click.ClickException(f"{file} has a token for {name}: remove that line first, or take another name")
-        opened.write(("" if not before or before.endswith("\n") else "\n") + line + "\n")
+        added = ("" if not before or before.endswith("\n") else "\n") + line + "\n"
+        if not _is_known(name, before.removeprefix("\ufeff") + added):
+            raise click.ClickException(
+                f"{file}: a line at its end would not be a token: it is no TOML, has a token for {name}, or has "
+                "tables ([tokens.…]), which must become lines like those of soloist tokens new"
+            )
+        opened.write(added)
+
+
+def _is_known(name: str, text: str) -> bool:
+    """Return whether a file of this text has a token of that name. A line after a table belongs to the table."""
+    try:
+        return name in tomllib.loads(text).get("tokens", {})
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False

@@ -64,9 +64,9 @@ class AsyncClient(AsyncConnected):
         `version` is a number or a label; without it the stable one answers, or else the newest that is ready.
         """
         attempts = self._connection.attempts(timeout_seconds)
-        array = await self._catalogue.convert(frames, model, version, attempts)
-        request = predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
         try:
+            array = await self._catalogue.convert(frames, model, version, attempts)
+            request = predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
             return prediction(await self._connection.call(self._connection.inference.Predict, request, attempts))
         except InvalidInputError:
             self._catalogue.forget(model, version)
@@ -139,13 +139,17 @@ class AsyncClient(AsyncConnected):
     ) -> Comparison:
         """As Client.compare."""
         attempts = self._connection.attempts(timeout_seconds)
-        array, *others = [
-            await self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)
-        ]
-        request = compare_request(
-            model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
-        )
-        return comparison(await self._connection.call(self._connection.inference.Compare, request, attempts))
+        try:
+            array, *others = [
+                await self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)
+            ]
+            request = compare_request(
+                model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
+            )
+            return comparison(await self._connection.call(self._connection.inference.Compare, request, attempts))
+        except InvalidInputError:
+            self._catalogue.forget(model, version)
+            raise
 
     async def report(
         self,

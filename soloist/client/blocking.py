@@ -63,9 +63,9 @@ class Client(Connected):
         are auxiliary inputs: arrays by name, without a batch axis and in the model's own types.
         """
         attempts = self._connection.attempts(timeout_seconds)
-        array = self._catalogue.convert(frames, model, version, attempts)
-        request = predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
         try:
+            array = self._catalogue.convert(frames, model, version, attempts)
+            request = predict_request(model, version, array, every_frame=every_frame, inputs=inputs)
             return prediction(self._connection.call(self._connection.inference.Predict, request, attempts))
         except InvalidInputError:
             self._catalogue.forget(model, version)
@@ -131,11 +131,15 @@ class Client(Connected):
         `seed`. `version` as for predict.
         """
         attempts = self._connection.attempts(timeout_seconds)
-        array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)]
-        request = compare_request(
-            model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
-        )
-        return comparison(self._connection.call(self._connection.inference.Compare, request, attempts))
+        try:
+            array, *others = [self._catalogue.convert(each, model, version, attempts) for each in (frames, *neighbours)]
+            request = compare_request(
+                model, version, array, siblings=siblings, conditions=conditions, neighbours=others, seed=seed
+            )
+            return comparison(self._connection.call(self._connection.inference.Compare, request, attempts))
+        except InvalidInputError:
+            self._catalogue.forget(model, version)
+            raise
 
     def report(
         self,

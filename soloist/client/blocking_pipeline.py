@@ -30,7 +30,7 @@ class BlockingPipeline:
         self._catalogue = catalogue
         self._inputs = inputs
         self._free = threading.Semaphore(ahead)
-        self._source_error: Exception | None = None
+        self._source_error: BaseException | None = None
         self._is_over = False
 
     def results(self, chunks: Iterable[Frames]) -> Generator[ChunkResult]:
@@ -65,7 +65,7 @@ class BlockingPipeline:
                 self._exchange.send(chunk_request(frame_count, array, self._inputs))
                 frame_count += array.shape[0] if array.ndim else 0
             self._exchange.send(CLOSE)
-        except Exception as error:
+        except BaseException as error:  # the caller waits for an answer, whatever ends this thread (SystemExit, too)
             # No close message: the server answers what it has, then treats the sequence as cut off.
             self._source_error = error
             self._exchange.half_close()

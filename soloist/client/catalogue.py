@@ -59,7 +59,7 @@ class _Signatures:
     """The known signatures of one server's models, so one for each client."""
 
     def __init__(self) -> None:
-        self._signatures: dict[tuple[str, Version], model_pb2.Signature | None] = {}
+        self._signatures: dict[tuple[str, Version], model_pb2.Signature] = {}
 
     def forget(self, name: str, version: Version | None) -> None:
         """Forget a signature: frames were refused, so "newest" may be another version by now."""
@@ -67,7 +67,10 @@ class _Signatures:
 
     def _keep(self, name: str, version: Version | None, response: pb.GetModelResponse) -> ModelInfo:
         info = model_info(response)
-        self._signatures[name, version or NEWEST] = info.manifest.signature if info.manifest is not None else None
+        if info.manifest is None:  # it may be readable by the next call
+            self.forget(name, version)
+        else:
+            self._signatures[name, version or NEWEST] = info.manifest.signature
         return info
 
     def _has_to_ask(self, frames: Frames, name: str, version: Version | None) -> bool:

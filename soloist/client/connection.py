@@ -18,7 +18,7 @@ from soloist.client.channel import (
     open_channel,
     refuse_open_token,
 )
-from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
+from soloist.client.errors import SoloistError, client_closed, from_rpc_error, is_not_up
 from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
 from soloist.client.token import Token, as_token
 from soloist.v1.admin_pb2_grpc import AdminStub
@@ -42,11 +42,18 @@ class _Bounded:
         self._timeout_seconds = timeout_seconds
         self._retry = retry
         self._timing = timing
+        self._is_closed = False
 
     def attempts(self, timeout_seconds: float | None, *, retry: bool = True) -> Attempts:
         """Begin to count attempts and time; without `timeout_seconds` the connection's own bound holds."""
+        self._refuse_if_closed()
         bound = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         return Attempts(self._retry if retry else NO_RETRY, self._timing, bound)
+
+    def one_attempt(self, timeout_seconds: float | None) -> Attempts:
+        """Begin to count the time of a call that isn't retried, and may last for ever without `timeout_seconds`."""
+        self._refuse_if_closed()
+        return Attempts(NO_RETRY, self._timing, timeout_seconds)
 
     def resuming(self, policy: RetryPolicy, timeout_seconds: float | None) -> Attempts:
         """Begin to count attempts to continue a stream, of which `timeout_seconds` are left."""
@@ -55,6 +62,11 @@ class _Bounded:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await self._timing.sleep_async(seconds)
+
+    def _refuse_if_closed(self) -> None:
+        # grpcio has an error of its own for each kind of call, and crashes when a stub is made.
+        if self._is_closed:
+            raise client_closed()
 
 
 class Connection(_Bounded):
@@ -79,6 +91,7 @@ class Connection(_Bounded):
         self.admin = AdminStub(self._channel)
         self.norm_skew = NormSkewStub(self._channel)
         self.feedback = FeedbackStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
 
     def call(self, method: Callable[..., _Response], request: object, attempts: Attempts) -> _Response:
         """Make a unary call, again where that is allowed.
@@ -98,9 +111,10 @@ class Connection(_Bounded):
 
     def serves(self, service: str, timeout_seconds: float | None) -> bool:
         """Ask the health service once; an empty name means the whole server."""
-        check = health_pb2_grpc.HealthStub(self._channel).Check
         try:
-            response = self.call(check, _health_request(service), self.attempts(timeout_seconds, retry=False))
+            response = self.call(
+                self._health.Check, _health_request(service), self.attempts(timeout_seconds, retry=False)
+            )
         except SoloistError as error:
             if is_not_up(error):
                 return False
@@ -120,6 +134,7 @@ class Connection(_Bounded):
 
     def close(self) -> None:
         """Cancel what is under way and close the channel."""
+        self._is_closed = True
         self._channel.close()
 
 
@@ -188,9 +203,10 @@ class AsyncConnection(_Bounded):
 
     async def serves(self, service: str, timeout_seconds: float | None) -> bool:
         """Ask the health service once; an empty name means the whole server."""
+        attempts = self.attempts(timeout_seconds, retry=False)
         check = health_pb2_grpc.HealthStub(self._channel).Check
         try:
-            response = await self.call(check, _health_request(service), self.attempts(timeout_seconds, retry=False))
+            response = await self.call(check, _health_request(service), attempts)
         except SoloistError as error:
             if is_not_up(error):
                 return False
@@ -210,6 +226,7 @@ class AsyncConnection(_Bounded):
 
     async def close(self) -> None:
         """Cancel what is under way and close the channel."""
+        self._is_closed = True
         await self._channel.close()
 
 

@@ -126,6 +126,12 @@ def not_open() -> PreconditionError:
     return PreconditionError(message, code=grpc.StatusCode.FAILED_PRECONDITION, reason="STREAM_CLOSED")
 
 
+def client_closed() -> PreconditionError:
+    """Return the error of a call of a client that was closed."""
+    message = "The client is closed: make another one, or close it later."
+    return PreconditionError(message, code=grpc.StatusCode.FAILED_PRECONDITION, reason="CLIENT_CLOSED")
+
+
 def no_answer() -> AbortedError:
     """Return the error of a stream that the server ended with OK but without an answer."""
     message = "The server ended the stream without an answer."

@@ -39,8 +39,8 @@ def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Ar
         frames = _utf8(frames, signature)
     if isinstance(frames, bytes | bytearray | memoryview):
         frames = np.frombuffer(frames, np.uint8)
-    typed = isinstance(frames, np.ndarray | np.generic)
-    array = _numbers(frames)
+    typed = hasattr(frames, "__array__")  # arrays of other libraries, too: data frames, tensors
+    array = numbers(frames)
     known = None if signature is None else BY_DATA_TYPE.get(signature.frames.data_type)
     if known is None or array.dtype == known.dtype:
         return array
@@ -77,11 +77,17 @@ def _utf8(text: str, signature: model_pb2.Signature | None) -> bytes:
         raise invalid_input("TEXT_NOT_ACCEPTED", f"The text has no UTF-8 form: {error.reason}.") from error
 
 
-def _numbers(frames: Frames) -> Array:
+def numbers(frames: Frames) -> Array:
+    """Return numbers as an array, in a type of their own.
+
+    Raises:
+        InvalidInputError: They are none, or make no array.
+
+    """
     try:
         array = np.asarray(frames)
     except (ValueError, TypeError) as error:  # numpy's errors for a ragged list
-        raise invalid_input("NOT_NUMERIC", f"Frames are not an array of numbers: {error}.") from error
+        raise invalid_input("NOT_NUMERIC", f"They are not an array of numbers: {error}.") from error
     if array.dtype.kind not in _NUMERIC_KINDS:
         raise _not_numeric(array)
     return array
@@ -92,8 +98,14 @@ def _not_numeric(array: Array) -> InvalidInputError:
 
 
 def _cast(array: Array, dtype: np.dtype[Any], *, rounding: bool) -> Array:
-    if np.can_cast(array.dtype, dtype, "safe") or (rounding and dtype.kind == "f") or _holds_exactly(dtype, array):
+    if np.can_cast(array.dtype, dtype, "safe") or _holds_exactly(dtype, array):
         return array.astype(dtype)
+    if rounding and dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            rounded = array.astype(dtype)
+        if np.array_equal(np.isinf(rounded), np.isinf(array)):
+            return rounded
+        raise invalid_input("LOSSY_CONVERSION", f"The model takes {dtype}, which has no numbers as large as these.")
     raise invalid_input(
         "LOSSY_CONVERSION",
         f"The model takes {dtype}, and {array.dtype} frames would change; if that is meant, pass "

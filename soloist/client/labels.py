@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from soloist.client.connection import AsyncConnection, Connection
-from soloist.client.retry import NO_RETRY, SYSTEM_TIMING, Attempts
+from soloist.client.errors import SoloistError
 from soloist.v1 import feedback_pb2 as pb
 
 # The server takes no more in one message.
@@ -86,24 +87,53 @@ def report_stream(
 ) -> dict[LabelOutcome, int]:
     """Send labels in one call, which isn't retried, and return the number of each outcome.
 
+    What `labels` raises is raised here; labels before it may be on disk.
+
     Raises:
         SoloistError: The call was refused.
 
     """
-    attempts = Attempts(NO_RETRY, SYSTEM_TIMING, timeout_seconds)
-    return _counts(connection.call(connection.feedback.ReportStream, _stream_requests(labels), attempts))
+    requests, attempts = _StreamRequests(labels), connection.one_attempt(timeout_seconds)
+    try:
+        return _counts(connection.call(connection.feedback.ReportStream, iter(requests), attempts))
+    except SoloistError:
+        requests.raise_error()
+        raise
 
 
 async def report_stream_async(
     connection: AsyncConnection, labels: Iterable[Label], timeout_seconds: float | None
 ) -> dict[LabelOutcome, int]:
     """As report_stream, for asyncio."""
-    attempts = Attempts(NO_RETRY, SYSTEM_TIMING, timeout_seconds)
-    return _counts(await connection.call(connection.feedback.ReportStream, _stream_requests(labels), attempts))
+    requests, attempts = _StreamRequests(labels), connection.one_attempt(timeout_seconds)
+    try:
+        return _counts(await connection.call(connection.feedback.ReportStream, iter(requests), attempts))
+    except (SoloistError, asyncio.CancelledError):  # grpcio cancels the call
+        requests.raise_error()
+        raise
 
 
-def _stream_requests(labels: Iterable[Label]) -> Iterator[pb.ReportStreamRequest]:
-    return (pb.ReportStreamRequest(labels=chunk) for chunk in _chunks(labels))
+class _StreamRequests:
+    """The messages of a stream of labels. It keeps what `labels` raises, of which grpcio tells nothing."""
+
+    def __init__(self, labels: Iterable[Label]) -> None:
+        self._labels = labels
+        self._error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pb.ReportStreamRequest]:
+        try:
+            for chunk in _chunks(self._labels):
+                yield pb.ReportStreamRequest(labels=chunk)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def raise_error(self) -> None:
+        """Raise it, if there is one."""
+        if self._error is not None:
+            raise self._error from None
 
 
 def _chunks(labels: Iterable[Label]) -> Iterator[list[pb.GroundTruth]]:

@@ -45,7 +45,7 @@ class Pipeline:
         self._go_on: GoOn = _never
         self._note: Note = lambda _, response: response
         self._free = asyncio.Semaphore(ahead)
-        self._source_error: Exception | None = None
+        self._source_error: BaseException | None = None
         # In the order in which they are sent; whoever sends holds the lock.
         self._unanswered: deque[pb.StreamRequest] = deque()
         # Set when there is more of it, or when nothing will come.
@@ -113,7 +113,7 @@ class Pipeline:
     async def _feed(self, chunks: Chunks) -> None:
         try:
             await self._send(chunks)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # a source may wait for something that is cancelled
             # No close message: the server answers what it has, then treats the sequence as cut off.
             self._source_error = error
             self._news.set()

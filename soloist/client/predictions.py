@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from soloist.client.catalogue import Version, which
-from soloist.client.frames import Array, to_array, to_tensor
+from soloist.client.frames import Array, numbers, to_array, to_tensor
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
 
@@ -115,7 +114,7 @@ def _answer(message: pb.PredictResponse | pb.ChunkResult) -> dict[str, Any]:
 
 def _named(inputs: Inputs | None) -> list[tensor_pb2.NamedTensor]:
     given = (inputs or {}).items()
-    return [tensor_pb2.NamedTensor(name=name, tensor=to_tensor(np.asarray(value))) for name, value in given]
+    return [tensor_pb2.NamedTensor(name=name, tensor=to_tensor(numbers(value))) for name, value in given]
 
 
 def _selection(every_frame: bool) -> pb.OutputSelection.ValueType:

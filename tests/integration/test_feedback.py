@@ -147,6 +147,23 @@ def test_a_stream_of_labels_is_counted(client: Client) -> None:
     assert client.report_stream(labels) == {"joined": 1, "repeated": 1499, "expired": 10}
 
 
+def _breaking_off(prediction_id: str) -> Iterator[Label]:
+    for _ in range(1000):
+        yield Label(prediction_id=prediction_id, label=1)
+    raise OSError("the source is gone")
+
+
+def test_what_the_labels_of_a_stream_raise_is_raised(client: Client) -> None:
+    with pytest.raises(OSError, match="the source is gone"):
+        client.report_stream(_breaking_off(answered(client, 1)))
+
+
+async def test_what_the_labels_of_a_stream_raise_is_raised_async(judged: RunningServer) -> None:
+    async with AsyncClient(judged.grpc) as client:
+        with pytest.raises(OSError, match="the source is gone"):
+            await client.report_stream(_breaking_off(NEVER))
+
+
 def test_a_stream_that_breaks_off_tells_how_far_it_came(judged: RunningServer, client: Client) -> None:
     good = pb.GroundTruth(prediction_id=answered(client, 1), class_index=1)
     messages = [pb.ReportStreamRequest(labels=[good]), pb.ReportStreamRequest(labels=[good, pb.GroundTruth()])]

@@ -119,7 +119,7 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
 
     def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         self.requests.append(request)
-        if request.model == "broken":
+        if request.model == "broken" and request.model not in MODELS:
             return pb.GetModelResponse(
                 status=pb.ModelStatus(
                     name="broken", version=1, state=pb.MODEL_STATE_UNAVAILABLE, reason="model.onnx is truncated"

@@ -173,3 +173,18 @@ def test_an_array_is_recognised_in_a_pipe(fake: FakeServer) -> None:
     command = [sys.executable, "-m", "soloist.cli.main", "predict", "sums", "--server", fake.target]
     result = subprocess.run(command, input=npy(FRAMES), capture_output=True, check=True, timeout=60)
     assert result.stdout == b"right  0.7500  (sums version 3, 3 frames)\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("predict", "sums", "--version", "9" * 20), ("skew", "sums", "--version", "9" * 20)),
+        *(("accuracy", "sums", "--version", "9" * 20), ("admin", "load", "sums", "--version", "9" * 20)),
+        *(("admin", "label", "sums", "new", "9" * 20), ("admin", "shadow", "sums", "9" * 20)),
+        *(("compare", "sums", "--padded", "9" * 20), ("compare", "sums", "--neighbours", "3000000000")),
+        ("compare", "sums", "--seed", "9" * 20),
+    ],
+)
+def test_a_number_that_no_message_holds_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...]) -> None:
+    result = soloist(fake, *arguments, stdin=CSV)
+    assert (result.exit_code, fake.requests) == (2, [])

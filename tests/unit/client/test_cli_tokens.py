@@ -52,3 +52,28 @@ def test_a_token_expires() -> None:
 @pytest.mark.parametrize("name", ["", "-a", "a b", 'a"', "a" * 65])
 def test_a_name_is_plain(name: str) -> None:
     assert new("--role", "infer", "--", name).exit_code == 2
+
+
+def test_a_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    result = new("a", "--role", "infer", "--file", str(file))
+    assert (result.exit_code, file.read_bytes()) == (1, b"\xff\xfe\x00")
+    assert "not UTF-8 text" in result.output
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '[tokens.old]\nroles = ["infer"]\n',
+        '[certificates.old]\nroles = ["infer"]\n',
+        'tokens = { a = { roles = ["infer"] } }\n',
+        "no TOML\n",
+    ],
+)
+def test_a_line_that_would_be_no_token_is_not_added(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "tokens.toml"
+    file.write_text(before)
+    result = new("a", "--role", "infer", "--file", str(file))
+    assert (result.exit_code, file.read_text()) == (1, before)
+    assert "would not be a token" in result.output

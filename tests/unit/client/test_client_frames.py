@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from soloist import InvalidInputError
@@ -115,3 +116,23 @@ def test_no_frames_are_for_the_server_to_refuse() -> None:
 
 def test_without_a_signature_frames_stay_as_they_are() -> None:
     assert to_model_frames(np.zeros((1, 2)), None).dtype == np.float64
+
+
+class _Column:
+    """An array of another library, as a data frame or a tensor is."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[np.float64]:
+        return np.array([[1 / 3]])
+
+
+def test_an_array_of_another_library_keeps_every_value_too() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        to_model_frames(_Column(), FLOAT32)
+    assert caught.value.reason == "LOSSY_CONVERSION"
+
+
+@pytest.mark.parametrize("number", [1e39, -1e300, 2**200])
+def test_a_number_too_large_for_the_model_does_not_become_infinite(number: float) -> None:
+    with pytest.raises(InvalidInputError):
+        to_model_frames([[number, 1.0]], FLOAT32)
+    assert to_model_frames([[float("inf"), -float("inf"), 1e-300]], FLOAT32).tolist() == [[np.inf, -np.inf, 0.0]]

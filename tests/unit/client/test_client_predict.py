@@ -9,6 +9,7 @@ import pytest
 
 import soloist
 from soloist import AsyncClient, Client, InvalidInputError, NotFoundError
+from tests.unit.client import conftest
 
 if TYPE_CHECKING:
     from tests.unit.client.conftest import FakeServer
@@ -116,3 +117,38 @@ def test_exports_what_it_says() -> None:
     assert {name for name in soloist.__all__ if getattr(soloist, name) is None} == set()
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = soloist.Nothing
+
+
+def test_a_model_that_takes_text_by_now_is_looked_at_again(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Client(fake.target) as client:
+        client.predict("sums", [[1, 2]])
+        monkeypatch.setitem(conftest.MODELS, "sums", conftest.LETTERS)
+        with pytest.raises(InvalidInputError):
+            client.predict("sums", "abc")
+        assert client.predict("sums", "abc").outputs.tolist() == [1, 2]
+
+
+def test_a_manifest_that_could_not_be_read_is_asked_for_again(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(fake.target) as client:
+        assert client.model("broken").manifest is None
+        monkeypatch.setitem(conftest.MODELS, "broken", conftest.LETTERS)
+        assert client.predict("broken", "abc").outputs.tolist() == [1, 2]
+
+
+async def test_a_model_that_takes_text_by_now_is_looked_at_again_async(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncClient(fake.target) as client:
+        await client.predict("sums", [[1, 2]])
+        monkeypatch.setitem(conftest.MODELS, "sums", conftest.LETTERS)
+        with pytest.raises(InvalidInputError):
+            await client.predict("sums", "abc")
+        assert (await client.predict("sums", "abc")).outputs.tolist() == [1, 2]
+
+
+def test_auxiliary_inputs_that_make_no_array_are_refused(fake: FakeServer) -> None:
+    with Client(fake.target) as client, pytest.raises(InvalidInputError) as caught:
+        client.predict("sums", FRAMES, inputs={"mask": [[1], [1, 2]]})
+    assert caught.value.reason == "NOT_NUMERIC"

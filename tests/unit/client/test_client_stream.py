@@ -311,3 +311,24 @@ async def test_a_refusal_is_heard_while_messages_are_on_their_way(fake: FakeServ
                 [answer async for answer in client.stream_chunks("sums", singles)]
             reasons.add(caught.value.reason)
     assert reasons == {"SESSION_IDLE"}
+
+
+def test_a_source_that_ends_its_thread_does_not_leave_the_caller_waiting(fake: FakeServer) -> None:
+    def chunks() -> Iterator[Any]:
+        yield FRAMES
+        raise SystemExit(3)
+
+    with Client(fake.target) as client, pytest.raises(SystemExit):
+        list(client.stream_chunks("sums", chunks(), timeout_seconds=5))
+
+
+async def test_a_source_that_is_cancelled_does_not_leave_the_caller_waiting(fake: FakeServer) -> None:
+    async def chunks() -> AsyncIterator[Any]:
+        yield FRAMES
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    async with AsyncClient(fake.target) as client:
+        with pytest.raises(asyncio.CancelledError):
+            [answer async for answer in client.stream_chunks("sums", chunks(), timeout_seconds=5)]

@@ -76,6 +76,12 @@ def test_no_labels() -> None:
         ('{"prediction_id": "p", "label": "one"}\n{no json\n', "label 2 is not JSON"),
         ('{"prediction_id": "p", "label": 1.5}', "no whole number"),
         ('{"prediction_id": "p", "label": true}', "no whole number"),
+        ("prediction_id,class_index\np,3000000000\n", "out of range"),
+        ("prediction_id,class_index,step\np,1,99999999999999999999\n", "out of range"),
+        ("prediction_id,label,event_time\np,one,0001-01-01T00:00+12:00\n", "label 1 of labels: "),
+        ("prediction_id,label,event_time\np,one,9999-12-31T23:59:59-12:00\n", "label 1 of labels: "),
+        ('{"prediction_id": "\\ud800", "label": "one"}', "label 1 of labels: "),
+        ('{"prediction_id": "p", "label": "\\ud800"}', "label 1 of labels: "),
         ('{"prediction_id": "p", "label": "one"}\n[1]', "label 2 of labels: there is no prediction_id"),
     ],
 )
