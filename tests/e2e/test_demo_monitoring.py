@@ -23,7 +23,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     command = [sys.executable, "-m", "demo.monitoring", "--out", str(out), "--seeds", "1", "--epochs", "2"]
     command += [
         "--phase-seconds",
-        "4",
+        "7",  # in 4 a busy machine samples fewer sequences than the gates need
         "--rate",
         "90",
         "--live-shift",
