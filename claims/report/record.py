@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from claims.catalogue import CLAIMS
+from claims.claim import Measured
 from claims.judged import JudgedClaim, judged
 from demo.environment import Environment, this_environment
 
@@ -49,7 +50,8 @@ def read(file: Path, only: Sequence[int] = ()) -> Record:
     """
     try:
         found = json.loads(file.read_text("utf-8"))
-        runs = {each["number"]: each["runs"] for each in found["claims"]}
+        # A rule knows what was measured, and nothing of seeds.
+        runs = {each["number"]: [_without_seed(run) for run in each["runs"]] for each in found["claims"]}
         return Record(
             claims=[judged(CLAIMS[number], found["seeds"], runs[number]) for number in sorted(set(only)) or runs],
             seeds=found["seeds"],
@@ -59,3 +61,7 @@ def read(file: Path, only: Sequence[int] = ()) -> Record:
         )
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{file} is not the claims.json of a run with these claims") from error
+
+
+def _without_seed(run: dict[str, Any]) -> Measured:
+    return {name: value for name, value in run.items() if name != "seed"}
