@@ -133,12 +133,21 @@ class StoredRequest:
             return _outcome(Reason.SEQUENCE_STORE_UNAVAILABLE)
         if self.is_saved:
             return self._version
-        if len(self.reads) < 2:
-            return None
-        again = self.reads[1]
-        if again.refusal is not None:
-            return _outcome(again.refusal)
-        return self._known(again) or _outcome(Reason.SEQUENCE_CONFLICT)
+        return self._after_conflict()
+
+    def _after_conflict(self) -> Outcome | Version | None:
+        """Return how it has to end when its server's write has found another version, or none."""
+        before = self.reads[0].stored
+        for again in self.reads[1:]:
+            if again.refusal is not None:
+                return _outcome(again.refusal)
+            if again.stored is not None or before is None:
+                return self._known(again) or _outcome(Reason.SEQUENCE_CONFLICT)
+            # The store has forgotten what was read: only a request that goes on needs it.
+            if not self.message.start:
+                return _outcome(Reason.SEQUENCE_NOT_FOUND)
+            before = None
+        return None
 
     def _known(self, read: Read) -> Outcome | Version | None:
         """Return the answer to it if it was the last request, or the refusal of another one with its id."""

@@ -86,7 +86,7 @@ class WatchedStore:
         """Store what was sealed just now, and note whether it is there."""
         asker, shared, before = self._asker(key), self.shared, None
         if asker.reads:
-            before = asker.reads[0].stored
+            before = asker.reads[-1].stored
         expires_at = round((self._now() + self.idle_seconds) * 1000) / 1000  # it is written in milliseconds
         version = asker.next_version(key=self.fleet.newest(), expires_at=expires_at)
 

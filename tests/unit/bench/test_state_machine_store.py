@@ -65,10 +65,10 @@ def _go_on(state: Histories, *, where: int = 0, client: str = "client", in_place
     )
 
 
-def _write_on_its_way(state: Histories) -> None:
-    """Go on; the next state has left, and hasn't arrived."""
+def _write_on_its_way(state: Histories, *, in_place: bool = True) -> None:
+    """Go on, or begin anew; the next state has left, and hasn't arrived."""
     state.hold_questions(count=2)
-    _go_on(state)
+    _go_on(state, in_place=in_place)
     state.answer_question(which=0, turns=ALL_TURNS)
     state.run_all()
 
@@ -121,6 +121,25 @@ def _expired_but_stored(state: Histories) -> None:
     assert _ends(state) == ends
 
 
+def _forgotten_before_the_write(state: Histories, *, begins: bool) -> None:
+    for seconds in (5.0, 5.0, 5.0, 4.5):
+        state.wait(seconds=seconds)
+    _write_on_its_way(state, in_place=not begins)
+    state.wait(seconds=0.75)
+    state.answer_question(which=0, turns=ALL_TURNS)
+
+
+def _forgotten_and_goes_on(state: Histories) -> None:
+    _forgotten_before_the_write(state, begins=False)
+    assert _ends(state) == {"OK": 1, "FAILED_PRECONDITION SEQUENCE_NOT_FOUND": 1}
+
+
+def _forgotten_and_begins(state: Histories) -> None:
+    _forgotten_before_the_write(state, begins=True)
+    _go_on(state, where=1)
+    assert _ends(state) == {"OK": 3}
+
+
 def _store_out_of_reach(state: Histories) -> None:
     state.refuse_questions(count=1)
     _go_on(state)
@@ -144,7 +163,17 @@ History = Callable[[Histories], None]
 
 @pytest.mark.parametrize(
     "history",
-    [_race, _lost_after_the_write, _late_write, _expired_but_stored, _store_out_of_reach, _stranger, _repeat],
+    [
+        _race,
+        _lost_after_the_write,
+        _late_write,
+        _expired_but_stored,
+        _forgotten_and_goes_on,
+        _forgotten_and_begins,
+        _store_out_of_reach,
+        _stranger,
+        _repeat,
+    ],
 )
 def test_a_known_history_ends_as_it_has_to(history: History) -> None:
     with _two_servers() as state:
