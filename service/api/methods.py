@@ -33,6 +33,7 @@ class StreamMethod(Generic[Request]):
 
     `bounds_silence`: the handler bounds the wait for the next message; otherwise the transport does.
     `side_by_side`: the handler reads the next message before it is done with one, and then calls `Call.done_with`.
+    Until then it also holds the answer (`Call.hold`).
     `takes_ahead`: the handler takes messages that have arrived while it is busy with one (`Call.arrived`).
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from service.app.load_trials import load_trials
+from service.app.load_trials import started_trials
 from service.app.settings import Settings, SettingsError, load_settings
 from service.app.spared import imports_spared
 from service.core.addresses import is_unix
@@ -30,9 +30,7 @@ def main(flags: Mapping[str, object]) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    trials = load_trials(settings)
-    if trials is not None:
-        trials.start()  # its imports and ours take as long, and go side by side
+    trials = started_trials(settings)
     # What serves is imported where it is needed: the supervisor has neither ONNX Runtime nor gRPC.
     with imports_spared():
         from service.app.server import serve

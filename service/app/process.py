@@ -9,7 +9,7 @@ import socket
 import sys
 from contextlib import suppress
 
-from service.app.load_trials import load_trials
+from service.app.load_trials import started_trials
 from service.app.settings import Settings, SettingsError
 from service.app.spared import imports_spared
 from service.processes.channel import Message, packed
@@ -25,9 +25,7 @@ def main(descriptor: int, number: int, is_again: int) -> int:
     sock = socket.socket(fileno=descriptor)
     own = sock.dup()  # the other one ends with the event loop, before the reason of a failure is known
     settings = Settings(**json.load(sys.stdin))
-    trials = load_trials(settings)
-    if trials is not None:
-        trials.start()  # its imports and ours go side by side
+    trials = started_trials(settings)
     with imports_spared():
         from service.app.member import Member
         from service.app.server import serve

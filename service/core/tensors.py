@@ -115,15 +115,22 @@ def check_values(frames: NDArray[Any], signature: Signature, *, allow_non_finite
         raise ServiceError(Reason.NON_FINITE_INPUT, frame=int(bad_T.argmax()))
 
 
+def largest_truth(array: NDArray[Any]) -> int:
+    """Return the largest byte of an array of BOOL, 0 for other types.
+
+    Operators take one other than 0 and 1 for different numbers, by where in a tensor it is.
+    """
+    return int(array.view(np.uint8).max(initial=0)) if array.dtype.kind == "b" else 0
+
+
 def check_truths(name: str, array: NDArray[Any]) -> None:
-    """Refuse a byte of BOOL other than 0 and 1: operators take it for different numbers, by where in a tensor it is.
+    """Refuse a byte of BOOL other than 0 and 1.
 
     Raises:
         ServiceError: INPUT_VALUE_OUT_OF_RANGE.
 
     """
-    largest = int(array.view(np.uint8).max(initial=0)) if array.dtype.kind == "b" else 0
-    if largest > 1:
+    if (largest := largest_truth(array)) > 1:
         raise ServiceError(Reason.INPUT_VALUE_OUT_OF_RANGE, input=name, value=largest, minimum=0, maximum=1)
 
 

@@ -8,6 +8,7 @@ from google.protobuf import json_format
 
 from soloist.data_types import BY_DATA_TYPE
 from soloist.v1.model_pb2 import Model
+from soloist.v1.tensor_pb2 import DATA_TYPE_BOOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     """Check a signature against the graph.
 
     Raises:
-        ManifestError: a tensor is missing, not declared, or has another type.
+        ManifestError: a tensor is missing, not declared, or has another type, or a value is no BOOL.
 
     """
     signature = model.signature
@@ -71,6 +72,11 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     found |= {arg.name: arg.type for arg in session.get_overridable_initializers()}
     _compare("input", inputs, found)
     _compare("output", outputs, {arg.name: arg.type for arg in session.get_outputs()})
+    values = [(each.name, each.initial) for each in signature.states]
+    values += [(each.tensor.name, each.constant) for each in signature.inputs]
+    for name, value in values:
+        if value.data_type == DATA_TYPE_BOOL and (largest := max(value.data, default=0)) > 1:
+            raise ManifestError(f"the manifest has a byte {largest} for {name!r}, which takes 0 and 1")
 
 
 def _compare(side: str, declared: Mapping[str, DataType.ValueType], found: Mapping[str, str]) -> None:

@@ -127,7 +127,7 @@ class GrpcAdapter:
                             aclosing(incoming) as requests,
                             aclosing(method.handler(call, requests)) as responses,
                         ):
-                            await messages.write_all(context, responses, held, reader)
+                            await messages.write_all(context, responses, held, reader, side_by_side=method.side_by_side)
             except grpc.aio.AbortError as error:
                 _let_go(error)
 

@@ -115,11 +115,17 @@ class Messages:
                 scope = self.time_limits.within(seconds)
 
     async def write_all(
-        self, context: Context, responses: AsyncGenerator[Message], held: Held, reader: ReadAhead | None = None
+        self,
+        context: Context,
+        responses: AsyncGenerator[Message],
+        held: Held,
+        reader: ReadAhead | None = None,
+        *,
+        side_by_side: bool = False,
     ) -> None:
         """Write the answers of a stream as they come. A write that fails ends the handler with the same error.
 
-        So does a `reader` that fails meanwhile.
+        So does a `reader` that fails meanwhile. With `side_by_side` the handler holds its answers.
         """
         scope = self.time_limits.within(self._limits.idle_seconds)
         if reader is not None:
@@ -128,20 +134,20 @@ class Messages:
             raw = response.SerializeToString()
             del response  # so that at most one copy is held while the caller doesn't read
             try:
-                await self._write(context, raw, held, scope)
+                await self._write(context, raw, None if side_by_side else held, scope)
             except ServiceError as error:
                 failure = error if reader is None else reader.failure or error
                 await responses.athrow(failure)  # the handler ends with this error, and counts it
             del raw
 
-    async def _write(self, context: Context, raw: bytes, held: Held, scope: TimeLimit) -> None:
+    async def _write(self, context: Context, raw: bytes, held: Held | None, scope: TimeLimit) -> None:
         # Waits while the caller's flow-control window is full: for ever, if it never reads.
         calls = self._calls
         if calls.is_cutting:
             raise ServiceError(Reason.SERVER_DRAINING)
-        is_counted = len(raw) > _UNCOUNTED_BYTES
-        if is_counted:
-            held.hold(raw, len(raw))
+        counted = held if len(raw) > _UNCOUNTED_BYTES else None
+        if counted is not None:
+            counted.hold(raw, len(raw))
         sending, task = calls.sending, None
         try:
             write_now: Callable[[bytes], Awaitable[None] | None] | None = getattr(context, "write_now", None)
@@ -158,8 +164,8 @@ class Messages:
             raise ServiceError(Reason.STREAM_CUT) from error
         finally:
             sending.discard(task)
-            if is_counted:
-                held.free(raw)
+            if counted is not None:
+                counted.free(raw)
 
     def bound_delivery(self, raw: bytes, held: Held) -> None:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""

@@ -24,6 +24,7 @@ from tests.integration.infer_requests import converse, infer, outputs_of, reques
 from tests.integration.rest_requests import post
 from tests.integration.tokens import token_of, write_tokens
 from tests.servers import RunningServer, eventually, running_server
+from tests.third_party.model import ThirdPartyModel, state
 
 MIB = 2**20
 PREDICT = "/soloist.v1.SequenceInference/Predict"
@@ -40,6 +41,33 @@ STREAMS = (
     "/inference.GRPCInferenceService/ModelStreamInfer",
     "/soloist.v1.Feedback/ReportStream",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+)
+
+# A running sum, 16 times a frame: in FP16 two bytes, in JSON more than twenty.
+TINY = ThirdPartyModel(
+    name="tiny",
+    graph="""sum (uint8[B,T,1] x, float[B,1] s) => (float16[B,T,16] y, float[B,1] s_next) <int64 axis = {1}> {
+  one = Constant <value = int64[1] {1}> ()
+  end = Constant <value = int64[1] {9223372036854775807}> ()
+  back = Constant <value = int64 {-1}> ()
+  width = Constant <value = int64[3] {1, 1, 16}> ()
+  scale = Constant <value = float {0.00005966424942016602}> ()
+  new = Cast <to = 1> (x)
+  row = Unsqueeze (s, one)
+  joined = Concat <axis = 1> (row, new)
+  totals = CumSum (joined, axis)
+  s_next = Gather <axis = 1> (totals, back)
+  own = Slice (totals, one, end, one)
+  wide = Expand (own, width)
+  small = Mul (wide, scale)
+  y = Cast <to = 10> (small)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_UINT8 dims: [ -1, 1 ] }\n'
+    'output { name: "y" data_type: TYPE_FP16 dims: [ -1, 16 ] }\n'
+    f"sequence_batching {{ {state('s', 's_next', '1')} }}\n",
+    frames=lambda rng, count: rng.integers(0, 2, (count, 1)).astype(np.uint8),
+    feed=lambda chunk: {"x": chunk[None]},
+    outputs={"y": 1},
 )
 
 
@@ -225,6 +253,33 @@ def test_an_answer_that_there_is_no_memory_for_leaves_its_sequence_as_it_was(tmp
             ask(server, step(8, large, start=True))
         with pytest.raises((SoloistError, AssertionError), match="has no sequence"):
             ask(server, step(8, third))
+
+
+def test_an_answer_on_a_stream_is_counted_once(tmp_path: Path, transport: str) -> None:
+    third = np.full((1, 1, 12), 1 / 3, np.float32)
+    large = np.full((1, 5000, 12), 1 / 3, np.float32)  # three times the request and once the answer fit
+    with serving(tmp_path, features=12, max_inflight_bytes_per_connection=MIB, transport=transport) as server:
+        assert _on_a_stream(server, step(7, large, start=True))["outputs"].shape == (1, 5000, 12)
+        assert np.allclose(_on_a_stream(server, step(7, third, end=True))["outputs"], 5001 / 3, rtol=1e-3)
+
+
+def test_an_answer_in_json_has_room_or_leaves_its_sequence_as_it_was(tmp_path: Path) -> None:
+    def ask(frames: list[int], **place: Any) -> Any:
+        message = ModelInferRequest(model_name="tiny")
+        message.inputs.add(name="x", datatype="UINT8", shape=[1, len(frames), 1])
+        message.raw_input_contents.append(bytes(frames))
+        for name, value in {"sequence_id": 7, **place}.items():
+            setattr(message.parameters[name], "bool_param" if value is True else "int64_param", value)
+        return post(server.http, message, binary=True, binary_output=False)
+
+    TINY.write(tmp_path / "repository")
+    with running_server(tmp_path / "repository", tmp_path, max_inflight_bytes_per_connection=MIB) as server:
+        first = ask([1], sequence_start=True).outputs()["y"][0, 0, 0]
+        assert len(ask([0] * 2500).body) > 2500 * 16 * 20
+        refused = ask([1] + [0] * 3999)  # more than a MiB of text, of 128,000 bytes
+        assert refused.status == 429
+        assert b"messages in progress" in refused.body
+        assert ask([0], sequence_end=True).outputs()["y"][0, 0, 0] == first
 
 
 def test_many_large_requests_in_flight_stay_within_the_budget(tmp_path: Path) -> None:

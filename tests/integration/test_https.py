@@ -6,6 +6,8 @@ import http.client
 import json
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,7 @@ from bench.tls.certificates import Authority, Mounted, client_context
 from tests.graphs import Sums
 from tests.servers import RunningServer, eventually, running_server
 
+ROOT = Path(__file__).parents[2]
 ROWS = 1_500_000  # more than the system takes for a caller that does not read
 
 
@@ -73,6 +76,21 @@ def test_plain_http_gets_no_answer(caller: TlsCaller[RunningServer]) -> None:
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         connection.getresponse()
     connection.close()
+
+
+def test_the_health_check_of_the_image_asks_with_and_without_it(
+    caller: TlsCaller[RunningServer], tmp_path: Path
+) -> None:
+    def exit_code(address: str) -> int:
+        command = [sys.executable, "deploy/is_ready.py", address]
+        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode
+
+    assert exit_code(caller.server.http) == 0
+    with running_server(caller.server.repository, tmp_path) as plain:
+        assert exit_code(plain.http) == 0
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nobody = f"127.0.0.1:{silent.getsockname()[1]}"
+    assert exit_code(nobody) == 1
 
 
 def test_a_caller_that_does_not_read_is_sent_away_and_leaves_nothing(caller: TlsCaller[RunningServer]) -> None:

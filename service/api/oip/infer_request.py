@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,13 +35,20 @@ class InferRequest:
     """One request. Used once: `counted` around `decode`, `infer_rows` and `respond`."""
 
     def __init__(
-        self, context: OipContext, call: Call, request: ModelInferRequest, servable: Servable, asked: Parameters
+        self,
+        context: OipContext,
+        call: Call,
+        request: ModelInferRequest,
+        servable: Servable,
+        asked: Parameters,
+        size_of: Callable[[ModelInferResponse], int],
     ) -> None:
         self.servable = servable
         self.row_count = 0
         self.rows: Sequence[Row] = ()
         self.predictions: Sequence[Prediction] = ()
         self._context, self._call, self._request, self._asked = context, call, request, asked
+        self._size_of = size_of
         self._view = context.view(servable)
         self._arrays: Arrays = {}
         self._wanted: Collection[str] = ()
@@ -150,7 +157,7 @@ class InferRequest:
             contents.encode(response, results, raw=raw)
         else:
             await self._context.serving.off_loop(partial(contents.encode, response, results, raw=raw))
-        self._call.hold(request, response.ByteSize())
+        self._call.hold(request, self._size_of(response))
         self._encode_seconds = time.perf_counter() - began
         self._call.first_output_at = self._call.first_output_at or time.perf_counter()
         return response

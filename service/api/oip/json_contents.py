@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Numbers are written in pieces of this size: each takes a millisecond, in which no other thread runs.
 PIECE = 16_384
+# The text of a double takes at most so many bytes, with its sign and exponent.
+_DOUBLE_BYTES = 24
 # Kinds of numpy's types that stand for elements of a kind.
 _KINDS = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
 
@@ -51,6 +53,19 @@ def to_json(output: ModelInferResponse.InferOutputTensor, raw: bytes) -> bytes:
     # As Python's numbers: doubles, which hold every float32 and float16 exactly, and are written exactly.
     pieces = [orjson.dumps(flat[start : start + PIECE].tolist())[1:-1] for start in range(0, len(flat), PIECE)]
     return b"[" + b",".join(pieces) + b"]"
+
+
+def most_bytes(output: ModelInferResponse.InferOutputTensor, raw: bytes) -> int:
+    """Return the most bytes that the elements of an output take as a flat list."""
+    dtype = BY_OIP_WORD[output.datatype].dtype
+    match dtype.kind:
+        case "f":
+            longest = _DOUBLE_BYTES
+        case "b":
+            longest = len("false")
+        case _:
+            longest = max(len(str(np.iinfo(dtype).min)), len(str(np.iinfo(dtype).max)))
+    return len("[]") + len(raw) // dtype.itemsize * (longest + len(","))
 
 
 def _array(tensor: Input, data: object, dtype: np.dtype[Any]) -> NDArray[Any]:

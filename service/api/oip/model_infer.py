@@ -16,6 +16,8 @@ from service.serving.session_metrics import SessionEnd
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.api.oip.context import OipContext
     from service.api.oip.parameters import Step
     from service.api.oip.sequences import SequenceLease
@@ -23,8 +25,15 @@ if TYPE_CHECKING:
     from service.serving.call import Call
 
 
-async def model_infer(context: OipContext, call: Call, request: ModelInferRequest) -> ModelInferResponse:
+async def model_infer(
+    context: OipContext,
+    call: Call,
+    request: ModelInferRequest,
+    size_of: Callable[[ModelInferResponse], int] = ModelInferResponse.ByteSize,
+) -> ModelInferResponse:
     """Answer one request.
+
+    The call holds the response from when it is made, with as many bytes as `size_of` says that it takes.
 
     Raises:
         ServiceError: the request is invalid, or out of place in its sequence.
@@ -36,21 +45,21 @@ async def model_infer(context: OipContext, call: Call, request: ModelInferReques
         call.deadline = until if call.deadline is None else min(call.deadline, until)
     if asked.step is None:
         servable = context.route(request.model_name, request.model_version, key=request.id)
-        return await _whole(context, InferRequest(context, call, request, servable, asked))
+        return await _whole(context, InferRequest(context, call, request, servable, asked, size_of))
     key = Key(request.model_name, request.model_version, asked.step.sequence_id, call.owner)
     stored = context.stored
     async with (
         context.sequences.lease(key) if stored is None else stored.lease(key, call, request, asked.step) as lease
     ):
         if lease.answered is not None:
-            call.hold(request, lease.answered.ByteSize())
+            call.hold(request, size_of(lease.answered))
             return lease.answered
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)
             servable = context.route(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
         else:
             servable = lease.session.servable
-        infer = InferRequest(context, call, request, servable, asked)
+        infer = InferRequest(context, call, request, servable, asked, size_of)
         if servable.manifest.causal:
             return await _step(context, infer, lease, asked.step, call)
         if not (asked.step.start and asked.step.end):

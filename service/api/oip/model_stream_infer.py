@@ -23,7 +23,8 @@ _log = structlog.get_logger("soloist.calls")
 # Requests of one stream in progress, or with answers that the caller hasn't read. Beyond that no request is read, so
 # that neither a caller who sends much nor one who doesn't read fills the memory.
 _MAX_UNDER_WAY = 256
-_Responses = asyncio.Queue[tuple[ModelInferRequest, ModelStreamInferResponse] | None]
+# Each response is in a list, so that it can be removed: while the caller doesn't read, only its bytes are in memory.
+_Responses = asyncio.Queue[tuple[ModelInferRequest, list[ModelStreamInferResponse]] | None]
 
 
 class Silence:
@@ -87,7 +88,7 @@ async def model_stream_infer(
     try:
         while (told := await responses.get()) is not None:
             request, response = told
-            yield response
+            yield response.pop()
             call.done_with(request)
             under_way.release()
         await reading
@@ -109,7 +110,7 @@ async def _read(
     async def answer(request: ModelInferRequest) -> None:
         # No await after the request has left its sequence: answers leave in the order of the sequence.
         response, idle_seconds = await _answer(context, call, request)
-        responses.put_nowait((request, response))
+        responses.put_nowait((request, [response]))
         silence.answered(idle_seconds)
 
     try:

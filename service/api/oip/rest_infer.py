@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from service.api.oip import json_fields as fields
-from service.api.oip.json_contents import PIECE, to_json, to_raw
+from service.api.oip.json_contents import PIECE, most_bytes, to_json, to_raw
 from service.api.oip.model_infer import model_infer
 from service.api.routes import Answer, Body
 from service.core.errors import Reason, ServiceError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _SIZE, _BINARY, _ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 # JSON up to this size is read at once.
 _LONG_BYTES = 2**16
-# The text of an FP32 takes up to 24 bytes.
-_JSON_FACTOR = 6
+# A byte of a text takes up to six in JSON (\u0000); those of other fields, and what stands between them, take no more.
+_FIELD_FACTOR = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,6 @@ class Form:
         """Return whether an output is sent as binary data."""
         return self.named.get(output, self.otherwise)
 
-    @property
-    def has_json(self) -> bool:
-        """Return whether an output is sent as JSON."""
-        return not (all(self.named.values()) if self.named else self.otherwise)
-
 
 async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], body: Body) -> Answer:
     """Answer one request.
@@ -56,10 +51,7 @@ async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], 
     off_loop = context.serving.off_loop
     is_long = len(body.text) > _LONG_BYTES
     request, form = await off_loop(partial(read, names, body)) if is_long else read(names, body)
-    if form.has_json:
-        hold = call.hold
-        call.hold = lambda owner, size: hold(owner, _JSON_FACTOR * size)
-    response = await model_infer(context, call, request)
+    response = await model_infer(context, call, request, partial(most_bytes_of, form=form))
     numbers = sum(
         len(raw)
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
@@ -123,6 +115,14 @@ def write(response: ModelInferResponse, form: Form) -> Answer:
         whole["id"] = response.id
     whole["parameters"] = {name: _parameter(each) for name, each in response.parameters.items()}
     return Answer(text=orjson.dumps({**whole, "outputs": outputs}), binary=tuple(binary))
+
+
+def most_bytes_of(response: ModelInferResponse, form: Form) -> int:
+    """Return the most bytes that `write` makes of a response."""
+    size = _FIELD_FACTOR * (response.ByteSize() - sum(map(len, response.raw_output_contents)))
+    for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
+        size += len(raw) if form.is_binary(output.name) else most_bytes(output, raw)
+    return size
 
 
 def _read_input(request: ModelInferRequest, given: Fields, binary: bytes | memoryview) -> bytes | memoryview:

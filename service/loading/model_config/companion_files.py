@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from service.core.files import MOST_NAMES_BYTES, FileTooLargeError, read_regular
+from service.core.tensors import largest_truth
 from service.loading.manifest import ManifestError
 from service.loading.model_config.file import ConfigError, is_file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from service.loading.model_config.tensor import Tensor
 
@@ -70,13 +75,14 @@ def read_labels(output: Tensor, file: str, folder: Path | None) -> list[str]:
     return lines
 
 
-def read_initial_state(state: str, file: str, folder: Path | None, expected_bytes: int) -> bytes:
-    """Return the content of an initial state's file; `folder` is that of config.pbtxt.
+def read_initial_state(state: str, file: str, folder: Path | None, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the `count` elements of an initial state's file; `folder` is that of config.pbtxt.
 
     Raises:
-        ManifestError: it is missing, or has another size.
+        ManifestError: it is missing, has another size, or bytes of BOOL that are neither true nor false.
 
     """
+    expected_bytes = count * dtype.itemsize
     if folder is None or not is_file_name(file):
         raise ConfigError(f"state {state!r} begins from {file!r}, which is no file of {_STATES}/")
     try:
@@ -88,4 +94,7 @@ def read_initial_state(state: str, file: str, folder: Path | None, expected_byte
         raise ConfigError(f"state {state!r} begins from {_STATES}/{file}: {error.strerror}") from error
     if size != expected_bytes:
         raise ManifestError(f"{_STATES}/{file} has {size} bytes, state {state!r} takes {expected_bytes}")
-    return content
+    array = np.frombuffer(content, dtype)
+    if (largest := largest_truth(array)) > 1:
+        raise ManifestError(f"{_STATES}/{file} has a byte {largest}, state {state!r} takes 0 and 1")
+    return array

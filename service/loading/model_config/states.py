@@ -146,8 +146,8 @@ def _initial(state: oip.ModelSequenceBatching.State, tensor: Tensor, folder: Pat
         raise _of_another_shape(state, initial, tensor.outside)
     if initial.WhichOneof("state_data") != "data_file":
         return None
-    expected_bytes = math.prod(tensor.outside) * dtype_of(tensor.data_type).itemsize
-    return read_initial_state(state.input_name, initial.data_file, folder, expected_bytes)
+    count, dtype = math.prod(tensor.outside), dtype_of(tensor.data_type)
+    return read_initial_state(state.input_name, initial.data_file, folder, count, dtype).tobytes()
 
 
 def _of_another_shape(

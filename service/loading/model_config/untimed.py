@@ -139,8 +139,8 @@ def _state(
     merged_sizes(before.name, [*leading, *sizes], before, batched=batched)
     array = np.zeros(([1] if batched else []) + sizes, dtype)
     if initial is not None and initial.WhichOneof("state_data") == "data_file":
-        content = read_initial_state(before.name, initial.data_file, folder, array.nbytes)
-        array = np.frombuffer(content, dtype).reshape(array.shape).copy()
+        content = read_initial_state(before.name, initial.data_file, folder, array.size, dtype)
+        array = content.reshape(array.shape).copy()
     array.setflags(write=False)
     tensor = WholeTensor(name=before.name, dtype=dtype, shape=merged, inside=merged, optional=True)
     return WholeState(tensor=tensor, output=declared.output_name, initial=array)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench.state_machine.draws import ALL_TURNS
 from bench.state_machine.histories import Histories, silent
-from bench.state_machine.replica import Bounds
 from bench.state_machine.world import Tally, World
 from service.api.oip.sequences import Key
 from service.api.oip.stored_sequences import StoredLease, StoredSequences
@@ -18,20 +18,9 @@ from service.core.errors import ServiceError
 from service.serving.sequence_records import Record, SequenceRecords
 from service.store.memory_store import MemoryStore
 from service.store.store import Stored, StoreError
+from tests.unit.bench.small_replica import BOUNDS
 
 _load, _keep, _save = SequenceRecords.load, StoredLease.keep, MemoryStore.save
-BOUNDS = Bounds(
-    max_sessions=4,
-    max_state_bytes=2**20,
-    evict_after_seconds=5.0,
-    idle_seconds=20.0,
-    workers=1,
-    max_slice_frames=64,
-    max_inline_seconds=0.0,
-    shows_cancels=True,
-    max_stream_age_seconds=0.0,
-    sharing=2,
-)
 
 
 @contextmanager
@@ -40,7 +29,7 @@ def _two_servers() -> Iterator[Histories]:
     World.tally = Tally()
     state = Histories()
     with silent():
-        state.start(bounds=BOUNDS)
+        state.start(bounds=replace(BOUNDS, sharing=2))
         try:
             _go_on(state)
             state.run_all()

@@ -8,22 +8,11 @@ import pytest
 
 from bench.state_machine.draws import ALL_TURNS
 from bench.state_machine.histories import Histories, silent
-from bench.state_machine.replica import Bounds
 from bench.state_machine.token_wishes import TokenWish
 from bench.state_machine.world import Tally, World
 from soloist.v1 import sequence_inference_pb2 as pb
+from tests.unit.bench.small_replica import BOUNDS
 
-BOUNDS = Bounds(
-    max_sessions=4,
-    max_state_bytes=2**20,
-    evict_after_seconds=5.0,
-    idle_seconds=20.0,
-    workers=1,
-    max_slice_frames=64,
-    max_inline_seconds=0.0,
-    shows_cancels=True,
-    max_stream_age_seconds=0.0,
-)
 WITH_ANSWERS = TokenWish(pb.RESUME_TOKENS_WITH_ANSWERS)
 
 

@@ -52,9 +52,23 @@ def _invented_state(manifest: Model) -> None:
     manifest.signature.states.add(name="b", input="state.b", output="next.b", data_type=tensor_pb2.DATA_TYPE_FLOAT32)
 
 
+def _no_truth(manifest: Model) -> None:
+    state = manifest.signature.states[0]
+    state.initial.CopyFrom(tensor_pb2.Tensor(data_type=tensor_pb2.DATA_TYPE_BOOL, shape=[2], data=b"\1\2"))
+
+
+def _no_constant_truth(manifest: Model) -> None:
+    given = manifest.signature.inputs.add()
+    given.tensor.CopyFrom(manifest.signature.length)
+    manifest.signature.ClearField("length")
+    given.constant.CopyFrom(tensor_pb2.Tensor(data_type=tensor_pb2.DATA_TYPE_BOOL, shape=[1], data=b"\xff"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (_no_truth, "a byte 2 for 'sum', which takes 0 and 1"),
+        (_no_constant_truth, "a byte 255 for 'length', which takes 0 and 1"),
         (_unnamed_input, "doesn't name the inputs length"),
         (_wrong_type, r"input 'frames' is tensor\(double\) in the manifest and tensor\(float\) in the graph"),
         (_no_type, "gives output 'outputs' no element type"),

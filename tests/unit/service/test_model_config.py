@@ -24,7 +24,7 @@ from tests.third_party import (
     WINDOW,
     ThirdPartyModel,
 )
-from tests.third_party.model import parameter
+from tests.third_party.model import normal, parameter, state
 from tests.third_party.untimed import CACHE
 
 REFUSED: dict[str, tuple[ThirdPartyModel, str, str, tuple[str, ...]]] = {
@@ -156,6 +156,40 @@ def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
     (tmp_path / "initial_state" / "thirds.bin").write_bytes(bytes(15))
     with pytest.raises(ManifestError, match="15 bytes, state 's' takes 16"):
         _describe(BEGUN, tmp_path, BEGUN.config)
+
+
+TRUTHS = ThirdPartyModel(
+    name="truths",
+    graph="""keep (float[N,2] x, bool[N,2] s) => (float[N,2] y, bool[N,2] s_next) {
+  s_next = Not (s)
+  kept = Cast <to = 1> (s)
+  y = Add (x, kept)
+}""",
+    config='max_batch_size: 4\ninput { name: "x" data_type: TYPE_FP32 dims: [ 2 ] }\n'
+    'output { name: "y" data_type: TYPE_FP32 dims: [ 2 ] }\nsequence_batching { '
+    + state(
+        "s",
+        "s_next",
+        "2",
+        "TYPE_BOOL",
+        'initial_state { name: "truths" data_type: TYPE_BOOL dims: [ 2 ] data_file: "truths.bin" }',
+    )
+    + "}\n",
+    frames=normal(2),
+    feed=lambda chunk: {"x": chunk},
+    outputs={"y": None},
+)
+
+
+@pytest.mark.parametrize("more", ["", parameter("time_axis", "false")], ids=["timed", "untimed"])
+def test_a_file_with_bytes_that_are_neither_true_nor_false_is_refused(tmp_path: Path, more: str) -> None:
+    (tmp_path / "initial_state").mkdir()
+    file = tmp_path / "initial_state" / "truths.bin"
+    file.write_bytes(b"\0\1")
+    assert (_describe(TRUTHS, tmp_path, TRUTHS.config + more).untimed is None) == (not more)
+    file.write_bytes(b"\1\2")
+    with pytest.raises(ManifestError, match="a byte 2, state 's' takes 0 and 1"):
+        _describe(TRUTHS, tmp_path, TRUTHS.config + more)
 
 
 CLASSES = 'TYPE_FP32 dims: [ 2 ] label_filename: "classes.txt" }'

@@ -54,6 +54,36 @@ def test_long_outputs_are_written_whole() -> None:
     assert to_json(output, b"") == b"[]"
 
 
+@pytest.mark.parametrize("form", [Form(named={}, otherwise=False), Form(named={"\0" * 200: True}, otherwise=False)])
+@pytest.mark.parametrize("element", ELEMENT_TYPES, ids=lambda element: element.oip_word)
+def test_no_response_takes_more_than_what_is_reserved_for_it(element: ElementType, form: Form) -> None:
+    response = pb.ModelInferResponse(model_name="m", model_version="1", id="\1" * 256)
+    for index, value in enumerate([-(2**63), 0, 2**63 - 1]):
+        response.parameters[str(index)].int64_param = value
+    response.parameters["\2" * 256].string_param = "\3" * 256
+    response.parameters["d"].double_param = -2.2250738585072014e-308
+    response.parameters["b"].bool_param = False
+    response.parameters["none"].SetInParent()
+    longest = max(values(element).tolist(), key=lambda value: len(str(value)))
+    for name, array in {"a": values(element), "\0" * 200: np.full(40_000, longest, element.dtype), "": []}.items():
+        response.outputs.add(name=name, datatype=element.oip_word, shape=[len(array)] * 2)
+        response.raw_output_contents.append(np.asarray(array, element.dtype).tobytes())
+    answer = rest_infer.write(response, form)
+    assert len(answer.text) + sum(map(len, answer.binary)) <= rest_infer.most_bytes_of(response, form)
+
+
+@pytest.mark.parametrize(("word", "dtype"), [("FP16", np.float16), ("FP32", np.float32), ("FP64", np.float64)])
+def test_a_float_takes_no_more_text_than_is_reserved_for_it(word: str, dtype: Any) -> None:
+    bits = {"FP16": np.arange(2**16, dtype=np.uint16)}
+    rng = np.random.default_rng(7)
+    found = bits.get(word, rng.integers(0, 256, 2**18, np.uint8)).view(dtype)
+    small = (rng.uniform(1e-5, 1e-4, 2**15) * -1).astype(dtype)  # written without an exponent, with most zeros
+    for array in (found, small):
+        output = pb.ModelInferResponse.InferOutputTensor(datatype=word, shape=array.shape)
+        assert max(map(len, to_json(output, array.tobytes())[1:-1].split(b","))) <= 24
+    assert len(to_json(output, small.tobytes())) > 23 * len(small)  # so little is reserved in vain
+
+
 def test_what_is_not_finite_is_null() -> None:
     output = pb.ModelInferResponse.InferOutputTensor(datatype="FP32", shape=[3])
     array = np.array([np.nan, 1, -np.inf], np.float32)
