@@ -16,6 +16,7 @@ from simulation.shifts import CONFIG, Shift
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_LARGEST = 2**63 - 1  # of a message
 AnyShift = Annotated[Shift, Field(discriminator="kind")]
 
 
@@ -60,6 +61,10 @@ class Scenario:
     max_in_flight: Annotated[int, Field(ge=1)] = 1000
     max_labels_waiting: Annotated[int, Field(ge=1)] = 100_000
     label_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0  # for labels, after the last answer
+
+    def __post_init__(self) -> None:
+        if self.version.isdecimal() and (len(self.version) > len(str(_LARGEST)) or int(self.version) > _LARGEST):
+            raise ValueError(f"there is no version above {_LARGEST}")
 
 
 _SCENARIO = TypeAdapter(Scenario)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soloist.cli.session import LARGEST, monitoring, server_options
+from soloist.cli.parameter_types import LARGEST_INT64, UTF8
+from soloist.cli.session import monitoring, server_options
 from soloist.json_text import json_text
 from soloist.text_table import text_table
 
@@ -20,8 +21,8 @@ _HEAD = (
 
 
 @click.command()
-@click.argument("model")
-@click.option("--version", type=click.IntRange(1, LARGEST), help="One version; default: each that has answered.")
+@click.argument("model", type=UTF8)
+@click.option("--version", type=click.IntRange(1, LARGEST_INT64), help="One version; default: each that has answered.")
 @click.option("--window", help='One window, as "5m"; default: all.')
 @click.option("--slices", is_flag=True, help="Also by length, position and batch size.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per version.")

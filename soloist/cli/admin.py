@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from soloist.cli.outputs import show_models
-from soloist.cli.session import LARGEST, refusals_shown, server_options
+from soloist.cli.parameter_types import LARGEST_INT64, UTF8, NumberRange
+from soloist.cli.session import refusals_shown, server_options
 from soloist.cli.tls_options import chosen_tls
 from soloist.cli.token_options import token
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from soloist.client import Admin, Rollout
 
 _version = click.option(
-    "--version", type=click.IntRange(1, LARGEST), help="One version; default: by the version policy."
+    "--version", type=click.IntRange(1, LARGEST_INT64), help="One version; default: by the version policy."
 )
 
 
@@ -30,7 +31,7 @@ def admin() -> None:
 
 
 @admin.command()
-@click.argument("model")
+@click.argument("model", type=UTF8)
 @_version
 @server_options
 def load(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
@@ -40,7 +41,7 @@ def load(model: str, version: int | None, server: str, timeout_seconds: float) -
 
 
 @admin.command()
-@click.argument("model")
+@click.argument("model", type=UTF8)
 @_version
 @server_options
 def unload(model: str, version: int | None, server: str, timeout_seconds: float) -> None:
@@ -58,9 +59,9 @@ def index(server: str, timeout_seconds: float) -> None:
 
 
 @admin.command()
-@click.argument("model")
-@click.argument("name", required=False)
-@click.argument("version", type=click.IntRange(0, LARGEST), required=False)
+@click.argument("model", type=UTF8)
+@click.argument("name", type=UTF8, required=False)
+@click.argument("version", type=click.IntRange(0, LARGEST_INT64), required=False)
 @server_options
 def label(model: str, name: str | None, version: int | None, server: str, timeout_seconds: float) -> None:
     """Put label NAME on VERSION of MODEL; 0 removes it. Without NAME show all labels."""
@@ -72,8 +73,8 @@ def label(model: str, name: str | None, version: int | None, server: str, timeou
 
 
 @admin.command()
-@click.argument("model")
-@click.argument("percent", type=click.FloatRange(0, 100))
+@click.argument("model", type=UTF8)
+@click.argument("percent", type=NumberRange(0, 100))
 @server_options
 def canary(model: str, percent: float, server: str, timeout_seconds: float) -> None:
     """Send PERCENT of the new sequences of MODEL to the version labelled "canary"."""
@@ -82,8 +83,8 @@ def canary(model: str, percent: float, server: str, timeout_seconds: float) -> N
 
 
 @admin.command()
-@click.argument("model")
-@click.argument("version", type=click.IntRange(0, LARGEST))
+@click.argument("model", type=UTF8)
+@click.argument("version", type=click.IntRange(0, LARGEST_INT64))
 @server_options
 def shadow(model: str, version: int, server: str, timeout_seconds: float) -> None:
     """Send VERSION of MODEL copies of the traffic of the others; 0 ends it."""
@@ -95,7 +96,7 @@ def shadow(model: str, version: int, server: str, timeout_seconds: float) -> Non
 @click.argument("level", type=click.Choice(["debug", "info", "warning", "error", "default"]))
 @click.option(
     "--for-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(0, min_open=True),
     default=None,
     help="Fall back to the level of the settings after so long; default: never.",
 )

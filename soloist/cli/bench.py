@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
+from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.programs import load
 from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 
-
-def _positive(minimum: float = 0.0, *, open_end: bool = True) -> click.FloatRange:
-    return click.FloatRange(min=minimum, min_open=open_end)
+_POSITIVE = NumberRange(0, min_open=True)
 
 
 def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> tuple[int, int] | None:
@@ -32,10 +31,18 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
 
 
 @click.command()
-@click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
-@click.option("--model", required=True, help="Model to ask.")
-@click.option("--rate", "rate_per_second", type=_positive(), default=50.0, show_default=True, help="Requests a second.")
-@click.option("--seconds", type=_positive(), default=10.0, show_default=True, help="How long requests arrive.")
+@click.option(
+    "--server",
+    "-s",
+    type=UTF8,
+    envvar="SOLOIST_SERVER",
+    default=DEFAULT_SERVER,
+    show_default=True,
+    metavar="HOST:PORT",
+)
+@click.option("--model", type=UTF8, required=True, help="Model to ask.")
+@click.option("--rate", "rate_per_second", type=_POSITIVE, default=50.0, show_default=True, help="Requests a second.")
+@click.option("--seconds", type=_POSITIVE, default=10.0, show_default=True, help="How long requests arrive.")
 @click.option(
     "--mode",
     type=click.Choice(["unary", "stream", "mixed"], case_sensitive=False),
@@ -45,7 +52,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
 )
 @click.option(
     "--stream-share",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.5,
     show_default=True,
     help="Share of the requests that are streams, in mixed mode.",
@@ -68,7 +75,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
 @click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames a chunk; default: cut at random.")
 @click.option(
     "--chunk-interval-seconds",
-    type=_positive(open_end=False),
+    type=NumberRange(0),
     default=0.0,
     show_default=True,
     help="Time between the chunks of a stream; 0: as soon as the last is answered.",
@@ -80,9 +87,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     show_default=True,
     help="Chunks that a stream sends before the first of them is answered.",
 )
-@click.option(
-    "--timeout-seconds", type=_positive(), default=10.0, show_default=True, help="Longest a request may take."
-)
+@click.option("--timeout-seconds", type=_POSITIVE, default=10.0, show_default=True, help="Longest a request may take.")
 @click.option("--max-in-flight", type=click.IntRange(min=1), default=1000, show_default=True, help="Requests at once.")
 @click.option(
     "--input",
@@ -111,7 +116,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
 @click.option(
     "--connections", type=click.IntRange(min=1), help="Of each process. Default: one for each hundred streams."
 )
-@click.option("--ramp-p99-ms", type=_positive(), help="Look for the highest rate that keeps this p99, from --rate on.")
+@click.option("--ramp-p99-ms", type=_POSITIVE, help="Look for the highest rate that keeps this p99, from --rate on.")
 @click.option(
     "--serve",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

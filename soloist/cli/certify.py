@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import NumberRange
 from soloist.cli.programs import load
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -14,9 +15,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("model", type=_FILE)
-@click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), default=0.5, show_default=True, help="How long to try."
-)
+@click.option("--minutes", type=NumberRange(0, min_open=True), default=0.5, show_default=True, help="How long to try.")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
+from soloist.cli.parameter_types import LARGEST_INT32, LARGEST_INT64, UTF8
 from soloist.cli.programs import load
-from soloist.cli.session import LARGEST, connected, server_options, signature_of, version_option
+from soloist.cli.session import connected, server_options, signature_of, version_option
 
 if TYPE_CHECKING:
     from soloist.client import Condition
 
 _Number = TypeVar("_Number", int, float)
 _COUNTS, _SCALES = (1, 7, 31), (1.0, 10.0, 100.0)
-_LARGEST_COUNT = 2**31 - 1  # of a message
 _PLOT_SUFFIXES = (".svg", ".png")
 
 
 def _ints(text: str) -> tuple[int, ...]:
     found = _numbers(text, int)
-    if any(abs(each) > _LARGEST_COUNT for each in found):
-        raise click.BadParameter(f"{text!r} has a number above {_LARGEST_COUNT}")
+    if any(abs(each) > LARGEST_INT32 for each in found):
+        raise click.BadParameter(f"{text!r} has a number above {LARGEST_INT32}")
     return found
 
 
@@ -45,10 +45,12 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", type=UTF8)
 @click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-")
 @version_option
-@click.option("--sibling", "siblings", multiple=True, metavar="MODEL", help="Compare with it; may be given again.")
+@click.option(
+    "--sibling", "siblings", type=UTF8, multiple=True, metavar="MODEL", help="Compare with it; may be given again."
+)
 @click.option("--neighbours", "counts", type=_ints, metavar="N,N", help="How many others share the batch, as 1,7,31.")
 @click.option("--scales", type=_floats, metavar="X,X", help="Factors on the neighbours' values, as 1,10,100.")
 @click.option("--padded", type=_ints, metavar="N,N", help="Pad with zeros to this many frames, as 50,100.")
@@ -62,7 +64,7 @@ def _plot_file(_ctx: click.Context, _parameter: click.Parameter, path: Path | No
 )
 @click.option(
     "--seed",
-    type=click.IntRange(-LARGEST, LARGEST),
+    type=click.IntRange(-LARGEST_INT64, LARGEST_INT64),
     default=0,
     show_default=True,
     help="Seed of the random neighbours.",

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from soloist.cli.parameter_types import LARGEST_INT64
+
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _HEXADECIMAL = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
 _OTHER_SEPARATORS = re.compile(r"[;,|\s]+")
-_LARGEST = 2**63 - 1
 _SHOWN = 40  # characters of a cell
 
 
@@ -82,7 +83,7 @@ def _number(cell: str, where: str, *, whole: bool) -> float:
     if whole or _WHOLE.fullmatch(cell):
         if not _WHOLE.fullmatch(cell):
             raise click.UsageError(f"{where}: {_said(cell)} is no whole number, and the model takes tokens")
-        if len(cell) <= len(str(_LARGEST)) and abs(int(cell)) <= _LARGEST:
+        if len(cell) <= len(str(LARGEST_INT64)) and abs(int(cell)) <= LARGEST_INT64:
             return int(cell)
         if whole:
             raise click.UsageError(f"{where}: {_said(cell)} is no token")

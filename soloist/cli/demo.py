@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import NumberRange
 from soloist.cli.programs import load
 
 
@@ -20,7 +21,7 @@ from soloist.cli.programs import load
 )
 @click.option(
     "--load-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(0, min_open=True),
     help="Seconds of load on each model, whole and streamed alike; default: 4.",
 )
 def demo(out: Path, epochs: int | None, sequences: int | None, load_seconds: float | None) -> None:

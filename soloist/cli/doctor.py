@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import UTF8
 from soloist.cli.programs import load
 from soloist.cli.session import credential_options, credentials
 
@@ -24,7 +25,7 @@ _AREA = "running server"
     multiple=True,
     help="A setting, as a flag of `soloist serve` would give it; may be repeated.",
 )
-@click.option("--target", metavar="HOST:PORT", help="Ask a running server (gRPC), too.")
+@click.option("--target", type=UTF8, metavar="HOST:PORT", help="Ask a running server (gRPC), too.")
 @click.option("--no-models", is_flag=True, help="Don't load the models.")
 @click.option("--all", "every_setting", is_flag=True, help="Show settings that have their default, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import click
 
 from soloist.cli.csv_frames import rows
+from soloist.cli.parameter_types import UTF8
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,11 +123,12 @@ def _text_chunks(lines: Iterable[bytes], chunk_frames: int) -> Iterator[bytes]:
 
 
 def _read_inputs(
-    _ctx: click.Context, _parameter: click.Parameter, given: Sequence[str]
+    context: click.Context, parameter: click.Parameter, given: Sequence[str]
 ) -> dict[str, np.ndarray[Any, Any]]:
     found: dict[str, np.ndarray[Any, Any]] = {}
     for each in given:
         name, equals, file = each.partition("=")
+        UTF8.convert(name, parameter, context)
         if not (name and equals) or name in found:
             raise click.BadParameter(f"{each!r} is not NAME=FILE.npy, or the name is repeated")
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import NumberRange
 from soloist.cli.programs import load
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -22,7 +23,7 @@ def keys() -> None:
 @_FILE
 @click.option(
     "--after-seconds",
-    type=click.FloatRange(min=0),
+    type=NumberRange(0),
     default=60.0,
     show_default=True,
     help="When a further key begins to seal: all servers must have read the file by then.",

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from soloist.cli.parameter_types import LARGEST_INT32, LARGEST_INT64
+
 if TYPE_CHECKING:
     from soloist.client import Label
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
-# Of a message.
-_LARGEST_CLASS, _LARGEST_STEP = 2**31 - 1, 2**63 - 1
 _FIELDS = {"prediction_id", "label", "class_index", "step", "event_time"}
 
 
@@ -76,8 +76,8 @@ def _label(fields: Mapping[str, Any]) -> Label:
         raise ValueError("it needs either a label or a class_index")
     return Label(
         prediction_id=fields["prediction_id"],
-        label=name if isinstance(name, str) else _whole(name if index is None else index, _LARGEST_CLASS),
-        step=_whole(fields["step"], _LARGEST_STEP) if fields.get("step") is not None else None,
+        label=name if isinstance(name, str) else _whole(name if index is None else index, LARGEST_INT32),
+        step=_whole(fields["step"], LARGEST_INT64) if fields.get("step") is not None else None,
         event_time=_time(fields["event_time"]) if fields.get("event_time") is not None else None,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import UTF8
 from soloist.cli.programs import load
 
 
@@ -20,7 +21,7 @@ from soloist.cli.programs import load
     show_default=True,
     help="Calibrated int8, int8 weights alone, or the common method, which breaks the promise: a control.",
 )
-@click.option("--name", help="Name of the new model; default: <model>-int8-<method>.")
+@click.option("--name", type=UTF8, help="Name of the new model; default: <model>-int8-<method>.")
 def quantise(model: str, repository: Path, method: str, name: str | None) -> None:
     """Quantise MODEL to int8, certify it, and add it to a repository.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.programs import load
 from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 
@@ -21,7 +22,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", type=UTF8)
 @click.option("--checkpoint", type=_FILE, required=True, help="The checkpoint that the version was exported from.")
 @click.option("--repository", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of models.")
 @click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
@@ -29,6 +30,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--server",
     "-s",
+    type=UTF8,
     metavar="HOST:PORT",
     envvar="SOLOIST_SERVER",
     default=DEFAULT_SERVER,
@@ -43,27 +45,27 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--labels", type=_FILE, help="CSV of prediction_id and label: more true classes.")
 @click.option(
     "--pseudo-count",
-    type=click.FloatRange(min=0),
+    type=NumberRange(0),
     required=True,
     help="Weight of the stored statistics against the sample, in sequences.",
 )
 @click.option(
     "--newest-seconds",
-    type=click.FloatRange(min=0),
+    type=NumberRange(0, infinite=True),
     default=math.inf,
     show_default="all",
     help="Leave out sequences that began longer before the newest: from before a shift, for instance.",
 )
 @click.option(
     "--least-sequences",
-    type=click.FloatRange(min=1),
+    type=NumberRange(1),
     default=100.0,
     show_default=True,
     help="Independent sequences that the estimate needs.",
 )
 @click.option(
     "--least-seconds",
-    type=click.FloatRange(min=0),
+    type=NumberRange(0),
     default=600.0,
     show_default=True,
     help="Time that they must span.",

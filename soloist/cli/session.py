@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
+from soloist.cli.parameter_types import LARGEST_INT64, UTF8, NumberRange
 from soloist.cli.tls_options import chosen_tls, tls_options
 from soloist.cli.token_options import token, token_options
 
@@ -26,22 +27,21 @@ class Credentials(TypedDict):
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 DEFAULT_SERVER = "localhost:8001"
-LARGEST = 2**63 - 1  # number of a message
 
 
 def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | str | None:
     """Return a number, or a label, which never begins with a digit."""
     if value is None or not value.isdecimal():
         return value
+    if len(value) > len(str(LARGEST_INT64)) or int(value) > LARGEST_INT64:
+        raise click.BadParameter(f"there is no version above {LARGEST_INT64}")
     if not int(value):
         raise click.BadParameter("versions begin at 1")
-    if int(value) > LARGEST:
-        raise click.BadParameter(f"there is no version above {LARGEST}")
     return int(value)
 
 
 version_option = click.option(
-    "--version", callback=_version, help="Version or label; default: stable, else the newest ready."
+    "--version", type=UTF8, callback=_version, help="Version or label; default: stable, else the newest ready."
 )
 
 
@@ -49,14 +49,15 @@ def server_options(command: _F) -> _F:
     """Add --server, --timeout-seconds and the options of TLS and of a token to a command."""
     timeout = click.option(
         "--timeout-seconds",
-        type=click.FloatRange(min=0, min_open=True),
+        type=NumberRange(0, min_open=True, infinite=True),
         default=30.0,
         show_default=True,
-        help="Longest wait for an answer, retries included.",
+        help="Longest wait for an answer, retries included; inf: no limit.",
     )
     server = click.option(
         "--server",
         "-s",
+        type=UTF8,
         metavar="HOST:PORT",
         envvar="SOLOIST_SERVER",
         default=DEFAULT_SERVER,
@@ -84,7 +85,7 @@ def credentials(server: str) -> Credentials:
 def frames_options(command: _F) -> _F:
     """Add MODEL, FILE and the options that predict and stream share."""
     decorators = [
-        click.argument("model"),
+        click.argument("model", type=UTF8),
         click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-"),
         version_option,
         click.option("--every-frame", is_flag=True, help="Print the outputs at every frame, not only the last."),

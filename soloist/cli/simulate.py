@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.programs import load
 from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
 from soloist.cli.train import TASKS
 
-_POSITIVE = click.FloatRange(min=0, min_open=True)
-_RATIO = click.FloatRange(min=0, max=1)
+_POSITIVE = NumberRange(0, min_open=True)
+_RATIO = NumberRange(0, 1)
 _LABEL_FIELDS = {
     "label_delay": "delay",
     "label_mean_seconds": "mean_seconds",
@@ -33,20 +34,32 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 
 
 @click.command()
-@click.option("--server", "-s", envvar="SOLOIST_SERVER", default=DEFAULT_SERVER, show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--server",
+    "-s",
+    type=UTF8,
+    envvar="SOLOIST_SERVER",
+    default=DEFAULT_SERVER,
+    show_default=True,
+    metavar="HOST:PORT",
+)
 @click.option("--scenario", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
-@click.option("--model", help="Model to call.")
+@click.option("--model", type=UTF8, help="Model to call.")
 @click.option("--task", type=click.Choice(TASKS), help="Data set whose held-out part is sent.")
-@click.option("--version", help="Version or label; default: the server's choice.")
+@click.option("--version", type=UTF8, help="Version or label; default: the server's choice.")
 @click.option("--rate", "rate_per_second", type=_POSITIVE, help="Sequences per second, Poisson arrivals; default: 20.")
-@click.option("--seconds", type=_POSITIVE, help="How long sequences arrive; default: until it is stopped.")
+@click.option(
+    "--seconds",
+    type=NumberRange(0, min_open=True, infinite=True),
+    help="How long sequences arrive; default: until it is stopped.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed sends the same data; default: 0.")
 @click.option("--part", callback=_part, metavar="N/M", help="Send the N-th of M parts of the data only.")
 @click.option("--stream-ratio", type=_RATIO, help="Share sent as streams, in chunks; default: 0.")
 @click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames per chunk; default: cut at random.")
 @click.option("--shift", "shifts", multiple=True, metavar="KIND:NAME=VALUE,…", help="A shift; again for more.")
 @click.option("--label-delay", type=click.Choice(["constant", "exponential", "lognormal"]), help="Default: lognormal.")
-@click.option("--label-mean-seconds", type=click.FloatRange(min=0), help="Mean delay of labels; default: 5.")
+@click.option("--label-mean-seconds", type=NumberRange(0), help="Mean delay of labels; default: 5.")
 @click.option("--label-missing-ratio", type=_RATIO, help="Share of the labels that never come; default: 0.")
 @click.option("--label-repeated-ratio", type=_RATIO, help="Share of labels that come twice; default: 0.")
 @click.option("--label-contradictory-ratio", type=_RATIO, help="Share followed by a wrong label; default: 0.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from soloist.cli.parameter_types import UTF8
 from soloist.cli.session import monitoring, server_options, version_option
 from soloist.json_text import json_text
 from soloist.text_table import text_table
@@ -20,7 +21,7 @@ _COLUMNS = ("LAYER", "KIND", "MEAN TID", "VARIANCE TID", "DIVERGENCE", "")
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", type=UTF8)
 @version_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the moments of every feature.")
 @click.option(

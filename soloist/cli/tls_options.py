@@ -41,7 +41,7 @@ def chosen_tls() -> TLS | None:
     """Return what the options of the running command come to; None for a plain connection.
 
     Raises:
-        click.UsageError: a certificate without its key, or the other way round.
+        click.UsageError: a certificate without its key, or the other way round, or a file that is no such thing.
 
     """
     given = click.get_current_context().meta.get(_KEY, {})
@@ -50,9 +50,21 @@ def chosen_tls() -> TLS | None:
     certificate, key = given.get("tls_cert"), given.get("tls_key")
     if (certificate is None) != (key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together")
-    from soloist.client import TLS
+    from soloist.client.tls import TLS, read_certificates, read_key
 
-    return TLS.from_files(ca=given.get("tls_ca"), certificate=certificate, key=key)
+    return TLS(
+        root_certificates=_read("tls_ca", read_certificates),
+        certificate_chain=_read("tls_cert", read_certificates),
+        private_key=_read("tls_key", read_key),
+    )
+
+
+def _read(name: str, read: Callable[[Path], bytes]) -> bytes | None:
+    path: Path | None = click.get_current_context().meta[_KEY].get(name)
+    try:
+        return None if path is None else read(path)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from None
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:

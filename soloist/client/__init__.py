@@ -5,7 +5,7 @@ from soloist.client.admin import Admin, AsyncAdmin, Rollout
 from soloist.client.aio import AsyncClient
 from soloist.client.blocking import Client
 from soloist.client.catalogue import ModelInfo, ModelState, ModelStatus
-from soloist.client.channel import TLS, Keepalive
+from soloist.client.channel import Keepalive
 from soloist.client.comparison import (
     BatchNeighbours,
     Chunked,
@@ -36,6 +36,7 @@ from soloist.client.predictions import ChunkResult, Prediction
 from soloist.client.resume import Resume
 from soloist.client.retry import NO_RETRY, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream, Stream
+from soloist.client.tls import TLS
 from soloist.client.token import Token
 from soloist.sampled_sequences import SampledSequence
 

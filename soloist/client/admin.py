@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from soloist.client.catalogue import ModelStatus, model_status
-from soloist.client.channel import TLS
-from soloist.client.connection import AsyncConnected, AsyncConnection, Connected, Connection
+from soloist.client.connected import AsyncConnected, Connected
+from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
+from soloist.client.tls import TLS
 from soloist.client.token import Token
 from soloist.v1 import admin_pb2 as pb
 from soloist.v1 import sequence_inference_pb2

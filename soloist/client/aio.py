@@ -7,9 +7,10 @@ from contextlib import aclosing
 from datetime import datetime
 
 from soloist.client.catalogue import AsyncCatalogue, ModelInfo, ModelStatus, Version
-from soloist.client.channel import DEFAULT_KEEPALIVE, TLS, Keepalive
+from soloist.client.channel import DEFAULT_KEEPALIVE, Keepalive
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
-from soloist.client.connection import AsyncConnected, AsyncConnection
+from soloist.client.connected import AsyncConnected
+from soloist.client.connection import AsyncConnection
 from soloist.client.continuation import Continuation
 from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import open_async_exchange
@@ -20,13 +21,14 @@ from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_req
 from soloist.client.resume import Resume, place_of
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import AsyncStream
+from soloist.client.tls import TLS
 from soloist.client.token import Token
 
 
 class AsyncClient(AsyncConnected):
     """A client of one server (target "host:port") for one event loop. Connects at the first call; use `async with`.
 
-    `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
+    `timeout_seconds` bounds every call with its retries, unless the call has its own; None, math.inf: no bound.
     `token` says who calls: over a plain connection it goes to this machine only (see Token). `keepalive` finds servers
     that are stopped or cut off; None: no pings. Every method raises SoloistError.
     """

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from soloist.client.blocking_pipeline import BlockingPipeline
 from soloist.client.catalogue import Catalogue, ModelInfo, ModelStatus, Version
-from soloist.client.channel import DEFAULT_KEEPALIVE, TLS, Keepalive
+from soloist.client.channel import DEFAULT_KEEPALIVE, Keepalive
 from soloist.client.comparison import Comparison, Condition, compare_request, comparison
-from soloist.client.connection import Connected, Connection
+from soloist.client.connected import Connected
+from soloist.client.connection import Connection
 from soloist.client.errors import InvalidInputError
 from soloist.client.exchange import open_exchange
 from soloist.client.frames import Frames
@@ -18,13 +19,14 @@ from soloist.client.predictions import ChunkResult, Inputs, Prediction, open_req
 from soloist.client.resume import Resume, place_of
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timing
 from soloist.client.stream import Stream
+from soloist.client.tls import TLS
 from soloist.client.token import Token
 
 
 class Client(Connected):
     """A client of one server (target "host:port"). Connects at the first call; threads may share it; use `with`.
 
-    `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
+    `timeout_seconds` bounds every call with its retries, unless the call has its own; None, math.inf: no bound.
     `token` says who calls: over a plain connection it goes to this machine only (see Token). `keepalive` finds servers
     that are stopped or cut off; None: no pings. Every method raises SoloistError.
     """

@@ -5,34 +5,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import grpc
 
+from soloist.client.tls import TLS
 from soloist.client.token import Token, WithToken
 
-_File = str | Path | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TLS:
-    """Certificates, PEM. Without root certificates the system's are trusted; chain and key are for mutual TLS."""
-
-    root_certificates: bytes | None = None
-    certificate_chain: bytes | None = None
-    private_key: bytes | None = None
-
-    @classmethod
-    def from_files(cls, *, ca: _File = None, certificate: _File = None, key: _File = None) -> TLS:
-        """Load them from files: the authorities to trust, and what is shown to the server.
-
-        Raises:
-            OSError: a file can't be read.
-
-        """
-        found = [None if file is None else Path(file).read_bytes() for file in (ca, certificate, key)]
-        return cls(root_certificates=found[0], certificate_chain=found[1], private_key=found[2])
+# gRPC counts milliseconds in 32 bits.
+_LONGEST_SECONDS = 2_147_483.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +28,11 @@ class Keepalive:
     timeout_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.interval_seconds <= 0 or self.timeout_seconds <= 0:
-            raise ValueError("interval_seconds and timeout_seconds must be greater than 0")
+        if not all(0 < each <= _LONGEST_SECONDS for each in (self.interval_seconds, self.timeout_seconds)):  # nor NaN
+            raise ValueError(
+                f"interval_seconds and timeout_seconds must be greater than 0, and {_LONGEST_SECONDS:.0f} at most; "
+                "keepalive=None is without pings"
+            )
 
     def options(self) -> list[tuple[str, int]]:
         """Return the options of a channel that pings so."""

@@ -1,25 +1,19 @@
-"""The connection to one server, blocking and for asyncio: its channel, and calls with deadline and retries."""
+"""The connection to one server, blocking and for asyncio: its channel, its calls, and whether the server is up."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from soloist.client.channel import (
-    DEFAULT_KEEPALIVE,
-    TLS,
-    Keepalive,
-    open_async_channel,
-    open_channel,
-    refuse_open_token,
-)
-from soloist.client.errors import SoloistError, client_closed, from_rpc_error, is_not_up
-from soloist.client.retry import NO_RETRY, Attempts, RetryPolicy, Timing
+from soloist.client.call_bounds import CallBounds
+from soloist.client.channel import DEFAULT_KEEPALIVE, Keepalive, open_async_channel, open_channel, refuse_open_token
+from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
+from soloist.client.retry import Attempts, RetryPolicy, Timing
+from soloist.client.tls import TLS
 from soloist.client.token import Token, as_token
 from soloist.v1.admin_pb2_grpc import AdminStub
 from soloist.v1.feedback_pb2_grpc import FeedbackStub
@@ -35,41 +29,7 @@ if TYPE_CHECKING:  # exists for type checkers alone
 _Response = TypeVar("_Response")
 
 
-class _Bounded:
-    """The bounds on calls of a connection: time and attempts."""
-
-    def __init__(self, *, timeout_seconds: float | None, retry: RetryPolicy, timing: Timing) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._retry = retry
-        self._timing = timing
-        self._is_closed = False
-
-    def attempts(self, timeout_seconds: float | None, *, retry: bool = True) -> Attempts:
-        """Begin to count attempts and time; without `timeout_seconds` the connection's own bound holds."""
-        self._refuse_if_closed()
-        bound = self._timeout_seconds if timeout_seconds is None else timeout_seconds
-        return Attempts(self._retry if retry else NO_RETRY, self._timing, bound)
-
-    def one_attempt(self, timeout_seconds: float | None) -> Attempts:
-        """Begin to count the time of a call that isn't retried, and may last for ever without `timeout_seconds`."""
-        self._refuse_if_closed()
-        return Attempts(NO_RETRY, self._timing, timeout_seconds)
-
-    def resuming(self, policy: RetryPolicy, timeout_seconds: float | None) -> Attempts:
-        """Begin to count attempts to continue a stream, of which `timeout_seconds` are left."""
-        return Attempts(policy, self._timing, self._timeout_seconds if timeout_seconds is None else timeout_seconds)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await self._timing.sleep_async(seconds)
-
-    def _refuse_if_closed(self) -> None:
-        # grpcio has an error of its own for each kind of call, and crashes when a stub is made.
-        if self._is_closed:
-            raise client_closed()
-
-
-class Connection(_Bounded):
+class Connection(CallBounds):
     """A connection, which is made at the first call."""
 
     def __init__(
@@ -138,7 +98,7 @@ class Connection(_Bounded):
         self._channel.close()
 
 
-class AsyncConnection(_Bounded):
+class AsyncConnection(CallBounds):
     """A connection, which is made at the first call and belongs to its event loop."""
 
     def __init__(
@@ -228,44 +188,6 @@ class AsyncConnection(_Bounded):
         """Cancel what is under way and close the channel."""
         self._is_closed = True
         await self._channel.close()
-
-
-class Connected:
-    """A blocking client that holds the connection to one server. Close it, or use `with`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def close(self) -> None:
-        """Close the connection; what is under way is cancelled."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncConnected:
-    """An asyncio client that holds the connection to one server. Close it, or use `async with`."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def close(self) -> None:
-        """Close the connection; what is under way is cancelled."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
 
 def _health_request(service: str) -> health_pb2.HealthCheckRequest:

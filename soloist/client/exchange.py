@@ -183,8 +183,8 @@ def open_exchange(
 
     """
 
-    def once(_remaining_seconds: float | None) -> tuple[InferRequest, pb.Opened]:
-        exchange = InferRequest(connection.inference, timeout_seconds)
+    def once(remaining_seconds: float | None) -> tuple[InferRequest, pb.Opened]:
+        exchange = InferRequest(connection.inference, None if timeout_seconds is None else remaining_seconds)
         return exchange, exchange.ask(request).opened
 
     return connection.attempts(timeout_seconds).run(once)
@@ -195,8 +195,8 @@ async def open_async_exchange(
 ) -> tuple[AsyncExchange, pb.Opened]:
     """As open_exchange, for asyncio."""
 
-    async def once(_remaining_seconds: float | None) -> tuple[AsyncExchange, pb.Opened]:
-        exchange = AsyncExchange(connection.inference, timeout_seconds)
+    async def once(remaining_seconds: float | None) -> tuple[AsyncExchange, pb.Opened]:
+        exchange = AsyncExchange(connection.inference, None if timeout_seconds is None else remaining_seconds)
         return exchange, (await exchange.ask(request)).opened
 
     return await connection.attempts(timeout_seconds).run_async(once)

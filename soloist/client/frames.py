@@ -32,7 +32,8 @@ def to_model_frames(frames: Frames, signature: model_pb2.Signature | None) -> Ar
     Without a signature frames stay as they are.
 
     Raises:
-        InvalidInputError: They are no numbers, are text for a model that takes none, or would change.
+        InvalidInputError: They are no numbers, are text for a model that takes none, have masked elements, or would
+            change.
 
     """
     if isinstance(frames, str):
@@ -81,16 +82,31 @@ def numbers(frames: Frames) -> Array:
     """Return numbers as an array, in a type of their own.
 
     Raises:
-        InvalidInputError: They are none, or make no array.
+        InvalidInputError: They are none, make no array, or have masked elements.
 
     """
     try:
-        array = np.asarray(frames)
+        if _is_masked(frames) or _is_masked(array := np.asanyarray(frames)):
+            raise _masked()
+        array = np.asarray(array)
     except (ValueError, TypeError) as error:  # numpy's errors for a ragged list
         raise invalid_input("NOT_NUMERIC", f"They are not an array of numbers: {error}.") from error
     if array.dtype.kind not in _NUMERIC_KINDS:
         raise _not_numeric(array)
     return array
+
+
+def _is_masked(frames: Frames) -> bool:
+    """Return whether there is a masked element, also in lists of arrays: numpy drops masks in silence."""
+    if isinstance(frames, list | tuple):
+        return any(_is_masked(each) for each in frames)
+    # numpy.ma is not imported for those who don't use it.
+    return isinstance(frames, np.ndarray) and type(frames) is not np.ndarray and bool(np.ma.is_masked(frames))
+
+
+def _masked() -> InvalidInputError:
+    message = "Masked elements have no value: give them one (frames.filled(…)), or leave out the frames that have them."
+    return invalid_input("MASKED_ELEMENTS", message)
 
 
 def _not_numeric(array: Array) -> InvalidInputError:

@@ -8,8 +8,8 @@ import grpc
 
 from soloist.client.accuracy import VersionAccuracy, accuracies, accuracy_request
 from soloist.client.catalogue import Version
-from soloist.client.channel import TLS
-from soloist.client.connection import AsyncConnected, AsyncConnection, Connected, Connection
+from soloist.client.connected import AsyncConnected, Connected
+from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.errors import from_rpc_error
 from soloist.client.norm_skew import (
     NormSkew,
@@ -19,6 +19,7 @@ from soloist.client.norm_skew import (
     sampled_sequences_request,
 )
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy
+from soloist.client.tls import TLS
 from soloist.client.token import Token
 from soloist.sampled_sequences import SampledSequence
 
@@ -26,7 +27,7 @@ from soloist.sampled_sequences import SampledSequence
 class Monitor(Connected):
     """A client of one server (target "host:port") that changes nothing there. Close it, or use `with`.
 
-    `timeout_seconds` bounds every call with its retries, unless the call has its own; None: no bound.
+    `timeout_seconds` bounds every call with its retries, unless the call has its own; None, math.inf: no bound.
     Every method raises SoloistError.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,8 @@ from soloist.client.errors import SoloistError, not_ready
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.05
+# Thirty years. gRPC counts nanoseconds in 64 bits, and takes a time beyond them for one that is over.
+_LONGEST_SECONDS = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,8 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError(f"attempts must be at least 1, not {self.attempts}")
-        if min(self.initial_backoff_seconds, self.max_backoff_seconds) < 0 or self.multiplier < 1:
+        # Not the other way round, which NaN would pass.
+        if not (self.initial_backoff_seconds >= 0 and self.max_backoff_seconds >= 0 and self.multiplier >= 1):
             raise ValueError("backoff must not be negative and multiplier not below 1")
 
     def allows(self, error: SoloistError) -> bool:
@@ -69,14 +73,28 @@ class Timing:
 SYSTEM_TIMING = Timing()
 
 
+def time_limit(timeout_seconds: float | None) -> float | None:
+    """Return a time limit as gRPC takes it, None for none, which math.inf stands for, too.
+
+    Raises:
+        ValueError: It is negative, or NaN.
+
+    """
+    if timeout_seconds is None:
+        return None
+    if math.isnan(timeout_seconds) or timeout_seconds < 0:
+        raise ValueError(f"timeout_seconds must be 0 or more, or math.inf for no limit, not {timeout_seconds}")
+    return timeout_seconds if timeout_seconds <= _LONGEST_SECONDS else None
+
+
 class Attempts:
     """The attempts of one call: how many are left, and how much time."""
 
     def __init__(self, policy: RetryPolicy, timing: Timing, timeout_seconds: float | None) -> None:
         self._policy = policy
         self._timing = timing
-        self._timeout_seconds = timeout_seconds
-        self._deadline = None if timeout_seconds is None else timing.monotonic() + timeout_seconds
+        self._timeout_seconds = time_limit(timeout_seconds)
+        self._deadline = None if self._timeout_seconds is None else timing.monotonic() + self._timeout_seconds
         self._failed = 0
 
     def run(self, once: Callable[[float | None], _T]) -> _T:

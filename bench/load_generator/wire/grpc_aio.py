@@ -10,9 +10,10 @@ from typing import Any, cast
 import grpc
 
 from bench.load_generator.wire.connection import StreamCall
-from soloist.client.channel import TLS, open_async_channel
+from soloist.client.channel import open_async_channel
 from soloist.client.errors import from_rpc_error
 from soloist.client.exchange import AsyncExchange
+from soloist.client.tls import TLS
 from soloist.client.token import Token
 
 # Channels to one server share a connection otherwise.

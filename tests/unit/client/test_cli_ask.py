@@ -182,9 +182,65 @@ def test_an_array_is_recognised_in_a_pipe(fake: FakeServer) -> None:
         *(("accuracy", "sums", "--version", "9" * 20), ("admin", "load", "sums", "--version", "9" * 20)),
         *(("admin", "label", "sums", "new", "9" * 20), ("admin", "shadow", "sums", "9" * 20)),
         *(("compare", "sums", "--padded", "9" * 20), ("compare", "sums", "--neighbours", "3000000000")),
-        ("compare", "sums", "--seed", "9" * 20),
+        *(("compare", "sums", "--seed", "9" * 20), ("predict", "sums", "--version", "9" * 5000)),
     ],
 )
 def test_a_number_that_no_message_holds_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...]) -> None:
     result = soloist(fake, *arguments, stdin=CSV)
     assert (result.exit_code, fake.requests) == (2, [])
+
+
+# What Python makes of the byte 0xff on a command line.
+NOT_UTF8 = "sums\udcff"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            ("predict", NOT_UTF8),
+            ("stream", NOT_UTF8),
+            ("compare", NOT_UTF8),
+            ("compare", "sums", "--sibling", NOT_UTF8),
+        ),
+        *(
+            ("accuracy", NOT_UTF8),
+            ("skew", NOT_UTF8),
+            ("bench", "--model", NOT_UTF8),
+            ("simulate", "--model", NOT_UTF8),
+        ),
+        *(("admin", command, NOT_UTF8) for command in ("load", "unload", "label")),
+        *(("admin", "canary", NOT_UTF8, "5"), ("admin", "shadow", NOT_UTF8, "2")),
+        *(("admin", "label", "sums", NOT_UTF8, "2"), ("predict", "sums", "--version", NOT_UTF8)),
+        *(("skew", "sums", "--version", NOT_UTF8), ("simulate", "--version", NOT_UTF8)),
+        *(("predict", "sums", "--input", f"{NOT_UTF8}=a.npy"), ("models", "--server", NOT_UTF8)),
+        ("doctor", "--target", NOT_UTF8),
+        ("export", __file__, "--repository", "nowhere", "--name", NOT_UTF8),
+        ("quantise", "sums", "--repository", "nowhere", "--name", NOT_UTF8),
+    ],
+)
+def test_a_name_that_is_not_utf8_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...]) -> None:
+    server = {"SOLOIST_SERVER": fake.target}
+    result = CliRunner().invoke(main, arguments, input=CSV, env=server)
+    assert (result.exit_code, fake.requests) == (2, []), result.output
+    assert "is not UTF-8, as names are" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("predict", "sums", "--timeout-seconds", "nan"), ("bench", "--model", "sums", "--timeout-seconds", "inf")),
+        *(("bench", "--model", "sums", "--rate", "nan"), ("bench", "--model", "sums", "--stream-share", "nan")),
+        *(("admin", "canary", "sums", "nan"), ("admin", "log-level", "info", "--for-seconds", "inf")),
+        *(("keys", "new", "nowhere/keys", "--after-seconds", "inf"), ("certify", __file__, "--minutes", "nan")),
+        ("simulate", "--model", "sums", "--timeout-seconds", "nan"),
+    ],
+)
+def test_a_number_that_is_none_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, arguments, input=CSV)
+    assert result.exit_code == 2, result.output
+    assert "is not a number in the range" in result.stderr
+
+
+def test_infinity_is_no_time_limit(fake: FakeServer) -> None:
+    assert soloist(fake, "predict", "sums", "--timeout-seconds", "inf", stdin=CSV).exit_code == 0

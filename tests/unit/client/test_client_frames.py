@@ -136,3 +136,36 @@ def test_a_number_too_large_for_the_model_does_not_become_infinite(number: float
     with pytest.raises(InvalidInputError):
         to_model_frames([[number, 1.0]], FLOAT32)
     assert to_model_frames([[float("inf"), -float("inf"), 1e-300]], FLOAT32).tolist() == [[np.inf, -np.inf, 0.0]]
+
+
+MASKED = np.ma.MaskedArray([[1.0, 2.0]], [[False, True]], np.float32)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [MASKED, MASKED.astype(np.float64), [MASKED[0], MASKED[0]], [[1.0, np.ma.masked]], (MASKED[0],), np.ma.masked],
+)
+def test_a_masked_element_is_not_sent_as_what_is_below_the_mask(frames: Any) -> None:
+    for model in (FLOAT32, INT64, None):
+        with pytest.raises(InvalidInputError) as caught:
+            to_model_frames(frames, model)
+        assert caught.value.reason == "MASKED_ELEMENTS"
+        assert "filled" in caught.value.message
+
+
+class _Variable:
+    """An array of another library that gives masked ones, as those of netCDF files do."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return MASKED
+
+
+def test_a_mask_of_another_library_is_seen_too() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        to_model_frames(_Variable(), FLOAT32)
+    assert caught.value.reason == "MASKED_ELEMENTS"
+
+
+def test_an_array_that_could_have_a_mask_and_has_none_is_sent() -> None:
+    array = to_model_frames(np.ma.MaskedArray([[1.0, 2.0]], dtype=np.float32), FLOAT32)
+    assert (type(array), array.tolist()) == (np.ndarray, [[1.0, 2.0]])

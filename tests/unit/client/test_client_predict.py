@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -152,3 +153,31 @@ def test_auxiliary_inputs_that_make_no_array_are_refused(fake: FakeServer) -> No
     with Client(fake.target) as client, pytest.raises(InvalidInputError) as caught:
         client.predict("sums", FRAMES, inputs={"mask": [[1], [1, 2]]})
     assert caught.value.reason == "NOT_NUMERIC"
+
+
+MASKED = np.ma.MaskedArray(FRAMES, FRAMES == 5)
+
+
+def test_masked_frames_are_refused_by_every_call(fake: FakeServer) -> None:
+    with Client(fake.target) as client:
+        with client.stream("sums") as stream, pytest.raises(InvalidInputError, match="MASKED_ELEMENTS"):
+            stream.send(MASKED)
+        calls: list[Callable[[], object]] = [
+            lambda: client.predict("sums", MASKED),
+            lambda: client.predict("sums", FRAMES, inputs={"gain": MASKED}),
+            lambda: list(client.stream_chunks("sums", [MASKED])),
+            lambda: client.compare("sums", MASKED),
+            lambda: client.compare("sums", FRAMES, neighbours=[MASKED]),
+        ]
+        for call in calls:
+            with pytest.raises(InvalidInputError, match="MASKED_ELEMENTS"):
+                call()
+    assert fake.requests == []
+
+
+async def test_masked_frames_are_refused_async(fake: FakeServer) -> None:
+    async with AsyncClient(fake.target) as client:
+        with pytest.raises(InvalidInputError, match="MASKED_ELEMENTS"):
+            await client.predict("sums", MASKED)
+        with pytest.raises(InvalidInputError, match="MASKED_ELEMENTS"):
+            _ = [each async for each in client.stream_chunks("sums", [MASKED])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 import grpc
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from soloist import NO_RETRY, TLS, AsyncClient, Client, UnavailableError
+from soloist.cli.main import main
 from soloist.v1 import sequence_inference_pb2_grpc
 
 if TYPE_CHECKING:
@@ -64,6 +67,67 @@ def test_files_are_read(secure: str, certificate: tuple[bytes, bytes], tmp_path:
         assert client.predict("sums", FRAMES).label == "left"
     with pytest.raises(FileNotFoundError):
         TLS.from_files(ca=tmp_path / "nowhere.pem")
+
+
+GARBAGE = [b"", b"no certificate", bytes(range(256)), b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_what_is_no_certificate_is_refused_before_anything_is_sent(
+    certificate: tuple[bytes, bytes], garbage: bytes
+) -> None:
+    chain, key = certificate
+    with pytest.raises(ValueError, match="root_certificates: it holds no certificate in PEM"):
+        TLS(root_certificates=garbage)
+    with pytest.raises(ValueError, match="certificate_chain: it holds no certificate in PEM"):
+        TLS(certificate_chain=garbage, private_key=key)
+    with pytest.raises(ValueError, match="private_key: it holds no private key in PEM"):
+        TLS(certificate_chain=chain, private_key=garbage)
+
+
+def test_keys_that_cannot_be_used_are_refused(certificate: tuple[bytes, bytes]) -> None:
+    chain, key = certificate
+    with pytest.raises(ValueError, match="belong together"):
+        TLS(certificate_chain=chain)
+    with pytest.raises(ValueError, match="belong together"):
+        TLS(private_key=key)
+    with pytest.raises(ValueError, match="damaged private key"):
+        TLS(certificate_chain=chain, private_key=key.replace(b"A", b"*"))
+    with pytest.raises(ValueError, match="has a password"):
+        TLS(certificate_chain=chain, private_key=key.replace(b"PRIVATE", b"ENCRYPTED PRIVATE"))
+
+
+def test_a_bundle_may_have_comments(certificate: tuple[bytes, bytes]) -> None:
+    chain, key = certificate
+    TLS(root_certificates="# Autoridad de Certificación\n".encode() + chain + b"# another\n" + chain)
+    TLS(certificate_chain=key + chain, private_key=chain + key)
+
+
+def test_a_file_that_is_no_certificate_is_named(certificate: tuple[bytes, bytes], tmp_path: Path) -> None:
+    garbage, chain, key = (tmp_path / name for name in ("garbage.pem", "chain.pem", "key.pem"))
+    for path, content in ((garbage, b"no certificate"), (chain, certificate[0]), (key, certificate[1])):
+        path.write_bytes(content)
+    for files in ({"ca": garbage}, {"certificate": garbage, "key": key}, {"certificate": chain, "key": garbage}):
+        with pytest.raises(ValueError, match=re.escape(f"{garbage}: it holds no")):
+            TLS.from_files(**files)
+
+
+@pytest.mark.parametrize(
+    "command", ["predict m", "stream m", "models", "admin index", "skew m", "compare m", "bench --model m"]
+)
+def test_commands_name_the_option_and_the_file(certificate: tuple[bytes, bytes], tmp_path: Path, command: str) -> None:
+    garbage, chain, key = (tmp_path / name for name in ("garbage.pem", "chain.pem", "key.pem"))
+    for path, content in ((garbage, b"no certificate"), (chain, certificate[0]), (key, certificate[1])):
+        path.write_bytes(content)
+    for option, files in (
+        ("--tls-ca", ["--tls-ca", garbage]),
+        ("--tls-cert", ["--tls-cert", garbage, "--tls-key", key]),
+        ("--tls-key", ["--tls-cert", chain, "--tls-key", garbage]),
+    ):
+        result = CliRunner().invoke(
+            main, [*command.split(), *map(str, files), "--server", "localhost:1"], input="1,2\n"
+        )
+        assert (result.exit_code, f"{option}: {garbage}: it holds no" in result.stderr) == (2, True), result.output
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -1,0 +1,45 @@
+"""The kinds of values that commands take: what a message can hold, of numbers and of text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+# Of a message.
+LARGEST_INT32 = 2**31 - 1
+LARGEST_INT64 = 2**63 - 1
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers. NaN is in none, though no bound excludes it; infinity is only if `infinite`."""
+
+    def __init__(self, *bounds: float, infinite: bool = False, **options: Any) -> None:
+        super().__init__(*bounds, **options)
+        self._infinite = infinite
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raises click.BadParameter."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found) or (math.isinf(found) and not self._infinite):
+            self.fail(f"{value} is not a number in the range {self._describe_range()}", param, ctx)
+        return found
+
+
+class Utf8(click.ParamType):
+    """Text that is UTF-8, as names and addresses are. Other bytes come from Python as halves of characters."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text. Raises click.BadParameter."""
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{text!r} is not UTF-8, as names are; was it written in another encoding?", param, ctx)
+        return text
+
+
+UTF8 = Utf8()
