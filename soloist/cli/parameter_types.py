@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import click
+from click.types import StringParamType
 
 # Of a message.
 LARGEST_INT32 = 2**31 - 1
@@ -15,8 +16,10 @@ LARGEST_INT64 = 2**63 - 1
 class NumberRange(click.FloatRange):
     """A range of numbers. NaN is in none, though no bound excludes it; infinity is only if `infinite`."""
 
-    def __init__(self, *bounds: float, infinite: bool = False, **options: Any) -> None:
-        super().__init__(*bounds, **options)
+    def __init__(
+        self, lower: float, upper: float | None = None, *, min_open: bool = False, infinite: bool = False
+    ) -> None:
+        super().__init__(lower, upper, min_open=min_open)
         self._infinite = infinite
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -27,14 +30,12 @@ class NumberRange(click.FloatRange):
         return found
 
 
-class Utf8(click.ParamType):
+class Utf8(StringParamType):
     """Text that is UTF-8, as names and addresses are. Other bytes come from Python as halves of characters."""
-
-    name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text. Raises click.BadParameter."""
-        text = str(value)
+        text = str(super().convert(value, param, ctx))
         try:
             text.encode()
         except UnicodeEncodeError:
