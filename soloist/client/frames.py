@@ -16,6 +16,7 @@ Array = npt.NDArray[Any]
 Frames = npt.ArrayLike  # includes str and bytes
 
 _NUMERIC_KINDS = "biuf"
+_PLAIN = (bool, int, float)
 
 
 def needs_signature(frames: Frames) -> bool:
@@ -99,7 +100,8 @@ def numbers(frames: Frames) -> Array:
 def _is_masked(frames: Frames) -> bool:
     """Return whether there is a masked element, also in lists of arrays: numpy drops masks in silence."""
     if isinstance(frames, list | tuple):
-        return any(_is_masked(each) for each in frames)
+        # Plain numbers are passed over here, without a call for each.
+        return any(type(each) not in _PLAIN and _is_masked(each) for each in frames)
     # numpy.ma is not imported for those who don't use it.
     return isinstance(frames, np.ndarray) and type(frames) is not np.ndarray and bool(np.ma.is_masked(frames))
 
