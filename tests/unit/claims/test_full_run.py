@@ -67,6 +67,16 @@ def test_every_figure_has_a_name_in_words(language: Language) -> None:
         assert not [label for label in labels if re.search(r"\w_\w", label)], claim.number
 
 
+def test_the_page_for_those_who_choose_has_the_figures_of_the_verdicts() -> None:
+    written = set(re.findall(r"(\d+(?:\.\d+)?) ?(?:%|×|points|deviations)", (KEPT / "choosing.md").read_text()))
+    assert written <= set(re.findall(r"\d+(?:\.\d+)?", of("en", "verdicts", "md")))
+
+
+def test_it_names_claims_that_are_measured() -> None:
+    named = {int(number) for number in re.findall(r"\[(\d+)\]", (KEPT / "choosing.md").read_text())}
+    assert named <= {claim.number for claim in kept().claims}
+
+
 def _without_plots(html: str) -> str:
     """Leave out the plots, whose drawing belongs to a version of a library."""
     return re.sub(r"<svg.*?</svg>", "", html, flags=re.DOTALL)
