@@ -32,6 +32,7 @@ _MEASURING_SECONDS, _QUICK_MEASURING_SECONDS = 30.0, 5.0
 _STEP_SECONDS = 0.006
 _FRAME_SECONDS = {"tcn": 2e-5, "lstm": 4e-5, "transformer": 3e-5, "encoder": 3e-5}
 _IN_RECURRENCE = {"batch": 2.0, "batch_step": 3.0}
+_WINDOWED = 2.3  # windows are drawn of texts, and validation reads the whole ones
 
 Progress = Callable[[str, float], None]  # (what is done, roughly how many seconds of work that was)
 
@@ -187,6 +188,8 @@ def _training_seconds(run: TrainingRun) -> float:
     of_frame = _FRAME_SECONDS[config.architecture] * getattr(config, "layers", 1)
     if config.architecture == "lstm":
         of_frame *= _IN_RECURRENCE.get(config.norm, 1.0)
+    if recipe.window:
+        of_frame *= _WINDOWED
     return recipe.epochs * (math.ceil(sequences / recipe.batch) * _STEP_SECONDS + frames * of_frame)
 
 
