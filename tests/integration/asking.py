@@ -62,9 +62,9 @@ class Asker:
 
 
 @contextmanager
-def asking(target: str) -> Iterator[Asker]:
-    """Connect to a server (host:port)."""
-    options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+def asking(target: str, *more: tuple[str, int]) -> Iterator[Asker]:
+    """Connect to a server (host:port), with `more` options of gRPC's channel."""
+    options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1), *more]
     with grpc.insecure_channel(target, options=options) as channel:
         yield Asker(target=target, channel=channel, stub=sequence_inference_pb2_grpc.SequenceInferenceStub(channel))
 
