@@ -10,7 +10,7 @@ import click
 
 from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
+from soloist.cli.session import credential_options, credentials, server_option
 
 _POSITIVE = NumberRange(0, min_open=True)
 
@@ -31,15 +31,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
 
 
 @click.command()
-@click.option(
-    "--server",
-    "-s",
-    type=UTF8,
-    envvar="SOLOIST_SERVER",
-    default=DEFAULT_SERVER,
-    show_default=True,
-    metavar="HOST:PORT",
-)
+@server_option()
 @click.option("--model", type=UTF8, required=True, help="Model to ask.")
 @click.option("--rate", "rate_per_second", type=_POSITIVE, default=50.0, show_default=True, help="Requests a second.")
 @click.option("--seconds", type=_POSITIVE, default=10.0, show_default=True, help="How long requests arrive.")

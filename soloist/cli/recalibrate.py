@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
+from soloist.cli.session import credential_options, credentials, server_option
 
 if TYPE_CHECKING:
     from soloist.client import SampledSequence
@@ -27,16 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--repository", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of models.")
 @click.option("--sequences", type=_FILE, help="Sampled sequences, as `soloist skew --save` writes them.")
 @credential_options
-@click.option(
-    "--server",
-    "-s",
-    type=UTF8,
-    metavar="HOST:PORT",
-    envvar="SOLOIST_SERVER",
-    default=DEFAULT_SERVER,
-    show_default=True,
-    help="Ask a server for them instead (gRPC); also SOLOIST_SERVER.",
-)
+@server_option("Ask a server for them instead (gRPC); also SOLOIST_SERVER.")
 @click.option(
     "--prediction-log",
     type=_FILE,

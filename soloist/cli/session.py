@@ -26,7 +26,7 @@ class Credentials(TypedDict):
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-DEFAULT_SERVER = "localhost:8001"
+_DEFAULT_SERVER = "localhost:8001"
 
 
 def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int | str | None:
@@ -45,6 +45,20 @@ version_option = click.option(
 )
 
 
+def server_option(help_text: str = "Where the server listens (gRPC); also SOLOIST_SERVER.") -> Callable[[_F], _F]:
+    """Return what adds --server to a command."""
+    return click.option(
+        "--server",
+        "-s",
+        type=UTF8,
+        metavar="HOST:PORT",
+        envvar="SOLOIST_SERVER",
+        default=_DEFAULT_SERVER,
+        show_default=True,
+        help=help_text,
+    )
+
+
 def server_options(command: _F) -> _F:
     """Add --server, --timeout-seconds and the options of TLS and of a token to a command."""
     timeout = click.option(
@@ -54,17 +68,7 @@ def server_options(command: _F) -> _F:
         show_default=True,
         help="Longest wait for an answer, retries included; inf: no limit.",
     )
-    server = click.option(
-        "--server",
-        "-s",
-        type=UTF8,
-        metavar="HOST:PORT",
-        envvar="SOLOIST_SERVER",
-        default=DEFAULT_SERVER,
-        show_default=True,
-        help="Where the server listens (gRPC); also SOLOIST_SERVER.",
-    )
-    return server(timeout(credential_options(command)))
+    return server_option()(timeout(credential_options(command)))
 
 
 def credential_options(command: _F) -> _F:

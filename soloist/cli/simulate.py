@@ -10,7 +10,7 @@ import click
 
 from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.programs import load
-from soloist.cli.session import DEFAULT_SERVER, credential_options, credentials
+from soloist.cli.session import credential_options, credentials, server_option
 from soloist.cli.train import TASKS
 
 _POSITIVE = NumberRange(0, min_open=True)
@@ -34,15 +34,7 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 
 
 @click.command()
-@click.option(
-    "--server",
-    "-s",
-    type=UTF8,
-    envvar="SOLOIST_SERVER",
-    default=DEFAULT_SERVER,
-    show_default=True,
-    metavar="HOST:PORT",
-)
+@server_option()
 @click.option("--scenario", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
 @click.option("--model", type=UTF8, help="Model to call.")
 @click.option("--task", type=click.Choice(TASKS), help="Data set whose held-out part is sent.")
