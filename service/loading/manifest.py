@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 METADATA_KEY = "soloist.v1.Model"
 # It may name hundreds of thousands of classes.
 _MOST_CHARACTERS = 4 * 2**20
+# Of one row. It bounds what a wrong shape may allocate.
+_MOST_STATE_ELEMENTS = 2**31
 
 
 class ManifestError(Exception):
@@ -76,6 +78,9 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     _compare("input", inputs, found)
     _compare("output", outputs, {arg.name: arg.type for arg in session.get_outputs()})
     for state in signature.states:
+        shape = list(state.shape)
+        if min(shape, default=0) < 0 or math.prod(size for size in shape if size) > _MOST_STATE_ELEMENTS:
+            raise ManifestError(f"the manifest gives state {state.name!r} the shape {shape}, which is none")
         if state.HasField("initial"):
             _check_value(state.name, state.initial, state.data_type)
     for each in signature.inputs:

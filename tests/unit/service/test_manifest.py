@@ -74,6 +74,13 @@ def _initial(**fields: Any) -> Callable[[Model], None]:
     return spoil
 
 
+def _state_shape(*shape: int) -> Callable[[Model], None]:
+    def spoil(manifest: Model) -> None:
+        manifest.signature.states[0].shape[:] = shape
+
+    return spoil
+
+
 def _short_constant(manifest: Model) -> None:
     given = manifest.signature.inputs.add()
     given.tensor.CopyFrom(manifest.signature.length)
@@ -92,6 +99,9 @@ def _short_constant(manifest: Model) -> None:
         (_initial(shape=[1] * 70, data=bytes(4)), "'sum' whose shape .* is none"),
         (_initial(data_type=tensor_pb2.DATA_TYPE_UNSPECIFIED), "a value of type .* for 'sum', which takes "),
         (_initial(data_type=tensor_pb2.DATA_TYPE_INT64, data=bytes(16)), "a value of type .* for 'sum', which takes "),
+        (_state_shape(-1), r"state 'sum' the shape \[-1\], which is none"),
+        (_state_shape(2**62), "state 'sum' the shape .*, which is none"),
+        (_state_shape(0, 2**62), "state 'sum' the shape .*, which is none"),
         (_short_constant, r"has 7 bytes for 'length', and its shape \[\] takes 8"),
         (_no_truth, "a byte 2 for 'sum', which takes 0 and 1"),
         (_no_constant_truth, "a byte 255 for 'length', which takes 0 and 1"),
