@@ -228,6 +228,6 @@ def _host(host: str) -> str:
             return str(ipaddress.IPv6Address(bare))
         except ValueError:
             raise ValueError(f"{host!r} is no host: write it without a port, as 127.0.0.1 or ::1") from None
-    if not host or any(char.isspace() or char in "/[]" for char in host):
+    if not host or not host.isprintable() or any(char.isspace() or char in "/[]" for char in host):
         raise ValueError(f"{host!r} is no host: write a name, an address as 127.0.0.1 or ::1, or unix:/path")
     return host

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from google.protobuf import json_format
 
-from soloist.data_types import BY_DATA_TYPE
+from service.core.request_limits import MAX_AXES, is_hollow
+from soloist.data_types import BY_DATA_TYPE, dtype_of, name_of
 from soloist.v1.model_pb2 import Model
 from soloist.v1.tensor_pb2 import DATA_TYPE_BOOL
 
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.engine.onnx_runtime import ort
-    from soloist.v1.tensor_pb2 import DataType
+    from soloist.v1.tensor_pb2 import DataType, Tensor
 
 METADATA_KEY = "soloist.v1.Model"
 # It may name hundreds of thousands of classes.
 _MOST_CHARACTERS = 4 * 2**20
+# Of one row. It bounds what a wrong shape may allocate.
+_MOST_STATE_ELEMENTS = 2**31
 
 
 class ManifestError(Exception):
@@ -56,7 +60,8 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     """Check a signature against the graph.
 
     Raises:
-        ManifestError: a tensor is missing, not declared, or has another type, or a value is no BOOL.
+        ManifestError: a tensor is missing, not declared, or has another type, or a value isn't what its type, shape
+            and number of bytes say.
 
     """
     signature = model.signature
@@ -72,11 +77,30 @@ def check(model: Model, session: ort.InferenceSession) -> None:
     found |= {arg.name: arg.type for arg in session.get_overridable_initializers()}
     _compare("input", inputs, found)
     _compare("output", outputs, {arg.name: arg.type for arg in session.get_outputs()})
-    values = [(each.name, each.initial) for each in signature.states]
-    values += [(each.tensor.name, each.constant) for each in signature.inputs]
-    for name, value in values:
-        if value.data_type == DATA_TYPE_BOOL and (largest := max(value.data, default=0)) > 1:
-            raise ManifestError(f"the manifest has a byte {largest} for {name!r}, which takes 0 and 1")
+    for state in signature.states:
+        shape = list(state.shape)
+        if min(shape, default=0) < 0 or math.prod(size for size in shape if size) > _MOST_STATE_ELEMENTS:
+            raise ManifestError(f"the manifest gives state {state.name!r} the shape {shape}, which is none")
+        if state.HasField("initial"):
+            _check_value(state.name, state.initial, state.data_type)
+    for each in signature.inputs:
+        if each.HasField("constant"):
+            _check_value(each.tensor.name, each.constant, each.tensor.data_type)
+
+
+def _check_value(name: str, value: Tensor, data_type: DataType.ValueType) -> None:
+    if value.data_type == DATA_TYPE_BOOL and (largest := max(value.data, default=0)) > 1:
+        raise ManifestError(f"the manifest has a byte {largest} for {name!r}, which takes 0 and 1")
+    if value.data_type != data_type:
+        given, expected = name_of(value.data_type), name_of(data_type)
+        raise ManifestError(f"the manifest has a value of type {given} for {name!r}, which takes {expected}")
+    shape = list(value.shape)
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0 or is_hollow(shape):
+        raise ManifestError(f"the manifest has a value for {name!r} whose shape {shape} is none")
+    if len(value.data) != (size := math.prod(shape) * dtype_of(data_type).itemsize):
+        raise ManifestError(
+            f"the manifest has {len(value.data)} bytes for {name!r}, and its shape {shape} takes {size}"
+        )
 
 
 def _compare(side: str, declared: Mapping[str, DataType.ValueType], found: Mapping[str, str]) -> None:

@@ -38,6 +38,8 @@ class Call:
     # next message before they are done with one, and `hold` for those whose answer mustn't be refused at the end.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
+    # Reserves bytes for the only answer of a call whose handler is done with the request, in place of all it holds.
+    hold_answer: Callable[[int], None] = lambda _size: None
     # Whether the last message of a stream was there before it was asked for: then its caller doesn't wait for answers.
     sends_ahead: bool = False
     # Returns the next message of a stream if it has arrived, else None; raises what reading it would raise. What it

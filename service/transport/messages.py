@@ -167,6 +167,18 @@ class Messages:
             if counted is not None:
                 counted.free(raw)
 
+    @staticmethod
+    def hold_answer(held: Held, size: int) -> None:
+        """Take the bytes of the one answer of a call in place of all that it holds, as `bound_delivery` will.
+
+        Raises:
+            ServiceError: MEMORY_FULL or CLIENT_LIMIT.
+
+        """
+        if size > _AT_ONCE_BYTES:
+            held.free_all()
+            held.hold(held, size)
+
     def bound_delivery(self, raw: bytes, held: Held) -> None:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""
         if len(raw) <= _AT_ONCE_BYTES:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from soloist.cli.parameter_types import UTF8, NumberRange
+from soloist.cli.parameter_types import LARGEST_INT32, UTF8, NumberRange, whole_number
 from soloist.cli.programs import load
 from soloist.cli.session import credential_options, credentials, server_option
 
@@ -18,10 +18,10 @@ _POSITIVE = NumberRange(0, min_open=True)
 def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> tuple[int, int] | None:
     if given is None:
         return None
-    shortest, _, longest = given.partition(":")
-    if not (shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
-        raise click.BadParameter(f"{given!r} is not MIN:MAX, two numbers of frames from 1 on")
-    return int(shortest), int(longest)
+    shortest, longest = (whole_number(part, LARGEST_INT32) for part in given.partition(":")[::2])
+    if not (shortest and longest and shortest <= longest):
+        raise click.BadParameter(f"{given!r} is not MIN:MAX, two numbers of frames from 1 to {LARGEST_INT32}")
+    return shortest, longest
 
 
 def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | None) -> Path | None:
@@ -64,7 +64,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     help="Spread.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of arrivals, choice of sequences, and cuts.")
-@click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames a chunk; default: cut at random.")
+@click.option("--chunk-frames", type=click.IntRange(1, LARGEST_INT32), help="Frames a chunk; default: cut at random.")
 @click.option(
     "--chunk-interval-seconds",
     type=NumberRange(0),

@@ -15,6 +15,24 @@ from soloist.cli.session import credential_options, credentials
 _AREA = "running server"
 
 
+def _settings(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{each!r} is no NAME=VALUE")
+        name = UTF8.convert(name, parameter, context).lstrip("-").replace("-", "_")
+        # Names of files may be any bytes.
+        found[name] = value if name in _paths() else UTF8.convert(value, parameter, context)
+    return found
+
+
+def _paths() -> set[str]:
+    """Return the names of the settings that are files or folders."""
+    groups = load("service.app.setting_texts", "setting_groups")()
+    return {setting.name for group in groups for setting in group.settings if setting.kind == "path"}
+
+
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), metavar="PATH", help="TOML file of settings.")
 @click.option("--repository", type=click.Path(path_type=Path), metavar="PATH", help="Folder of models.")
@@ -23,6 +41,7 @@ _AREA = "running server"
     "given",
     metavar="NAME=VALUE",
     multiple=True,
+    callback=_settings,
     help="A setting, as a flag of `soloist serve` would give it; may be repeated.",
 )
 @click.option("--target", type=UTF8, metavar="HOST:PORT", help="Ask a running server (gRPC), too.")
@@ -33,7 +52,7 @@ _AREA = "running server"
 def doctor(
     config: Path | None,
     repository: Path | None,
-    given: tuple[str, ...],
+    given: dict[str, str],
     target: str | None,
     no_models: bool,
     every_setting: bool,
@@ -44,21 +63,11 @@ def doctor(
     Settings are read as `soloist serve` reads them: --set, SOLOIST_<NAME>, the TOML file, the default. No server has to
     run. Contents of keys and passwords in URLs are never printed. Exit codes: 0 nothing is wrong, 1 something is.
     """
-    flags: dict[str, object] = {"config": config, "repository": repository, **_settings(given)}
+    flags: dict[str, object] = {"config": config, "repository": repository, **given}
     flags = {name: value for name, value in flags.items() if value is not None}
     told = list(_asked(target)) if target else []
     run = load("service.doctor.command", "run")
     sys.exit(run(flags, told, with_models=not no_models, every_setting=every_setting, as_json=as_json))
-
-
-def _settings(given: tuple[str, ...]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{each!r} is no NAME=VALUE", param_hint="--set")
-        found[name.lstrip("-").replace("-", "_")] = value
-    return found
 
 
 def _asked(target: str) -> Iterator[Mapping[str, str]]:

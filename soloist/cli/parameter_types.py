@@ -13,6 +13,15 @@ LARGEST_INT32 = 2**31 - 1
 LARGEST_INT64 = 2**63 - 1
 
 
+def whole_number(text: str, largest: int) -> int | None:
+    """Return the number that a text is in decimal digits; None if it is none from 0 to `largest`."""
+    # Python converts no text of thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(largest)):
+        return None
+    found = int(text)
+    return found if found <= largest else None
+
+
 class NumberRange(click.FloatRange):
     """A range of numbers. NaN is in none, though no bound excludes it; infinity is only if `infinite`."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from soloist.cli.parameter_types import UTF8
 from soloist.cli.programs import load
 
 
@@ -37,7 +38,9 @@ def _option(setting: Any) -> click.Option:
     if setting.switch:
         return click.Option([f"{setting.flag}/--no-{setting.flag[2:]}"], default=None, help=text)
     metavar = f"[{'|'.join(setting.choices)}]" if setting.choices else setting.kind.upper()
-    return click.Option([setting.flag], metavar=metavar, multiple=setting.repeated, help=text)
+    # Names of files may be any bytes.
+    kind = click.STRING if setting.kind == "path" else UTF8
+    return click.Option([setting.flag], type=kind, metavar=metavar, multiple=setting.repeated, help=text)
 
 
 @click.command(cls=SettingsCommand)

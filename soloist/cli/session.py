@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT64, UTF8, NumberRange
+from soloist.cli.parameter_types import LARGEST_INT64, UTF8, NumberRange, whole_number
 from soloist.cli.tls_options import chosen_tls, tls_options
 from soloist.cli.token_options import token, token_options
 
@@ -33,11 +33,12 @@ def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None
     """Return a number, or a label, which never begins with a digit."""
     if value is None or not value.isdecimal():
         return value
-    if len(value) > len(str(LARGEST_INT64)) or int(value) > LARGEST_INT64:
+    number = whole_number(value, LARGEST_INT64)
+    if number is None:
         raise click.BadParameter(f"there is no version above {LARGEST_INT64}")
-    if not int(value):
+    if not number:
         raise click.BadParameter("versions begin at 1")
-    return int(value)
+    return number
 
 
 version_option = click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from soloist.cli.parameter_types import UTF8, NumberRange
+from soloist.cli.parameter_types import LARGEST_INT32, UTF8, NumberRange, whole_number
 from soloist.cli.programs import load
 from soloist.cli.session import credential_options, credentials, server_option
 from soloist.cli.train import TASKS
@@ -27,10 +27,10 @@ _LABEL_FIELDS = {
 def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, int] | None:
     if value is None:
         return None
-    number, _, of = value.partition("/")
-    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+    number, of = (whole_number(part, LARGEST_INT32) for part in value.partition("/")[::2])
+    if not (number and of and number <= of):
         raise click.BadParameter("a part is given like 1/2")
-    return {"number": int(number), "of": int(of)}
+    return {"number": number, "of": of}
 
 
 @click.command()
@@ -48,7 +48,7 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed sends the same data; default: 0.")
 @click.option("--part", callback=_part, metavar="N/M", help="Send the N-th of M parts of the data only.")
 @click.option("--stream-ratio", type=_RATIO, help="Share sent as streams, in chunks; default: 0.")
-@click.option("--chunk-frames", type=click.IntRange(min=1), help="Frames per chunk; default: cut at random.")
+@click.option("--chunk-frames", type=click.IntRange(1, LARGEST_INT32), help="Frames per chunk; default: cut at random.")
 @click.option("--shift", "shifts", multiple=True, metavar="KIND:NAME=VALUE,…", help="A shift; again for more.")
 @click.option("--label-delay", type=click.Choice(["constant", "exponential", "lognormal"]), help="Default: lognormal.")
 @click.option("--label-mean-seconds", type=NumberRange(0), help="Mean delay of labels; default: 5.")

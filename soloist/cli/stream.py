@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import click
 
+from soloist.cli.parameter_types import LARGEST_INT32
 from soloist.cli.session import connected, frames_options, server_options, signature_of
 
 
@@ -13,7 +14,7 @@ from soloist.cli.session import connected, frames_options, server_options, signa
 @frames_options
 @click.option(
     "--chunk-frames",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, LARGEST_INT32),
     default=16,
     show_default=True,
     help="Most frames to send at once; of a text, every line is sent at once.",

@@ -86,5 +86,5 @@ def _is_known(name: str, text: str) -> bool:
     """Return whether a file of this text has a token of that name. A line after a table belongs to the table."""
     try:
         return name in tomllib.loads(text).get("tokens", {})
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, or a number of too many digits
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from soloist.client.texts import utf8
 from soloist.v1 import feedback_pb2 as pb
 
 _VERDICTS = {pb.TRUST_VERDICT_TRUSTED: True, pb.TRUST_VERDICT_NOT_TRUSTED: False}
@@ -92,7 +93,7 @@ class VersionAccuracy:
 
 def accuracy_request(model: str, version: int | None) -> pb.GetAccuracyRequest:
     """Return the request for the accuracy of a version, or of all."""
-    return pb.GetAccuracyRequest(model=model, version=version or 0)
+    return pb.GetAccuracyRequest(model=utf8("model", model), version=version or 0)
 
 
 def accuracies(response: pb.GetAccuracyResponse) -> list[VersionAccuracy]:

@@ -10,6 +10,7 @@ from soloist.client.catalogue import ModelStatus, model_status
 from soloist.client.connected import AsyncConnected, Connected
 from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
+from soloist.client.texts import utf8
 from soloist.client.tls import TLS
 from soloist.client.token import Token
 from soloist.v1 import admin_pb2 as pb
@@ -50,12 +51,12 @@ class Admin(Connected):
 
     def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Load a version, or those of the version policy, and wait for it. Return every version, sorted."""
-        request = pb.LoadModelRequest(model=model, version=version or 0)
+        request = pb.LoadModelRequest(model=utf8("model", model), version=version or 0)
         return _statuses(self._ask(self._connection.admin.LoadModel, request).versions)
 
     def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Unload a version, or the model; open sequences go on. Return every version, sorted."""
-        request = pb.UnloadModelRequest(model=model, version=version or 0)
+        request = pb.UnloadModelRequest(model=utf8("model", model), version=version or 0)
         return _statuses(self._ask(self._connection.admin.UnloadModel, request).versions)
 
     def index(self) -> list[ModelStatus]:
@@ -65,7 +66,7 @@ class Admin(Connected):
 
     def rollout(self, model: str) -> Rollout:
         """Return how new sequences of a model are spread."""
-        request = pb.GetRolloutRequest(model=model)
+        request = pb.GetRolloutRequest(model=utf8("model", model))
         return _rollout(self._ask(self._connection.admin.GetRollout, request).rollout)
 
     def spread(
@@ -119,12 +120,12 @@ class AsyncAdmin(AsyncConnected):
 
     async def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Load a version, or those of the version policy, as Admin.load."""
-        request = pb.LoadModelRequest(model=model, version=version or 0)
+        request = pb.LoadModelRequest(model=utf8("model", model), version=version or 0)
         return _statuses((await self._ask(self._connection.admin.LoadModel, request)).versions)
 
     async def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Unload a version, or the model, as Admin.unload."""
-        request = pb.UnloadModelRequest(model=model, version=version or 0)
+        request = pb.UnloadModelRequest(model=utf8("model", model), version=version or 0)
         return _statuses((await self._ask(self._connection.admin.UnloadModel, request)).versions)
 
     async def index(self) -> list[ModelStatus]:
@@ -134,7 +135,7 @@ class AsyncAdmin(AsyncConnected):
 
     async def rollout(self, model: str) -> Rollout:
         """Return how new sequences of a model are spread."""
-        request = pb.GetRolloutRequest(model=model)
+        request = pb.GetRolloutRequest(model=utf8("model", model))
         return _rollout((await self._ask(self._connection.admin.GetRollout, request)).rollout)
 
     async def spread(
@@ -170,8 +171,10 @@ def _update_request(
     model: str, labels: Mapping[str, int] | None, canary_percent: float | None, shadow_version: int | None
 ) -> pb.UpdateRolloutRequest:
     return pb.UpdateRolloutRequest(
-        model=model,
-        labels=[pb.VersionLabel(label=label, version=version) for label, version in (labels or {}).items()],
+        model=utf8("model", model),
+        labels=[
+            pb.VersionLabel(label=utf8("labels", label), version=version) for label, version in (labels or {}).items()
+        ],
         canary_percent=canary_percent,
         shadow_version=shadow_version,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.frames import Array, Frames, needs_signature, to_model_frames
 from soloist.client.retry import Attempts
+from soloist.client.texts import utf8
 from soloist.v1 import model_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -95,7 +96,7 @@ class Catalogue(_Signatures):
 
     def model(self, name: str, version: Version | None, attempts: Attempts) -> ModelInfo:
         """Ask the server what it knows of a model."""
-        request = pb.GetModelRequest(model=name, **which(version))
+        request = pb.GetModelRequest(**which(name, version))
         return self._keep(name, version, self._connection.call(self._connection.inference.GetModel, request, attempts))
 
     def convert(self, frames: Frames, name: str, version: Version | None, attempts: Attempts | None = None) -> Array:
@@ -119,7 +120,7 @@ class AsyncCatalogue(_Signatures):
 
     async def model(self, name: str, version: Version | None, attempts: Attempts) -> ModelInfo:
         """Ask the server what it knows of a model."""
-        request = pb.GetModelRequest(model=name, **which(version))
+        request = pb.GetModelRequest(**which(name, version))
         response = await self._connection.call(self._connection.inference.GetModel, request, attempts)
         return self._keep(name, version, response)
 
@@ -132,9 +133,17 @@ class AsyncCatalogue(_Signatures):
         return self._convert(frames, name, version)
 
 
-def which(version: Version | None) -> Any:
-    """Return a version as the fields that every request has for it."""
-    return {"version_label": version} if isinstance(version, str) else {"version": version or NEWEST}
+def which(model: str, version: Version | None) -> Any:
+    """Return a model and its version as the fields that every request has for them.
+
+    Raises:
+        ValueError: One of them is a text without a UTF-8 form.
+
+    """
+    name = utf8("model", model)
+    if isinstance(version, str):
+        return {"model": name, "version_label": utf8("version", version)}
+    return {"model": name, "version": version or NEWEST}
 
 
 def model_status(status: pb.ModelStatus) -> ModelStatus:

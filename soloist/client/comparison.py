@@ -9,6 +9,7 @@ from typing import TypeAlias
 from soloist.client.catalogue import Version, which
 from soloist.client.frames import Array, to_array, to_tensor
 from soloist.client.predictions import classification
+from soloist.client.texts import utf8
 from soloist.v1 import sequence_inference_pb2 as pb
 
 
@@ -119,9 +120,8 @@ def compare_request(
 ) -> pb.CompareRequest:
     """Return the request for a comparison."""
     return pb.CompareRequest(
-        model=model,
-        **which(version),
-        siblings=siblings,
+        **which(model, version),
+        siblings=[utf8("siblings", each) for each in siblings],
         frames=to_tensor(frames),
         conditions=[_to_message(condition) for condition in conditions],
         seed=seed,

@@ -13,6 +13,7 @@ from soloist.client.call_bounds import CallBounds
 from soloist.client.channel import DEFAULT_KEEPALIVE, Keepalive, open_async_channel, open_channel, refuse_open_token
 from soloist.client.errors import SoloistError, from_rpc_error, is_not_up
 from soloist.client.retry import Attempts, RetryPolicy, Timing
+from soloist.client.texts import utf8
 from soloist.client.tls import TLS
 from soloist.client.token import Token, as_token
 from soloist.v1.admin_pb2_grpc import AdminStub
@@ -45,7 +46,7 @@ class Connection(CallBounds):
     ) -> None:
         super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
         token = as_token(token)
-        refuse_open_token(target, tls, token)
+        refuse_open_token(utf8("target", target), tls, token)
         self._channel = open_channel(target, tls, token, keepalive.options() if keepalive else ())
         self.inference = SequenceInferenceStub(self._channel)
         self.admin = AdminStub(self._channel)
@@ -114,7 +115,7 @@ class AsyncConnection(CallBounds):
     ) -> None:
         super().__init__(timeout_seconds=timeout_seconds, retry=retry, timing=timing)
         token = as_token(token)
-        refuse_open_token(target, tls, token)
+        refuse_open_token(utf8("target", target), tls, token)
         self._target = target
         self._tls = tls
         self._token = token
@@ -191,7 +192,7 @@ class AsyncConnection(CallBounds):
 
 
 def _health_request(service: str) -> health_pb2.HealthCheckRequest:
-    return health_pb2.HealthCheckRequest(service=service)
+    return health_pb2.HealthCheckRequest(service=utf8("model", service))
 
 
 def _is_serving(response: health_pb2.HealthCheckResponse) -> bool:

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.errors import SoloistError
+from soloist.client.texts import utf8
 from soloist.v1 import feedback_pb2 as pb
 
 # The server takes no more in one message.
@@ -149,9 +150,9 @@ def _chunks(labels: Iterable[Label]) -> Iterator[list[pb.GroundTruth]]:
 
 
 def _ground_truth(label: Label) -> pb.GroundTruth:
-    message = pb.GroundTruth(prediction_id=label.prediction_id, step=label.step)
+    message = pb.GroundTruth(prediction_id=utf8("prediction_id", label.prediction_id), step=label.step)
     if isinstance(label.label, str):
-        message.label = label.label
+        message.label = utf8("label", label.label)
     else:
         message.class_index = label.label
     if label.event_time is not None:

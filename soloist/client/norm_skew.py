@@ -57,12 +57,12 @@ class NormSkew:
 
 def norm_skew_request(model: str, version: Version | None) -> pb.GetNormSkewRequest:
     """Return the request for the pool of one version."""
-    return pb.GetNormSkewRequest(model=model, **which(version))
+    return pb.GetNormSkewRequest(**which(model, version))
 
 
 def sampled_sequences_request(model: str, version: Version | None) -> pb.ListSampledSequencesRequest:
     """Return the request for the sampled sequences of one version."""
-    return pb.ListSampledSequencesRequest(model=model, **which(version))
+    return pb.ListSampledSequencesRequest(**which(model, version))
 
 
 def norm_skew(response: pb.GetNormSkewResponse) -> NormSkew:

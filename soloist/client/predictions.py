@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from soloist.client.catalogue import Version, which
 from soloist.client.frames import Array, numbers, to_array, to_tensor
+from soloist.client.texts import utf8
 from soloist.v1 import sequence_inference_pb2 as pb
 from soloist.v1 import tensor_pb2
 
@@ -56,8 +57,7 @@ def predict_request(
 ) -> pb.PredictRequest:
     """Return the request for one whole sequence."""
     return pb.PredictRequest(
-        model=model,
-        **which(version),
+        **which(model, version),
         frames=to_tensor(array),
         output_selection=_selection(every_frame),
         inputs=_named(inputs),
@@ -67,7 +67,7 @@ def predict_request(
 def open_request(model: str, version: Version | None, *, every_frame: bool) -> pb.StreamRequest:
     """Return the message that opens a stream."""
     selection = _selection(every_frame)
-    return pb.StreamRequest(open=pb.Open(model=model, **which(version), output_selection=selection))
+    return pb.StreamRequest(open=pb.Open(**which(model, version), output_selection=selection))
 
 
 def chunk_request(first_frame: int, array: Array, inputs: Inputs | None = None) -> pb.StreamRequest:
@@ -114,7 +114,9 @@ def _answer(message: pb.PredictResponse | pb.ChunkResult) -> dict[str, Any]:
 
 def _named(inputs: Inputs | None) -> list[tensor_pb2.NamedTensor]:
     given = (inputs or {}).items()
-    return [tensor_pb2.NamedTensor(name=name, tensor=to_tensor(numbers(value))) for name, value in given]
+    return [
+        tensor_pb2.NamedTensor(name=utf8("inputs", name), tensor=to_tensor(numbers(value))) for name, value in given
+    ]
 
 
 def _selection(every_frame: bool) -> pb.OutputSelection.ValueType:

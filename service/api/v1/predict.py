@@ -21,7 +21,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     """Answer one whole sequence.
 
     Raises:
-        ServiceError: there is no such model, or the frames are not what it takes.
+        ServiceError: there is no such model, the frames are not what it takes, or there is no memory for the answer.
 
     """
     servable = serving.repository.route(request.model, request.version, request.version_label)
@@ -43,7 +43,6 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     del request  # while it waits for its run, the frames are in memory once
     every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
     answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
-    serving.recorder.sequence_ended(servable, frame_count)
     call.first_output_at = time.perf_counter()
     prediction = Prediction.of(servable, row, answer, is_whole=True, client=call.owner)
     response = PredictResponse(
@@ -57,5 +56,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
         batch_size=answer.batch_size,
         padded_frames=answer.padded_frames,
     )
+    call.hold_answer(response.ByteSize())  # before anybody hears of an answer that there is no memory for
+    serving.recorder.sequence_ended(servable, frame_count)
     serving.publish(prediction)
     return response

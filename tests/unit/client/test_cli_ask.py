@@ -192,6 +192,8 @@ def test_a_number_that_no_message_holds_is_wrong_usage(fake: FakeServer, argumen
 
 # What Python makes of the byte 0xff on a command line.
 NOT_UTF8 = "sums\udcff"
+# Python makes no number of so many.
+MANY_DIGITS = "1" * 5000
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,12 @@ NOT_UTF8 = "sums\udcff"
         *(("admin", "label", "sums", NOT_UTF8, "2"), ("predict", "sums", "--version", NOT_UTF8)),
         *(("skew", "sums", "--version", NOT_UTF8), ("simulate", "--version", NOT_UTF8)),
         *(("predict", "sums", "--input", f"{NOT_UTF8}=a.npy"), ("models", "--server", NOT_UTF8)),
-        ("doctor", "--target", NOT_UTF8),
+        *(
+            ("doctor", "--target", NOT_UTF8),
+            ("doctor", "--set", f"{NOT_UTF8}=1"),
+            ("doctor", "--set", f"host={NOT_UTF8}"),
+        ),
+        *(("serve", "--host", NOT_UTF8), ("serve", "--grpc-port", NOT_UTF8), ("serve", "--log-level", NOT_UTF8)),
         ("export", __file__, "--repository", "nowhere", "--name", NOT_UTF8),
         ("quantise", "sums", "--repository", "nowhere", "--name", NOT_UTF8),
     ],
@@ -240,6 +247,22 @@ def test_a_number_that_is_none_is_wrong_usage(arguments: tuple[str, ...]) -> Non
     result = CliRunner().invoke(main, arguments, input=CSV)
     assert result.exit_code == 2, result.output
     assert "is not a number in the range" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("bench", "--model", "sums", "--lengths", lengths) for lengths in (f"1:{MANY_DIGITS}", f"{MANY_DIGITS}:1")),
+        *(("bench", "--model", "sums", "--lengths", lengths) for lengths in ("1:9999999999", "0:1", "2:1", "1:", "1")),
+        *(("simulate", "--part", part) for part in (f"1/{MANY_DIGITS}", f"{MANY_DIGITS}/1", "0/1", "2/1", "1/", "1")),
+        *(("claims", "--only", MANY_DIGITS), ("predict", "sums", "--version", MANY_DIGITS)),
+        *(("admin", "load", "sums", "--version", MANY_DIGITS), ("stream", "sums", "--chunk-frames", MANY_DIGITS)),
+        *(("stream", "sums", "--chunk-frames", "9" * 20), ("compare", "sums", "--padded", MANY_DIGITS)),
+    ],
+)
+def test_a_number_that_is_too_large_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, arguments, input=CSV, env={"SOLOIST_SERVER": fake.target})
+    assert (result.exit_code, fake.requests) == (2, []), result.output
 
 
 def test_infinity_is_no_time_limit(fake: FakeServer) -> None:

@@ -69,6 +69,7 @@ def test_a_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
         '[certificates.old]\nroles = ["infer"]\n',
         'tokens = { a = { roles = ["infer"] } }\n',
         "no TOML\n",
+        f"number = {'1' * 5000}\n",
     ],
 )
 def test_a_line_that_would_be_no_token_is_not_added(tmp_path: Path, before: str) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -64,9 +66,43 @@ def _no_constant_truth(manifest: Model) -> None:
     given.constant.CopyFrom(tensor_pb2.Tensor(data_type=tensor_pb2.DATA_TYPE_BOOL, shape=[1], data=b"\xff"))
 
 
+def _initial(**fields: Any) -> Callable[[Model], None]:
+    def spoil(manifest: Model) -> None:
+        value = {"data_type": tensor_pb2.DATA_TYPE_FLOAT32, "shape": [2], "data": bytes(8), **fields}
+        manifest.signature.states[0].initial.CopyFrom(tensor_pb2.Tensor(**value))
+
+    return spoil
+
+
+def _state_shape(*shape: int) -> Callable[[Model], None]:
+    def spoil(manifest: Model) -> None:
+        manifest.signature.states[0].shape[:] = shape
+
+    return spoil
+
+
+def _short_constant(manifest: Model) -> None:
+    given = manifest.signature.inputs.add()
+    given.tensor.CopyFrom(manifest.signature.length)
+    manifest.signature.ClearField("length")
+    given.constant.CopyFrom(tensor_pb2.Tensor(data_type=given.tensor.data_type, data=bytes(7)))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (_initial(data=bytes(7)), r"has 7 bytes for 'sum', and its shape \[2\] takes 8"),
+        (_initial(data=bytes(4)), r"has 4 bytes for 'sum', and its shape \[2\] takes 8"),
+        (_initial(data=b""), r"has 0 bytes for 'sum', and its shape \[2\] takes 8"),
+        (_initial(shape=[-1]), r"'sum' whose shape \[-1\] is none"),
+        (_initial(shape=[0, 2**62], data=b""), "'sum' whose shape .* is none"),
+        (_initial(shape=[1] * 70, data=bytes(4)), "'sum' whose shape .* is none"),
+        (_initial(data_type=tensor_pb2.DATA_TYPE_UNSPECIFIED), "a value of type .* for 'sum', which takes "),
+        (_initial(data_type=tensor_pb2.DATA_TYPE_INT64, data=bytes(16)), "a value of type .* for 'sum', which takes "),
+        (_state_shape(-1), r"state 'sum' the shape \[-1\], which is none"),
+        (_state_shape(2**62), "state 'sum' the shape .*, which is none"),
+        (_state_shape(0, 2**62), "state 'sum' the shape .*, which is none"),
+        (_short_constant, r"has 7 bytes for 'length', and its shape \[\] takes 8"),
         (_no_truth, "a byte 2 for 'sum', which takes 0 and 1"),
         (_no_constant_truth, "a byte 255 for 'length', which takes 0 and 1"),
         (_unnamed_input, "doesn't name the inputs length"),

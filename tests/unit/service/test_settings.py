@@ -126,6 +126,13 @@ def test_every_flag_of_a_wrong_list_is_named() -> None:
         load_settings({"repository": "models", "host": ("::1", "a b")})
 
 
+@pytest.mark.parametrize("host", ["\udcff", "a\udcffb", "unix:/run/\udcff"])
+def test_a_host_that_is_not_utf8_is_named(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("SOLOIST_HOST", host)
+    with pytest.raises(SettingsError, match=r"^host: .*\(SOLOIST_HOST="):
+        load_settings({"repository": "models"})
+
+
 @pytest.mark.parametrize("variable", ["SOLOIST_GRPC_PORT", "soloist_grpc_port"])
 def test_the_variable_of_a_wrong_value_is_named(file: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     file.write_text("grpc_port = 1\n")
