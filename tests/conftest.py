@@ -42,6 +42,7 @@ SLOW = (
     "e2e/test_images.py",
     "contract/test_probe.py",
     "integration/test_admission.py",
+    "integration/test_inflight_bytes.py",
     "integration/test_stop.py",
     "integration/test_signals.py",
     "integration/test_loading.py",

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 from soloist.data_types import BY_OIP_WORD
 from soloist.oip import grpc_service_pb2 as pb
 
 JSON_BYTES = "inference-header-content-length"
 _TIMEOUT_SECONDS = 30
+BOTH_FORMS = pytest.mark.parametrize("binary", [pytest.param(False, id="json"), pytest.param(True, id="binary")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,16 @@ def ask(
         return Answer(status=response.status, headers=found, body=response.read())
     finally:
         connection.close()
+
+
+def json_tensor(**changes: object) -> dict[str, Any]:
+    """Return two frames for the model "sums", with `changes`."""
+    return {"name": "frames", "shape": [1, 2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]} | changes
+
+
+def json_body(*inputs: object, **more: object) -> bytes:
+    """Return the JSON of a request with these inputs."""
+    return json.dumps({"inputs": list(inputs), **more}).encode()
 
 
 def infer_path(request: pb.ModelInferRequest) -> str:

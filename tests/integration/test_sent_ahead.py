@@ -206,7 +206,11 @@ def test_a_caller_that_never_reads_is_bounded_and_disturbs_nobody(server: Runnin
     large = np.zeros((MAX_CHUNK_FRAMES, FEATURES), np.float32)
     before = server.total("process_resident_memory_bytes")
     endless = (chunk(number * MAX_CHUNK_FRAMES, tensor(large)) for number in itertools.count())
-    idle = server.total("soloist_sessions_ended_total", reason="idle")
+
+    def idle() -> float:
+        return server.total("soloist_sessions_ended_total", reason="idle")
+
+    idle_before = idle()
     # A window that doesn't grow: otherwise several thousand answers fit in before anyone has to read.
     with asking(server.grpc, ("grpc.http2.bdp_probe", 0)) as other:
         call: Any = other.stub.Stream(message for part in ([opened(every_frame=True)], endless) for message in part)
@@ -214,7 +218,7 @@ def test_a_caller_that_never_reads_is_bounded_and_disturbs_nobody(server: Runnin
         found, _ = results(asker.stub.Stream(iter([opened(), *in_turn(pieces), CLOSE])))
         assert [each.outputs.data for each in found] == expected
         # Answers that nobody takes end it.
-        assert eventually(lambda: server.total("soloist_sessions_ended_total", reason="idle") > idle and is_quiet(server))
+        assert eventually(lambda: idle() > idle_before and is_quiet(server))
         assert server.total("process_resident_memory_bytes") - before < 2**26
         call.cancel()
 
