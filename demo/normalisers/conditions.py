@@ -19,7 +19,8 @@ from soloist import Prediction
 
 Array = npt.NDArray[Any]
 
-ASKED, NEIGHBOURS = 16, 16  # sequences of a burst
+# Sequences of a burst. It is more than one run takes: those that come with the rarest lengths have company as well.
+ASKED, NEIGHBOURS = 16, 48
 # Of the sequence that holds the worker: some ten milliseconds, enough for most bursts to arrive; longer every round.
 HOLDING_FRAMES = 2000
 ROUNDS = 20  # of asking again those that had not the company; what is left then is counted
