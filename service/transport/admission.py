@@ -12,6 +12,8 @@ from service.core.errors import Reason, ServiceError
 # The memory of a message from when it is read until its call ends, as a multiple of its size: its bytes, the fields
 # parsed from them, and their arrays.
 MESSAGE_FACTOR = 3
+# An answer up to this size is sent at once, whether or not its caller reads.
+AT_ONCE_BYTES = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,17 @@ class Held:
         key, sizes = id(owner), self._sizes
         sizes[key] = sizes.get(key, 0) + size
         self.size += size
+
+    def hold_answer(self, size: int) -> None:
+        """Take the bytes of the one answer of a call in place of all that it holds.
+
+        Raises:
+            ServiceError: MEMORY_FULL or CLIENT_LIMIT.
+
+        """
+        if size > AT_ONCE_BYTES:
+            self.free_all()
+            self.hold(self, size)
 
     def free(self, owner: object) -> None:
         """Give back what an object holds, if anything."""

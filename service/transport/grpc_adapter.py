@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 import grpc
@@ -156,7 +155,7 @@ class GrpcAdapter:
         if isinstance(method, StreamMethod) and method.side_by_side:
             call.hold, call.done_with = held.hold, held.free
         elif isinstance(method, UnaryMethod):
-            call.hold, call.hold_answer = held.hold, partial(self._messages.hold_answer, held)
+            call.hold, call.hold_answer = held.hold, held.hold_answer
         return held
 
 

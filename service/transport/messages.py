@@ -14,15 +14,13 @@ from service.core.time_limits import TimeLimit, TimeLimits
 from service.serving.batcher import OnTheWay
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
-from service.transport.admission import MESSAGE_FACTOR, Admission, CallLimits, Held
+from service.transport.admission import AT_ONCE_BYTES, MESSAGE_FACTOR, Admission, CallLimits, Held
 from service.transport.arrivals import Arrivals
 from service.transport.context import Context
 from service.transport.read_ahead import ReadAhead
 
 Request = TypeVar("Request", bound=Message)
 
-# An answer up to this size is sent at once, whether or not its caller reads.
-_AT_ONCE_BYTES = 2**16
 # The part of a connection's bytes that one stream may hold, and that arriving messages may.
 _STREAM_SHARE = 4
 _READS_AT_ONCE = 8
@@ -167,21 +165,9 @@ class Messages:
             if counted is not None:
                 counted.free(raw)
 
-    @staticmethod
-    def hold_answer(held: Held, size: int) -> None:
-        """Take the bytes of the one answer of a call in place of all that it holds, as `bound_delivery` will.
-
-        Raises:
-            ServiceError: MEMORY_FULL or CLIENT_LIMIT.
-
-        """
-        if size > _AT_ONCE_BYTES:
-            held.free_all()
-            held.hold(held, size)
-
     def bound_delivery(self, raw: bytes, held: Held) -> None:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""
-        if len(raw) <= _AT_ONCE_BYTES:
+        if len(raw) <= AT_ONCE_BYTES:
             return
         held.free_all()  # the request is gone, and what a handler has reserved for its answer is taken again here
         waiting, task = Held(self.admission, held.connection, held.client), asyncio.current_task()

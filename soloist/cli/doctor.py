@@ -17,20 +17,21 @@ _AREA = "running server"
 
 def _settings(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
+    paths = _paths() if given else frozenset()
     for each in given:
         name, equals, value = each.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"{each!r} is no NAME=VALUE")
         name = UTF8.convert(name, parameter, context).lstrip("-").replace("-", "_")
         # Names of files may be any bytes.
-        found[name] = value if name in _paths() else UTF8.convert(value, parameter, context)
+        found[name] = value if name in paths else UTF8.convert(value, parameter, context)
     return found
 
 
-def _paths() -> set[str]:
+def _paths() -> frozenset[str]:
     """Return the names of the settings that are files or folders."""
     groups = load("service.app.setting_texts", "setting_groups")()
-    return {setting.name for group in groups for setting in group.settings if setting.kind == "path"}
+    return frozenset(each.name for group in groups for each in group.settings if each.kind == "path")
 
 
 @click.command()
