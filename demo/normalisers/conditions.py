@@ -19,11 +19,13 @@ from soloist import Prediction
 
 Array = npt.NDArray[Any]
 
-# Sequences of a burst. It is more than one run takes: those that come with the rarest lengths have company as well.
-ASKED, NEIGHBOURS = 16, 48
-# Of the sequence that holds the worker: some ten milliseconds, enough for most bursts to arrive; longer every round.
-HOLDING_FRAMES = 2000
-ROUNDS = 20  # of asking again those that had not the company; what is left then is counted
+ASKED, NEIGHBOURS = 16, 16  # sequences of a burst
+# Of the sequence that holds the worker while a burst arrives; longer every round.
+HOLDING_FRAMES = 24000
+# Of the time that it takes: after so much of it the burst is sent. Before, it may still be on its way, and whoever
+# arrives first runs first.
+HEAD_START_RATIO = 0.25
+ROUNDS = 10  # of asking again those that had not the company; what is left then is counted
 LOUD_SCALE = 10.0
 PADDED_FRAMES = 64  # at least, of a long neighbour: more than twice the longest sequence there is
 

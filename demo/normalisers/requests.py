@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from demo.normalisers.conditions import ASKED, HOLDING_FRAMES, NEIGHBOURS, ROUNDS, Array, Condition
+from demo.normalisers.conditions import (
+    ASKED,
+    HEAD_START_RATIO,
+    HOLDING_FRAMES,
+    NEIGHBOURS,
+    ROUNDS,
+    Array,
+    Condition,
+)
 from demo.plan import TASK, DemoError
 from soloist import AsyncClient, Prediction, SoloistError
 
@@ -34,10 +43,12 @@ async def ask(
     for round_ in range(ROUNDS):
         repeated += len(waiting) if round_ else 0
         size = 1 if condition.is_alone else ASKED
+        holding = _Holding(frames=np.resize(held_out[0], (HOLDING_FRAMES * (1 + round_), held_out[0].shape[1])))
+        if not condition.is_alone:
+            await holding.measure(client)
         for first in range(0, len(waiting), size):
             numbers = waiting[first : first + size]
             neighbours = condition.neighbours(others, rng, ASKED + NEIGHBOURS - len(numbers))
-            holding = np.resize(held_out[0], (HOLDING_FRAMES * (1 + round_), held_out[0].shape[1]))
             answers = await _burst(client, model, [held_out[number] for number in numbers], neighbours, holding)
             found |= dict(zip(map(int, numbers), answers, strict=True))
         waiting = np.array([number for number in waiting if not condition.holds(found[int(number)])], np.int64)
@@ -47,13 +58,28 @@ async def ask(
     return Asked(answers=ordered, missed=len(waiting), repeated=repeated)
 
 
+@dataclass(kw_only=True, eq=False)
+class _Holding:
+    """The sequence that holds the worker, and how long before a burst it is sent."""
+
+    frames: Array
+    head_start_seconds: float = 0.0
+
+    async def measure(self, client: AsyncClient) -> None:
+        """See how long it takes on this machine, alone."""
+        started = time.perf_counter()
+        await client.predict(_HOLDING, self.frames)
+        self.head_start_seconds = HEAD_START_RATIO * (time.perf_counter() - started)
+
+
 async def _burst(
-    client: AsyncClient, model: str, asked: Sequence[Array], neighbours: Sequence[Array], holding: Array
+    client: AsyncClient, model: str, asked: Sequence[Array], neighbours: Sequence[Array], holding: _Holding
 ) -> list[Prediction]:
     try:
         async with asyncio.TaskGroup() as group:
             if neighbours:
-                group.create_task(client.predict(_HOLDING, holding))
+                group.create_task(client.predict(_HOLDING, holding.frames))
+                await asyncio.sleep(holding.head_start_seconds)
             for frames in neighbours:
                 group.create_task(client.predict(model, frames))
             tasks = [group.create_task(client.predict(model, frames, every_frame=True)) for frames in asked]
