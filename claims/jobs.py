@@ -75,10 +75,12 @@ def measure_all(
     """Return the figures of every claim, seed by seed. Raises what an experiment raises."""
     wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
     missing = _missing(wanted, folder)
+    # What measures time comes last and alone; not in a quick run, which is no evidence anyway.
+    alone = [each for each in missing if each.claim.alone and not quick]
     with _pool(processes) as pool:
-        _Schedule(pool, processes, folder, progress).run([each for each in missing if not each.claim.alone], missing)
-    with _pool(1) as pool:  # what measures time
-        _Schedule(pool, 1, folder, progress).run([each for each in missing if each.claim.alone], [])
+        _Schedule(pool, processes, folder, progress).run([each for each in missing if each not in alone], missing)
+    with _pool(1) as pool:
+        _Schedule(pool, 1, folder, progress).run(alone, [])
     figures: dict[int, list[Measured]] = {number: [] for number in numbers}
     for each in wanted:
         figures[each.number].append(json.loads(each.file(folder).read_text()))

@@ -26,4 +26,6 @@ def export(
     checkpoint: Checkpoint, repository: Path, name: str, dataset: Dataset, *, norm: str = "", control: bool = False
 ) -> Model:
     """Export a checkpoint as version 1 of a model, certified; return its manifest. Raises ExportError."""
-    return export_checkpoint(checkpoint, repository, name=name, version=1, dataset=dataset, norm=norm, control=control)
+    return export_checkpoint(
+        checkpoint, repository, name=name, version=1, dataset=dataset, norm=norm, control=control, probed=False
+    )

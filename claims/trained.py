@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from claims.code_digest import code_digest
-from models.config import ModelConfig, config_to_json
+from models.config import ModelConfig, TCNConfig, TransformerConfig, config_to_json
 from models.data import Dataset, load
 from models.training import Checkpoint, Epoch, train
 from models.training.recipes import Recipe, recipe
@@ -101,15 +101,25 @@ def training_run(
     prepare: str = "",
     **changes: Any,
 ) -> TrainingRun:
-    """Return the run of a task's own recipe with `changes` to it; a quick one is shorter, on fewer sequences."""
+    """Return the run of a task's own recipe with `changes` to it; a quick one is shorter, smaller, on less data."""
     settings = dataclasses.replace(recipe(task, config.architecture), **changes)
     sequences = 0
     if quick:
         epochs = max(_QUICK_LEAST_EPOCHS, settings.epochs // _QUICK_EPOCHS)
         settings, sequences = dataclasses.replace(settings, epochs=epochs), _QUICK_SEQUENCES
+        config = _shallower(config)
     return TrainingRun(
         task=task, config=config, seed=seed, recipe=settings, longest=longest, sequences=sequences, prepare=prepare
     )
+
+
+def _shallower(config: ModelConfig) -> ModelConfig:
+    """Return the config of a model that is traced sooner; encoders stay, since some claims are about their depth."""
+    if isinstance(config, TransformerConfig):
+        return dataclasses.replace(config, layers=1)
+    if isinstance(config, TCNConfig):
+        return dataclasses.replace(config, blocks=2)
+    return config
 
 
 def is_kept(run: TrainingRun, folder: Path) -> bool:

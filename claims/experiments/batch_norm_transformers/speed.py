@@ -28,7 +28,7 @@ from service.engine.graph import Graph
 _CLAIMED = 20.0  # percent that it is said to be faster by
 _DEEPER = "deeper"  # the control: LayerNorm, twice as many layers
 _NORMS = (LAYER, BATCH, INNER)
-_DEPTH = 4
+_DEPTH, _QUICK_DEPTH = 4, 1
 _RATE = 1e-5  # of the steps that are timed: small, so that models stay as they are
 _REPEATS = 3
 
@@ -36,7 +36,8 @@ _REPEATS = 3
 def _measure(trial: Trial) -> Measured:
     data, names = load(TASK), (*_NORMS, _DEEPER)
     settings, rounds = recipe(TASK, "encoder"), trial.count(60, 12)
-    models = {name: _model(name, trial.seed) for name in names}
+    depth = trial.count(_DEPTH, _QUICK_DEPTH)
+    models = {name: _model(name, depth, trial.seed) for name in names}
     optimizers = {name: torch.optim.AdamW(model.parameters(), lr=_RATE) for name, model in models.items()}
     batch = next(training_batches(data.train, settings.batch, np.random.default_rng(trial.seed)))
     training = {name: partial(step, models[name], batch, settings, optimizers[name]) for name in names}
@@ -47,9 +48,9 @@ def _measure(trial: Trial) -> Measured:
     return {**figures, "serving": _relative(serving, rounds, trial.seed)}
 
 
-def _model(name: str, seed: int) -> SequenceModel:
+def _model(name: str, depth: int, seed: int) -> SequenceModel:
     torch.manual_seed(seed)
-    norm, layers = (LAYER, 2 * _DEPTH) if name == _DEEPER else (name, _DEPTH)
+    norm, layers = (LAYER, 2 * depth) if name == _DEEPER else (name, depth)
     return build(load(TASK).spec, "encoder", EncoderConfig(norm=norm, layers=layers))
 
 
