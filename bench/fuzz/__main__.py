@@ -16,6 +16,7 @@ from bench.fuzz import script as scripts
 from bench.fuzz.file_run import FilePlan, run_files
 from bench.fuzz.run import TRANSPORTS, Plan, Result, replay, run
 from bench.fuzz.script import KINDS, Kind
+from bench.recorded import recording, write_record
 from bench.server.process import ServerError
 from bench.server.redis import NoRedisError
 
@@ -36,6 +37,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--out", type=click.Path(path_type=Path), default="out/fuzz", show_default=True, help="What did harm.")
 @click.option("--files", is_flag=True, help="Break files of the repository instead: so many versions as --inputs.")
 @click.option("--stored", is_flag=True, help="Keep sequences by id in a Redis of its own (redis-server on the PATH).")
+@click.option("--record", type=click.Path(path_type=Path), help="A folder for the record of the run.")
 @click.option(
     "--replay", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send one kept input."
 )
@@ -50,13 +52,14 @@ def main(
     out: Path,
     files: bool,  # click passes it by name
     stored: bool,
+    record: Path | None,
     file: Path | None,
 ) -> None:
-    """Send mutated_messages input to every method of a server, and count what comes of it.
+    """Send every method of a server what no caller should, and count what comes of it.
 
     Exit codes: 0 no input did harm, 1 one did, or the server suffered, 2 wrong usage.
     """
-    console = Console()
+    console = recording()
     try:
         if file is not None:
             raise SystemExit(_replay(file, repository, transport, out, console, stored=stored))
@@ -69,7 +72,7 @@ def main(
                 out=out,
                 transport=transport,
             )
-            raise SystemExit(_files(file_plan, console))
+            raise SystemExit(_files(file_plan, console, record))
         plan = Plan(
             repository=repository,
             messages=inputs,
@@ -85,6 +88,10 @@ def main(
     except (NoRedisError, ServerError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     _print(result, console)
+    if record is not None:
+        calls = {" ".join(each): count for each, count in sorted(result.outcomes.items())}
+        figures = {"calls": calls, "seconds": result.seconds, "memory": result.memory, "is_clean": result.is_clean}
+        write_record(record, f"fuzz{'-stored' * stored}-{transport}", "Hostile inputs", console, figures)
     raise SystemExit(0 if result.is_clean else 1)
 
 
@@ -97,7 +104,7 @@ def _replay(file: Path, repository: Path, transport: str, out: Path, console: Co
     return 1 if any(outcome.fault for outcome in outcomes) else 0
 
 
-def _files(plan: FilePlan, console: Console) -> int:
+def _files(plan: FilePlan, console: Console, record: Path | None) -> int:
     with _progress(plan.inputs, "versions") as tell:
         result = run_files(plan, tell)
     table = Table("changed, and what came of it", "versions")
@@ -112,6 +119,8 @@ def _files(plan: FilePlan, console: Console) -> int:
     for harm in result.harm:
         console.print(harm, markup=False)
     console.print("no file did harm" if result.is_clean else "something did harm")
+    if record is not None:
+        write_record(record, f"fuzz-files-{plan.transport}", "Hostile files", console, vars(result))
     return 0 if result.is_clean else 1
 
 
@@ -140,7 +149,9 @@ def _print(result: Result, console: Console) -> None:
     console.print(table)
     rate = result.messages / result.seconds
     console.print(f"{result.messages} inputs in {result.seconds:.0f} s, {rate:.0f} a second")
-    console.print(f"memory of the server: {result.memory_before:.0f} MiB before, {result.memory_after:.0f} MiB after")
+    before, *parts, after = (f"{each:.0f}" for each in result.memory)
+    console.print(f"memory of the server, in MiB: {before} before, {after} at the end")
+    console.print(f"  after each tenth of the inputs: {', '.join(parts)}")
     for sort, count in result.findings.counts.most_common():
         _, outcome = result.findings.smallest[sort]
         said = f"{count} inputs: {outcome.fault}: {outcome.code} {outcome.reason} {outcome.details[:300]!r}"

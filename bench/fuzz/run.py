@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TRANSPORTS = ("grpc", "httpunk")
 _IDLE_SECONDS = 5
 _PATIENCE_SECONDS = 60.0
+_PARTS = 10  # of a run, after each of which the server's memory is looked at
 # Its writes wait for a disk that everything else here uses, too.
 _STORE_SECONDS = 4
 # All that goes on behind calls goes on for every one of them.
@@ -65,15 +66,17 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a run; `faults` are the server's, beside the inputs in `findings`. Memory in MiB."""
+    """What came of a run; `faults` are the server's, beside the inputs in `findings`.
+
+    `memory` is the server's, in MiB: before, after each tenth of the inputs, and at the end.
+    """
 
     messages: int
     seconds: float
     outcomes: Counter[tuple[str, str, str]]
     findings: Findings
     faults: Sequence[str]
-    memory_before: float
-    memory_after: float
+    memory: Sequence[float]
 
     @property
     def is_clean(self) -> bool:
@@ -123,7 +126,7 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
     """
     log = plan.out / "server.log"
     with _copied(plan.repository, plan.transport, log, stored=plan.stored) as server:
-        before = resident_mebibytes(server)
+        memory = [resident_mebibytes(server)]
         findings, outcomes = Findings(folder=plan.out), Counter[tuple[str, str, str]]()
         began, sent, errors = time.monotonic(), 0, []
         for report in _reports(server.grpc, plan):
@@ -133,17 +136,18 @@ def run(plan: Plan, on_progress: Callable[[int, int], None]) -> Result:
                 findings.take(script, outcome)
             errors += [f"a process that sends ended: {report.error}"] if report.error else []
             on_progress(sent, findings.counts.total())
+            if _PARTS * sent >= len(memory) * plan.messages:
+                memory.append(resident_mebibytes(server))
         seconds = time.monotonic() - began
         faults = errors + faults_at_the_end(server, log, patience_seconds=_PATIENCE_SECONDS)
-        after = resident_mebibytes(server)
+        memory.append(resident_mebibytes(server))
     return Result(
         messages=sent,
         seconds=seconds,
         outcomes=outcomes,
         findings=findings,
         faults=faults,
-        memory_before=before,
-        memory_after=after,
+        memory=memory,
     )
 
 

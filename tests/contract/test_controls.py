@@ -48,7 +48,7 @@ def checkpoint(request: pytest.FixtureRequest, dataset: Dataset) -> Checkpoint:
 def pair(checkpoint: Checkpoint, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
     """The same weights with running statistics, and with those of the batch at hand."""
     folder = tmp_path_factory.mktemp("repository")
-    running = export_checkpoint(checkpoint, folder, name="running", version=1, dataset=dataset)
+    running = export_checkpoint(checkpoint, folder, name="running", version=1, dataset=dataset, probed=False)
     current = export_checkpoint(checkpoint, folder, name="current", version=1, dataset=dataset, norm="batch_current")
     return running, current
 
@@ -62,6 +62,10 @@ def test_statistics_of_the_batch_at_hand_make_a_control(pair: tuple[Model, Model
     assert (running.norm, running.control, running.causal) == ("batch", False, True)
     assert (current.norm, current.control, current.causal) == ("batch_current", True, False)
     assert not current.signature.states
+
+
+def test_without_a_probe_nothing_is_said_of_one(pair: tuple[Model, Model]) -> None:
+    assert [model.HasField("probe") for model in pair] == [False, False]
 
 
 def test_a_control_shares_its_twins_weights(pair: tuple[Model, Model], checkpoint: Checkpoint) -> None:
@@ -92,7 +96,7 @@ def test_moments_over_time_make_a_control_that_keeps_all_but_streams(
 
 def test_statistics_of_each_step_are_told_but_not_listed(dataset: Dataset, tmp_path: Path) -> None:
     checkpoint = train(dataset, "lstm", with_norm(CONFIGS["lstm"], "batch_step"), seed=0, epochs=1)
-    model = export_checkpoint(checkpoint, tmp_path, name="slopes", version=1, dataset=dataset)
+    model = export_checkpoint(checkpoint, tmp_path, name="slopes", version=1, dataset=dataset, probed=False)
     assert (model.control, model.causal) == (False, True)
     assert [state.name for state in model.signature.states if state.name.endswith("position")] == ["lstm.position"]
     for layer in model.norm_layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -93,3 +94,16 @@ def test_a_kept_input_is_sent_again(house: Path, tmp_path: Path) -> None:
     found = CliRunner().invoke(main, flags)
     assert found.exit_code == 0, found.output
     assert "INVALID_ARGUMENT SHAPE_MISMATCH" in found.output.replace("\n", " ")
+
+
+def test_a_run_is_recorded(tmp_path: Path) -> None:
+    for name in ("sums", "z-spare"):
+        Sums(name=name).write(tmp_path / "repository")
+    flags = ["--repository", str(tmp_path / "repository"), "--out", str(tmp_path / "out"), "--inputs", "200"]
+    found = CliRunner().invoke(main, [*flags, "--processes", "1", "--record", str(tmp_path / "record")])
+    assert found.exit_code == 0, found.output
+    assert "no input did harm" in (tmp_path / "record" / "fuzz-grpc.md").read_text()
+    record = json.loads((tmp_path / "record" / "fuzz-grpc.json").read_text())
+    assert sum(record["calls"].values()) > 0
+    assert len(record["memory"]) >= 2
+    assert record["is_clean"]
