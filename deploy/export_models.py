@@ -10,6 +10,7 @@ from export import export_checkpoint
 from models import zoo
 from models.data import load
 from models.training import train
+from soloist.integers import seed_number
 
 
 def export(name: str, repository: Path, *, seed: int) -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     """Read the command line and export model after model."""
     parser = argparse.ArgumentParser(description="Train models of the zoo and export them to a repository.")
     parser.add_argument("--repository", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed_number, default=0)
     parser.add_argument("names", nargs="+", metavar="NAME", choices=zoo.names())
     arguments = parser.parse_args()
     for name in arguments.names:
