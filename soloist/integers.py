@@ -41,14 +41,6 @@ def whole_number(text: str, largest: int) -> int | None:
     return found if found <= largest else None
 
 
-def seed_number(text: str) -> int:
-    """Return the seed that a text is, of what NumPy, PyTorch and a manifest take. Raises ValueError."""
-    found = whole_number(text, LARGEST_INT64)
-    if found is None:
-        raise ValueError(f"a seed is a whole number from 0 to {LARGEST_INT64}")
-    return found
-
-
 def _bounded(argument: str, value: int, *, bits: int) -> int:
     found = _integer(argument, value)
     if not -(2 ** (bits - 1)) <= found < 2 ** (bits - 1):

@@ -258,6 +258,7 @@ def test_a_number_that_is_none_is_wrong_usage(arguments: tuple[str, ...]) -> Non
         *(("claims", "--only", MANY_DIGITS), ("predict", "sums", "--version", MANY_DIGITS)),
         *(("admin", "load", "sums", "--version", MANY_DIGITS), ("stream", "sums", "--chunk-frames", MANY_DIGITS)),
         *(("stream", "sums", "--chunk-frames", "9" * 20), ("compare", "sums", "--padded", MANY_DIGITS)),
+        *(("claims", option, "2147483647") for option in ("--seeds", "--processes")),
         *(("bench", "--model", "sums", option, "2147483647") for option in ("--callers", "--processes")),
         *(("bench", "--model", "sums", option, "2147483647") for option in ("--connections", "--timeout-seconds")),
     ],
