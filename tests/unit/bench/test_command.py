@@ -100,6 +100,12 @@ async def test_two_processes_share_a_closed_loop(fake: FakeServer) -> None:
     assert printed["generator_cpu_ratio"] > 0
 
 
+async def test_the_rate_plays_no_part_in_a_closed_loop(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--callers", "2", "--rate", "1e9", "--seconds", "0.1", "--json")
+    assert exit_code == 0, said
+    assert json.loads(said)["answered"] == fake.calls
+
+
 async def test_two_processes_send_every_request_of_the_open_loop_once(fake: FakeServer) -> None:
     exit_code, said = await _bench(fake, "--rate", "100", "--seconds", "0.2", "--processes", "2", "--json")
     assert exit_code == 0
