@@ -236,7 +236,7 @@ def test_a_name_that_is_not_utf8_is_wrong_usage(fake: FakeServer, arguments: tup
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(("predict", "sums", "--timeout-seconds", "nan"), ("bench", "--model", "sums", "--timeout-seconds", "inf")),
+        *(("predict", "sums", "--timeout-seconds", "nan"), ("bench", "--model", "sums", "--seconds", "inf")),
         *(("bench", "--model", "sums", "--rate", "nan"), ("bench", "--model", "sums", "--stream-share", "nan")),
         *(("admin", "canary", "sums", "nan"), ("admin", "log-level", "info", "--for-seconds", "inf")),
         *(("keys", "new", "nowhere/keys", "--after-seconds", "inf"), ("certify", __file__, "--minutes", "nan")),
@@ -261,6 +261,7 @@ def test_a_number_that_is_none_is_wrong_usage(arguments: tuple[str, ...]) -> Non
         *(("claims", option, "2147483647") for option in ("--seeds", "--processes")),
         *(("bench", "--model", "sums", option, "2147483647") for option in ("--callers", "--processes")),
         *(("bench", "--model", "sums", option, "2147483647") for option in ("--connections", "--timeout-seconds")),
+        ("bench", "--model", "sums", "--timeout-seconds", "inf"),
     ],
 )
 def test_a_number_that_is_too_large_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...]) -> None:
