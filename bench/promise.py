@@ -19,6 +19,7 @@ from rich.table import Table
 from bench.load_generator.workload import Array, WorkloadError, chunks, draw, synthetic_sequences
 from bench.server.metrics_page import MetricsPage
 from soloist import AsyncClient, SoloistError
+from soloist.cli.parameter_types import SEED
 from soloist.json_text import json_text
 
 _SCALES = (1.0, 1.0, 100.0, 0.0)
@@ -128,7 +129,7 @@ def _batches(http: str | None, model: str) -> tuple[float, float]:
     "--requests", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="For each model."
 )
 @click.option("--concurrency", type=click.IntRange(min=1), default=64, show_default=True, help="Requests at once.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of sequences and cuts.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of sequences and cuts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def main(
     server: str, http: str | None, models: tuple[str, ...], count: int, concurrency: int, seed: int, as_json: bool

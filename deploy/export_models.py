@@ -10,6 +10,7 @@ from export import export_checkpoint
 from models import zoo
 from models.data import load
 from models.training import train
+from soloist.integers import LARGEST_INT64, whole_number
 
 
 def export(name: str, repository: Path, *, seed: int) -> None:
@@ -24,11 +25,18 @@ def export(name: str, repository: Path, *, seed: int) -> None:
     sys.stdout.write(f"{name}: exported\n")
 
 
+def _seed(text: str) -> int:
+    found = whole_number(text, LARGEST_INT64)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_INT64}")
+    return found
+
+
 def main() -> None:
     """Read the command line and export model after model."""
     parser = argparse.ArgumentParser(description="Train models of the zoo and export them to a repository.")
     parser.add_argument("--repository", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed, default=0)
     parser.add_argument("names", nargs="+", metavar="NAME", choices=zoo.names())
     arguments = parser.parse_args()
     for name in arguments.names:

@@ -13,10 +13,10 @@ from pydantic.dataclasses import dataclass
 
 from simulation.labels import LabelPolicy
 from simulation.shifts import CONFIG, Shift
+from soloist.integers import LARGEST_INT64, whole_number
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_LARGEST = 2**63 - 1  # of a message
 AnyShift = Annotated[Shift, Field(discriminator="kind")]
 
 
@@ -50,7 +50,7 @@ class Scenario:
     version: str = ""
     rate_per_second: Positive = 20.0
     seconds: Annotated[float, Field(gt=0)] = math.inf
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_INT64)] = 0
     part: Part = Part()
     stream_ratio: Ratio = 0.0
     chunk_frames: Annotated[int, Field(ge=1)] | None = None
@@ -63,8 +63,8 @@ class Scenario:
     label_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0  # for labels, after the last answer
 
     def __post_init__(self) -> None:
-        if self.version.isdecimal() and (len(self.version) > len(str(_LARGEST)) or int(self.version) > _LARGEST):
-            raise ValueError(f"there is no version above {_LARGEST}")
+        if self.version.isdecimal() and whole_number(self.version, LARGEST_INT64) is None:
+            raise ValueError(f"there is no version above {LARGEST_INT64}")
 
 
 _SCENARIO = TypeAdapter(Scenario)

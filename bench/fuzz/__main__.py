@@ -19,6 +19,7 @@ from bench.fuzz.script import KINDS, Kind
 from bench.recorded import recording, write_record
 from bench.server.process import ServerError
 from bench.server.redis import NoRedisError
+from soloist.cli.parameter_types import SEED
 
 _MOST_CAUSES = 15
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -29,7 +30,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--repository", type=_FOLDER, default="out/demo/repository", show_default=True, help="Models to serve, in a copy."
 )
 @click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Messages to send.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all inputs.")
 @click.option("--kinds", type=click.Choice(KINDS), multiple=True, default=KINDS, show_default=True, help="To send.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="That send.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Calls of each at once.")

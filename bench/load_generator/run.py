@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.load_generator.alone import Alone, answers_alone, comparing, expecting
 from bench.load_generator.call import Sender
 from bench.load_generator.clock import SystemClock
@@ -72,7 +75,7 @@ async def run_part(
     `alone`, which has the answers that each request had alone, answers are compared to those.
     """
     clock, recorder = SystemClock() if load.waits_awake else SystemClock(awake_seconds=0.0), Recorder()
-    due = arrival_seconds(load.arrivals, rate_per_second=load.rate_per_second, seconds=load.seconds, seed=load.seed)
+    due = np.empty(0) if load.callers else _arrivals(load)
     async with target_of(load, connections=load.connections_of_a_process) as target:
         made = expecting(make_requests(load, target, sequences), alone)
         drawn = choose(load, made, _CLOSED_REQUESTS if load.callers else len(due))
@@ -98,3 +101,7 @@ async def run_part(
             elapsed_seconds=clock.now() - started,
             cpu_seconds=time.process_time() - cpu_started,
         )
+
+
+def _arrivals(load: Load) -> npt.NDArray[np.float64]:
+    return arrival_seconds(load.arrivals, rate_per_second=load.rate_per_second, seconds=load.seconds, seed=load.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ Given = Array | list[Any] | str  # as a file has it, before it is in the model's
 RANDOM_CHUNK_FRAMES = 4  # mean length of a chunk where the cuts are random
 _SYNTHETIC_SEQUENCES = 64
 _SYNTHETIC_FRAMES = (16, 64)  # shortest and longest, where the manifest does not tell
+_MOST_SYNTHETIC_BYTES = 2**31
 _NUMERIC_KINDS = "biuf"
 _ARRAY_SUFFIXES = (".npy", ".npz")
 
@@ -37,14 +39,9 @@ def read_sequences(path: Path) -> list[Given]:
 
 def _read_arrays(path: Path) -> list[Array]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            sequences = [loaded]
-        elif {"frames", "offsets"} <= set(loaded.files):
-            sequences = _ragged(loaded["frames"], loaded["offsets"])
-        else:
-            sequences = [loaded[name] for name in loaded.files]
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:  # numpy leaves that of a damaged .npz open
+            sequences = _sequences_of(np.load(file, allow_pickle=False))
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile) as error:
         raise WorkloadError(f"{path} can't be read as .npy or .npz: {error}") from error
     if not sequences:
         raise WorkloadError(f"{path} holds no sequence")
@@ -52,6 +49,15 @@ def _read_arrays(path: Path) -> list[Array]:
         if sequence.dtype.kind not in _NUMERIC_KINDS or sequence.ndim not in (1, 2) or not len(sequence):
             raise WorkloadError(f"{path} holds a {sequence.dtype} array of shape {sequence.shape}: not a sequence")
     return sequences
+
+
+def _sequences_of(loaded: Any) -> list[Array]:
+    """Return the sequences of what numpy has loaded: an array, or the file of several."""
+    if isinstance(loaded, np.ndarray):
+        return [loaded]
+    if {"frames", "offsets"} <= set(loaded.files):
+        return _ragged(loaded["frames"], loaded["offsets"])
+    return [loaded[name] for name in loaded.files]
 
 
 def _ragged(frames: Array, offsets: Array) -> list[Array]:
@@ -93,7 +99,8 @@ def synthetic_sequences(
     """Return made-up sequences: normal numbers or uniform tokens.
 
     Lengths are uniform from the shortest to the longest of `frame_counts`, or of those that the model was trained on.
-    Raises WorkloadError when the model's frames are of a type or shape that cannot be guessed.
+    Raises WorkloadError when the model's frames are of a type or shape that cannot be guessed, or would take too much
+    memory.
     """
     rng = np.random.default_rng(seed)
     shortest, longest = frame_counts or _SYNTHETIC_FRAMES
@@ -102,10 +109,20 @@ def synthetic_sequences(
     lengths = rng.integers(shortest, longest, size=_SYNTHETIC_SEQUENCES, endpoint=True)
     frames = manifest.signature.frames
     if frames.data_type == tensor_pb2.DATA_TYPE_FLOAT32 and len(frames.shape) == 3 and frames.shape[2] > 0:
+        _bound_memory(lengths, bytes_per_frame=4 * frames.shape[2])
         return [rng.normal(size=(count, frames.shape[2])).astype(np.float32) for count in lengths]
     if frames.data_type == tensor_pb2.DATA_TYPE_INT64 and manifest.signature.token_count > 0:
+        _bound_memory(lengths, bytes_per_frame=8)
         return [rng.integers(manifest.signature.token_count, size=count, dtype=np.int64) for count in lengths]
     raise WorkloadError(f"no frames can be made up for {manifest.name!r}: give some in a file")
+
+
+def _bound_memory(lengths: Array, *, bytes_per_frame: int) -> None:
+    if (wanted := int(lengths.sum()) * bytes_per_frame) > _MOST_SYNTHETIC_BYTES:
+        raise WorkloadError(
+            f"{len(lengths)} sequences of up to {lengths.max()} frames would take {wanted / 2**30:.1f} GiB, and more "
+            f"than {_MOST_SYNTHETIC_BYTES / 2**30:.0f} aren't made up: shorten --lengths, or give some in a file"
+        )
 
 
 def chunks(sequence: Array, *, chunk_frames: int | None, rng: np.random.Generator) -> list[Array]:

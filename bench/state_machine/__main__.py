@@ -19,11 +19,12 @@ from rich.table import Table
 
 from bench.recorded import recording, write_record
 from bench.state_machine.run import Outcome, run, run_in_processes
+from soloist.cli.parameter_types import SEED
 
 
 @click.command(help=__doc__)
 @click.option("--steps", default=20_000, show_default=True, type=click.IntRange(1), help="How many at least.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same histories.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same histories.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="Each has seeds of its own.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the record: state_machine.md and .json.")
 def main(steps: int, seed: int, processes: int, out: Path | None) -> None:

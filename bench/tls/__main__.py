@@ -20,6 +20,7 @@ from bench.tls.hostile import Answered, send_all
 from bench.tls.renewal import Renewed, renew_under_streams
 from bench.tls.site import TRANSPORTS, secured
 from soloist import SoloistError
+from soloist.cli.parameter_types import SEED
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _out = click.option("--out", type=click.Path(path_type=Path), help="A folder for the record of the run.")
@@ -74,7 +75,7 @@ def renewal(
 @click.option(
     "--inputs", type=click.IntRange(min=1), default=20_000, show_default=True, help="Mutations, for each port."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all mutations.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all mutations.")
 @click.option(
     "--handshake-seconds", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="As the setting."
 )

@@ -15,7 +15,7 @@ _SEEDS = 5
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo-monitoring"), show_default=True)
-@click.option("--seeds", type=click.IntRange(min=1), default=_SEEDS, show_default=True, help="How many, from 0 on.")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=_SEEDS, show_default=True, help="How many, from 0 on.")
 @click.option("--epochs", type=click.IntRange(min=1), default=Plan.epochs, show_default=True, help="Most epochs.")
 @click.option("--phase-seconds", type=click.FloatRange(min=1), default=Plan.phase_seconds, show_default=True)
 @click.option(

@@ -114,7 +114,8 @@ def _match(port: _Port, certificate: Path, key: Path) -> Finding:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        # The second, if one is for RSA and the other for elliptic curves.
+        if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             remedy = f"set {port.prefix}tls_key to the key it was issued for"
             return _wrong(what, "it isn't that of the certificate", remedy)
         return _wrong(what, f"not usable: {error.reason or error}", "both files must be PEM, the key unencrypted")

@@ -97,6 +97,8 @@ def _named(*paths: Path) -> Iterator[None]:
         yield
     except OSError as error:  # of OpenSSL, in its words
         why = getattr(error, "reason", None) or error.strerror or str(error)
+        if why == "NO_CERTIFICATE_ASSIGNED":  # of this type: one is for RSA and the other for elliptic curves
+            why = "key type mismatch"
         raise OSError(f"{', '.join(map(str, paths))}: {str(why).replace('_', ' ').lower()} (PEM is expected)") from None
 
 

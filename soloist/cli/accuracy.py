@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT64, UTF8
+from soloist.cli.parameter_types import UTF8
 from soloist.cli.session import monitoring, server_options
+from soloist.integers import LARGEST_INT64
 from soloist.json_text import json_text
 from soloist.text_table import text_table
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from soloist.cli.outputs import show_models
-from soloist.cli.parameter_types import LARGEST_INT64, UTF8, NumberRange
+from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.session import refusals_shown, server_options
 from soloist.cli.tls_options import chosen_tls
 from soloist.cli.token_options import token
+from soloist.integers import LARGEST_INT64
 
 if TYPE_CHECKING:
     from soloist.client import Admin, Rollout

@@ -8,11 +8,15 @@ from typing import Any
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT32, UTF8, NumberRange, whole_number
+from soloist.cli.parameter_types import SEED, UTF8, NumberRange
 from soloist.cli.programs import load
 from soloist.cli.session import credential_options, credentials, server_option
+from soloist.integers import LARGEST_INT32, whole_number
 
 _POSITIVE = NumberRange(0, min_open=True)
+_LONGEST_SECONDS = 1e9  # gRPC takes a longer time for one that is over
+# More than any machine bears; beyond them a run would be set up for hours, or until there is no memory.
+_MOST_CALLERS, _MOST_PROCESSES, _MOST_CONNECTIONS = 1_000_000, 1_000, 65_535
 
 
 def _lengths(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> tuple[int, int] | None:
@@ -63,7 +67,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     show_default=True,
     help="Spread.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of arrivals, choice of sequences, and cuts.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of arrivals, choice of sequences, and cuts.")
 @click.option("--chunk-frames", type=click.IntRange(1, LARGEST_INT32), help="Frames a chunk; default: cut at random.")
 @click.option(
     "--chunk-interval-seconds",
@@ -79,7 +83,13 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     show_default=True,
     help="Chunks that a stream sends before the first of them is answered.",
 )
-@click.option("--timeout-seconds", type=_POSITIVE, default=10.0, show_default=True, help="Longest a request may take.")
+@click.option(
+    "--timeout-seconds",
+    type=NumberRange(0, _LONGEST_SECONDS, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Longest a request may take.",
+)
 @click.option("--max-in-flight", type=click.IntRange(min=1), default=1000, show_default=True, help="Requests at once.")
 @click.option(
     "--input",
@@ -103,10 +113,16 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
     show_default=True,
     help="What speaks gRPC; httpunk takes less processor time, and needs the extra fast.",
 )
-@click.option("--callers", type=click.IntRange(min=1), help="Closed loop: so many, each waiting for its answer.")
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="That share the load.")
 @click.option(
-    "--connections", type=click.IntRange(min=1), help="Of each process. Default: one for each hundred streams."
+    "--callers", type=click.IntRange(1, _MOST_CALLERS), help="Closed loop: so many, each waiting for its answer."
+)
+@click.option(
+    "--processes", type=click.IntRange(1, _MOST_PROCESSES), default=1, show_default=True, help="That share the load."
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, _MOST_CONNECTIONS),
+    help="Of each process. Default: one for each hundred streams.",
 )
 @click.option("--ramp-p99-ms", type=_POSITIVE, help="Look for the highest rate that keeps this p99, from --rate on.")
 @click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from soloist.cli.parameter_types import NumberRange
+from soloist.cli.parameter_types import SEED, NumberRange
 from soloist.cli.programs import load
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -21,7 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="config.pbtxt; default: in its folder or one above.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random schedules.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random schedules.")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
 @click.option("--write", is_flag=True, help="Write it next to MODEL as certificate.json, where the server reads it.")
 def certify(model: Path, minutes: float, config: Path | None, seed: int, as_json: bool, write: bool) -> None:

@@ -9,6 +9,8 @@ import click
 
 from soloist.cli.programs import load
 
+_COUNT = click.IntRange(1, 10_000)  # beyond it there is no end, or no memory
+
 
 def _numbers(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> list[int]:
     try:
@@ -19,7 +21,7 @@ def _numbers(_ctx: click.Context, _parameter: click.Parameter, value: str | None
 
 @click.command()
 @click.option("--only", metavar="N,N…", callback=_numbers, help="Numbers of claims.  [default: all]")
-@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="How many of each experiment.")
+@click.option("--seeds", type=_COUNT, default=5, show_default=True, help="How many of each experiment.")
 @click.option("--quick", is_flag=True, help="One seed, less data, no intervals: a look at the experiments.")
 @click.option(
     "--out",
@@ -29,9 +31,7 @@ def _numbers(_ctx: click.Context, _parameter: click.Parameter, value: str | None
     help="Folder of the report. What is computed is kept there, so that a run that was stopped goes on.",
 )
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of the report.")
-@click.option(
-    "--processes", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="cores", help="At a time."
-)
+@click.option("--processes", type=_COUNT, default=os.cpu_count() or 1, show_default="cores", help="At a time.")
 @click.option(
     "--figures",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

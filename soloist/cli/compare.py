@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT32, LARGEST_INT64, UTF8
+from soloist.cli.parameter_types import UTF8
 from soloist.cli.programs import load
 from soloist.cli.session import connected, server_options, signature_of, version_option
+from soloist.integers import LARGEST_INT32, LARGEST_INT64
 
 if TYPE_CHECKING:
     from soloist.client import Condition

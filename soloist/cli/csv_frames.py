@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT64
+from soloist.integers import LARGEST_INT64
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)

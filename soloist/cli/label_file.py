@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT32, LARGEST_INT64
+from soloist.integers import LARGEST_INT32, LARGEST_INT64
 
 if TYPE_CHECKING:
     from soloist.client import Label

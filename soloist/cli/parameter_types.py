@@ -1,4 +1,4 @@
-"""The kinds of values that commands take: what a message can hold, of numbers and of text."""
+"""The kinds of values that commands take: numbers that are some, text that a message can hold, seeds."""
 
 from __future__ import annotations
 
@@ -8,18 +8,7 @@ from typing import Any
 import click
 from click.types import StringParamType
 
-# Of a message.
-LARGEST_INT32 = 2**31 - 1
-LARGEST_INT64 = 2**63 - 1
-
-
-def whole_number(text: str, largest: int) -> int | None:
-    """Return the number that a text is in decimal digits; None if it is none from 0 to `largest`."""
-    # Python converts no text of thousands of digits.
-    if not text.isdecimal() or len(text) > len(str(largest)):
-        return None
-    found = int(text)
-    return found if found <= largest else None
+from soloist.integers import LARGEST_INT64
 
 
 class NumberRange(click.FloatRange):
@@ -53,3 +42,5 @@ class Utf8(StringParamType):
 
 
 UTF8 = Utf8()
+# What NumPy, PyTorch and a manifest take.
+SEED = click.IntRange(0, LARGEST_INT64)

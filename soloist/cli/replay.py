@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import SEED
 from soloist.cli.programs import load
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -20,7 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Folder of models; the bundle names the model and version.",
 )
 @click.option("--model", type=_FILE, help="An .onnx file, of any name and version.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random neighbours.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random neighbours.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def replay(bundle: Path, repository: Path | None, model: Path | None, seed: int, as_json: bool) -> None:
     """Repeat the answer in BUNDLE, a repro bundle of the live check: alone, and in runs of the same shape.

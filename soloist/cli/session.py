@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT64, UTF8, NumberRange, whole_number
+from soloist.cli.parameter_types import UTF8, NumberRange
 from soloist.cli.tls_options import chosen_tls, tls_options
 from soloist.cli.token_options import token, token_options
+from soloist.integers import LARGEST_INT64, whole_number
 
 if TYPE_CHECKING:
     from soloist.client import TLS, Client, Monitor, Token

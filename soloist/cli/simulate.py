@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT32, UTF8, NumberRange, whole_number
+from soloist.cli.parameter_types import SEED, UTF8, NumberRange
 from soloist.cli.programs import load
 from soloist.cli.session import credential_options, credentials, server_option
 from soloist.cli.train import TASKS
+from soloist.integers import LARGEST_INT32, whole_number
 
 _POSITIVE = NumberRange(0, min_open=True)
 _RATIO = NumberRange(0, 1)
@@ -45,7 +46,7 @@ def _part(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
     type=NumberRange(0, min_open=True, infinite=True),
     help="How long sequences arrive; default: until it is stopped.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="The same seed sends the same data; default: 0.")
+@click.option("--seed", type=SEED, help="The same seed sends the same data; default: 0.")
 @click.option("--part", callback=_part, metavar="N/M", help="Send the N-th of M parts of the data only.")
 @click.option("--stream-ratio", type=_RATIO, help="Share sent as streams, in chunks; default: 0.")
 @click.option("--chunk-frames", type=click.IntRange(1, LARGEST_INT32), help="Frames per chunk; default: cut at random.")

@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import click
 
-from soloist.cli.parameter_types import LARGEST_INT32
 from soloist.cli.session import connected, frames_options, server_options, signature_of
+from soloist.integers import LARGEST_INT32
 
 
 @click.command()

@@ -41,7 +41,8 @@ def chosen_tls() -> TLS | None:
     """Return what the options of the running command come to; None for a plain connection.
 
     Raises:
-        click.UsageError: a certificate without its key, or the other way round, or a file that is no such thing.
+        click.UsageError: a certificate without its key, or the other way round, or with that of another, or a file that
+            is no such thing.
 
     """
     given = click.get_current_context().meta.get(_KEY, {})
@@ -52,10 +53,11 @@ def chosen_tls() -> TLS | None:
         raise click.UsageError("--tls-cert and --tls-key belong together")
     from soloist.client.tls import TLS, read_certificates, read_key
 
+    chain = _read("tls_cert", read_certificates)
     return TLS(
         root_certificates=_read("tls_ca", read_certificates),
-        certificate_chain=_read("tls_cert", read_certificates),
-        private_key=_read("tls_key", read_key),
+        certificate_chain=chain,
+        private_key=_read("tls_key", lambda path: read_key(path, chain)),
     )
 
 

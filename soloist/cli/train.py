@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from soloist.cli.parameter_types import SEED
 from soloist.cli.programs import load
 
 # Repeated here, so that the help needs no torch; a test compares them with models/.
@@ -25,7 +26,7 @@ NORMS = ("none", "layer", "rms", *_BATCH_NORMS, "instance", "group", "group_step
     show_default=True,
     help="Normaliser; batch_step is for lstm, batch_ffn for transformer and encoder.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same checkpoint.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same checkpoint.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Most epochs; early stopping may end sooner.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint file to write.")
 def train(task: str, architecture: str, norm: str, seed: int, epochs: int | None, out: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from soloist.client.texts import utf8
+from soloist.integers import int64
 from soloist.v1 import feedback_pb2 as pb
 
 _VERDICTS = {pb.TRUST_VERDICT_TRUSTED: True, pb.TRUST_VERDICT_NOT_TRUSTED: False}
@@ -93,7 +94,9 @@ class VersionAccuracy:
 
 def accuracy_request(model: str, version: int | None) -> pb.GetAccuracyRequest:
     """Return the request for the accuracy of a version, or of all."""
-    return pb.GetAccuracyRequest(model=utf8("model", model), version=version or 0)
+    return pb.GetAccuracyRequest(
+        model=utf8("model", model), version=0 if version is None else int64("version", version)
+    )
 
 
 def accuracies(response: pb.GetAccuracyResponse) -> list[VersionAccuracy]:

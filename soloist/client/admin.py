@@ -13,6 +13,7 @@ from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING
 from soloist.client.texts import utf8
 from soloist.client.tls import TLS
 from soloist.client.token import Token
+from soloist.integers import int64
 from soloist.v1 import admin_pb2 as pb
 from soloist.v1 import sequence_inference_pb2
 
@@ -51,12 +52,12 @@ class Admin(Connected):
 
     def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Load a version, or those of the version policy, and wait for it. Return every version, sorted."""
-        request = pb.LoadModelRequest(model=utf8("model", model), version=version or 0)
+        request = pb.LoadModelRequest(model=utf8("model", model), version=_number(version))
         return _statuses(self._ask(self._connection.admin.LoadModel, request).versions)
 
     def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Unload a version, or the model; open sequences go on. Return every version, sorted."""
-        request = pb.UnloadModelRequest(model=utf8("model", model), version=version or 0)
+        request = pb.UnloadModelRequest(model=utf8("model", model), version=_number(version))
         return _statuses(self._ask(self._connection.admin.UnloadModel, request).versions)
 
     def index(self) -> list[ModelStatus]:
@@ -120,12 +121,12 @@ class AsyncAdmin(AsyncConnected):
 
     async def load(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Load a version, or those of the version policy, as Admin.load."""
-        request = pb.LoadModelRequest(model=utf8("model", model), version=version or 0)
+        request = pb.LoadModelRequest(model=utf8("model", model), version=_number(version))
         return _statuses((await self._ask(self._connection.admin.LoadModel, request)).versions)
 
     async def unload(self, model: str, version: int | None = None) -> list[ModelStatus]:
         """Unload a version, or the model, as Admin.unload."""
-        request = pb.UnloadModelRequest(model=utf8("model", model), version=version or 0)
+        request = pb.UnloadModelRequest(model=utf8("model", model), version=_number(version))
         return _statuses((await self._ask(self._connection.admin.UnloadModel, request)).versions)
 
     async def index(self) -> list[ModelStatus]:
@@ -167,16 +168,21 @@ class AsyncAdmin(AsyncConnected):
         return await self._connection.call(method, request, self._connection.attempts(None))
 
 
+def _number(version: int | None) -> int:
+    return 0 if version is None else int64("version", version)
+
+
 def _update_request(
     model: str, labels: Mapping[str, int] | None, canary_percent: float | None, shadow_version: int | None
 ) -> pb.UpdateRolloutRequest:
     return pb.UpdateRolloutRequest(
         model=utf8("model", model),
         labels=[
-            pb.VersionLabel(label=utf8("labels", label), version=version) for label, version in (labels or {}).items()
+            pb.VersionLabel(label=utf8("labels", label), version=int64("labels", version))
+            for label, version in (labels or {}).items()
         ],
         canary_percent=canary_percent,
-        shadow_version=shadow_version,
+        shadow_version=None if shadow_version is None else int64("shadow_version", shadow_version),
     )
 
 

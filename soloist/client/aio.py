@@ -23,6 +23,7 @@ from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timi
 from soloist.client.stream import AsyncStream
 from soloist.client.tls import TLS
 from soloist.client.token import Token
+from soloist.integers import positive
 
 
 class AsyncClient(AsyncConnected):
@@ -111,8 +112,7 @@ class AsyncClient(AsyncConnected):
         early with `contextlib.aclosing`, so that the server learns of it at once. `inputs`, as for Client.predict, go
         with every chunk. `resume` as for `stream`.
         """
-        if ahead < 1:
-            raise ValueError(f"ahead must be at least 1, not {ahead}")
+        ahead = positive("ahead", ahead)
         request = open_request(model, version, every_frame=every_frame)
         place = place_of(resume, request)
         if place is not None:

@@ -21,6 +21,7 @@ from soloist.client.retry import DEFAULT_RETRY, SYSTEM_TIMING, RetryPolicy, Timi
 from soloist.client.stream import Stream
 from soloist.client.tls import TLS
 from soloist.client.token import Token
+from soloist.integers import positive
 
 
 class Client(Connected):
@@ -108,8 +109,7 @@ class Client(Connected):
         A thread takes the chunks, and sends each as soon as `chunks` yields it. What `chunks` raises is raised here.
         Leave early with `contextlib.closing`. `inputs`, as for Client.predict, go with every chunk.
         """
-        if ahead < 1:
-            raise ValueError(f"ahead must be at least 1, not {ahead}")
+        ahead = positive("ahead", ahead)
         request = open_request(model, version, every_frame=every_frame)
         exchange, opened = open_exchange(self._connection, request, timeout_seconds)
         yield from BlockingPipeline(exchange, opened, self._catalogue, ahead=ahead, inputs=inputs).results(chunks)

@@ -10,6 +10,7 @@ from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.frames import Array, Frames, needs_signature, to_model_frames
 from soloist.client.retry import Attempts
 from soloist.client.texts import utf8
+from soloist.integers import int64
 from soloist.v1 import model_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -137,13 +138,14 @@ def which(model: str, version: Version | None) -> Any:
     """Return a model and its version as the fields that every request has for them.
 
     Raises:
-        ValueError: One of them is a text without a UTF-8 form.
+        ValueError: One of them is a text without a UTF-8 form, or the version is a number that no message can hold.
+        TypeError: The version is neither a text nor an integer.
 
     """
     name = utf8("model", model)
     if isinstance(version, str):
         return {"model": name, "version_label": utf8("version", version)}
-    return {"model": name, "version": version or NEWEST}
+    return {"model": name, "version": NEWEST if version is None else int64("version", version)}
 
 
 def model_status(status: pb.ModelStatus) -> ModelStatus:

@@ -10,6 +10,7 @@ from soloist.client.catalogue import Version, which
 from soloist.client.frames import Array, to_array, to_tensor
 from soloist.client.predictions import classification
 from soloist.client.texts import utf8
+from soloist.integers import int32, int64
 from soloist.v1 import sequence_inference_pb2 as pb
 
 
@@ -124,7 +125,7 @@ def compare_request(
         siblings=[utf8("siblings", each) for each in siblings],
         frames=to_tensor(frames),
         conditions=[_to_message(condition) for condition in conditions],
-        seed=seed,
+        seed=int64("seed", seed),
         neighbours=[to_tensor(each) for each in neighbours],
     )
 
@@ -139,11 +140,11 @@ def comparison(response: pb.CompareResponse) -> Comparison:
 def _to_message(condition: Condition) -> pb.Condition:
     match condition:
         case BatchNeighbours(count=count, scale=scale):
-            return pb.Condition(neighbours=pb.BatchNeighbours(count=count, scale=scale))
+            return pb.Condition(neighbours=pb.BatchNeighbours(count=int32("BatchNeighbours.count", count), scale=scale))
         case Padded(frames=frames):
-            return pb.Condition(padded_frames=frames)
+            return pb.Condition(padded_frames=int64("Padded.frames", frames))
         case Chunked(frames=frames):
-            return pb.Condition(chunk_frames=frames)
+            return pb.Condition(chunk_frames=int64("Chunked.frames", frames))
 
 
 def _condition(message: pb.Condition) -> Condition:

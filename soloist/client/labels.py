@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from soloist.client.connection import AsyncConnection, Connection
 from soloist.client.errors import SoloistError
 from soloist.client.texts import utf8
+from soloist.integers import int32, int64
 from soloist.v1 import feedback_pb2 as pb
 
 # The server takes no more in one message.
@@ -150,11 +151,14 @@ def _chunks(labels: Iterable[Label]) -> Iterator[list[pb.GroundTruth]]:
 
 
 def _ground_truth(label: Label) -> pb.GroundTruth:
-    message = pb.GroundTruth(prediction_id=utf8("prediction_id", label.prediction_id), step=label.step)
+    message = pb.GroundTruth(
+        prediction_id=utf8("prediction_id", label.prediction_id),
+        step=None if label.step is None else int64("step", label.step),
+    )
     if isinstance(label.label, str):
         message.label = utf8("label", label.label)
     else:
-        message.class_index = label.label
+        message.class_index = int32("label", label.label)
     if label.event_time is not None:
         time = Timestamp()
         time.FromDatetime(label.event_time.astimezone())

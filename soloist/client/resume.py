@@ -9,6 +9,7 @@ import grpc
 
 from soloist.client.errors import SoloistError, UnavailableError
 from soloist.client.retry import RetryPolicy
+from soloist.integers import int64
 from soloist.v1 import sequence_inference_pb2 as pb
 
 # A server that starts again takes some seconds, and grpcio may take some more to find it.
@@ -36,7 +37,7 @@ class Resume:
     retry: RetryPolicy = _RETRY
 
     def __post_init__(self) -> None:
-        if self.every_frames < 0:
+        if int64("every_frames", self.every_frames) < 0:
             raise ValueError(f"every_frames must not be negative, but is {self.every_frames}")
 
 

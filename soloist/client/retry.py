@@ -13,6 +13,7 @@ from typing import TypeVar
 import grpc
 
 from soloist.client.errors import SoloistError, not_ready
+from soloist.integers import positive
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.05
@@ -38,8 +39,7 @@ class RetryPolicy:
     broken_calls: bool = False
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"attempts must be at least 1, not {self.attempts}")
+        positive("attempts", self.attempts)
         # Not the other way round, which NaN would pass.
         if not (self.initial_backoff_seconds >= 0 and self.max_backoff_seconds >= 0 and self.multiplier >= 1):
             raise ValueError("backoff must not be negative and multiplier not below 1")

@@ -13,6 +13,7 @@ from soloist.client.frames import Frames
 from soloist.client.predictions import CLOSE, ChunkResult, Inputs, chunk_request
 from soloist.client.resume import Place, noted
 from soloist.client.sequence import Sequence
+from soloist.integers import int64
 from soloist.v1 import sequence_inference_pb2 as pb
 
 
@@ -48,8 +49,8 @@ class Stream(Sequence[InferRequest]):
 
         """
         exchange = self._live_exchange()
+        first = self._frame_count if first_frame is None else int64("first_frame", first_frame)
         array = self._catalogue.convert(frames, self._opened.model, self._opened.version)
-        first = self._frame_count if first_frame is None else first_frame
         return self._advance(first, self._ask(exchange, chunk_request(first, array, inputs)).result)
 
     def close(self) -> int:
@@ -128,8 +129,8 @@ class AsyncStream(Sequence[AsyncExchange]):
     ) -> ChunkResult:
         """Send the next frames and wait for their answer, as Stream.send."""
         exchange = self._live_exchange()
+        first = self._frame_count if first_frame is None else int64("first_frame", first_frame)
         array = await self._catalogue.convert(frames, self._opened.model, self._opened.version)
-        first = self._frame_count if first_frame is None else first_frame
         return self._advance(first, (await self._ask(exchange, chunk_request(first, array, inputs))).result)
 
     async def close(self) -> int:

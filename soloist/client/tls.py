@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 _File = str | Path | None
+# Of OpenSSL; the second, if one is for RSA and the other for elliptic curves.
+_MISMATCHES = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 # PKCS #8, or a form that names its algorithm first.
 _KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----(.+?)-----END \1-----", re.DOTALL)
 
@@ -20,7 +24,8 @@ class TLS:
     """Certificates, PEM. Without root certificates the system's are trusted; chain and key are for mutual TLS.
 
     Raises:
-        ValueError: one of them isn't what it has to be, or there is a chain without a key, or a key without a chain.
+        ValueError: one of them isn't what it has to be, or there is a chain without a key, or a key without a chain, or
+            the key is that of another certificate.
 
     """
 
@@ -38,7 +43,7 @@ class TLS:
         ):
             if content is not None and (fault := _fault_of_certificates(content)):
                 raise ValueError(f"{name}: {fault}")
-        if self.private_key is not None and (fault := _fault_of_key(self.private_key)):
+        if self.private_key is not None and (fault := _fault_of_key(self.private_key, self.certificate_chain)):
             raise ValueError(f"private_key: {fault}")
 
     @classmethod
@@ -47,14 +52,14 @@ class TLS:
 
         Raises:
             OSError: a file can't be read.
-            ValueError: a file isn't what it has to be, or one of certificate and key is missing.
+            ValueError: a file isn't what it has to be, or one of certificate and key is missing, or the key is that of
+                another certificate.
 
         """
-        return cls(
-            root_certificates=None if ca is None else read_certificates(ca),
-            certificate_chain=None if certificate is None else read_certificates(certificate),
-            private_key=None if key is None else read_key(key),
-        )
+        root_certificates = None if ca is None else read_certificates(ca)
+        chain = None if certificate is None else read_certificates(certificate)
+        private_key = None if key is None else read_key(key, chain)
+        return cls(root_certificates=root_certificates, certificate_chain=chain, private_key=private_key)
 
 
 def read_certificates(file: str | Path) -> bytes:
@@ -68,15 +73,15 @@ def read_certificates(file: str | Path) -> bytes:
     return _read(file, _fault_of_certificates)
 
 
-def read_key(file: str | Path) -> bytes:
-    """Return the content of a file of a private key.
+def read_key(file: str | Path, certificate_chain: bytes | None = None) -> bytes:
+    """Return the content of a file of a private key, that of the first certificate of the chain, if one is given.
 
     Raises:
         OSError: it can't be read.
-        ValueError: it holds none in PEM, or one with a password; the text names the file.
+        ValueError: it holds none in PEM, or one with a password or of another certificate; the text names the file.
 
     """
-    return _read(file, _fault_of_key)
+    return _read(file, lambda content: _fault_of_key(content, certificate_chain))
 
 
 def _read(file: str | Path, fault_of: Callable[[bytes], str]) -> bytes:
@@ -97,7 +102,7 @@ def _fault_of_certificates(content: bytes) -> str:
     return ""
 
 
-def _fault_of_key(content: bytes) -> str:
+def _fault_of_key(content: bytes, certificate_chain: bytes | None) -> str:
     """Return what is wrong with a private key; empty if nothing is. Its content is never told."""
     found = _KEY.search(content)
     if found is None:
@@ -108,4 +113,32 @@ def _fault_of_key(content: bytes) -> str:
         base64.b64decode(b"".join(found[2].split()), validate=True)
     except binascii.Error:
         return "it holds a damaged private key"
+    if certificate_chain is not None and _is_of_another(certificate_chain, content):
+        return "it is the private key of another certificate"
     return ""
+
+
+def _is_of_another(certificate_chain: bytes, key: bytes) -> bool:
+    """Return whether a key is surely not that of a certificate: whatever else OpenSSL says, gRPC may take them."""
+    if not hasattr(os, "memfd_create"):  # it is Linux's, and a key is written to no disk
+        return False
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with _in_memory(certificate_chain) as chain_file, _in_memory(key) as key_file:
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(chain_file, key_file, password="")
+        except ssl.SSLError as error:
+            return error.reason in _MISMATCHES
+        except (OSError, ValueError):
+            return False
+    return False
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """Yield the name of a file that is in memory alone: OpenSSL reads keys from files."""
+    descriptor = os.memfd_create("soloist-client-tls")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"

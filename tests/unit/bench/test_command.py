@@ -8,12 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from bench.fuzz.__main__ import main as fuzz
 from bench.load_generator.load import Arrivals, Load, Mode, Transport
 from bench.load_generator.run import measure
+from bench.promise import main as promise
+from bench.state_machine.__main__ import main as state_machine
 from soloist.cli.bench import bench
 from tests.unit.bench.conftest import FakeServer
 
@@ -96,6 +100,12 @@ async def test_two_processes_share_a_closed_loop(fake: FakeServer) -> None:
     assert printed["generator_cpu_ratio"] > 0
 
 
+async def test_the_rate_plays_no_part_in_a_closed_loop(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--callers", "2", "--rate", "1e9", "--seconds", "0.1", "--json")
+    assert exit_code == 0, said
+    assert json.loads(said)["answered"] == fake.calls
+
+
 async def test_two_processes_send_every_request_of_the_open_loop_once(fake: FakeServer) -> None:
     exit_code, said = await _bench(fake, "--rate", "100", "--seconds", "0.2", "--processes", "2", "--json")
     assert exit_code == 0
@@ -155,6 +165,30 @@ async def test_answers_that_differ_from_those_alone_make_the_command_fail(fake: 
     )
     assert exit_code == 1
     assert "compared to the bit: 10 of 10 answers differ" in said
+
+
+async def test_sequences_that_no_memory_holds_are_not_made_up(fake: FakeServer) -> None:
+    exit_code, said = await _bench(fake, "--lengths", "1:2147483647", "--seconds", "0.1")
+    assert exit_code == 1
+    assert "aren't made up: shorten --lengths" in said
+    assert fake.calls == 0
+
+
+async def test_streams_of_too_many_chunks_are_not_made(fake: FakeServer, tmp_path: Path) -> None:
+    np.save(tmp_path / "long.npy", np.zeros((10_000_001, 1), np.float32))
+    options = ["--mode", "stream", "--chunk-frames", "1", "--input", str(tmp_path / "long.npy")]
+    exit_code, said = await _bench(fake, *options, "--seconds", "0.1")
+    assert exit_code == 1
+    assert "10000001 chunks of 1 frames" in said
+    assert fake.calls == 0
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+@pytest.mark.parametrize("command", [promise, state_machine, fuzz])
+def test_a_seed_that_is_none_is_wrong_usage(command: click.Command, seed: str) -> None:
+    result = CliRunner().invoke(command, ["--seed", seed])
+    assert result.exit_code == 2
+    assert "Invalid value for '--seed'" in result.output
 
 
 async def test_wrong_usage_is_told(fake: FakeServer) -> None:

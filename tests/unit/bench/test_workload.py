@@ -52,9 +52,12 @@ def test_arrays_that_are_no_sequence_are_refused(tmp_path: Path, array: np.ndarr
 
 
 def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "bad.npy").write_text("hello")
-    with pytest.raises(WorkloadError, match="can't be read"):
-        read_sequences(tmp_path / "bad.npy")
+    np.save(tmp_path / "huge.npy", SEQUENCE)
+    huge = (tmp_path / "huge.npy").read_bytes().replace(b"(10, 2), }" + b" " * 20, b"(%d, 2), }" % 10**21)
+    for name, content in (("bad.npy", b"hello"), ("huge.npy", huge), ("bad.npz", b"PK\x03\x04hello")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WorkloadError, match="can't be read"):
+            read_sequences(tmp_path / name)
 
 
 def test_numbers_are_made_up_as_the_signature_says() -> None:
@@ -66,6 +69,24 @@ def test_numbers_are_made_up_as_the_signature_says() -> None:
 def test_tokens_are_made_up_as_the_signature_says() -> None:
     made = synthetic_sequences(manifest(tensor_pb2.DATA_TYPE_INT64, [-1, -1], token_count=5), seed=0)
     assert {int(token) for sequence in made for token in sequence} == set(range(5))
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        manifest(tensor_pb2.DATA_TYPE_FLOAT32, [-1, -1, 2**40]),
+        manifest(tensor_pb2.DATA_TYPE_FLOAT32, [-1, -1, 2**62]),
+    ],
+)
+def test_frames_that_no_memory_holds_are_not_made_up(made_of: model_pb2.Model) -> None:
+    with pytest.raises(WorkloadError, match="sequences of up to 8 frames would take"):
+        synthetic_sequences(made_of, seed=0)
+
+
+def test_tokens_that_no_memory_holds_are_not_made_up() -> None:
+    tokens = manifest(tensor_pb2.DATA_TYPE_INT64, [-1, -1], token_count=5)
+    with pytest.raises(WorkloadError, match=r"sequences of up to 2147483647 frames would take 1024\.0 GiB"):
+        synthetic_sequences(tokens, seed=0, frame_counts=(2**31 - 1, 2**31 - 1))
 
 
 def test_frames_of_another_type_can_not_be_made_up() -> None:

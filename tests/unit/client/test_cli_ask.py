@@ -236,7 +236,7 @@ def test_a_name_that_is_not_utf8_is_wrong_usage(fake: FakeServer, arguments: tup
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(("predict", "sums", "--timeout-seconds", "nan"), ("bench", "--model", "sums", "--timeout-seconds", "inf")),
+        *(("predict", "sums", "--timeout-seconds", "nan"), ("bench", "--model", "sums", "--seconds", "inf")),
         *(("bench", "--model", "sums", "--rate", "nan"), ("bench", "--model", "sums", "--stream-share", "nan")),
         *(("admin", "canary", "sums", "nan"), ("admin", "log-level", "info", "--for-seconds", "inf")),
         *(("keys", "new", "nowhere/keys", "--after-seconds", "inf"), ("certify", __file__, "--minutes", "nan")),
@@ -258,11 +258,30 @@ def test_a_number_that_is_none_is_wrong_usage(arguments: tuple[str, ...]) -> Non
         *(("claims", "--only", MANY_DIGITS), ("predict", "sums", "--version", MANY_DIGITS)),
         *(("admin", "load", "sums", "--version", MANY_DIGITS), ("stream", "sums", "--chunk-frames", MANY_DIGITS)),
         *(("stream", "sums", "--chunk-frames", "9" * 20), ("compare", "sums", "--padded", MANY_DIGITS)),
+        *(("claims", option, "2147483647") for option in ("--seeds", "--processes")),
+        *(("bench", "--model", "sums", option, "2147483647") for option in ("--callers", "--processes")),
+        *(("bench", "--model", "sums", option, "2147483647") for option in ("--connections", "--timeout-seconds")),
+        ("bench", "--model", "sums", "--timeout-seconds", "inf"),
     ],
 )
 def test_a_number_that_is_too_large_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, arguments, input=CSV, env={"SOLOIST_SERVER": fake.target})
     assert (result.exit_code, fake.requests) == (2, []), result.output
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63), MANY_DIGITS])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--task", "vowels", "--architecture", "tcn", "--out", "nowhere/c.pt"),
+        *(("certify", __file__), ("replay", __file__, "--model", __file__)),
+        *(("bench", "--model", "sums"), ("simulate", "--model", "sums", "--task", "vowels")),
+    ],
+)
+def test_a_seed_that_is_none_is_wrong_usage(fake: FakeServer, arguments: tuple[str, ...], seed: str) -> None:
+    result = CliRunner().invoke(main, [*arguments, "--seed", seed], env={"SOLOIST_SERVER": fake.target})
+    assert (result.exit_code, fake.requests) == (2, []), result.output
+    assert "Invalid value for '--seed'" in result.stderr
 
 
 def test_infinity_is_no_time_limit(fake: FakeServer) -> None:

@@ -130,5 +130,34 @@ def test_commands_name_the_option_and_the_file(certificate: tuple[bytes, bytes],
         assert (result.exit_code, f"{option}: {garbage}: it holds no" in result.stderr) == (2, True), result.output
 
 
+@pytest.fixture(scope="module", params=["ec -pkeyopt ec_paramgen_curve:prime256v1", "rsa:2048"])
+def other_key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the key of another certificate."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate, and is not installed")
+    folder = tmp_path_factory.mktemp("other")
+    command = f"openssl req -x509 -newkey {request.param} -nodes -days 1 -subj /CN=localhost -keyout key.pem -out c.pem"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return folder / "key.pem"
+
+
+def test_a_key_of_another_certificate_is_refused(
+    certificate: tuple[bytes, bytes], other_key: Path, tmp_path: Path
+) -> None:
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(certificate[0])
+    with pytest.raises(ValueError, match=r"^private_key: it is the private key of another certificate$"):
+        TLS(certificate_chain=certificate[0], private_key=other_key.read_bytes())
+    with pytest.raises(ValueError, match=re.escape(f"{other_key}: it is the private key of another certificate")):
+        TLS.from_files(certificate=chain, key=other_key)
+    options = ["--tls-cert", str(chain), "--tls-key", str(other_key), "--server", "localhost:1"]
+    result = CliRunner().invoke(main, ["models", *options])
+    assert (result.exit_code, "--tls-key: " in result.stderr, "of another certificate" in result.stderr) == (
+        2,
+        True,
+        True,
+    )
+
+
 def _read(folder: Path, name: str) -> bytes:
     return (folder / name).read_bytes()

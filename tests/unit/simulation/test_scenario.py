@@ -44,6 +44,22 @@ def test_options_win_over_the_file_and_shifts_add_to_it(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value", "reported"),
+    [
+        *(("version", version, "no version above 9223372036854775807") for version in (str(2**63), "1" * 5000)),
+        *(("seed", seed, "seed: ") for seed in (-1, 2**63)),
+    ],
+)
+def test_numbers_that_no_message_holds_are_told(field: str, value: str | int, reported: str) -> None:
+    with pytest.raises(ScenarioError, match=reported):
+        scenario({"model": "m", "task": "digits", field: value})
+
+
+def test_the_largest_version_is_one() -> None:
+    assert scenario({"model": "m", "task": "digits", "version": str(2**63 - 1)}).version == str(2**63 - 1)
+
+
+@pytest.mark.parametrize(
     ("shift", "reported"),
     [
         ("gain:factor=0", "factor"),

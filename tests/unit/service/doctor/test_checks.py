@@ -41,8 +41,11 @@ def wrong(found: Iterable[Finding]) -> list[str]:
     return [each.found for each in found if each.verdict is Verdict.WRONG]
 
 
-def files(folder: Path, *, not_after: datetime | None = None) -> dict[str, Path]:
-    cert = trustme.CA().issue_cert("localhost", not_before=NOW - timedelta(days=9), not_after=not_after)
+def files(
+    folder: Path, *, not_after: datetime | None = None, key_type: trustme.KeyType = trustme.KeyType.ECDSA
+) -> dict[str, Path]:
+    begins = NOW - timedelta(days=9)
+    cert = trustme.CA().issue_cert("localhost", not_before=begins, not_after=not_after, key_type=key_type)
     names = {"tls_certificate": folder / "cert.pem", "tls_key": folder / "key.pem"}
     cert.cert_chain_pems[0].write_to_path(names["tls_certificate"])
     cert.private_key_pem.write_to_path(names["tls_key"])
@@ -127,9 +130,10 @@ def test_certificates_expire(tmp_path: Path, days: int, verdict: Verdict) -> Non
     assert of(found, "certificate").found.startswith("OU=")
 
 
-def test_a_key_of_another_certificate_that_anyone_may_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key_type", trustme.KeyType)
+def test_a_key_of_another_certificate_that_anyone_may_read(tmp_path: Path, key_type: trustme.KeyType) -> None:
     (tmp_path / "other").mkdir()
-    given, other = files(tmp_path), files(tmp_path / "other")
+    given, other = files(tmp_path), files(tmp_path / "other", key_type=key_type)
     other["tls_key"].chmod(0o644)
     found = list(tls_files(settings(**{**given, "tls_key": other["tls_key"]}), NOW))
     said = [(each.verdict, each.remedy) for each in found if each.what == "key"]
