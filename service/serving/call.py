@@ -38,7 +38,9 @@ class Call:
     # next message before they are done with one, and `hold` for those whose answer mustn't be refused at the end.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
-    # Reserves bytes for the only answer of a call whose handler is done with the request, in place of all it holds.
+    # Reserves bytes for an answer before anybody hears of it, for handlers that give one at a time: for the only one of
+    # a call whose handler is done with the request, in place of all it holds; for the next one of a stream, until it is
+    # written.
     hold_answer: Callable[[int], None] = lambda _size: None
     # Whether the last message of a stream was there before it was asked for: then its caller doesn't wait for answers.
     sends_ahead: bool = False

@@ -14,6 +14,8 @@ from service.core.errors import Reason, ServiceError
 MESSAGE_FACTOR = 3
 # An answer up to this size is sent at once, whether or not its caller reads.
 AT_ONCE_BYTES = 2**16
+# One of a stream up to this size isn't counted: a call sends one at a time, and calls are bounded.
+UNCOUNTED_BYTES = 2**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +162,20 @@ class Held:
         if size > AT_ONCE_BYTES:
             self.free_all()
             self.hold(self, size)
+
+    def hold_next_answer(self, size: int) -> None:
+        """Take the bytes of the next answer of a stream beside all that it holds, unless they are taken.
+
+        Raises:
+            ServiceError: MEMORY_FULL or CLIENT_LIMIT.
+
+        """
+        if size > UNCOUNTED_BYTES and (more := size - self._sizes.get(id(self), 0)) > 0:
+            self.hold(self, more)
+
+    def free_answer(self) -> None:
+        """Give back what the answer of a stream holds that has been written."""
+        self.free(self)
 
     def free(self, owner: object) -> None:
         """Give back what an object holds, if anything."""

@@ -152,8 +152,11 @@ class GrpcAdapter:
     def _hold(self, method: Method, call: Call) -> Held:
         """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
         held = Held(self._messages.admission, call.peer, call.client, of_machines=method.in_drain)
-        if isinstance(method, StreamMethod) and method.side_by_side:
-            call.hold, call.done_with = held.hold, held.free
+        if isinstance(method, StreamMethod):
+            if method.side_by_side:
+                call.hold, call.done_with = held.hold, held.free
+            else:
+                call.hold_answer = held.hold_next_answer
         elif isinstance(method, UnaryMethod):
             call.hold, call.hold_answer = held.hold, held.hold_answer
         return held
