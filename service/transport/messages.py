@@ -142,7 +142,7 @@ class Messages:
         if calls.is_cutting:
             raise ServiceError(Reason.SERVER_DRAINING)
         if held is not None:
-            held.hold_next_answer(len(raw))  # unless the handler has
+            held.hold_answer(len(raw))  # unless the handler has
         sending, task = calls.sending, None
         try:
             write_now: Callable[[bytes], Awaitable[None] | None] | None = getattr(context, "write_now", None)

@@ -58,6 +58,7 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
             batch_size=answer.batch_size,
             padded_frames=answer.padded_frames,
         )
+        call.free_request()
         call.hold_answer(response.ByteSize())
         return prediction, response
 
