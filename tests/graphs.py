@@ -27,7 +27,7 @@ class Sums:
 
     `token_count` > 0 makes frames tokens, and counts the even and the odd ones. `ballast` is the number of floats of a
     second state that nothing reads. `gain` is a factor on the outputs, not on the state. `classes` > 0 gives so many
-    outputs, those of the first features.
+    outputs, those of the first features, and over again where they are more.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Sums:
             "one": np.array([1], np.int64),
             "axis": np.array(1, np.int64),
             "gain": np.array(self.gain, np.float32),
-            "classes": np.arange(self.classes or self.features),
+            "classes": np.arange(self.classes or self.features) % self.features,
             "two": np.array([2], np.int64),
             "off_on": np.array([0, 1], np.float32),
         }

@@ -35,11 +35,13 @@ class Call:
     # True once the caller has gone or has been disconnected.
     cancelled: bool = False
     # `hold` reserves more bytes for a message; `done_with` frees all that it holds. They are for handlers that read the
-    # next message before they are done with one, and `hold` for those whose answer mustn't be refused at the end.
+    # next message before they are done with one.
     hold: Callable[[object, int], None] = lambda _message, _size: None
     done_with: Callable[[object], None] = lambda _message: None
-    # Reserves bytes for the only answer of a call whose handler is done with the request, in place of all it holds.
+    # Reserves the bytes of the next answer until it is written, so that none is refused that somebody has heard of.
     hold_answer: Callable[[int], None] = lambda _size: None
+    # Frees the bytes of a call's only request, for handlers that are done with it before they answer.
+    free_request: Callable[[], None] = lambda: None
     # Whether the last message of a stream was there before it was asked for: then its caller doesn't wait for answers.
     sends_ahead: bool = False
     # Returns the next message of a stream if it has arrived, else None; raises what reading it would raise. What it

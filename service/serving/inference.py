@@ -73,7 +73,9 @@ class Serving:
         may_wait: bool = False,
         is_let_in: bool = False,
     ) -> Answer:
-        """Answer a request of one row: the frames of a chunk or of a whole sequence, and the states before them.
+        """Run a request of one row: the frames of a chunk or of a whole sequence, and the states before them.
+
+        A request that fails here is counted; one that has run counts once `respond` has made its response.
 
         Args:
             call: the call that asks.
@@ -89,14 +91,42 @@ class Serving:
         """
         began = time.perf_counter()
         try:
-            answer = await self.infer_row(
+            return await self.infer_row(
                 call, servable, row, every_frame=every_frame, may_wait=may_wait, is_let_in=is_let_in
             )
         except BaseException:
             self.recorder.failed(servable, seconds=time.perf_counter() - began)
             raise
-        self.recorder.succeeded(call, servable, [answer], seconds=time.perf_counter() - began)
-        return answer
+
+    def respond(
+        self,
+        call: Call,
+        servable: Servable,
+        answer: Answer,
+        began: float,
+        make: Callable[[], tuple[Prediction, Result]],
+    ) -> Result:
+        """Return the response to a request of one row that has run, counted and published.
+
+        Args:
+            call: the call that asks.
+            servable: the version that answers.
+            answer: the answer to the row.
+            began: when the request arrived, in seconds of time.perf_counter().
+            make: makes the response, and takes its memory. If it raises, the request has failed, and nobody hears of
+                its answer.
+
+        """
+        try:
+            prediction, response = make()
+        except BaseException:
+            self.recorder.failed(servable, seconds=time.perf_counter() - began)
+            raise
+        now = time.perf_counter()
+        self.recorder.succeeded(call, servable, [answer], seconds=now - began)
+        call.first_output_at = call.first_output_at or now
+        self.publish(prediction)
+        return response
 
     def infer_row(
         self,

@@ -33,7 +33,7 @@ _UNKNOWN: States = {}
 async def infer_joined(
     serving: Serving, call: Call, servable: Servable, rows: Sequence[Row], *, every_frame: bool
 ) -> list[Answer] | None:
-    """Answer rows of one stream, each following the one before, with one run.
+    """Answer rows of one stream, each following the one before, with one run. The caller records the requests.
 
     Only the last answer has states: those in between are unknown.
 
@@ -59,9 +59,6 @@ async def infer_joined(
     except BaseException:
         serving.recorder.failed(servable, seconds=time.perf_counter() - began)
         raise
-    seconds = time.perf_counter() - began
-    for answer in answers:
-        serving.recorder.succeeded(call, servable, [answer], seconds=seconds)
     serving.recorder.joined(servable, len(rows))
     return answers
 

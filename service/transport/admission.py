@@ -12,8 +12,10 @@ from service.core.errors import Reason, ServiceError
 # The memory of a message from when it is read until its call ends, as a multiple of its size: its bytes, the fields
 # parsed from them, and their arrays.
 MESSAGE_FACTOR = 3
-# An answer up to this size is sent at once, whether or not its caller reads.
+# The only answer of a call, up to this size, is sent at once, whether or not its caller reads.
 AT_ONCE_BYTES = 2**16
+# One of a stream up to this size isn't counted: a call sends one at a time, and calls are bounded.
+_UNCOUNTED_BYTES = 2**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +152,21 @@ class Held:
         sizes[key] = sizes.get(key, 0) + size
         self.size += size
 
-    def hold_answer(self, size: int) -> None:
-        """Take the bytes of the one answer of a call in place of all that it holds.
+    def hold_answer(self, size: int, *, uncounted: int = _UNCOUNTED_BYTES) -> None:
+        """Take the bytes of the next answer, beside all else that the call holds, unless they are taken.
+
+        Up to `uncounted` bytes aren't.
 
         Raises:
             ServiceError: MEMORY_FULL or CLIENT_LIMIT.
 
         """
-        if size > AT_ONCE_BYTES:
-            self.free_all()
-            self.hold(self, size)
+        if size > uncounted and (more := size - self._sizes.get(id(self), 0)) > 0:
+            self.hold(self, more)
+
+    def free_answer(self) -> None:
+        """Give back what the answer holds: it has been written."""
+        self.free(self)
 
     def free(self, owner: object) -> None:
         """Give back what an object holds, if anything."""

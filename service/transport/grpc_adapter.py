@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
@@ -12,7 +13,7 @@ import grpc
 from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
 from service.serving.batcher import OnTheWay
 from service.serving.call import Call
-from service.transport.admission import CallLimits, Held
+from service.transport.admission import AT_ONCE_BYTES, CallLimits, Held
 from service.transport.ahead import Ahead
 from service.transport.boundary import Around, Boundary
 from service.transport.context import Context
@@ -152,10 +153,14 @@ class GrpcAdapter:
     def _hold(self, method: Method, call: Call) -> Held:
         """Return a block within the bounds on all calls; at its end all that the call holds is given back."""
         held = Held(self._messages.admission, call.peer, call.client, of_machines=method.in_drain)
-        if isinstance(method, StreamMethod) and method.side_by_side:
-            call.hold, call.done_with = held.hold, held.free
+        if isinstance(method, StreamMethod):
+            if method.side_by_side:
+                call.hold, call.done_with = held.hold, held.free
+            else:
+                call.hold_answer = held.hold_answer
         elif isinstance(method, UnaryMethod):
-            call.hold, call.hold_answer = held.hold, held.hold_answer
+            call.hold_answer = partial(held.hold_answer, uncounted=AT_ONCE_BYTES)
+            call.free_request = held.free_all
         return held
 
 

@@ -26,8 +26,6 @@ _STREAM_SHARE = 4
 _READS_AT_ONCE = 8
 # Copying this many bytes takes a millisecond: others have the event loop between two steps that each copy a message.
 LARGE_BYTES = 2**20
-# An answer up to this size isn't counted while it is sent: a call sends one at a time, and calls are bounded.
-_UNCOUNTED_BYTES = 2**12
 
 
 class Messages:
@@ -143,9 +141,8 @@ class Messages:
         calls = self._calls
         if calls.is_cutting:
             raise ServiceError(Reason.SERVER_DRAINING)
-        counted = held if len(raw) > _UNCOUNTED_BYTES else None
-        if counted is not None:
-            counted.hold(raw, len(raw))
+        if held is not None:
+            held.hold_answer(len(raw))  # unless the handler has
         sending, task = calls.sending, None
         try:
             write_now: Callable[[bytes], Awaitable[None] | None] | None = getattr(context, "write_now", None)
@@ -162,8 +159,8 @@ class Messages:
             raise ServiceError(Reason.STREAM_CUT) from error
         finally:
             sending.discard(task)
-            if counted is not None:
-                counted.free(raw)
+            if held is not None:
+                held.free_answer()
 
     def bound_delivery(self, raw: bytes, held: Held) -> None:
         """Bound how long the one answer of a call waits for its caller, after our part of the call is over."""

@@ -88,6 +88,7 @@ class _Parts:
     runner: GatedRunner
     transport: str
     max_joined_chunks: int = 1
+    max_connection_bytes: int = 2**28
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     loaded: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
@@ -108,9 +109,16 @@ class _Parts:
 
 
 @contextmanager
-def gated_server(transport: str, *, max_joined_chunks: int = 1) -> Iterator[GatedServer]:
+def gated_server(
+    transport: str, *, max_joined_chunks: int = 1, max_connection_bytes: int = 2**28
+) -> Iterator[GatedServer]:
     """Serve on free ports with one worker, until the block ends. The gate is open at first."""
-    parts = _Parts(runner=GatedRunner(), transport=transport, max_joined_chunks=max_joined_chunks)
+    parts = _Parts(
+        runner=GatedRunner(),
+        transport=transport,
+        max_joined_chunks=max_joined_chunks,
+        max_connection_bytes=max_connection_bytes,
+    )
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(4))
         thread = threading.Thread(target=lambda: asyncio.run(_serve(parts, threads)))
@@ -141,7 +149,9 @@ async def _serve(parts: _Parts, threads: Executor) -> None:
     loads = Threads("loads", at_once=2, seconds=60)
     await serving.repository.loads.load(ready, loads)
     boundary = Boundary(ActiveCalls(), metrics.recorder)
-    limits = CallLimits(max_message_bytes=_MESSAGE_BYTES, idle_seconds=60)
+    limits = CallLimits(
+        max_message_bytes=_MESSAGE_BYTES, idle_seconds=60, max_connection_bytes=parts.max_connection_bytes
+    )
     adapter = GrpcAdapter(boundary, limits, serving.batcher.on_the_way)
     sequences = Sequences(serving.sessions, idle_seconds=60)
     manager = RepositoryManager(Path("nowhere"), serving.repository, VersionPolicy(), loads=loads, looks=loads)
@@ -188,9 +198,10 @@ def _serving(parts: _Parts, threads: Executor, metrics: Metrics) -> Serving:
         recorder=metrics.recorder,
         limits=InputLimits(
             max_frames=1000,
-            max_chunk_frames=1000,
+            max_chunk_frames=2000,
             allow_non_finite=False,
             idle_seconds=60,
             max_joined_chunks=parts.max_joined_chunks,
+            max_joined_frames=4000,
         ),
     )

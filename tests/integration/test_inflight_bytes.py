@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.gates.http2 import http2_connection
-from soloist import NO_RETRY, Client, ResourceExhaustedError, SoloistError
+from soloist import SoloistError
 from soloist.oip.grpc_service_pb2 import ModelInferRequest
 from soloist.v1 import sequence_inference_pb2 as pb
 from tests.integration.admission import MIB, PREDICT, STREAMS, refusal, serving
@@ -107,22 +107,6 @@ def test_an_answer_that_there_is_no_memory_for_leaves_its_sequence_as_it_was(tmp
             ask(server, step(8, large, start=True))
         with pytest.raises((SoloistError, AssertionError), match="has no sequence"):
             ask(server, step(8, third))
-
-
-def test_nobody_hears_of_an_answer_that_there_is_no_memory_for(tmp_path: Path, transport: str) -> None:
-    TINY.write(tmp_path / "repository")
-    with (
-        running_server(
-            tmp_path / "repository", tmp_path, max_inflight_bytes_per_connection=MIB, transport=transport
-        ) as server,
-        Client(server.grpc, retry=NO_RETRY) as client,
-    ):
-        assert client.predict("tiny", np.ones((1, 1), np.uint8), every_frame=True).outputs.shape == (1, 16)
-        with pytest.raises(ResourceExhaustedError) as refused:
-            client.predict("tiny", np.zeros((40_000, 1), np.uint8), every_frame=True)  # 32 times as large
-        assert refused.value.reason == "MEMORY_FULL"
-        assert client.predict("tiny", np.zeros((30_000, 1), np.uint8), every_frame=True).frame_count == 30_000
-        assert server.total("soloist_sequence_frames_count", model="tiny") == 2
 
 
 def test_an_answer_on_a_stream_is_counted_once(tmp_path: Path, transport: str) -> None:

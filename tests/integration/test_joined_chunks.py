@@ -53,11 +53,11 @@ def one(first_frame: int, value: float = 1.0) -> pb.StreamRequest:
     return chunk(first_frame, tensor([[value]]))
 
 
-def held(gated: GatedServer, asker: Asker) -> Sending:
+def held(gated: GatedServer, asker: Asker, first: pb.StreamRequest | None = None) -> Sending:
     """Begin a stream whose first chunk is being run."""
     gated.runner.gate.clear()
     sending = Sending(asker)
-    sending.send(opening("gated"), one(0))
+    sending.send(first or opening("gated"), one(0))
     gated.runner.await_run()
     return sending
 
@@ -102,6 +102,27 @@ def test_one_that_fails_takes_no_answer_before_it(gated: GatedServer) -> None:
     assert gated.runner.runs == [[1], [4], [1], [1], [1]]
     assert gated.total("soloist_predictions_total") == 3
     assert gated.total("soloist_sessions_open") == 0
+
+
+def test_one_whose_answer_there_is_no_memory_for_takes_no_answer_before_it(transport: str) -> None:
+    large = chunk(3, tensor(np.ones((2000, 1))))  # 8,000 bytes of answer, beside three times as many
+    first = pb.StreamRequest(open=pb.Open(model="gated", output_selection=pb.OUTPUT_SELECTION_EVERY_FRAME))
+    with (
+        gated_server(transport, max_joined_chunks=MAX_JOINED, max_connection_bytes=30_000) as gated,
+        asking(gated.grpc) as asker,
+    ):
+        sending = held(gated, asker, first)
+        sending.send(one(1), one(2), large, one(2003), CLOSE, None)
+        sending.await_arrival()
+        gated.runner.gate.set()
+        found: list[pb.ChunkResult] = []
+        with pytest.raises(SoloistError) as caught, translated():
+            found.extend(each.result for each in sending.call if each.WhichOneof("message") == "result")
+        assert caught.value.reason == "MEMORY_FULL"
+        assert [each.first_frame for each in found] == [0, 1, 2]
+        assert gated.total("soloist_joined_chunks_sum") == 4
+        assert gated.total("soloist_predictions_total") == 3
+        assert gated.total("soloist_sessions_open") == 0
 
 
 def test_a_cancel_in_the_middle_frees_the_session(gated: GatedServer) -> None:

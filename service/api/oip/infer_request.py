@@ -157,7 +157,7 @@ class InferRequest:
             contents.encode(response, results, raw=raw)
         else:
             await self._context.serving.off_loop(partial(contents.encode, response, results, raw=raw))
-        self._call.hold(request, self._size_of(response))
+        self._call.hold_answer(self._size_of(response))
         self._encode_seconds = time.perf_counter() - began
         self._call.first_output_at = self._call.first_output_at or time.perf_counter()
         return response

@@ -52,7 +52,7 @@ async def model_infer(
         context.sequences.lease(key) if stored is None else stored.lease(key, call, request, asked.step) as lease
     ):
         if lease.answered is not None:
-            call.hold(request, size_of(lease.answered))
+            call.hold_answer(size_of(lease.answered))
             return lease.answered
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)

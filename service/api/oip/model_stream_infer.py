@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -139,7 +140,7 @@ async def _answer(
         identity=stream.identity,
         read_metadata=stream.read_metadata,
         deadline=stream.deadline,
-        hold=stream.hold,
+        hold_answer=partial(stream.hold, request),
     )
     began = time.perf_counter()
     code = Reason.STREAM_CUT.code

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.api.v1.answers import classify, select, select_extra
@@ -13,7 +15,13 @@ from service.engine.row import NO_AUXILIARY_INPUTS, Row
 from service.serving.inputs import decode_row
 from service.serving.joined_rows import infer_joined
 from service.serving.prediction import Prediction
-from soloist.v1.sequence_inference_pb2 import OUTPUT_SELECTION_EVERY_FRAME, Chunk, ChunkResult, OutputSelection
+from soloist.v1.sequence_inference_pb2 import (
+    OUTPUT_SELECTION_EVERY_FRAME,
+    Chunk,
+    ChunkResult,
+    OutputSelection,
+    StreamResponse,
+)
 
 if TYPE_CHECKING:
     from service.api.v1.stream_requests import StreamRequests
@@ -22,6 +30,9 @@ if TYPE_CHECKING:
     from service.serving.inference import Serving
     from service.serving.resume import ResumableStream
     from service.serving.session import Session
+
+# Makes the message with an answer when its turn to leave has come. Nobody hears of the answer before.
+Respond = Callable[[], StreamResponse]
 
 
 @dataclass(slots=True)
@@ -65,8 +76,10 @@ class Chunks:
             and not serving.needs_states(servable, session.id)
         )
 
-    async def answer(self, chunk: Chunk, requests: StreamRequests) -> list[ChunkResult]:
-        """Return the answer to a chunk, and to those sent ahead that shared its run; the last comes first.
+    async def answer(self, chunk: Chunk, requests: StreamRequests) -> list[Respond]:
+        """Return what answers a chunk, and those sent ahead that shared its run; the last comes first.
+
+        Each raises ServiceError if there is no memory for its answer, or no room for the state after it.
 
         Raises:
             ServiceError: the chunk is invalid or out of place, or can't be answered.
@@ -74,52 +87,68 @@ class Chunks:
         """
         session = self._session
         if (known := session.answered(chunk)) is not None:
-            return [self._with_token(known)]
+            return [partial(self._message, known)]
         row = self._row(chunk, session.frame_count)
         serving, call = self._serving, self._call
         if call.sends_ahead and self._joins and row.auxiliary is NO_AUXILIARY_INPUTS:
             following = self._following(_Next(chunk, row), requests)
             if len(following) > 1 and (joined := await self._joined(following, requests)) is not None:
                 return joined
+        began = time.perf_counter()
         # A stream has one run at a time, so the number of chunks that wait is bounded by the number of streams.
         answer = await serving.infer(call, session.servable, row, every_frame=self._every_frame, may_wait=True)
-        prediction = Prediction.of(session.servable, row, answer, session=session, client=self._call.owner)
-        result = self._result(prediction, answer)
-        session.advance(chunk, answer.states, result)
-        call.first_output_at = call.first_output_at or time.perf_counter()
-        serving.publish(prediction)
-        return [self._with_token(result)]
+        return [partial(self._respond, _Next(chunk, row), answer, time.perf_counter() - began)]
 
-    def _with_token(self, result: ChunkResult) -> ChunkResult:
-        return result if self._resumable is None else self._resumable.add_token(result)
-
-    async def _joined(self, following: list[_Next], requests: StreamRequests) -> list[ChunkResult] | None:
+    async def _joined(self, following: list[_Next], requests: StreamRequests) -> list[Respond] | None:
         """Answer several chunks with one run; None if it fails, and the first has to run by itself."""
         serving, session = self._serving, self._session
         rows = [each.row for each in following]
+        began = time.perf_counter()
         answers = await infer_joined(serving, self._call, session.servable, rows, every_frame=self._every_frame)
         if answers is None:
             requests.put_back(*(each.chunk for each in following[1:]))
             return None
-        predictions, results = [], []
-        for each, answer in zip(following, answers, strict=True):
-            prediction = Prediction.of(session.servable, each.row, answer, session=session, client=self._call.owner)
-            prediction.first_frame = each.chunk.first_frame
-            predictions.append(prediction)
-            results.append(self._result(prediction, answer))
-        last = following[-1].chunk
-        try:
-            session.carry(answers[-1].states, last.first_frame - session.frame_count)
-            session.advance(last, answers[-1].states, results[-1])
-        except ServiceError as error:  # there is no room for the last answer; the others are none the worse
-            requests.put_back(error)
-            predictions.pop()
-            results.pop()
-        call = self._call
-        call.first_output_at = call.first_output_at or time.perf_counter()
-        for prediction in predictions:
-            serving.publish(prediction)
-        return results[::-1]
+        seconds = time.perf_counter() - began
+        responds: list[Respond] = [
+            partial(self._respond, each, answer, seconds, is_last=each is following[-1])
+            for each, answer in zip(following, answers, strict=True)
+        ]
+        return responds[::-1]
+
+    def _respond(self, of: _Next, answer: Answer, seconds: float, *, is_last: bool = True) -> StreamResponse:
+        """Return the message with the answer to a chunk, the last of a run or not, that was over after so many seconds.
+
+        Raises:
+            ServiceError: there is no memory for it, or no room for the state after it.
+
+        """
+        session, chunk = self._session, of.chunk
+
+        def make() -> tuple[Prediction, StreamResponse]:
+            prediction = Prediction.of(session.servable, of.row, answer, session=session, client=self._call.owner)
+            prediction.first_frame = chunk.first_frame
+            result = self._result(prediction, answer)
+            if is_last:  # states between joined chunks are unknown
+                if chunk.first_frame > session.frame_count:
+                    session.carry(answer.states, chunk.first_frame - session.frame_count)
+                session.advance(chunk, answer.states, result)
+            return prediction, self._message(result)
+
+        # Without the time in which answers before it left: its caller may be slow to read them.
+        return self._serving.respond(self._call, session.servable, answer, time.perf_counter() - seconds, make)
+
+    def _message(self, result: ChunkResult) -> StreamResponse:
+        """Return the message with an answer, whose memory is taken.
+
+        Raises:
+            ServiceError: there is none.
+
+        """
+        if self._resumable is not None:
+            result = self._resumable.add_token(result)
+        response = StreamResponse(result=result)
+        self._call.hold_answer(response.ByteSize())
+        return response
 
     def _row(self, chunk: Chunk, frame_count: int) -> Row:
         """Decode a chunk that comes after so many frames.

@@ -42,21 +42,26 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     selection = request.output_selection
     del request  # while it waits for its run, the frames are in memory once
     every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
+    began = time.perf_counter()
     answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
-    call.first_output_at = time.perf_counter()
-    prediction = Prediction.of(servable, row, answer, is_whole=True, client=call.owner)
-    response = PredictResponse(
-        model=servable.name,
-        version=servable.version,
-        prediction_id=prediction.id,
-        frame_count=frame_count,
-        outputs=encode(select(answer.outputs, selection)),
-        classification=classify(answer.outputs, servable.labels),
-        extra_outputs=select_extra(answer, selection),
-        batch_size=answer.batch_size,
-        padded_frames=answer.padded_frames,
-    )
-    call.hold_answer(response.ByteSize())  # before anybody hears of an answer that there is no memory for
+
+    def make() -> tuple[Prediction, PredictResponse]:
+        prediction = Prediction.of(servable, row, answer, is_whole=True, client=call.owner)
+        response = PredictResponse(
+            model=servable.name,
+            version=servable.version,
+            prediction_id=prediction.id,
+            frame_count=frame_count,
+            outputs=encode(select(answer.outputs, selection)),
+            classification=classify(answer.outputs, servable.labels),
+            extra_outputs=select_extra(answer, selection),
+            batch_size=answer.batch_size,
+            padded_frames=answer.padded_frames,
+        )
+        call.free_request()
+        call.hold_answer(response.ByteSize())
+        return prediction, response
+
+    response = serving.respond(call, servable, answer, began, make)
     serving.recorder.sequence_ended(servable, frame_count)
-    serving.publish(prediction)
     return response

@@ -57,9 +57,9 @@ async def stream(
         # No name here holds a chunk or its answer, so a stream that waits keeps neither in memory.
         try:
             while (chunks := await requests.next_chunk(idle)) is not None:
-                results = await answers.answer(chunks.pop(), requests)
-                while results:
-                    yield StreamResponse(result=results.pop())
+                responds = await answers.answer(chunks.pop(), requests)
+                while responds:
+                    yield responds.pop()()
         except ServiceError:
             if resumable is not None and resumable.has_ended:
                 yield StreamResponse(ended=resumable.last_message())

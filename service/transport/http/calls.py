@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ import grpc
 from service.api.routes import Answer, Body, Route
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_NAME_BYTES
-from service.transport.admission import Admission, CallLimits, Held
+from service.transport.admission import AT_ONCE_BYTES, Admission, CallLimits, Held
 from service.transport.boundary import Boundary
 from service.transport.guards import OPEN, Guard, Guards
 from service.transport.http.compression import compressed, decompressed
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from service.transport.peer_certificate import AuthContext
 
 PREFIX = "/v2"
-# An answer up to this size is sent at once, whether or not its caller reads.
-_AT_ONCE_BYTES = 2**16
 _JSON_BYTES = "inference-header-content-length"
 
 
@@ -72,7 +71,7 @@ class Calls:
             async with self._boundary.around(route.api, caller, guard=guard) as call:
                 call.route = f"{route.verb} {route.path}"
                 with Held(self._admission, call.peer, call.client) as held:
-                    call.hold = held.hold
+                    call.hold_answer = partial(held.hold_answer, uncounted=AT_ONCE_BYTES)
                     names = _names(route, segments)
                     body = await self._body(request, incoming, held)
                     connection.all.busy(connection)
@@ -89,7 +88,7 @@ class Calls:
 
     def _hold(self, answer: Answer, call: Call, until_sent: ExitStack) -> None:
         size = len(answer.text) + sum(map(len, answer.binary))
-        if size > _AT_ONCE_BYTES:
+        if size > AT_ONCE_BYTES:
             waiting = Held(self._admission, call.peer, call.client)
             waiting.hold(answer, size)
             until_sent.callback(waiting.free_all)
