@@ -21,8 +21,7 @@ from models.data import load
 from models.zoo import SequenceModel, build, configuration
 from service.engine.graph import Graph
 
-_TASK = "digits"
-_ARCHITECTURES, _QUICK_ARCHITECTURES = ("lstm", "tcn", "transformer"), ("lstm", "tcn")
+_TASK, _ARCHITECTURES = "digits", ("lstm", "tcn", "transformer")
 _LAYER, _FOLDED, _UNFOLDED, _DEEPER = "layer", "batch, folded", "batch, unfolded", "deeper"
 _VARIANTS = {"none": "none", _LAYER: "layer", "rms": "rms", "dyt": "dyt", _UNFOLDED: "batch", _FOLDED: "batch"}
 _QUICK_VARIANTS = (_LAYER, _UNFOLDED, _FOLDED)
@@ -35,7 +34,7 @@ def _measure(trial: Trial) -> Measured:
     sequences = load(_TASK).test.sequences
     frames = sequences[trial.seed % len(sequences)][None]
     figures: Measured = {}
-    for architecture in _QUICK_ARCHITECTURES if trial.quick else _ARCHITECTURES:
+    for architecture in _ARCHITECTURES:
         graphs = {
             variant: graph_of(_fresh(architecture, _VARIANTS[variant], trial.seed), folded=variant != _UNFOLDED)
             for variant in (_QUICK_VARIANTS if trial.quick else _VARIANTS)
@@ -69,11 +68,10 @@ def _answer(graph: Graph, frames: npt.NDArray[np.float32]) -> None:
 
 
 def _judge(measured: Sequence[Measured]) -> Judgement:
-    architectures = list(measured[0])
     faster = {
         (variant, architecture): _saved(measured, variant, architecture)
         for variant in (_FOLDED, _UNFOLDED)
-        for architecture in architectures
+        for architecture in _ARCHITECTURES
     }
     saved = {key for key, figure in faster.items() if statistics.above(figure, _FASTER)}
     folded, unfolded = ({a for v, a in saved if v == variant} for variant in (_FOLDED, _UNFOLDED))
@@ -85,9 +83,9 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         verdict, reason = Verdict.DEPENDS, "depends"
     deeper = statistics.mean("deeper", [each["tcn"][_DEEPER] for each in measured], "×")
     series = [
-        Series(name=variant, y=[float(np.mean([each[name][variant] for each in measured])) for name in architectures])
+        Series(name=variant, y=[float(np.mean([each[name][variant] for each in measured])) for name in _ARCHITECTURES])
         for variant in _VARIANTS
-        if variant in measured[0][architectures[0]]
+        if variant in measured[0]["tcn"]
     ]
     return Judgement(
         verdict=verdict,
@@ -95,7 +93,7 @@ def _judge(measured: Sequence[Measured]) -> Judgement:
         key=faster[_FOLDED, "tcn"],
         control=Control(figure=deeper, held=statistics.above(deeper, 1 + _FASTER / 100)),
         figures=[figure for key, figure in faster.items() if key != (_FOLDED, "tcn")],
-        chart=Chart(x_label="", y_label="time, LayerNorm = 1", x=architectures, series=series, kind="bars"),
+        chart=Chart(x_label="", y_label="time, LayerNorm = 1", x=_ARCHITECTURES, series=series, kind="bars"),
         values={"folded": ", ".join(sorted(folded)) or "–", "unfolded": ", ".join(sorted(unfolded)) or "–"},
     )
 
