@@ -17,7 +17,9 @@ _RETRY = RetryPolicy(
     attempts=40,
     initial_backoff_seconds=0.1,
     max_backoff_seconds=2.0,
-    reasons=frozenset({"QUEUE_FULL", "TOO_MANY_SESSIONS", "SESSION_IDLE", "STREAM_TOO_OLD"}),
+    reasons=frozenset(
+        {"QUEUE_FULL", "TOO_MANY_SESSIONS", "MEMORY_FULL", "SESSION_STATE_FULL", "SESSION_IDLE", "STREAM_TOO_OLD"}
+    ),
     broken_calls=True,
 )
 

@@ -65,7 +65,8 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
     stream_ended: threading.Event = field(default_factory=threading.Event)
     held: threading.Event | None = None  # Predict waits for it
     chunks_before_answer: int = 1  # answers only once so many chunks have come
-    refuse_frame: int | None = None  # a chunk that begins there is refused
+    refuse_frame: int | None = None  # a chunk that begins there is refused, so:
+    frame_refusal: Refusal = field(default_factory=lambda: Refusal(grpc.StatusCode.ABORTED, "SESSION_IDLE"))
     silent_end: bool = False  # the stream ends, with status OK, instead of answering a chunk
     health: health.HealthServicer = field(default_factory=health.HealthServicer)
 
@@ -172,7 +173,7 @@ class FakeServer(sequence_inference_pb2_grpc.SequenceInferenceServicer):
 
     def _check_order(self, first_frame: int, expected: int, context: Any) -> None:
         if first_frame == self.refuse_frame:
-            abort(context, Refusal(grpc.StatusCode.ABORTED, "SESSION_IDLE"))
+            abort(context, self.frame_refusal)
         if first_frame != expected:
             facts = {"expected_first_frame": str(expected)}
             abort(context, Refusal(grpc.StatusCode.FAILED_PRECONDITION, "CHUNK_GAP", "There is a gap.", facts))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from soloist import AbortedError, AsyncClient, Client, NotFoundError, Resume, RetryPolicy, Timing, UnavailableError
-from tests.unit.client.conftest import FakeServer, FakeTiming
+from tests.unit.client.conftest import FakeServer, FakeTiming, Refusal
 
 FRAMES = np.ones((4, 2), np.float32)
 RETRY = RetryPolicy(attempts=4, initial_backoff_seconds=1, reasons=frozenset({"SESSION_IDLE"}))
@@ -73,6 +73,23 @@ async def test_what_the_source_raises_while_the_client_goes_on_is_raised_after_t
         assert (await anext(answers)).frame_count == len(FRAMES)
         with pytest.raises(RuntimeError, match="no more frames"):
             await anext(answers)
+
+
+@pytest.mark.parametrize("reason", ["MEMORY_FULL", "SESSION_STATE_FULL", "QUEUE_FULL"])
+def test_a_chunk_that_there_is_no_room_for_is_sent_again(fake: FakeServer, reason: str) -> None:
+    fake.refuse_frame = len(FRAMES)
+    fake.frame_refusal = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+
+    def pause(_: float) -> None:
+        fake.refuse_frame = None
+
+    with (
+        Client(fake.target, timing=Timing(sleep=pause), timeout_seconds=None) as client,
+        client.stream("sums", resume=True) as stream,
+    ):
+        stream.send(FRAMES)
+        assert stream.send(FRAMES).frame_count == len(FRAMES)
+        assert stream.frame_count == 2 * len(FRAMES)
 
 
 def test_what_cannot_pass_is_not_tried_again(fake: FakeServer, clock: FakeTiming) -> None:
