@@ -27,6 +27,8 @@ _FOREIGN: Mapping[tuple[str, str], str] = {
     # What the server said is lost; if it was INTERNAL, its log has a traceback, which is looked for.
     ("INTERNAL", "Internal error from Core"): "grpc.aio in the caller, where a message meets the end of its call",
 }
+# With the sizes behind it: gRPC looks at a message's length before we see anything of it.
+_TOO_LARGE = ("RESOURCE_EXHAUSTED", "SERVER: Received message larger than max")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +67,7 @@ def of_answer(script: Script, data: bytes) -> Outcome | None:
 def _fault_of_untyped(script: Script, code: str, details: str) -> str:
     if code == "DEADLINE_EXCEEDED" and script.is_patient:
         return "the call hangs"
-    if (code, details) in _FOREIGN:
+    if (code, details) in _FOREIGN or (code == _TOO_LARGE[0] and details.startswith(_TOO_LARGE[1])):
         return ""
     return f"{code} can't be caused by an input" if code in _NEVER else "no reason of ours, and none of gRPC's own"
 

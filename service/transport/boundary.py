@@ -149,7 +149,7 @@ async def _abort(context: Caller, status: grpc.Status) -> None:
     except grpc.aio.AbortError:  # not an RpcError; nothing between here and the handler's end may catch it
         raise
     except Exception as error:  # grpc.aio's errors are private; each means that the caller can't be reached
-        _log.debug("refusal not delivered", peer=context.peer(), exc_info=True)
+        _log.debug("refusal not delivered", peer=context.peer(), error=type(error).__name__)
         if isinstance(error, TimeoutError) or _STILL_SENDING in str(error):  # otherwise the caller has left
             drop(asyncio.current_task())
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from soloist import SoloistError
+from soloist.v1 import sequence_inference_pb2 as pb
+from soloist.v1.sequence_inference_pb2_grpc import SequenceInferenceStub
 from tests.graphs import Sums
 from tests.integration.asking import CLOSE, asking, chunk, ones, opening
 from tests.servers import running_server
@@ -74,3 +79,15 @@ def test_refusals_of_one_kind_are_written_up_to_a_number_and_the_rest_is_counted
 
 def _said(line: dict[str, Any]) -> tuple[str, str, str, str]:
     return line["api"], line["code"], line["reason"], line["model"]
+
+
+async def test_a_caller_that_left_before_its_refusal_leaves_no_traceback(tmp_path: Path) -> None:
+    """Nothing is wrong then, also for those who log everything."""
+    Sums(name="sums").write(tmp_path / "repository")
+    with running_server(tmp_path / "repository", tmp_path, log_level="debug") as server:
+        async with grpc.aio.insecure_channel(server.grpc) as channel:
+            stub = SequenceInferenceStub(channel)
+            for number in range(600):  # with so many deadlines some leave at that very moment
+                with suppress(grpc.RpcError, asyncio.CancelledError):
+                    await stub.Predict(pb.PredictRequest(model="nobody"), timeout=0.0005 + 2e-5 * (number % 200))
+        assert "Traceback" not in server.stderr.read_text()

@@ -195,6 +195,12 @@ async def test_what_a_call_ends_with_is_judged(
     assert (outcome.code, bool(outcome.fault)) == (code.name, is_harm)
 
 
+async def test_a_message_that_grpc_finds_too_large_is_no_harm() -> None:
+    (outcome,) = await _outcomes(Refusing(None), one_message("bytes", PREDICT, bytes(5 * 2**20)))
+    assert (outcome.code, outcome.fault) == ("RESOURCE_EXHAUSTED", "")
+    assert "larger than max" in outcome.details
+
+
 async def test_a_refusal_inside_a_stream_is_judged_too() -> None:
     answers = [
         ModelStreamInferResponse(infer_response=ModelInferResponse()),
