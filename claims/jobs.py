@@ -76,9 +76,10 @@ def measure_all(
     wanted = [Measurement(number=number, seed=seed, quick=quick) for number in numbers for seed in seeds]
     missing = _missing(wanted, folder)
     # What measures time comes last and alone; not in a quick run, which is no evidence anyway.
+    together = [each for each in missing if quick or not each.claim.alone]
     alone = [each for each in missing if each.claim.alone and not quick]
     with _pool(processes) as pool:
-        _Schedule(pool, processes, folder, progress).run([each for each in missing if each not in alone], missing)
+        _Schedule(pool, processes, folder, progress).run(together, missing)
     with _pool(1) as pool:
         _Schedule(pool, 1, folder, progress).run(alone, [])
     figures: dict[int, list[Measured]] = {number: [] for number in numbers}

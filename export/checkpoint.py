@@ -50,7 +50,7 @@ def export_checkpoint(
     `dataset` is the one the checkpoint was trained on; `progress` is called with each of `STEPS`. With `norm`
     the trained weights are served with another normaliser (models.norm.SERVED_AS): a control beside the model it is
     compared with, whose checkpoint_sha256 it shares. `control` marks any other one that exists to fail. Without
-    `probed` no probe is traced, which takes as long as the model, and no server can watch its normalisers. `usual` are
+    `probed` no probe is traced, which is a second trace, and no server can watch its normalisers. `usual` are
     sequences as they come when nothing has changed, from which the thresholds of skew and of the input drift are taken;
     default: the held-out split. `seen` are those that live inputs are compared with; default: the training split.
     `amend` is called before the manifest is certified. The same arguments give the same bytes on one machine.

@@ -12,6 +12,7 @@ from pathlib import Path
 from service.app.settings import Settings
 from service.core.addresses import is_of_this_machine
 from service.doctor.finding import Finding, Verdict
+from soloist.openssl_files import OTHER_KEY
 
 _AREA = "keys and certificates"
 _SOON = timedelta(days=21)
@@ -114,8 +115,7 @@ def _match(port: _Port, certificate: Path, key: Path) -> Finding:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
-        # The second, if one is for RSA and the other for elliptic curves.
-        if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+        if error.reason in OTHER_KEY:
             remedy = f"set {port.prefix}tls_key to the key it was issued for"
             return _wrong(what, "it isn't that of the certificate", remedy)
         return _wrong(what, f"not usable: {error.reason or error}", "both files must be PEM, the key unencrypted")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from soloist.openssl_files import OTHER_KEY, in_memory
 
 # A bundle of every authority there is has a quarter of a MiB.
 _MAX_FILE_BYTES = 2**20
@@ -56,11 +57,11 @@ def loaded(tls: Tls, protocols: Sequence[str]) -> Credentials:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS_OF_TLS_1_2)
     context.set_alpn_protocols(list(protocols))
-    with _named(tls.certificate, tls.key), _in_memory(certificate) as chain_file, _in_memory(key) as key_file:
+    with _named(tls.certificate, tls.key), in_memory(certificate) as chain_file, in_memory(key) as key_file:
         # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(chain_file, key_file, password="")
     if client_ca is not None and tls.client_ca is not None:
-        with _named(tls.client_ca), _in_memory(client_ca) as file:
+        with _named(tls.client_ca), in_memory(client_ca) as file:
             context.load_verify_locations(file)
         context.verify_mode = ssl.CERT_OPTIONAL if tls.is_optional else ssl.CERT_REQUIRED
     begins, expires = _validity(tls.certificate, certificate)
@@ -82,23 +83,13 @@ def _content(path: Path) -> bytes:
 
 
 @contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """Yield the name of a file that is in memory alone: OpenSSL reads files, and these may change under their names."""
-    descriptor = os.memfd_create("soloist-tls")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        yield f"/proc/self/fd/{descriptor}"
-
-
-@contextmanager
 def _named(*paths: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:  # of OpenSSL, in its words
         why = getattr(error, "reason", None) or error.strerror or str(error)
-        if why == "NO_CERTIFICATE_ASSIGNED":  # of this type: one is for RSA and the other for elliptic curves
-            why = "key type mismatch"
+        if why in OTHER_KEY:
+            why = OTHER_KEY[0]  # what it says of the other tells nobody anything
         raise OSError(f"{', '.join(map(str, paths))}: {str(why).replace('_', ' ').lower()} (PEM is expected)") from None
 
 

@@ -7,14 +7,13 @@ import binascii
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from soloist.openssl_files import OTHER_KEY, in_memory
+
 _File = str | Path | None
-# Of OpenSSL; the second, if one is for RSA and the other for elliptic curves.
-_MISMATCHES = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 # PKCS #8, or a form that names its algorithm first.
 _KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----(.+?)-----END \1-----", re.DOTALL)
 
@@ -120,25 +119,15 @@ def _fault_of_key(content: bytes, certificate_chain: bytes | None) -> str:
 
 def _is_of_another(certificate_chain: bytes, key: bytes) -> bool:
     """Return whether a key is surely not that of a certificate: whatever else OpenSSL says, gRPC may take them."""
-    if not hasattr(os, "memfd_create"):  # it is Linux's, and a key is written to no disk
+    if not hasattr(os, "memfd_create"):  # it is Linux's
         return False
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with _in_memory(certificate_chain) as chain_file, _in_memory(key) as key_file:
+    with in_memory(certificate_chain) as chain_file, in_memory(key) as key_file:
         try:
             # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(chain_file, key_file, password="")
         except ssl.SSLError as error:
-            return error.reason in _MISMATCHES
+            return error.reason in OTHER_KEY
         except (OSError, ValueError):
             return False
     return False
-
-
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """Yield the name of a file that is in memory alone: OpenSSL reads keys from files."""
-    descriptor = os.memfd_create("soloist-client-tls")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        yield f"/proc/self/fd/{descriptor}"

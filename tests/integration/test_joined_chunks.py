@@ -45,8 +45,18 @@ class Sending:
         """Return the sums that came until the call ended."""
         found: list[pb.ChunkResult] = []
         with translated():
-            found.extend(each.result for each in self.call if each.WhichOneof("message") == "result")
+            found.extend(self._results())
         return [float(np.frombuffer(each.outputs.data, np.float32)[0]) for each in found]
+
+    def refused(self) -> tuple[list[pb.ChunkResult], SoloistError]:
+        """Return the answers that came, and the error that ended the call."""
+        found: list[pb.ChunkResult] = []
+        with pytest.raises(SoloistError) as caught, translated():
+            found.extend(self._results())
+        return found, caught.value
+
+    def _results(self) -> Iterator[pb.ChunkResult]:
+        return (each.result for each in self.call if each.WhichOneof("message") == "result")
 
 
 def one(first_frame: int, value: float = 1.0) -> pb.StreamRequest:
@@ -94,10 +104,8 @@ def test_one_that_fails_takes_no_answer_before_it(gated: GatedServer) -> None:
         sending.send(one(1), one(2), one(3, POISON), one(4), CLOSE, None)
         sending.await_arrival()
         gated.runner.gate.set()
-        found: list[pb.ChunkResult] = []
-        with pytest.raises(SoloistError) as caught, translated():
-            found.extend(each.result for each in sending.call if each.WhichOneof("message") == "result")
-    assert caught.value.reason == "INTERNAL"
+        found, error = sending.refused()
+    assert error.reason == "INTERNAL"
     assert [each.first_frame for each in found] == [0, 1, 2]
     assert gated.runner.runs == [[1], [4], [1], [1], [1]]
     assert gated.total("soloist_predictions_total") == 3
@@ -115,10 +123,8 @@ def test_one_whose_answer_there_is_no_memory_for_takes_no_answer_before_it(trans
         sending.send(one(1), one(2), large, one(2003), CLOSE, None)
         sending.await_arrival()
         gated.runner.gate.set()
-        found: list[pb.ChunkResult] = []
-        with pytest.raises(SoloistError) as caught, translated():
-            found.extend(each.result for each in sending.call if each.WhichOneof("message") == "result")
-        assert caught.value.reason == "MEMORY_FULL"
+        found, error = sending.refused()
+        assert error.reason == "MEMORY_FULL"
         assert [each.first_frame for each in found] == [0, 1, 2]
         assert gated.total("soloist_joined_chunks_sum") == 4
         assert gated.total("soloist_predictions_total") == 3
