@@ -149,6 +149,12 @@ def not_ready(timeout_seconds: float) -> DeadlineExceededError:
     return DeadlineExceededError(message, code=grpc.StatusCode.DEADLINE_EXCEEDED, reason="NOT_READY")
 
 
+def out_of_time() -> DeadlineExceededError:
+    """Return the error of a call whose time was over before it began."""
+    message = "The time allowed for the call was over before it began; nothing was sent."
+    return DeadlineExceededError(message, code=grpc.StatusCode.DEADLINE_EXCEEDED, reason="DEADLINE_EXCEEDED")
+
+
 def _details(error: grpc.RpcError) -> list[Any]:
     try:
         status = rpc_status.from_call(error)

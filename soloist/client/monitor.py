@@ -68,7 +68,7 @@ class Monitor(Connected):
 
         `version` as for norm_skew. `timeout_seconds` bounds all of them together, from the first one on.
         """
-        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        bound = self._connection.attempts(timeout_seconds).seconds_for_a_call()
         request = sampled_sequences_request(model, version)
         try:
             for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):
@@ -111,7 +111,7 @@ class AsyncMonitor(AsyncConnected):
         self, model: str, version: Version | None = None, *, timeout_seconds: float | None = None
     ) -> AsyncGenerator[SampledSequence]:
         """Yield the sampled sequences, as Monitor.sampled_sequences."""
-        bound = self._connection.attempts(timeout_seconds).remaining_seconds()
+        bound = self._connection.attempts(timeout_seconds).seconds_for_a_call()
         request = sampled_sequences_request(model, version)
         try:
             async for each in self._connection.norm_skew.ListSampledSequences(request, timeout=bound):

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import grpc
 
-from soloist.client.errors import SoloistError, not_ready
+from soloist.client.errors import SoloistError, not_ready, out_of_time
 from soloist.integers import positive
 
 _T = TypeVar("_T")
@@ -101,12 +101,12 @@ class Attempts:
         """Run `once` with the seconds left, and retry while that is allowed.
 
         Raises:
-            SoloistError: The last attempt was refused.
+            SoloistError: The last attempt was refused, or there is no time for one.
 
         """
         while True:
             try:
-                return once(self.remaining_seconds())
+                return once(self.seconds_for_a_call())
             except SoloistError as error:
                 pause_seconds = self.pause_seconds(error)
                 if pause_seconds is None:
@@ -117,7 +117,7 @@ class Attempts:
         """Do as `run` does, without holding up the event loop."""
         while True:
             try:
-                return await once(self.remaining_seconds())
+                return await once(self.seconds_for_a_call())
             except SoloistError as error:
                 pause_seconds = self.pause_seconds(error)
                 if pause_seconds is None:
@@ -127,6 +127,18 @@ class Attempts:
     def remaining_seconds(self) -> float | None:
         """Return the time left until the deadline, never negative; None if there is no deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - self._timing.monotonic())
+
+    def seconds_for_a_call(self) -> float | None:
+        """Return the time left for a call that begins now; None if there is no deadline.
+
+        Raises:
+            DeadlineExceededError: There is none. gRPC would send the call, and a fast server might answer it.
+
+        """
+        remaining_seconds = self.remaining_seconds()
+        if remaining_seconds == 0.0:
+            raise out_of_time()
+        return remaining_seconds
 
     def poll_seconds(self) -> float:
         """Return the pause before the next poll.

@@ -59,8 +59,50 @@ async def test_infinity_is_no_limit_async(fake: FakeServer, endless: float) -> N
 
 
 def test_nothing_is_done_in_no_time(fake: FakeServer) -> None:
-    with Client(fake.target) as client, pytest.raises(DeadlineExceededError):
-        client.predict("sums", FRAMES, timeout_seconds=0)
+    """gRPC sends a call without time, and a fast server may answer it."""
+    with Client(fake.target) as client, Monitor(fake.target) as monitor, Admin(fake.target, timeout_seconds=0) as admin:
+        calls: list[Callable[[], object]] = [
+            lambda: client.predict("sums", FRAMES, timeout_seconds=0),
+            lambda: client.stream("sums", timeout_seconds=0).__enter__(),
+            lambda: list(client.stream_chunks("sums", [FRAMES], timeout_seconds=0)),
+            lambda: client.compare("sums", FRAMES, timeout_seconds=0),
+            lambda: client.report_many([LABEL], timeout_seconds=0),
+            lambda: client.report_stream([LABEL], timeout_seconds=0),
+            lambda: client.models(timeout_seconds=0),
+            lambda: client.model("sums", timeout_seconds=0),
+            lambda: client.wait_until_ready(0),
+            lambda: monitor.accuracy("sums", timeout_seconds=0),
+            lambda: monitor.norm_skew("sums", timeout_seconds=0),
+            lambda: list(monitor.sampled_sequences("sums", timeout_seconds=0)),
+            admin.index,
+        ]
+        for call in calls:
+            with pytest.raises(DeadlineExceededError):
+                call()
+        assert not client.ready(timeout_seconds=0)
+    assert fake.requests == []
+
+
+async def test_nothing_is_done_in_no_time_async(fake: FakeServer) -> None:
+    async with AsyncClient(fake.target, timeout_seconds=0) as client, AsyncMonitor(fake.target) as monitor:
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: client.predict("sums", FRAMES),
+            lambda: client.stream("sums").__aenter__(),
+            lambda: client.stream_chunks("sums", [FRAMES]).__anext__(),
+            lambda: client.compare("sums", FRAMES),
+            lambda: client.report_many([LABEL]),
+            lambda: client.report_stream([LABEL], timeout_seconds=0),
+            client.models,
+            lambda: client.model("sums"),
+            client.wait_until_ready,
+            lambda: monitor.norm_skew("sums", timeout_seconds=0),
+            lambda: monitor.sampled_sequences("sums", timeout_seconds=0).__anext__(),
+        ]
+        for call in calls:
+            with pytest.raises(DeadlineExceededError):
+                await call()
+        assert not await client.ready()
+    assert fake.requests == []
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient, Monitor, AsyncMonitor, Admin, AsyncAdmin])
