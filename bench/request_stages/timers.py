@@ -34,9 +34,10 @@ _FUNCTIONS: list[tuple[str, Any, str]] = [
     (CHECKS, Repository, "route"),
     (CHECKS, Batcher, "refuse"),
     (CHECKS, Session, "answered"),
-    *((ENCODE, module, name) for module in _HANDLERS for name in ("encode", "classify", "select_extra")),
+    *((ENCODE, module, "write") for module in _HANDLERS),
     (ENCODE, _HANDLERS[0], "PredictResponse"),
     (ENCODE, _HANDLERS[1], "ChunkResult"),
+    (ENCODE, _HANDLERS[1], "field"),
     (ENCODE, Session, "advance"),
     *((METRICS, Recorder, name) for name in ("succeeded", "sequence_ended", "call_ended")),
     (PUBLISH, Prediction, "of"),
@@ -89,24 +90,9 @@ class StageTimers:
                 setattr(owner, name, function)
 
     def around(self, method: Method) -> Method:
-        """Return a method whose messages are parsed and written by timed functions."""
+        """Return a method whose messages are parsed by a timed function."""
         request: Any = _TimedRequest(self.timed(PARSE, method.request.FromString), method.request.DESCRIPTOR)
-        handler: Any = method.handler
-
-        async def one(call: Any, message: Any) -> Any:
-            return _TimedResponse(self, await handler(call, message))
-
-        async def many(call: Any, messages: Any) -> Any:
-            async for response in handler(call, messages):
-                yield _TimedResponse(self, response)
-
-        match method:
-            case UnaryMethod():
-                return replace(method, request=request, handler=one)
-            case StreamMethod():
-                return replace(method, request=request, handler=many)
-            case _:
-                return method
+        return replace(method, request=request) if isinstance(method, UnaryMethod | StreamMethod) else method
 
 
 def _nothing() -> None:
@@ -117,8 +103,3 @@ def _nothing() -> None:
 class _TimedRequest:
     FromString: Callable[[bytes], Any]  # the name in protobuf
     DESCRIPTOR: Any
-
-
-class _TimedResponse:
-    def __init__(self, timers: StageTimers, response: Any) -> None:
-        self.SerializeToString = timers.timed(ENCODE, response.SerializeToString)

@@ -24,7 +24,7 @@ from service.access.client import Client, Role
 from service.access.need import EVERYBODY, Need
 from service.api.methods import StreamMethod, UnaryMethod
 from service.api.oip.context import OipContext
-from service.api.oip.model_infer import model_infer
+from service.api.oip.model_infer import unary_infer
 from service.api.oip.sequences import Sequences
 from service.api.oip.stored_sequences import StoredSequences
 from service.api.v1.stream import stream
@@ -142,7 +142,7 @@ class Replica:
         infer = UnaryMethod(
             name="ModelInfer",
             request=oip_pb.ModelInferRequest,
-            handler=partial(model_infer, self._context(serving, registry)),
+            handler=partial(unary_infer, self._context(serving, registry)),
             need=EVERYBODY,
         )
         guards = OPEN if shared is None else _Named()

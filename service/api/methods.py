@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from service.serving.call import Call
 
 Request = TypeVar("Request", bound=Message)
+# A message, or its bytes where the handler had to write it to know its size.
+Response = Message | bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class UnaryMethod(Generic[Request]):
 
     name: str
     request: type[Request]
-    handler: Callable[[Call, Request], Awaitable[Message]]
+    handler: Callable[[Call, Request], Awaitable[Response]]
     need: Need
     in_drain: bool = False
 
@@ -39,7 +41,7 @@ class StreamMethod(Generic[Request]):
 
     name: str
     request: type[Request]
-    handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Message]]
+    handler: Callable[[Call, AsyncIterator[Request]], AsyncGenerator[Response]]
     need: Need
     in_drain: bool = False
     bounds_silence: bool = False
@@ -53,7 +55,7 @@ class ServerStreamMethod(Generic[Request]):
 
     name: str
     request: type[Request]
-    handler: Callable[[Call, Request], AsyncGenerator[Message]]
+    handler: Callable[[Call, Request], AsyncGenerator[Response]]
     need: Need
     in_drain: bool = False
 
@@ -64,7 +66,7 @@ class ClientStreamMethod(Generic[Request]):
 
     name: str
     request: type[Request]
-    handler: Callable[[Call, AsyncIterator[Request]], Awaitable[Message]]
+    handler: Callable[[Call, AsyncIterator[Request]], Awaitable[Response]]
     need: Need
     in_drain: bool = False
 

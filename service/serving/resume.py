@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service.serving.resume_metrics import ResumeMetrics
     from service.serving.resume_token import Opened
     from service.serving.session import Session
-    from soloist.v1.sequence_inference_pb2 import ChunkResult, Open, StreamRequest
+    from soloist.v1.sequence_inference_pb2 import Open, StreamRequest
 
 # Streams that began together don't all end together.
 _SPREAD = 0.1
@@ -143,13 +143,13 @@ class ResumableStream:
         """Return the token for the beginning of the stream, empty if there is none."""
         return self._token() if self._with_answers else b""
 
-    def add_token(self, result: ChunkResult) -> ChunkResult:
-        """Put a token into an answer that has one."""
+    def token_of_answer(self) -> bytes:
+        """Return the token of the answer that leaves now, empty if it has none."""
         session = self._session
         since = session.frame_count - self._sealed_at
         if self._with_answers and (since >= self._every or not since):  # a repeat gets its token again
-            result.resume_token = self._token()
-        return result
+            return self._token()
+        return b""
 
     def evicted(self) -> None:
         """Make the last token while the session still has its state."""

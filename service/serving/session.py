@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from service.core.errors import Reason, ServiceError
 from service.engine.row import WHOLE, Position
 from service.serving.answered import Answered, digest_of
-from soloist.v1.sequence_inference_pb2 import ChunkResult
 
 if TYPE_CHECKING:
     from service.engine.row import States
@@ -58,8 +57,8 @@ class Session:
         own = int(self.id[:_NUMBER_DIGITS], 16) or 1
         return Position(starts=not self.frame_count, ends=ends, sequence_id=own if sequence_id is None else sequence_id)
 
-    def answered(self, chunk: Chunk) -> ChunkResult | None:
-        """Return the answer to a chunk that was sent before, None if it is the next one.
+    def answered(self, chunk: Chunk) -> bytes | None:
+        """Return the ChunkResult, written, that answered a chunk that was sent before, None if it is the next one.
 
         Raises:
             ServiceError: there is a gap, an overlap, or other frames at a position that was answered.
@@ -77,7 +76,7 @@ class Session:
             raise ServiceError(Reason.CHUNK_CONFLICT, **facts)
         if not last.result:
             raise ServiceError(Reason.ANSWER_NOT_CARRIED, **facts, answer_bytes=last.result_bytes)
-        return ChunkResult.FromString(last.result)
+        return last.result
 
     def require_place(self, first_frame: int | None) -> None:
         """Refuse frames that aren't the next ones; None if the caller doesn't say.
@@ -110,16 +109,16 @@ class Session:
         """
         self._take(states, frame_count, None)
 
-    def advance(self, chunk: Chunk, states: States, result: ChunkResult) -> None:
-        """Store the answer to the next chunk, and keep it for a repeat.
+    def advance(self, chunk: Chunk, frame_count: int, states: States, result: bytes) -> None:
+        """Continue after the frames of the next chunk, and keep its answer, a ChunkResult, for a repeat.
 
         Raises:
             ServiceError: SESSION_STATE_FULL. The session is unchanged.
 
         """
-        raw = result.SerializeToString()
-        kept = Answered(first_frame=chunk.first_frame, digest=digest_of(chunk), result=raw, result_bytes=len(raw))
-        self._take(states, result.frame_count, kept)
+        first, digest = chunk.first_frame, digest_of(chunk)
+        kept = Answered(first_frame=first, digest=digest, result=result, result_bytes=len(result))
+        self._take(states, frame_count, kept)
 
     def forget(self) -> None:
         """Free what it holds; nothing is asked of it any more."""

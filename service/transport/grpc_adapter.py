@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from service.api.methods import ClientStreamMethod, Method, ServerStreamMethod, StreamMethod, UnaryMethod
+from service.core.written import written
 from service.serving.batcher import OnTheWay
 from service.serving.call import Call
 from service.transport.admission import AT_ONCE_BYTES, CallLimits, Held
@@ -77,7 +78,7 @@ class GrpcAdapter:
                         response = await method.handler(
                             call, await self._messages.read_one(method.request, context, held)
                         )
-                        payload = response.SerializeToString()
+                        payload = written(response)
                         del response
                         if len(payload) > LARGE_BYTES:
                             await asyncio.sleep(0)
@@ -97,7 +98,7 @@ class GrpcAdapter:
                         async with aclosing(
                             self._messages.requests(method.request, context, held, lambda: self._limits.idle_seconds)
                         ) as requests:
-                            payload = (await method.handler(call, requests)).SerializeToString()
+                            payload = written(await method.handler(call, requests))
             except grpc.aio.AbortError as error:
                 _let_go(error)
             return payload

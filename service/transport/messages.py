@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from service.core.errors import Reason, ServiceError
 from service.core.time_limits import TimeLimit, TimeLimits
+from service.core.written import written
 from service.serving.batcher import OnTheWay
 from service.transport import wire
 from service.transport.active_calls import ActiveCalls, drop
@@ -113,7 +114,7 @@ class Messages:
     async def write_all(
         self,
         context: Context,
-        responses: AsyncGenerator[Message],
+        responses: AsyncGenerator[Message | bytes],
         held: Held,
         reader: ReadAhead | None = None,
         *,
@@ -127,7 +128,7 @@ class Messages:
         if reader is not None:
             reader.writing = scope
         async for response in responses:
-            raw = response.SerializeToString()
+            raw = written(response)
             del response  # so that at most one copy is held while the caller doesn't read
             try:
                 await self._write(context, raw, None if side_by_side else held, scope)

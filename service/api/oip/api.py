@@ -23,7 +23,7 @@ from service.api.oip.metadata import (
     server_metadata,
     server_ready,
 )
-from service.api.oip.model_infer import model_infer
+from service.api.oip.model_infer import unary_infer
 from service.api.oip.model_stream_infer import model_stream_infer
 from service.core.errors import Reason, ServiceError
 from soloist.oip import grpc_service_pb2 as pb
@@ -110,7 +110,7 @@ def open_inference(context: OipContext) -> list[UnaryMethod[Any] | StreamMethod[
             name="ModelInfer",
             need=NEEDS["ModelInfer"],
             request=pb.ModelInferRequest,
-            handler=partial(model_infer, context),
+            handler=partial(unary_infer, context),
         ),
         StreamMethod(
             name="ModelStreamInfer",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from service.api.oip import contents, parameters
 from service.core.errors import Reason, ServiceError
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from service.serving.call import Call
     from service.serving.session import Session
 
+Result = TypeVar("Result")
+# Makes what leaves of a response, and takes its memory.
+Finish = Callable[["Call", ModelInferResponse], Result]
+
 
 class InferRequest:
     """One request. Used once: `counted` around `decode`, `infer_rows` and `respond`."""
@@ -41,14 +45,12 @@ class InferRequest:
         request: ModelInferRequest,
         servable: Servable,
         asked: Parameters,
-        size_of: Callable[[ModelInferResponse], int],
     ) -> None:
         self.servable = servable
         self.row_count = 0
         self.rows: Sequence[Row] = ()
         self.predictions: Sequence[Prediction] = ()
         self._context, self._call, self._request, self._asked = context, call, request, asked
-        self._size_of = size_of
         self._view = context.view(servable)
         self._arrays: Arrays = {}
         self._wanted: Collection[str] = ()
@@ -128,11 +130,16 @@ class InferRequest:
         self._answers = await self._run_all(rows)
         return self._answers
 
-    async def respond(self, session: Session | None = None, *, is_whole: bool = False) -> ModelInferResponse:
+    async def respond(
+        self, finish: Finish[Result], session: Session | None = None, *, is_whole: bool = False
+    ) -> tuple[ModelInferResponse, Result]:
         """Encode the answers in the form of the request, with its id and parameters, and the prediction ids.
 
-        They answer whole sequences, the next chunk of a session, or frames after states that the caller sent. The call
-        holds the response from here on: one that there is no memory for is refused before its sequence has gone on.
+        They answer whole sequences, the next chunk of a session, or frames after states that the caller sent. What
+        there is no memory for is refused before its sequence has gone on.
+
+        Returns:
+            The response, and what `finish` made of it.
 
         Raises:
             ServiceError: MEMORY_FULL or CLIENT_LIMIT.
@@ -157,10 +164,10 @@ class InferRequest:
             contents.encode(response, results, raw=raw)
         else:
             await self._context.serving.off_loop(partial(contents.encode, response, results, raw=raw))
-        self._call.hold_answer(self._size_of(response))
+        result = finish(self._call, response)
         self._encode_seconds = time.perf_counter() - began
         self._call.first_output_at = self._call.first_output_at or time.perf_counter()
-        return response
+        return response, result
 
     def observe_frames(self, count: int) -> None:
         """Count a sequence that was answered to its end."""

@@ -9,31 +9,43 @@ import time
 from typing import TYPE_CHECKING
 
 from service.api.oip import parameters
-from service.api.oip.infer_request import InferRequest
+from service.api.oip.infer_request import Finish, InferRequest, Result
 from service.api.oip.sequences import Key
 from service.core.errors import Reason, ServiceError
 from service.serving.session_metrics import SessionEnd
-from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from service.api.oip.context import OipContext
     from service.api.oip.parameters import Step
     from service.api.oip.sequences import SequenceLease
     from service.api.oip.stored_sequences import StoredLease
     from service.serving.call import Call
+    from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
+
+
+async def unary_infer(context: OipContext, call: Call, request: ModelInferRequest) -> bytes:
+    """Answer ModelInfer: a ModelInferResponse, written.
+
+    Raises:
+        ServiceError: the request is invalid, or out of place in its sequence.
+
+    """
+    return await model_infer(context, call, request, _write)
+
+
+def _write(call: Call, response: ModelInferResponse) -> bytes:
+    raw = response.SerializeToString()
+    call.hold_answer(len(raw))
+    return raw
 
 
 async def model_infer(
     context: OipContext,
     call: Call,
     request: ModelInferRequest,
-    size_of: Callable[[ModelInferResponse], int] = ModelInferResponse.ByteSize,
-) -> ModelInferResponse:
-    """Answer one request.
-
-    The call holds the response from when it is made, with as many bytes as `size_of` says that it takes.
+    finish: Finish[Result],
+) -> Result:
+    """Answer one request with what `finish` makes of the response.
 
     Raises:
         ServiceError: the request is invalid, or out of place in its sequence.
@@ -45,29 +57,28 @@ async def model_infer(
         call.deadline = until if call.deadline is None else min(call.deadline, until)
     if asked.step is None:
         servable = context.route(request.model_name, request.model_version, key=request.id)
-        return await _whole(context, InferRequest(context, call, request, servable, asked, size_of))
+        return await _whole(context, InferRequest(context, call, request, servable, asked), finish)
     key = Key(request.model_name, request.model_version, asked.step.sequence_id, call.owner)
     stored = context.stored
     async with (
         context.sequences.lease(key) if stored is None else stored.lease(key, call, request, asked.step) as lease
     ):
         if lease.answered is not None:
-            call.hold_answer(size_of(lease.answered))
-            return lease.answered
+            return finish(call, lease.answered)
         if asked.step.start:
             lease.end(SessionEnd.CANCELLED)
             servable = context.route(request.model_name, request.model_version, key=repr(asked.step.sequence_id))
         else:
             servable = lease.session.servable
-        infer = InferRequest(context, call, request, servable, asked, size_of)
+        infer = InferRequest(context, call, request, servable, asked)
         if servable.manifest.causal:
-            return await _step(context, infer, lease, asked.step, call)
+            return await _step(context, infer, lease, asked.step, call, finish)
         if not (asked.step.start and asked.step.end):
             raise ServiceError(Reason.MODEL_NOT_CAUSAL, model=servable.name, version=servable.version)
-        return await _whole(context, infer)
+        return await _whole(context, infer, finish)
 
 
-async def _whole(context: OipContext, infer: InferRequest) -> ModelInferResponse:
+async def _whole(context: OipContext, infer: InferRequest, finish: Finish[Result]) -> Result:
     with infer.counted():
         infer.refuse()
         brought = await infer.decode()
@@ -76,16 +87,21 @@ async def _whole(context: OipContext, infer: InferRequest) -> ModelInferResponse
         if infer.row_count > max_rows:
             raise ServiceError(Reason.BATCH_TOO_LARGE, rows=infer.row_count, max_rows=max_rows)
         await infer.infer_rows(before, max_frames=context.serving.limits.max_frames, too_long=Reason.SEQUENCE_TOO_LONG)
-        response = await infer.respond(is_whole=brought is None)
+        _, result = await infer.respond(finish, is_whole=brought is None)
     for prediction in infer.predictions:
         infer.observe_frames(len(prediction.row.frames))
         context.serving.publish(prediction)
-    return response
+    return result
 
 
 async def _step(
-    context: OipContext, infer: InferRequest, lease: SequenceLease | StoredLease, step: Step, call: Call
-) -> ModelInferResponse:
+    context: OipContext,
+    infer: InferRequest,
+    lease: SequenceLease | StoredLease,
+    step: Step,
+    call: Call,
+    finish: Finish[Result],
+) -> Result:
     with infer.counted():
         brought = await infer.decode()
         if infer.row_count != 1:
@@ -105,10 +121,10 @@ async def _step(
                 frames_before=session.frame_count,
                 position=session.position(ends=step.end, sequence_id=step.sequence_id),
             )
-            response = await infer.respond(session)
+            response, result = await infer.respond(finish, session)
             session.carry(answer.states, len(infer.rows[0].frames))
             if (answered := await lease.keep(response, ends=step.end)) is not None:
-                return answered
+                return finish(call, answered)
         except BaseException:
             if step.start:
                 lease.end(SessionEnd.ERROR)
@@ -118,4 +134,4 @@ async def _step(
     if step.end:
         lease.end(SessionEnd.COMPLETE)
         infer.observe_frames(session.frame_count)
-    return response
+    return result

@@ -14,6 +14,7 @@ import structlog
 from service.api.oip import parameters
 from service.api.oip.model_infer import model_infer
 from service.core.errors import Reason, ServiceError
+from service.core.written import field
 from service.serving.call import Call
 from soloist.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
@@ -25,7 +26,7 @@ _log = structlog.get_logger("soloist.calls")
 # that neither a caller who sends much nor one who doesn't read fills the memory.
 _MAX_UNDER_WAY = 256
 # Each response is in a list, so that it can be removed: while the caller doesn't read, only its bytes are in memory.
-_Responses = asyncio.Queue[tuple[ModelInferRequest, list[ModelStreamInferResponse]] | None]
+_Responses = asyncio.Queue[tuple[ModelInferRequest, list[bytes]] | None]
 
 
 class Silence:
@@ -76,8 +77,8 @@ class Silence:
 
 async def model_stream_infer(
     context: OipContext, call: Call, requests: AsyncIterator[ModelInferRequest]
-) -> AsyncGenerator[ModelStreamInferResponse]:
-    """Answer requests until the caller has sent its last and all are answered.
+) -> AsyncGenerator[bytes]:
+    """Answer requests, each with a written ModelStreamInferResponse, until all that the caller sends are answered.
 
     Raises:
         ServiceError: a message can't be read, or none arrives for too long. Earlier requests are answered first.
@@ -130,9 +131,7 @@ async def _read(
         raise failure
 
 
-async def _answer(
-    context: OipContext, stream: Call, request: ModelInferRequest
-) -> tuple[ModelStreamInferResponse, float]:
+async def _answer(context: OipContext, stream: Call, request: ModelInferRequest) -> tuple[bytes, float]:
     """Answer one request; also return how many seconds its model allows a caller to send nothing, 0 if unknown."""
     call = Call(
         api=stream.api,
@@ -145,10 +144,9 @@ async def _answer(
     began = time.perf_counter()
     code = Reason.STREAM_CUT.code
     try:
-        response = await model_infer(context, call, request)
+        response = await model_infer(context, call, request, _write)
         code = "OK"
-        parameters.write_final(response)
-        return ModelStreamInferResponse(infer_response=response), call.idle_seconds
+        return response, call.idle_seconds
     except ServiceError as error:
         code, call.reason = error.reason.code, error.reason.name
         _log.info("request refused", reason=error.reason.name, api=call.api, code=code, peer=call.peer)
@@ -161,8 +159,25 @@ async def _answer(
         context.serving.recorder.call_ended(call, code, began)
 
 
-def _refusal(request: ModelInferRequest, error: ServiceError) -> ModelStreamInferResponse:
+def _write(call: Call, response: ModelInferResponse) -> bytes:
+    raw = field(ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER, response.SerializeToString() + _FINAL)
+    call.hold_answer(len(raw))
+    return raw
+
+
+def _final() -> bytes:
+    response = ModelInferResponse()
+    parameters.write_final(response)
+    return response.SerializeToString()
+
+
+# Behind the bytes of a response it is one more parameter.
+_FINAL = _final()
+
+
+def _refusal(request: ModelInferRequest, error: ServiceError) -> bytes:
     # The id, so that a caller knows which request failed; the reason in the text, because it has no field of its own.
     response = ModelInferResponse(model_name=request.model_name, model_version=request.model_version, id=request.id)
     parameters.write_final(response)
-    return ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=response)
+    refused = ModelStreamInferResponse(error_message=f"{error.reason.name}: {error}", infer_response=response)
+    return refused.SerializeToString()

@@ -51,7 +51,7 @@ async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], 
     off_loop = context.serving.off_loop
     is_long = len(body.text) > _LONG_BYTES
     request, form = await off_loop(partial(read, names, body)) if is_long else read(names, body)
-    response = await model_infer(context, call, request, partial(most_bytes_of, form=form))
+    response = await model_infer(context, call, request, partial(_hold, form))
     numbers = sum(
         len(raw)
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
@@ -59,6 +59,11 @@ async def rest_infer(context: OipContext, call: Call, names: Mapping[str, str], 
     )
     is_long = numbers > PIECE
     return await off_loop(partial(write, response, form)) if is_long else write(response, form)
+
+
+def _hold(form: Form, call: Call, response: ModelInferResponse) -> ModelInferResponse:
+    call.hold_answer(most_bytes_of(response, form))
+    return response
 
 
 def read(names: Mapping[str, str], body: Body) -> tuple[ModelInferRequest, Form]:
@@ -119,7 +124,14 @@ def write(response: ModelInferResponse, form: Form) -> Answer:
 
 def most_bytes_of(response: ModelInferResponse, form: Form) -> int:
     """Return the most bytes that `write` makes of a response."""
-    size = _FIELD_FACTOR * (response.ByteSize() - sum(map(len, response.raw_output_contents)))
+    fields = ModelInferResponse(
+        model_name=response.model_name,
+        model_version=response.model_version,
+        id=response.id,
+        parameters=response.parameters,
+        outputs=response.outputs,
+    )
+    size = _FIELD_FACTOR * fields.ByteSize()
     for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
         size += len(raw) if form.is_binary(output.name) else most_bytes(output, raw)
     return size

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.api.v1.answers import classify, select, select_extra
+from service.api.v1.answers import write
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import encode
+from service.core.written import field
 from service.engine.row import NO_AUXILIARY_INPUTS, Row
 from service.serving.inputs import decode_row
 from service.serving.joined_rows import infer_joined
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from service.serving.resume import ResumableStream
     from service.serving.session import Session
 
-# Makes the message with an answer when its turn to leave has come. Nobody hears of the answer before.
-Respond = Callable[[], StreamResponse]
+# Writes the message with an answer when its turn to leave has come. Nobody hears of the answer before.
+Respond = Callable[[], bytes]
+_RESULT, _TOKEN = StreamResponse.RESULT_FIELD_NUMBER, ChunkResult.RESUME_TOKEN_FIELD_NUMBER
 
 
 @dataclass(slots=True)
@@ -115,8 +116,8 @@ class Chunks:
         ]
         return responds[::-1]
 
-    def _respond(self, of: _Next, answer: Answer, seconds: float, *, is_last: bool = True) -> StreamResponse:
-        """Return the message with the answer to a chunk, the last of a run or not, that was over after so many seconds.
+    def _respond(self, of: _Next, answer: Answer, seconds: float, *, is_last: bool = True) -> bytes:
+        """Write the message with the answer to a chunk, the last of a run or not, that was over after so many seconds.
 
         Raises:
             ServiceError: there is no memory for it, or no room for the state after it.
@@ -124,31 +125,31 @@ class Chunks:
         """
         session, chunk = self._session, of.chunk
 
-        def make() -> tuple[Prediction, StreamResponse]:
+        def make() -> tuple[Prediction, bytes]:
             prediction = Prediction.of(session.servable, of.row, answer, session=session, client=self._call.owner)
             prediction.first_frame = chunk.first_frame
             result = self._result(prediction, answer)
             if is_last:  # states between joined chunks are unknown
                 if chunk.first_frame > session.frame_count:
                     session.carry(answer.states, chunk.first_frame - session.frame_count)
-                session.advance(chunk, answer.states, result)
+                session.advance(chunk, len(of.row.frames), answer.states, result)
             return prediction, self._message(result)
 
         # Without the time in which answers before it left: its caller may be slow to read them.
         return self._serving.respond(self._call, session.servable, answer, time.perf_counter() - seconds, make)
 
-    def _message(self, result: ChunkResult) -> StreamResponse:
-        """Return the message with an answer, whose memory is taken.
+    def _message(self, result: bytes) -> bytes:
+        """Write the message with a ChunkResult that is written, and take its memory.
 
         Raises:
             ServiceError: there is none.
 
         """
-        if self._resumable is not None:
-            result = self._resumable.add_token(result)
-        response = StreamResponse(result=result)
-        self._call.hold_answer(response.ByteSize())
-        return response
+        if self._resumable is not None and (token := self._resumable.token_of_answer()):
+            result += field(_TOKEN, token)
+        raw = field(_RESULT, result)
+        self._call.hold_answer(len(raw))
+        return raw
 
     def _row(self, chunk: Chunk, frame_count: int) -> Row:
         """Decode a chunk that comes after so many frames.
@@ -194,15 +195,10 @@ class Chunks:
             found.append(_Next(ahead, row))
         return found
 
-    def _result(self, prediction: Prediction, answer: Answer) -> ChunkResult:
-        selection = self._selection
-        return ChunkResult(
+    def _result(self, prediction: Prediction, answer: Answer) -> bytes:
+        result = ChunkResult(
             prediction_id=prediction.id,
             first_frame=prediction.first_frame,
             frame_count=len(prediction.row.frames),
-            outputs=encode(select(answer.outputs, selection)),
-            classification=classify(answer.outputs, self._session.servable.labels),
-            extra_outputs=select_extra(answer, selection),
-            batch_size=answer.batch_size,
-            padded_frames=answer.padded_frames,
         )
+        return write(result, answer, self._selection, self._session.servable.labels)

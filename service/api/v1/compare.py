@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service import comparison
-from service.api.v1.answers import classify, select
+from service.api.v1.answers import classify, classify_into, select
 from service.certificate.neighbours import drawn_like
 from service.comparison.conditions import MAX_CONDITIONS, MAX_NEIGHBOURS, MAX_RUN_FRAMES, MAX_SIBLINGS, in_range
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import decode_frames, encode
+from service.core.tensors import decode_frames, encode_into
 from service.engine.runtime_errors import translated
 from soloist.v1 import sequence_inference_pb2 as pb
 
@@ -156,11 +156,10 @@ def _errors_translated(model: Servable, trial: comparison.Trial) -> Iterator[Non
 
 
 def _outcome(model: Servable, outputs_TK: NDArray[Any], reference_TK: NDArray[Any] | None) -> pb.Outcome:
-    return pb.Outcome(
-        outputs=encode(select(outputs_TK, pb.OUTPUT_SELECTION_LAST)),
-        classification=classify(outputs_TK, model.manifest.labels),
-        deviation=None if reference_TK is None else _deviation(model, reference_TK, outputs_TK),
-    )
+    found = pb.Outcome(deviation=None if reference_TK is None else _deviation(model, reference_TK, outputs_TK))
+    encode_into(found.outputs, select(outputs_TK, pb.OUTPUT_SELECTION_LAST))
+    classify_into(found.classification, outputs_TK, model.manifest.labels)
+    return found
 
 
 def _deviation(model: Servable, reference_TK: NDArray[Any], found_TK: NDArray[Any]) -> pb.Deviation:
@@ -176,4 +175,4 @@ def _deviation(model: Servable, reference_TK: NDArray[Any], found_TK: NDArray[An
 
 def _class_of(model: Servable, outputs_TK: NDArray[Any]) -> int | None:
     found = classify(outputs_TK, model.manifest.labels)
-    return found.index if found is not None else None
+    return None if found is None else found[0]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from service.api.v1.answers import classify, select, select_extra
+from service.api.v1.answers import write
 from service.core.errors import Reason, ServiceError
-from service.core.tensors import encode
 from service.serving.inputs import decode_row
 from service.serving.prediction import Prediction
 from soloist.v1.sequence_inference_pb2 import OUTPUT_SELECTION_EVERY_FRAME, PredictRequest, PredictResponse
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from service.serving.inference import Serving
 
 
-async def predict(serving: Serving, call: Call, request: PredictRequest) -> PredictResponse:
-    """Answer one whole sequence.
+async def predict(serving: Serving, call: Call, request: PredictRequest) -> bytes:
+    """Answer one whole sequence: a PredictResponse, written.
 
     Raises:
         ServiceError: there is no such model, the frames are not what it takes, or there is no memory for the answer.
@@ -45,22 +44,18 @@ async def predict(serving: Serving, call: Call, request: PredictRequest) -> Pred
     began = time.perf_counter()
     answer = await serving.infer(call, servable, row, every_frame=every_frame, is_let_in=True)
 
-    def make() -> tuple[Prediction, PredictResponse]:
+    def make() -> tuple[Prediction, bytes]:
         prediction = Prediction.of(servable, row, answer, is_whole=True, client=call.owner)
         response = PredictResponse(
             model=servable.name,
             version=servable.version,
             prediction_id=prediction.id,
             frame_count=frame_count,
-            outputs=encode(select(answer.outputs, selection)),
-            classification=classify(answer.outputs, servable.labels),
-            extra_outputs=select_extra(answer, selection),
-            batch_size=answer.batch_size,
-            padded_frames=answer.padded_frames,
         )
+        raw = write(response, answer, selection, servable.labels)
         call.free_request()
-        call.hold_answer(response.ByteSize())
-        return prediction, response
+        call.hold_answer(len(raw))
+        return prediction, raw
 
     response = serving.respond(call, servable, answer, began, make)
     serving.recorder.sequence_ended(servable, frame_count)

@@ -22,7 +22,7 @@ _NO_TOKENS = nullcontext()
 
 async def stream(
     serving: Serving, call: Call, messages: AsyncIterator[StreamRequest]
-) -> AsyncGenerator[StreamResponse]:
+) -> AsyncGenerator[StreamResponse | bytes]:
     """Answer one sequence, chunk by chunk, in order.
 
     Raises:

@@ -52,7 +52,7 @@ def a_session(outputs: bytes = b"") -> Session:
     result = ChunkResult(prediction_id="id", frame_count=3)
     result.outputs.data = outputs
     odd: Any = np.array([[np.nan]], np.float32).view(np.uint32) ^ 1  # a NaN with a payload keeps its bits
-    session.advance(Chunk(frames=ones(3, 1)), {"sum": odd.view(np.float32)}, result)
+    session.advance(Chunk(frames=ones(3, 1)), 3, {"sum": odd.view(np.float32)}, result.SerializeToString())
     return session
 
 

@@ -38,14 +38,18 @@ def _chunk(first_frame: int, frames: int = 2) -> Chunk:
     return Chunk(first_frame=first_frame, frames=ones(frames))
 
 
-def _answer(session: Session, chunk: Chunk) -> ChunkResult:
+def _written(prediction_id: str) -> bytes:
+    return ChunkResult(prediction_id=prediction_id, frame_count=2).SerializeToString()
+
+
+def _answer(session: Session, chunk: Chunk) -> bytes:
     """Answer a chunk as the handler does."""
     known = session.answered(chunk)
     if known is not None:
         return known
     frames = chunk.frames.shape[0]
-    result = ChunkResult(prediction_id=f"answer at {chunk.first_frame}", frame_count=frames)
-    session.advance(chunk, {"sum": np.full((1, 1), session.frame_count + frames, np.float32)}, result)
+    result = _written(f"answer at {chunk.first_frame}")
+    session.advance(chunk, frames, {"sum": np.full((1, 1), session.frame_count + frames, np.float32)}, result)
     return result
 
 
@@ -61,12 +65,12 @@ def test_a_chunk_counts_once_however_often_it_is_sent(sessions: Sessions) -> Non
 
 def test_what_is_held_for_a_repeat_counts_and_is_bounded(sessions: Sessions, meter: Meter) -> None:
     with sessions.open(TARGET, in_time) as session:
-        result = ChunkResult(prediction_id="a" * 100, frame_count=2)
-        session.advance(_chunk(0), {}, result)
-        assert session.state_bytes == STATE_BYTES + result.ByteSize()
+        result = _written("a" * 100)
+        session.advance(_chunk(0), 2, {}, result)
+        assert session.state_bytes == STATE_BYTES + len(result)
         assert meter.value("soloist_session_state_bytes", model="gated") == session.state_bytes
         with pytest.raises(ServiceError) as caught:
-            session.advance(_chunk(2), {}, ChunkResult(prediction_id="b" * 200, frame_count=2))
+            session.advance(_chunk(2), 2, {}, _written("b" * 200))
         assert caught.value.reason is Reason.SESSION_STATE_FULL
         assert session.answered(_chunk(0)) == result
     assert meter.value("soloist_session_state_bytes", model="gated") == 0
@@ -220,7 +224,7 @@ def test_a_session_that_grows_evicts_as_many_as_it_needs(meter: Meter) -> None:
     sessions = _bounded(meter, count=10, state_bytes=450)
     growing = sessions.begin(TARGET)
     idle = [_idle(sessions)[1] for _ in range(3)]
-    growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 150, frame_count=2))
+    growing.advance(_chunk(0), 2, {}, _written("a" * 150))
     assert [len(evicted.seconds) for evicted in idle] == [1, 1, 0]
     assert meter.value("soloist_session_state_bytes", model="gated") == growing.state_bytes + STATE_BYTES
 
@@ -230,7 +234,7 @@ def test_nobody_is_evicted_where_it_does_not_help(meter: Meter) -> None:
     growing = sessions.begin(TARGET)
     _, evicted = _idle(sessions)
     with pytest.raises(ServiceError) as caught:
-        growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 300, frame_count=2))
+        growing.advance(_chunk(0), 2, {}, _written("a" * 300))
     assert caught.value.reason is Reason.SESSION_STATE_FULL
     assert evicted.seconds == []
 
@@ -250,6 +254,6 @@ def test_one_newcomer_evicts_a_bounded_number(meter: Meter) -> None:
     idle = [_idle(sessions)[1] for _ in range(99)]
     growing = sessions.begin(TARGET)
     with pytest.raises(ServiceError):
-        growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 2000, frame_count=2))
-    growing.advance(_chunk(0), {}, ChunkResult(prediction_id="a" * 1500, frame_count=2))
+        growing.advance(_chunk(0), 2, {}, _written("a" * 2000))
+    growing.advance(_chunk(0), 2, {}, _written("a" * 1500))
     assert sum(len(evicted.seconds) for evicted in idle) == 16

@@ -87,7 +87,7 @@ class Replica:
     def begin(self, request: pb.ModelInferRequest, *, client: str = "") -> asyncio.Task[pb.ModelInferResponse]:
         identity = Client(name=client, roles=frozenset({Role.INFER})) if client else None
         call = Call(api="ModelInfer", peer="127.0.0.1:1", identity=identity)
-        return asyncio.ensure_future(model_infer(self.context, call, request))
+        return asyncio.ensure_future(model_infer(self.context, call, request, lambda _call, response: response))
 
     async def end(self, asked: asyncio.Task[pb.ModelInferResponse]) -> pb.ModelInferResponse:
         await turns()

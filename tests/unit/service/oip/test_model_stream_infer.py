@@ -76,12 +76,16 @@ async def test_no_more_is_read_while_answers_are_not_taken(parts: OipContext) ->
         # One more than may be under way was read, and waits for room.
         assert caller.sent == _UNDER_WAY + 1
         taken += [answer async for answer in answers]
-    assert [each.infer_response.id for each in taken] == [str(index) for index in range(1, caller.count + 1)]
+    assert [id_of(each) for each in taken] == [str(index) for index in range(1, caller.count + 1)]
 
 
-async def collect(answers: AsyncGenerator[ModelStreamInferResponse], taken: list[str]) -> None:
+def id_of(answer: bytes) -> str:
+    return ModelStreamInferResponse.FromString(answer).infer_response.id
+
+
+async def collect(answers: AsyncGenerator[bytes], taken: list[str]) -> None:
     async for answer in answers:
-        taken.append(answer.infer_response.id)  # noqa: PERF401  # it may end in an error
+        taken.append(id_of(answer))  # noqa: PERF401  # it may end in an error
 
 
 class Broken(Caller):
