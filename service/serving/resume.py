@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from service.serving.session import Session
     from soloist.v1.sequence_inference_pb2 import Open, StreamRequest
 
+# Why a chunk is refused that may be taken a moment later.
+_NO_ROOM = frozenset({Reason.MEMORY_FULL, Reason.CLIENT_LIMIT, Reason.SESSION_STATE_FULL})
 # Streams that began together don't all end together.
 _SPREAD = 0.1
 
@@ -131,7 +133,7 @@ class ResumableStream:
         self._end: ServiceError | None = None
         self._reading = TimeLimit()
         # True once the server has ended it, and the token of its end is to be sent.
-        self.has_ended = False
+        self._has_ended = False
         self._last: Ended | None = None
 
     def end(self, why: ServiceError) -> None:
@@ -151,10 +153,18 @@ class ResumableStream:
             return self._token()
         return b""
 
+    def ends_with_token(self, error: ServiceError) -> bool:
+        """Return whether the stream that an error ends gets its last token before it.
+
+        A chunk that there is no room for has changed nothing. Where answers have tokens, the caller has the last one.
+        """
+        refused = error.reason in _NO_ROOM and not self._with_answers
+        return self.has_tokens and (self._has_ended or refused)
+
     def evicted(self) -> None:
         """Make the last token while the session still has its state."""
         if self.has_tokens:
-            self._last, self.has_ended = self.last_message(), True
+            self._last, self._has_ended = self.last_message(), True
 
     def last_message(self) -> Ended:
         """Return what is sent last."""
@@ -178,9 +188,9 @@ class ResumableStream:
             except TimeoutError:
                 pass
             except ServiceError as error:
-                self.has_ended = self.has_ended or error.reason is Reason.SESSION_IDLE
+                self._has_ended = self._has_ended or error.reason is Reason.SESSION_IDLE
                 raise
-        self.has_ended = True
+        self._has_ended = True
         raise self._end or ServiceError(Reason.INTERNAL)
 
     def _token(self) -> bytes:

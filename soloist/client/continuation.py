@@ -54,8 +54,9 @@ class Continuation:
             place.opened((await exchange.ask(place.opening())).opened)
             for each in place.again():
                 noted(place, each, await exchange.ask(each))
-        except BaseException:
+        except BaseException as error:
             exchange.cancel()
+            place.ended(error)
             raise
         return exchange
 

@@ -70,6 +70,12 @@ class UnavailableError(SoloistError):
     """There is no answer, or the server is starting or draining; the call may succeed later or elsewhere."""
 
 
+class StreamEndedError(UnavailableError):
+    """The server has ended a stream that can be continued with `token`; the message has its reason."""
+
+    token = b""
+
+
 class DeadlineExceededError(SoloistError):
     """The time allowed for the call is over."""
 
@@ -136,6 +142,14 @@ def no_answer() -> AbortedError:
     """Return the error of a stream that the server ended with OK but without an answer."""
     message = "The server ended the stream without an answer."
     return AbortedError(message, code=grpc.StatusCode.ABORTED, reason="NO_ANSWER")
+
+
+def stream_ended(token: bytes, why: SoloistError) -> StreamEndedError:
+    """Return the error of a stream that the server has ended with a token, and why it has."""
+    message = f"The server has ended the stream, which can be continued: {why}"
+    error = StreamEndedError(message, code=grpc.StatusCode.UNAVAILABLE, reason="STREAM_ENDED", facts=why.facts)
+    error.token = token
+    return error
 
 
 def is_not_up(error: SoloistError) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 
 from soloist.client.connection import AsyncConnection, Connection
-from soloist.client.errors import from_rpc_error, no_answer
+from soloist.client.errors import SoloistError, from_rpc_error, no_answer, stream_ended
 from soloist.v1 import sequence_inference_pb2 as pb
 
 if TYPE_CHECKING:
@@ -46,6 +46,16 @@ class InferRequest:
             SoloistError: The call has ended.
 
         """
+        response = self._next()
+        if not response.HasField("ended"):
+            return response
+        try:
+            self._next()
+        except SoloistError as error:
+            raise stream_ended(response.ended.resume_token, error) from error
+        raise no_answer()
+
+    def _next(self) -> pb.StreamResponse:
         try:
             return next(self._call)
         except grpc.RpcError as error:
@@ -109,6 +119,16 @@ class AsyncExchange:
             SoloistError: The call has ended.
 
         """
+        response = await self._next()
+        if not response.HasField("ended"):
+            return response
+        try:
+            await self._next()
+        except SoloistError as error:
+            raise stream_ended(response.ended.resume_token, error) from error
+        raise no_answer()
+
+    async def _next(self) -> pb.StreamResponse:
         ahead, self._ahead = self._ahead, None
         try:
             response = await (self._call.read() if ahead is None else ahead)

@@ -18,7 +18,7 @@ Chunks = AsyncIterable[Frames] | Iterable[Frames]
 Wait = Callable[[], Awaitable[None]]
 # Waits, and returns a call that continues the sequence after an error; raises that error if it can't go on.
 GoOn = Callable[[SoloistError, Wait], Awaitable[AsyncExchange]]
-# Takes note of an answer; raises if it is the message that the server has ended the stream.
+# Takes note of an answer.
 Note = Callable[[pb.StreamRequest, pb.StreamResponse], pb.StreamResponse]
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import grpc
-
-from soloist.client.errors import SoloistError, UnavailableError
+from soloist.client.errors import SoloistError, StreamEndedError
 from soloist.client.retry import RetryPolicy
 from soloist.integers import int64
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -81,37 +79,23 @@ class Place:
         elif not any(_at(request) == _at(each) for each in self._since):
             self._since.append(request)
 
-    def ended(self, ended: pb.Ended) -> None:
-        """Keep the last token of a stream that the server has ended."""
-        self.token = ended.resume_token
-        self._since.clear()
+    def ended(self, error: BaseException) -> None:
+        """Keep the last token of a stream that the server has ended, if that is the error."""
+        if isinstance(error, StreamEndedError):
+            self.token = error.token
+            self._since.clear()
 
     def is_lost(self, error: SoloistError) -> bool:
-        """Return whether the sequence can't go on after this error."""
+        """Take note of an error; return whether the sequence can't go on after it."""
+        self.ended(error)
         return not self.token or not self.resume.retry.allows(error)
 
 
 def noted(place: Place | None, request: pb.StreamRequest, response: pb.StreamResponse) -> pb.StreamResponse:
-    """Keep what an answer says of the place, if there is one, and return it.
-
-    Raises:
-        SoloistError: The server has ended the stream.
-
-    """
-    if place is None:
-        return response
-    if response.HasField("ended"):
-        place.ended(response.ended)
-        raise _stream_ended()
-    if response.HasField("result"):
+    """Keep what an answer says of the place, if there is one, and return it."""
+    if place is not None and response.HasField("result"):
         place.answered(request, response.result)
     return response
-
-
-def _stream_ended() -> UnavailableError:
-    """Return the error of a stream that the server has ended by itself, with a token."""
-    message = "The server has ended the stream; it can be continued."
-    return UnavailableError(message, code=grpc.StatusCode.UNAVAILABLE, reason="STREAM_ENDED")
 
 
 def place_of(resume: Resume | bool, opening: pb.StreamRequest) -> Place | None:

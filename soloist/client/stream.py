@@ -95,8 +95,9 @@ class Stream(Sequence[InferRequest]):
                 place.opened(exchange.ask(place.opening()).opened)
                 for each in (*place.again(), request):
                     response = noted(place, each, exchange.ask(each))
-            except BaseException:
+            except BaseException as error:
                 exchange.cancel()
+                place.ended(error)
                 raise
             self._exchange = exchange
             return response
@@ -176,8 +177,9 @@ class AsyncStream(Sequence[AsyncExchange]):
                 place.opened((await exchange.ask(place.opening())).opened)
                 for each in (*place.again(), request):
                     response = noted(place, each, await exchange.ask(each))
-            except BaseException:
+            except BaseException as error:
                 exchange.cancel()
+                place.ended(error)
                 raise
             self._exchange = exchange
             return response

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.sealing.keys_file import new_key, write_keys
-from soloist import NO_RETRY, Client, SoloistError
+from soloist import NO_RETRY, Client, Resume, RetryPolicy, SoloistError, UnavailableError
 from soloist.oip import grpc_service_pb2 as oip
 from soloist.v1 import model_pb2
 from soloist.v1 import sequence_inference_pb2 as pb
@@ -136,3 +136,22 @@ def test_a_stream_goes_on_before_the_answer_that_there_was_no_memory_for(tmp_pat
         assert eventually(lambda: heard(server, tmp_path)["log"] >= 3)
         found = heard(server, tmp_path)
         assert (found["log"], found["predictions"], found["answered"], found["failed"]) == (3, 3, 3, 1)
+
+
+def test_a_stream_with_a_token_at_its_end_goes_on_before_that_answer(tmp_path: Path, transport: str) -> None:
+    write_keys(tmp_path / "keys", [new_key(seals_from=0)])
+    once = RetryPolicy(attempts=2, initial_backoff_seconds=0.01)
+    with serving(tmp_path, transport=transport, keys_file=tmp_path / "keys") as server, Client(server.grpc) as client:
+        with client.stream("sums", every_frame=True, resume=Resume(every_frames=0, retry=once)) as stream:
+            stream.send(np.ones((3, FEATURES), np.float32))
+            with pytest.raises(UnavailableError, match="can be continued: MEMORY_FULL") as caught:
+                stream.send(np.ones((TOO_LARGE, FEATURES), np.float32))
+        assert caught.value.reason == "STREAM_ENDED"
+        goes_on = Resume(every_frames=0, token=stream.resume_token)
+        with client.stream("sums", every_frame=True, resume=goes_on) as stream:
+            assert stream.frame_count == 3
+            stream.send(np.ones((FITS, FEATURES), np.float32))
+            assert stream.send(np.ones((1, FEATURES), np.float32)).outputs[0, 0] == 3 + FITS + 1
+        assert eventually(lambda: heard(server, tmp_path)["log"] >= 3)
+        found = heard(server, tmp_path)
+        assert (found["log"], found["predictions"], found["answered"]) == (3, 3, 3)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Writes the message with an answer when its turn to leave has come. Nobody hears of the answer before.
 Respond = Callable[[], bytes]
+# The most that a message has around its result.
+_AROUND_BYTES = 16
 _RESULT, _TOKEN = StreamResponse.RESULT_FIELD_NUMBER, ChunkResult.RESUME_TOKEN_FIELD_NUMBER
 
 
@@ -129,6 +131,7 @@ class Chunks:
             prediction = Prediction.of(session.servable, of.row, answer, session=session, client=self._call.owner)
             prediction.first_frame = chunk.first_frame
             result = self._result(prediction, answer)
+            self._call.hold_answer(len(result) + _AROUND_BYTES)
             if is_last:  # states between joined chunks are unknown
                 if chunk.first_frame > session.frame_count:
                     session.carry(answer.states, chunk.first_frame - session.frame_count)

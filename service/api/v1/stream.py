@@ -60,8 +60,8 @@ async def stream(
                 responds = await answers.answer(chunks.pop(), requests)
                 while responds:
                     yield responds.pop()()
-        except ServiceError:
-            if resumable is not None and resumable.has_ended:
+        except ServiceError as error:
+            if resumable is not None and resumable.ends_with_token(error):
                 yield StreamResponse(ended=resumable.last_message())
             raise
     if session.frame_count:
