@@ -13,6 +13,7 @@ from export.cost.forms import ARCHITECTURES, NORMS
 from export.cost.report import tables
 from export.cost.run import Plan, run
 from models.data import TASKS, load
+from soloist.cli.parameter_types import SEED
 from soloist.json_text import json_text
 
 
@@ -23,7 +24,7 @@ from soloist.json_text import json_text
 @click.option("--model", "models", type=click.Choice(ARCHITECTURES), multiple=True, help="Default: all.")
 @click.option("--norm", "norms", type=click.Choice(NORMS), multiple=True, help="Default: all.")
 @click.option("--rounds", type=click.IntRange(min=1), default=Plan.rounds, show_default=True, help="Turns of each run.")
-@click.option("--seed", type=int, default=Plan.seed, show_default=True, help="Of frames, lengths and turns.")
+@click.option("--seed", type=SEED, default=Plan.seed, show_default=True, help="Of frames, lengths and turns.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(task: str, models: tuple[str, ...], norms: tuple[str, ...], rounds: int, seed: int, as_json: bool) -> None:
     """Compare strict forms with naive exports of the same weights, and batches with the promise with those without."""
