@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from os import environ
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,19 @@ from demo.plan import ARCHITECTURES, Plan
 from export.certification import read_model
 from models.data import load
 from soloist import Client
-from tests.exporter import SHARING
+from tests.artifacts import ROOT
+from tests.e2e.whole_program import TIMEOUT_SECONDS, run_to_end
 from tests.servers import TRANSPORTS, running_server
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(TIMEOUT_SECONDS)
 COMPARED = [name_of(architecture, kind) for architecture in ARCHITECTURES for kind in KINDS]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "soloist.cli.main", "demo", "--out", str(out)]
-    command += ["--epochs", "1", "--sequences", "96", "--load-seconds", "0.5"]
-    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ | SHARING)
+    sizes = ("--epochs", "1", "--sequences", "96", "--load-seconds", "0.5")
+    return out, run_to_end("-m", "soloist.cli.main", "demo", "--out", str(out), *sizes)
 
 
 @pytest.fixture(scope="module")

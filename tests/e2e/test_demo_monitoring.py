@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from os import environ
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.exporter import SHARING
+from tests.e2e.whole_program import TIMEOUT_SECONDS, run_to_end
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(TIMEOUT_SECONDS)
 SHIFT = "gain 1/2"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("monitoring")
-    command = [sys.executable, "-m", "demo.monitoring", "--out", str(out), "--seeds", "1", "--epochs", "2"]
-    command += [
-        "--phase-seconds",
-        "7",  # in 4 a busy machine samples fewer sequences than the gates need
-        "--rate",
-        "90",
-        "--live-shift",
-        SHIFT,
-        "--offline-shift",
-        "none",
-        "--offline-shift",
-        SHIFT,
-    ]
-    return out, subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ | SHARING)
+    # In phases of 4 s a busy machine samples fewer sequences than the gates need.
+    sizes = ("--seeds", "1", "--epochs", "2", "--rate", "90", "--phase-seconds", "7")
+    shifts = ("--live-shift", SHIFT, "--offline-shift", "none", "--offline-shift", SHIFT)
+    return out, run_to_end("-m", "demo.monitoring", "--out", str(out), *sizes, *shifts)
 
 
 @pytest.fixture(scope="module")

@@ -23,13 +23,32 @@ ALONE = 33
 SHORT, LONG = HOP_SECONDS / 2, HOP_SECONDS * 2
 
 
+class ProcessorClock:
+    """The processor time of threads, in seconds: no run takes any, but those of a slow runner."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ProcessorClock:
+    clock = ProcessorClock()
+    monkeypatch.setattr(time, "thread_time", clock)
+    return clock
+
+
 class SlowRunner(GatedRunner):
     """Takes processor time: longer than the way to a worker costs."""
 
+    def __init__(self, clock: ProcessorClock) -> None:
+        super().__init__()
+        self._clock = clock
+
     def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
-        until = time.thread_time() + LONG
-        while time.thread_time() < until:
-            pass
+        self._clock.now += LONG
         return super().run_rows(rows)
 
 
@@ -102,6 +121,7 @@ def test_nothing_is_on_the_event_loop_without_a_bound() -> None:
     assert places.of([3]) is Place.WORKER
 
 
+@pytest.mark.usefixtures("clock")
 async def test_short_runs_need_no_worker_and_are_counted(meter: Meter) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
     target = servable(bench.runner, batched=True)
@@ -114,6 +134,7 @@ async def test_short_runs_need_no_worker_and_are_counted(meter: Meter) -> None:
     assert meter.value("soloist_runs_total", place="worker") == 2 * KNOWN
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_poisoned_row_fails_alone_there_as_well(meter: Meter) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
     target = servable(bench.runner, batched=True)
@@ -126,6 +147,7 @@ async def test_a_poisoned_row_fails_alone_there_as_well(meter: Meter) -> None:
     assert (await bench.ask(target, 2)).outputs.tolist() == [[2.0]]
 
 
+@pytest.mark.usefixtures("clock")
 async def test_long_sequences_run_in_slices_that_share_the_turn(meter: Meter) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
     target = servable(bench.runner, batched=True, sliced=True)
@@ -155,6 +177,7 @@ async def test_runs_hold_the_event_loop_for_no_longer_than_the_bound_in_a_turn(m
     assert max(runs_by_turn) < 300
 
 
+@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("batched", [False, True])
 async def test_a_cancelled_job_leaves_before_it_runs(meter: Meter, batched: bool) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
@@ -168,6 +191,7 @@ async def test_a_cancelled_job_leaves_before_it_runs(meter: Meter, batched: bool
     assert len(bench.runner.runs) == before
 
 
+@pytest.mark.usefixtures("clock")
 async def test_what_could_share_no_run_runs_at_once(meter: Meter) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
     target = servable(bench.runner)
@@ -183,9 +207,11 @@ async def test_what_could_share_no_run_runs_at_once(meter: Meter) -> None:
 
 
 @pytest.mark.parametrize("batched", [False, True])
-async def test_requests_that_come_one_at_a_time_save_the_way_to_a_worker(meter: Meter, batched: bool) -> None:
+async def test_requests_that_come_one_at_a_time_save_the_way_to_a_worker(
+    meter: Meter, clock: ProcessorClock, batched: bool
+) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
-    target = servable(SlowRunner(), batched=batched)
+    target = servable(SlowRunner(clock), batched=batched)
     for _ in range(ALONE):
         (task,) = await bench.asked(target, 2)
         await bench.executor.finish_all()
@@ -201,6 +227,7 @@ async def test_requests_that_come_one_at_a_time_save_the_way_to_a_worker(meter: 
     await asyncio.gather(*tasks, alone)
 
 
+@pytest.mark.usefixtures("clock")
 async def test_nothing_runs_at_once_while_others_wait(meter: Meter) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
     target, other = servable(bench.runner), servable(bench.runner, name="other")
@@ -223,6 +250,7 @@ async def _make_known(bench: Bench, target: Servable) -> None:
             await asyncio.gather(*tasks)
 
 
+@pytest.mark.usefixtures("clock")
 async def test_the_only_request_of_a_turn_needs_no_queue_and_a_second_shares_its_run(meter: Meter) -> None:
     bench = Bench(meter, max_inline_seconds=1.0)
     target = servable(bench.runner, batched=True)
