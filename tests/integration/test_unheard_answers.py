@@ -138,14 +138,17 @@ def test_a_stream_goes_on_before_the_answer_that_there_was_no_memory_for(tmp_pat
         assert (found["log"], found["predictions"], found["answered"], found["failed"]) == (3, 3, 3, 1)
 
 
-def test_a_stream_with_a_token_at_its_end_goes_on_before_that_answer(tmp_path: Path, transport: str) -> None:
+@pytest.mark.parametrize("refused", [TOO_LARGE, 50_000], ids=["answer", "chunk"])
+def test_a_stream_with_a_token_at_its_end_goes_on_before_what_was_refused(
+    tmp_path: Path, transport: str, refused: int
+) -> None:
     write_keys(tmp_path / "keys", [new_key(seals_from=0)])
     once = RetryPolicy(attempts=2, initial_backoff_seconds=0.01)
     with serving(tmp_path, transport=transport, keys_file=tmp_path / "keys") as server, Client(server.grpc) as client:
         with client.stream("sums", every_frame=True, resume=Resume(every_frames=0, retry=once)) as stream:
             stream.send(np.ones((3, FEATURES), np.float32))
             with pytest.raises(UnavailableError, match="can be continued: MEMORY_FULL") as caught:
-                stream.send(np.ones((TOO_LARGE, FEATURES), np.float32))
+                stream.send(np.ones((refused, FEATURES), np.float32))
         assert caught.value.reason == "STREAM_ENDED"
         goes_on = Resume(every_frames=0, token=stream.resume_token)
         with client.stream("sums", every_frame=True, resume=goes_on) as stream:
