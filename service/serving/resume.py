@@ -127,7 +127,7 @@ class ResumableStream:
         self._session = session
         self._client = client
         self._every = max(1, opening.resume_token_frames)
-        self._with_answers = opening.resume_tokens == RESUME_TOKENS_WITH_ANSWERS
+        self.with_answers = opening.resume_tokens == RESUME_TOKENS_WITH_ANSWERS
         # Frames at the last token.
         self._sealed_at = session.frame_count if opening.resume_token else -1
         self._end: ServiceError | None = None
@@ -143,13 +143,13 @@ class ResumableStream:
 
     def first_token(self) -> bytes:
         """Return the token for the beginning of the stream, empty if there is none."""
-        return self._token() if self._with_answers else b""
+        return self._token() if self.with_answers else b""
 
     def token_of_answer(self) -> bytes:
         """Return the token of the answer that leaves now, empty if it has none."""
         session = self._session
         since = session.frame_count - self._sealed_at
-        if self._with_answers and (since >= self._every or not since):  # a repeat gets its token again
+        if self.with_answers and (since >= self._every or not since):  # a repeat gets its token again
             return self._token()
         return b""
 
@@ -158,7 +158,7 @@ class ResumableStream:
 
         A chunk that there is no room for has changed nothing. Where answers have tokens, the caller has the last one.
         """
-        refused = error.reason in _NO_ROOM and not self._with_answers
+        refused = error.reason in _NO_ROOM and not self.with_answers
         return self.has_tokens and (self._has_ended or refused)
 
     def evicted(self) -> None:

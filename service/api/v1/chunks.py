@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 # Writes the message with an answer when its turn to leave has come. Nobody hears of the answer before.
 Respond = Callable[[], bytes]
-# The most that a message has around its result.
-_AROUND_BYTES = 16
 _RESULT, _TOKEN = StreamResponse.RESULT_FIELD_NUMBER, ChunkResult.RESUME_TOKEN_FIELD_NUMBER
 
 
@@ -67,11 +65,13 @@ class Chunks:
             resumable: puts resume tokens into answers; None for a stream without.
 
         """
-        self._serving, self._call, self._session, self._resumable = serving, call, session, resumable
+        self._serving, self._call, self._session = serving, call, session
         self._selection = selection
+        # A token has the state after its answer, so the session goes on before such an answer is written.
+        self._tokens = resumable if resumable is not None and resumable.with_answers else None
         self._every_frame = selection == OUTPUT_SELECTION_EVERY_FRAME
         servable, self._most = session.servable, serving.limits.max_joined_chunks
-        # A token has the state after its answer, and answers of a joined run have no states between them.
+        # Answers of a joined run have no states between them.
         self._joins = (
             self._most > 1
             and resumable is None
@@ -131,12 +131,12 @@ class Chunks:
             prediction = Prediction.of(session.servable, of.row, answer, session=session, client=self._call.owner)
             prediction.first_frame = chunk.first_frame
             result = self._result(prediction, answer)
-            self._call.hold_answer(len(result) + _AROUND_BYTES)
+            message = self._message(result) if self._tokens is None else b""
             if is_last:  # states between joined chunks are unknown
                 if chunk.first_frame > session.frame_count:
                     session.carry(answer.states, chunk.first_frame - session.frame_count)
                 session.advance(chunk, len(of.row.frames), answer.states, result)
-            return prediction, self._message(result)
+            return prediction, message or self._message(result)
 
         # Without the time in which answers before it left: its caller may be slow to read them.
         return self._serving.respond(self._call, session.servable, answer, time.perf_counter() - seconds, make)
@@ -148,7 +148,7 @@ class Chunks:
             ServiceError: there is none.
 
         """
-        if self._resumable is not None and (token := self._resumable.token_of_answer()):
+        if self._tokens is not None and (token := self._tokens.token_of_answer()):
             result += field(_TOKEN, token)
         raw = field(_RESULT, result)
         self._call.hold_answer(len(raw))
