@@ -35,7 +35,6 @@ SLOW = (
     "unit/export/test_cost.py",
     "contract/test_controls.py",
     "contract/test_recalibration.py",
-    "unit/export/test_lint_files.py",
     "e2e/test_third_party.py",
     "integration/test_addresses.py",
     "unit/export/test_quantise_command.py",

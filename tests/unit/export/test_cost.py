@@ -29,8 +29,7 @@ CUTS = (1, 2, 20, 80, 81)
 @pytest.mark.parametrize(
     ("architecture", "norm", "task"),
     [
-        ("lstm", "layer", TOKENS),
-        ("lstm", "batch", NUMBERS),
+        ("lstm", "batch", TOKENS),
         ("tcn", "batch", NUMBERS),
         ("transformer", "rms", NUMBERS),
     ],
