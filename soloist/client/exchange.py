@@ -85,8 +85,11 @@ class InferRequest:
         self._requests.put(None)
 
 
-class AsyncExchange:
-    """The call begins with the object and ends with `finish` or `cancel`, or when `receive` raises."""
+class AsyncCall:
+    """The call begins with the object and ends with `finish` or `cancel`, or when `receive` raises.
+
+    It doesn't look at messages, so with a stub of that kind they may be bytes.
+    """
 
     def __init__(self, stub: SequenceInferenceAsyncStub, timeout_seconds: float | None) -> None:
         self._call = stub.Stream(timeout=timeout_seconds)
@@ -119,16 +122,6 @@ class AsyncExchange:
             SoloistError: The call has ended.
 
         """
-        response = await self._next()
-        if not response.HasField("ended"):
-            return response
-        try:
-            await self._next()
-        except SoloistError as error:
-            raise stream_ended(response.ended.resume_token, error) from error
-        raise no_answer()
-
-    async def _next(self) -> pb.StreamResponse:
         ahead, self._ahead = self._ahead, None
         try:
             response = await (self._call.read() if ahead is None else ahead)
@@ -174,6 +167,26 @@ class AsyncExchange:
             if code is not grpc.StatusCode.OK:
                 trailing = _result(call.trailing_metadata())
                 self._error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, _result(call.details()))
+
+
+class AsyncExchange(AsyncCall):
+    """A call of Stream, which the server may end with a token."""
+
+    async def receive(self) -> pb.StreamResponse:
+        """Wait for the next answer.
+
+        Raises:
+            SoloistError: The call has ended.
+
+        """
+        response = await super().receive()
+        if not response.HasField("ended"):
+            return response
+        try:
+            await super().receive()
+        except SoloistError as error:
+            raise stream_ended(response.ended.resume_token, error) from error
+        raise no_answer()
 
 
 def _heard(ahead: asyncio.Task[Any]) -> None:

@@ -12,7 +12,7 @@ import grpc
 from bench.load_generator.wire.connection import StreamCall
 from soloist.client.channel import open_async_channel
 from soloist.client.errors import from_rpc_error
-from soloist.client.exchange import AsyncExchange
+from soloist.client.exchange import AsyncCall
 from soloist.client.tls import TLS
 from soloist.client.token import Token
 
@@ -43,9 +43,9 @@ class GrpcAioConnection:
         """Begin a bidirectional call; it is cancelled if the block raises."""
         method = self._stream.get(path)
         if method is None:
-            # The client's own exchange sees which status the server gave, and doesn't look at messages.
+            # The client's own call sees which status the server gave, and doesn't look at messages.
             method = self._stream[path] = SimpleNamespace(Stream=self._channel.stream_stream(path))
-        exchange = AsyncExchange(cast(Any, method), timeout_seconds)
+        exchange = AsyncCall(cast(Any, method), timeout_seconds)
         try:
             yield cast(StreamCall, exchange)
         except BaseException:
