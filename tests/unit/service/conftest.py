@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -25,3 +26,20 @@ class Meter:
 def meter() -> Meter:
     registry = CollectorRegistry()
     return Meter(Metrics(registry), registry, Failures(registry))
+
+
+class ProcessorClock:
+    """The processor time of threads, in seconds: no run takes any, but those of a slow runner."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ProcessorClock:
+    clock = ProcessorClock()
+    monkeypatch.setattr(time, "thread_time", clock)
+    return clock

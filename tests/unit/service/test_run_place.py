@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -15,29 +14,12 @@ from service.serving.batcher.run_place import HOP_SECONDS, Company, RunPlaces
 from tests.servables import POISON, GatedRunner, servable
 from tests.unit.service.awaited_executor import turns
 from tests.unit.service.batcher_bench import Bench
-from tests.unit.service.conftest import Meter
+from tests.unit.service.conftest import Meter, ProcessorClock
 
 KNOWN = 8
 MAX_SECONDS = 0.001
 ALONE = 33
 SHORT, LONG = HOP_SECONDS / 2, HOP_SECONDS * 2
-
-
-class ProcessorClock:
-    """The processor time of threads, in seconds: no run takes any, but those of a slow runner."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> ProcessorClock:
-    clock = ProcessorClock()
-    monkeypatch.setattr(time, "thread_time", clock)
-    return clock
 
 
 class SlowRunner(GatedRunner):

@@ -11,7 +11,7 @@ from service.serving.batcher.run_place import RunPlaces
 from tests.servables import servable
 from tests.unit.service.awaited_executor import turns
 from tests.unit.service.batcher_bench import SLICE, Bench
-from tests.unit.service.conftest import Meter
+from tests.unit.service.conftest import Meter, ProcessorClock
 from tests.unit.service.test_run_place import ALONE, LONG, SlowRunner, ran
 
 LONGEST = 10 * SLICE
@@ -60,9 +60,9 @@ async def test_a_request_that_comes_meanwhile_makes_them_short_again(bench: Benc
     await asyncio.gather(*long, *short)
 
 
-async def test_what_takes_too_long_runs_in_short_ones(meter: Meter) -> None:
+async def test_what_takes_too_long_runs_in_short_ones(meter: Meter, clock: ProcessorClock) -> None:
     bench = Bench(meter, max_slice_seconds=3 * LONG)
-    bench.runner = SlowRunner()
+    bench.runner = SlowRunner(clock)
     target = servable(bench.runner, sliced=True)
     await one_by_one(bench, target, SLICE, ALONE)
     bench.runner.runs.clear()
