@@ -16,7 +16,7 @@ def written(answer: Message | bytes) -> bytes:
 def field(number: int, content: bytes) -> bytes:
     """Return the bytes of a message whose only field is a message or bytes: put behind others, they add a field.
 
-    To put a message into another one, protobuf writes and reads it: 8 MiB take forty times as long as here.
+    To put a message into another one, protobuf writes and reads it; here its bytes are copied once.
     Source: Protocol Buffers, "Encoding", section "Message Structure".
     """
     tag, size = number << 3 | _DELIMITED, len(content)

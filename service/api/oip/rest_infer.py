@@ -124,14 +124,14 @@ def write(response: ModelInferResponse, form: Form) -> Answer:
 
 def most_bytes_of(response: ModelInferResponse, form: Form) -> int:
     """Return the most bytes that `write` makes of a response."""
-    fields = ModelInferResponse(
+    beside = ModelInferResponse(
         model_name=response.model_name,
         model_version=response.model_version,
         id=response.id,
         parameters=response.parameters,
         outputs=response.outputs,
     )
-    size = _FIELD_FACTOR * fields.ByteSize()
+    size = _FIELD_FACTOR * beside.ByteSize()
     for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
         size += len(raw) if form.is_binary(output.name) else most_bytes(output, raw)
     return size
