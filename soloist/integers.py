@@ -1,4 +1,4 @@
-"""The whole numbers that a message can hold, and what is said of others."""
+"""The numbers that messages and gRPC can hold, and what is said of others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import operator
 # Of a message.
 LARGEST_INT32 = 2**31 - 1
 LARGEST_INT64 = 2**63 - 1
+# Of a time limit, thirty years: gRPC counts nanoseconds in 64 bits, and takes a time beyond them for one that is over.
+LONGEST_SECONDS = 1e9
 
 
 def int32(argument: str, value: int) -> int:

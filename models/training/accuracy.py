@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,7 @@ from models.data import Split, load
 from models.training.command import bar
 from models.training.evaluation import score
 from models.training.loop import train
+from soloist.integers import LARGEST_INT64
 
 # What is trained unless names are given; vowels is small enough for a mean over seeds.
 RUNS = {
@@ -67,7 +68,7 @@ def measure(name: str, seed: int, console: Console) -> Measurement:
     )
 
 
-def table(names: Sequence[str], seeds: Sequence[int] | None, console: Console) -> Table:
+def table(names: Sequence[str], seeds: Sequence[int], console: Console) -> Table:
     """Train and measure; a row for each run, printed on `console` as it ends, and the mean where there are several."""
     rows = Table(*COLUMNS)
     for name in names:
@@ -82,18 +83,19 @@ def table(names: Sequence[str], seeds: Sequence[int] | None, console: Console) -
     return rows
 
 
-def main() -> None:
-    """Read the command line and print the table."""
-    parser = argparse.ArgumentParser(description="Train default models and measure them on the held-out split.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="<task>-<architecture>-<norm>")
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, help="default: 0, 1, 2 for the models of vowels measured, else 0"
-    )
-    arguments = parser.parse_args()
-    if unknown := [name for name in arguments.names if name not in zoo.names()]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(zoo.names())}")
-    Console().print(table(arguments.names or list(RUNS), arguments.seeds, Console(stderr=True)))
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(zoo.names()))
+@click.option(
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=click.IntRange(0, LARGEST_INT64),
+    help="May be repeated; default: 0, 1 and 2 for the models of vowels measured, else 0.",
+)
+def main(names: tuple[str, ...], seeds: tuple[int, ...]) -> None:
+    """Train default models and measure them on the held-out split."""
+    Console().print(table(names or list(RUNS), seeds, Console(stderr=True)))
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m models.training.accuracy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-_DELIMITED = 2
+DELIMITED = 2
 _BITS, _MORE = 7, 0x80
 
 
@@ -19,7 +19,7 @@ def field(number: int, content: bytes) -> bytes:
     To put a message into another one, protobuf writes and reads it; here its bytes are copied once.
     Source: Protocol Buffers, "Encoding", section "Message Structure".
     """
-    tag, size = number << 3 | _DELIMITED, len(content)
+    tag, size = number << 3 | DELIMITED, len(content)
     if size < _MORE and tag < _MORE:
         return bytes((tag, size)) + content
     return b"".join((_varint(tag), _varint(size), content))

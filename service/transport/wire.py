@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from service.core.errors import Reason, ServiceError
 from service.core.request_limits import MAX_NAME_BYTES
+from service.core.written import DELIMITED
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -30,7 +31,7 @@ _BOUNDED_ELSEWHERE = {
     "soloist.v1.GroundTruth.label",
     "inference.ModelRepositoryParameter.string_param",
 }
-_VARINT, _DELIMITED = 0, 2
+_VARINT = 0
 _FIXED_BYTES = {1: 8, 5: 4}
 _GROUPS = (3, 4)
 _MAX_VARINT_BYTES = 10
@@ -92,7 +93,7 @@ def _walk(raw: bytes, at: int, end: int, descriptor: Descriptor, left: _Left, *,
         if left.fields < 0:
             raise ServiceError(Reason.TOO_MANY_FIELDS, limit=MAX_FIELDS, unit="fields")
         kind = tag & 7
-        if kind == _DELIMITED:
+        if kind == DELIMITED:
             size, at = (raw[at], at + 1) if raw[at] < 0x80 else _varint(raw, at)
             field = fields.get(tag)
             if field is not None and (not field.is_name or size > MAX_NAME_BYTES):
@@ -136,7 +137,7 @@ def _fields(descriptor: Descriptor) -> dict[int, _Field]:
     """Return the fields to check, by their tags on the wire."""
     found = {}
     for field in descriptor.fields:
-        tag = field.number << 3 | _DELIMITED
+        tag = field.number << 3 | DELIMITED
         if field.type == FieldDescriptor.TYPE_STRING:
             if field.full_name not in _BOUNDED_ELSEWHERE:
                 found[tag] = _Field(_path(field), is_name=True)

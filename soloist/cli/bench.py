@@ -11,10 +11,9 @@ import click
 from soloist.cli.parameter_types import SEED, UTF8, NumberRange
 from soloist.cli.programs import load
 from soloist.cli.session import credential_options, credentials, server_option
-from soloist.integers import LARGEST_INT32, whole_number
+from soloist.integers import LARGEST_INT32, LONGEST_SECONDS, whole_number
 
 _POSITIVE = NumberRange(0, min_open=True)
-_LONGEST_SECONDS = 1e9  # gRPC takes a longer time for one that is over
 # More than any machine bears; beyond them a run would be set up for hours, or until there is no memory.
 _MOST_CALLERS, _MOST_PROCESSES, _MOST_CONNECTIONS = 1_000_000, 1_000, 65_535
 
@@ -85,7 +84,7 @@ def _writable(_ctx: click.Context, _parameter: click.Parameter, given: Path | No
 )
 @click.option(
     "--timeout-seconds",
-    type=NumberRange(0, _LONGEST_SECONDS, min_open=True),
+    type=NumberRange(0, LONGEST_SECONDS, min_open=True),
     default=10.0,
     show_default=True,
     help="Longest a request may take.",

@@ -13,12 +13,10 @@ from typing import TypeVar
 import grpc
 
 from soloist.client.errors import SoloistError, not_ready, out_of_time
-from soloist.integers import positive
+from soloist.integers import LONGEST_SECONDS, positive
 
 _T = TypeVar("_T")
 _POLL_SECONDS = 0.05
-# Thirty years. gRPC counts nanoseconds in 64 bits, and takes a time beyond them for one that is over.
-_LONGEST_SECONDS = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ def time_limit(timeout_seconds: float | None) -> float | None:
         return None
     if math.isnan(timeout_seconds) or timeout_seconds < 0:
         raise ValueError(f"timeout_seconds must be 0 or more, or math.inf for no limit, not {timeout_seconds}")
-    return timeout_seconds if timeout_seconds <= _LONGEST_SECONDS else None
+    return timeout_seconds if timeout_seconds <= LONGEST_SECONDS else None
 
 
 class Attempts:

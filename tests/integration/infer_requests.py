@@ -61,12 +61,10 @@ def infer(asker: Asker, *requests: pb.ModelInferRequest) -> list[pb.ModelInferRe
         return [stub_of(asker).ModelInfer(each, timeout=_TIMEOUT_SECONDS) for each in requests]
 
 
-def converse(
-    asker: Asker, *requests: pb.ModelInferRequest, timeout: float = _TIMEOUT_SECONDS
-) -> list[pb.ModelStreamInferResponse]:
+def converse(asker: Asker, *requests: pb.ModelInferRequest) -> list[pb.ModelStreamInferResponse]:
     """Send requests on one stream, all at once."""
     with translated():
-        return list(stub_of(asker).ModelStreamInfer(iter(requests), timeout=timeout))
+        return list(stub_of(asker).ModelStreamInfer(iter(requests), timeout=_TIMEOUT_SECONDS))
 
 
 def outputs_of(response: pb.ModelInferResponse) -> dict[str, Any]:

@@ -239,9 +239,9 @@ class ModelQueue:
         if job.is_expired(now):
             self.drop(job)
             job.fail(ServiceError(Reason.DEADLINE_EXCEEDED))
-        elif len(self.jobs) > 1 and job.is_expired(now + self.pace.run_seconds):
+        elif len(self.jobs) > 1 and job.is_expired(now + (run_seconds := self.pace.known_run_seconds)):
             self.drop(job)
-            job.fail(overloaded(self.pace.run_seconds, job.deadline, now))
+            job.fail(overloaded(run_seconds, job.deadline, now))
         return id(job) not in self.jobs
 
 

@@ -28,6 +28,20 @@ class _SlowRunner(GatedRunner):
         return super().run_rows(rows)
 
 
+class _ColdRunner(GatedRunner):
+    """Takes its time over the first runs only, as a model does whose memory isn't there yet."""
+
+    def __init__(self, cold_runs: int, seconds: float) -> None:
+        super().__init__()
+        self._cold_runs = cold_runs
+        self._seconds = seconds
+
+    def run_rows(self, rows: Sequence[Row]) -> list[RowResult]:
+        if len(self.runs) < self._cold_runs:
+            time.sleep(self._seconds)
+        return super().run_rows(rows)
+
+
 @pytest.fixture
 def bench(meter: Meter) -> Bench:
     return Bench(meter)
@@ -158,6 +172,28 @@ async def test_what_cannot_be_answered_in_time_is_refused_at_once(bench: Bench) 
         task.cancel()
     await bench.executor.finish_all()
     await asyncio.gather(in_time, *waiting)
+
+
+@pytest.mark.parametrize("known_runs", [2, 3, 6])
+async def test_a_cold_start_refuses_nobody(bench: Bench, known_runs: int) -> None:
+    target = servable(_ColdRunner(2, 0.2))
+    waiting = await bench.asked(target, *[1] * 40)
+    for _ in range(known_runs):
+        await bench.executor.finish()
+    in_time = bench.ask(target, 1, deadline=time.monotonic() + 5)  # the second answer came 0.2 s after the first
+    await turns()
+    assert not in_time.done()
+    await bench.executor.finish_all()
+    await asyncio.gather(in_time, *waiting)
+
+
+async def test_a_cold_run_makes_nobody_late(bench: Bench) -> None:
+    target = servable(_ColdRunner(1, 1.0))
+    first = await bench.asked(target, 1)
+    await bench.executor.finish()
+    waiting = await bench.asked(target, *[1] * 4, deadline=time.monotonic() + 0.8)
+    await bench.executor.finish_all()
+    assert [answer.outputs.item() for answer in await asyncio.gather(*first, *waiting)] == [1] * 5
 
 
 async def test_a_caller_with_little_is_not_refused_for_one_with_much(bench: Bench) -> None:
