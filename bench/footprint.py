@@ -1,4 +1,4 @@
-"""`python -m bench.footprint`: how soon a server is ready, and what memory it, a session and many requests take.
+"""`python -m bench.footprint`: how soon a server is ready, what it takes at rest, and what sessions and requests take.
 
 The server is started again and again, and medians are printed. Sessions are sequences of the Open Inference Protocol,
 which live on between their requests: so a session is measured without a call around it (`python -m bench.stream_memory`
@@ -25,7 +25,7 @@ from rich.table import Table
 
 from bench.held_memory import SETTLED_SECONDS, growth_bytes, resident_bytes, session_bytes
 from bench.load_generator.workload import WorkloadError
-from bench.server.process import ServerError, serving
+from bench.server.process import ServerError, ServerProcess, serving
 from bench.server.resident import by_file
 from bench.small_model import MODEL, models_of, repository_option
 from soloist import SoloistError
@@ -33,6 +33,7 @@ from soloist.client.errors import from_rpc_error
 from soloist.json_text import json_text
 
 _SHOWN_FILES = 8
+_IDLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,13 @@ class Plan:
 class Footprint:
     """Medians over the starts. `session_bytes` is what is resident for a session, less the state that is counted.
 
+    `idle_ratio` is the share of a processor that servers take which nobody asks, over all starts.
     `files` are the resident bytes of the last start by file, largest first.
     """
 
     ready_seconds: float
     resident_bytes: float
+    idle_ratio: float
     session_bytes: float
     state_bytes: float
     growth_bytes: float
@@ -66,7 +69,7 @@ def measure(repository: Path, plan: Plan, progress: Callable[[], object] = int) 
     """Start servers one after the other. Raises ServerError, WorkloadError, SoloistError and grpc.RpcError."""
     settings: dict[str, object] = dict.fromkeys(("max_sessions", "max_sessions_per_client"), plan.sessions + 1)
     settings |= {"transport": plan.transport, "workers": 1, "load_trial": plan.load_trial}
-    ready, resident = [], []
+    ready, resident, idle = [], [], []
     files: dict[str, int] = {}
     with _cached_bytecode():
         with serving(repository, settings):
@@ -76,6 +79,7 @@ def measure(repository: Path, plan: Plan, progress: Callable[[], object] = int) 
                 time.sleep(SETTLED_SECONDS)
                 ready.append(server.ready_seconds)
                 resident.append(resident_bytes(server))
+                idle.append(_idle_ratio(server))
                 files = by_file(server.process.pid)
             progress()
         with serving(repository, settings) as server:
@@ -87,11 +91,18 @@ def measure(repository: Path, plan: Plan, progress: Callable[[], object] = int) 
     return Footprint(
         ready_seconds=statistics.median(ready),
         resident_bytes=statistics.median(resident),
+        idle_ratio=statistics.mean(idle),
         session_bytes=session,
         state_bytes=state,
         growth_bytes=growth,
         files=files,
     )
+
+
+def _idle_ratio(server: ServerProcess) -> float:
+    before, began = server.cpu_seconds(), time.perf_counter()
+    time.sleep(_IDLE_SECONDS)
+    return (server.cpu_seconds() - before) / (time.perf_counter() - began)
 
 
 @contextmanager
@@ -112,6 +123,7 @@ def table(found: Footprint, plan: Plan) -> Table:
     shown.columns[1].justify = "right"
     shown.add_row(f"ready, s (median of {plan.starts})", f"{found.ready_seconds:.2f}")
     shown.add_row(f"resident, MB (median of {plan.starts})", f"{found.resident_bytes / 1e6:.1f}")
+    shown.add_row("a processor while nobody asks, %", f"{100 * found.idle_ratio:.1f}")
     shown.add_row(f"a session of {plan.sessions} beside its state, bytes", f"{found.session_bytes:.0f}")
     shown.add_row("its state, bytes", f"{found.state_bytes:.0f}")
     shown.add_row(f"growth in {plan.requests} requests of random length, MB", f"{found.growth_bytes / 1e6:.1f}")
@@ -140,7 +152,7 @@ def file_table(files: Mapping[str, int]) -> Table:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(repository: Path | None, as_json: bool, **options: object) -> None:
-    """Print how soon a server is ready, and its memory: at rest, for a session, and after many requests.
+    """Print how soon a server is ready, what it takes at rest, and its memory for sessions and after many requests.
 
     Exit codes: 0 measured, 1 failed, 2 wrong usage.
     """

@@ -27,6 +27,7 @@ from service.transport.admission import Admission
 
 _log = structlog.get_logger("soloist.calls")
 _INTERVAL_SECONDS = _TURN_SECONDS = 0.02
+_STATM_BYTES, _PAGE_BYTES = 256, os.sysconf("SC_PAGE_SIZE")
 # The memory of the process is checked in each interval, and connections only if it has grown by this much since.
 _STEP_BYTES = 16 * 2**20
 # The bytes of a message on the wire in addition to its own: HTTP/2 frames, headers, and acknowledgements of answers.
@@ -72,6 +73,7 @@ class Arrivals:
         self._reads_at_once = reads_at_once
         self._connections: dict[str, _Connection] = {}
         self._cut: dict[TimeLimit, ServiceError] = {}
+        self._read_began: asyncio.Future[None] | None = None  # while none is in progress
 
     @asynccontextmanager
     async def turn(self, peer: str) -> AsyncIterator[None]:
@@ -79,7 +81,7 @@ class Arrivals:
 
         A turn is short: a slow caller goes on next to the following one, and holds up no other.
         """
-        connection = self._connections.setdefault(peer, _Connection())
+        connection = self._connections.get(peer) or self._connected(peer)
         connection.users += 1
         if connection.turns is None:
             connection.turns = asyncio.Semaphore(self._reads_at_once)
@@ -103,9 +105,7 @@ class Arrivals:
 
     def begin(self, peer: str, client: str, scope: TimeLimit) -> None:
         """Add a read, which `scope` can end."""
-        connection = self._connections.get(peer)
-        if connection is None:
-            connection = self._connections[peer] = _Connection()
+        connection = self._connections.get(peer) or self._connected(peer)
         connection.client = client
         connection.users += 1
         connection.reads[scope] = None
@@ -126,6 +126,12 @@ class Arrivals:
             del self._connections[peer]
         return self._cut.pop(scope, None) if self._cut else None
 
+    def _connected(self, peer: str) -> _Connection:
+        if self._read_began is not None and not self._read_began.done():
+            self._read_began.set_result(None)
+        connection = self._connections[peer] = _Connection()
+        return connection
+
     def _leave(self, peer: str, connection: _Connection) -> None:
         connection.users -= 1
         if not connection.users:
@@ -135,10 +141,28 @@ class Arrivals:
         """Check without end whether too much is arriving, and end the reads of those that send it."""
         if sys.platform != "linux":
             return
-        seen = _memory_bytes()
-        while True:
+        statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while True:
+                await self._read_begins()
+                await self._watch_reads(statm)
+        finally:
+            os.close(statm)
+
+    async def _read_begins(self) -> None:
+        if not self._connections:
+            self._read_began = asyncio.get_running_loop().create_future()
+            try:
+                await self._read_began
+            finally:
+                self._read_began = None
+
+    async def _watch_reads(self, statm: int) -> None:
+        """Check until no read is in progress."""
+        seen = _memory_bytes(statm)
+        while self._connections:
             await asyncio.sleep(_INTERVAL_SECONDS)
-            now = _memory_bytes()
+            now = _memory_bytes(statm)
             if now < seen + _STEP_BYTES:
                 seen = min(seen, now)
                 continue
@@ -179,8 +203,9 @@ def _on_the_wire(size: int) -> int:
     return size + _OVERHEAD_BYTES + size // _OVERHEAD_SHARE
 
 
-def _memory_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _memory_bytes(statm: int) -> int:
+    """Return the resident memory, from a file that stays open: it is read fifty times a second."""
+    return int(os.pread(statm, _STATM_BYTES, 0).split()[1]) * _PAGE_BYTES
 
 
 def _received(peers: Iterable[str]) -> Mapping[str, int]:

@@ -21,8 +21,9 @@ def test_every_figure_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert found.ready_seconds > 0
     assert found.resident_bytes > 10e6
+    assert 0 <= found.idle_ratio < 1
     assert found.state_bytes == 8  # two numbers, held until the next request
-    assert table(found, plan).row_count == 5
+    assert table(found, plan).row_count == 6
     if found.files:  # Linux tells
         assert found.files[DATA] > 1e6
         assert any("onnxruntime" in name for name in found.files)
