@@ -158,19 +158,21 @@ class Arrivals:
                 self._read_began = None
 
     async def _watch_reads(self, statm: int) -> None:
-        """Check until no read is in progress."""
+        """Check in intervals, until there is no read after one."""
         seen = _memory_bytes(statm)
-        while self._connections:
+        while True:
             await asyncio.sleep(_INTERVAL_SECONDS)
             now = _memory_bytes(statm)
             if now < seen + _STEP_BYTES:
                 seen = min(seen, now)
-                continue
-            seen = now
-            try:
-                await self._check()
-            except Exception:
-                _log.exception("checking connections failed")
+            else:
+                seen = now
+                try:
+                    await self._check()
+                except Exception:
+                    _log.exception("checking connections failed")
+            if not self._connections:
+                return
 
     async def _check(self) -> None:
         peers = list(self._connections)

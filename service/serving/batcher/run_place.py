@@ -11,18 +11,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from service.serving.batcher.moving_average import FIRST, MovingAverage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # About what the way to a worker and back costs, lost caches included (`python -m bench.request_path`: queue and run of
 # chunks that go there, beside those that don't). The time it takes is far less, and says little about that.
 HOP_SECONDS = 0.0002
-# How often a shape must have run before its time is known, the weight of the newest run in it, and the cap on that as a
-# multiple of the average: one long run changes little.
-_KNOWN_RUNS = 8
-_WEIGHT = 0.1
-_MOST = 4.0
-_UNKNOWN = 0, 0.0
 # After so many requests that found no other, they come one at a time.
 _ALONE_REQUESTS = 32
 # Then runs may take this share of the bound on the event loop. Those of one shape differ by a factor of two in length.
@@ -76,33 +72,33 @@ class RunPlaces:
         self._company = company or Company()
         self._short_seconds = min(HOP_SECONDS, max_seconds)
         self._alone_seconds = max(self._short_seconds, _ALONE_SHARE * max_seconds)
-        self._seconds: dict[tuple[int, int], tuple[int, float]] = {}
+        self._seconds: dict[tuple[int, int], MovingAverage] = {}
         self._barred_runs = 0
 
     def of(self, lengths: Sequence[int]) -> Place:
         """Return where rows of these lengths run."""
         if not self._max_seconds or self._barred_runs:
             return Place.WORKER
-        runs, seconds = self._seconds.get(_shape(lengths), _UNKNOWN)
-        if runs < _KNOWN_RUNS or seconds > self._alone_seconds:
+        known = self._seconds.get(_shape(lengths))
+        if known is None or known.count < FIRST or known.value > self._alone_seconds:
             return Place.WORKER
-        return Place.EVENT_LOOP if seconds <= self._short_seconds or self._company.is_none else Place.WORKER
+        return Place.EVENT_LOOP if known.value <= self._short_seconds or self._company.is_none else Place.WORKER
 
     def expected_seconds(self, frames: int) -> float | None:
         """Return about how long one row of so many frames runs by itself; None if no row of at most as many has run."""
         size = _shape((frames,))[1]
-        for known in range(size, -1, -1):
-            runs, seconds = self._seconds.get((0, known), _UNKNOWN)
-            if runs:
-                return seconds * float(1 << (size - known))
+        for smaller in range(size, -1, -1):
+            if (known := self._seconds.get((0, smaller))) is not None:
+                return known.value * float(1 << (size - smaller))
         return None
 
     def ran(self, lengths: Sequence[int], seconds: float, place: Place) -> None:
         """Add a run that has ended, with its processor time."""
         shape = _shape(lengths)
-        runs, before = self._seconds.get(shape, _UNKNOWN)
-        before = before or seconds
-        self._seconds[shape] = (runs + 1, before + _WEIGHT * (min(seconds, _MOST * before) - before))
+        known = self._seconds.get(shape)
+        if known is None:
+            known = self._seconds[shape] = MovingAverage()
+        known.add(seconds)
         if place is Place.EVENT_LOOP and seconds > self._max_seconds:
             self._barred_runs = _BARRED_RUNS
         elif self._barred_runs:

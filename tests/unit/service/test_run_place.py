@@ -48,6 +48,13 @@ def test_a_shape_is_on_the_event_loop_once_its_runs_are_known_to_be_short() -> N
     assert places.of([5]) is places.of([3, 3]) is Place.WORKER
 
 
+def test_first_runs_that_are_slower_than_later_ones_are_no_measure() -> None:
+    places = RunPlaces(MAX_SECONDS)
+    places.ran([3], 100 * SHORT, Place.WORKER)
+    ran(places, [3], SHORT)
+    assert places.of([3]) is Place.EVENT_LOOP
+
+
 def test_what_takes_longer_than_the_way_to_a_worker_stays_there() -> None:
     places = RunPlaces(MAX_SECONDS)
     ran(places, [3], LONG)
