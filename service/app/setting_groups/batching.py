@@ -39,7 +39,7 @@ class BatchingSettings(BaseModel):
         60.0, gt=0, allow_inf_nan=False, description="A run that takes longer is ended: RUN_TOO_LONG."
     )
     max_inline_seconds: float = Field(
-        0.001,
+        0.002,
         ge=0,
         le=1,
         allow_inf_nan=False,
