@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -35,19 +34,26 @@ END_SECONDS = 2.0
 _FLUSH_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
 class Stop:
-    """The signals received so far."""
+    """The signals received so far.
 
-    drain: asyncio.Event = field(default_factory=asyncio.Event)
-    now: asyncio.Event = field(default_factory=asyncio.Event)
+    A closing terminal sends SIGHUP more than once, and systemd sends it behind SIGTERM. A process that wasn't running
+    meanwhile gets signals by number, SIGHUP first. So SIGHUP begins a drain, and is neither the first nor the second of
+    two signals that cut it short.
+    """
+
+    def __init__(self) -> None:
+        self.drain = asyncio.Event()
+        self.now = asyncio.Event()
+        self._is_asked = False
 
     def ask(self, number: int) -> None:
-        """Record one signal. A closing terminal sends SIGHUP more than once, so SIGHUP never cuts a drain short."""
-        if not self.drain.is_set():
-            self.drain.set()
-        elif number != signal.SIGHUP:
-            self.now.set()
+        """Record one signal."""
+        self.drain.set()
+        if number != signal.SIGHUP:
+            if self._is_asked:
+                self.now.set()
+            self._is_asked = True
 
 
 @contextmanager
@@ -88,6 +94,7 @@ def _handle(
     logs: LogLines,
 ) -> None:
     give_up: float | None = None
+    is_asked = False  # as in Stop, which belongs to the event loop
     with here:
         while True:
             here.settimeout(None if give_up is None else max(0.001, give_up - time.monotonic()))
@@ -102,8 +109,9 @@ def _handle(
                     loop.call_soon_threadsafe(stop.ask, number)
                 if give_up is None:
                     give_up = time.monotonic() + drain_seconds + end_seconds
-                elif number != signal.SIGHUP:
+                elif number != signal.SIGHUP and is_asked:
                     give_up = min(give_up, time.monotonic() + end_seconds)
+                is_asked = is_asked or number != signal.SIGHUP
 
 
 def _give_up(logs: LogLines) -> NoReturn:

@@ -36,12 +36,17 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
-def test_a_terminal_that_closes_cuts_nothing(sums: Path, tmp_path: Path, transport: str) -> None:
-    """Its kernel and its shell send SIGHUP one each, and systemd one behind SIGTERM."""
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_terminal_that_closes_cuts_nothing(sums: Path, tmp_path: Path, transport: str, at_once: bool) -> None:
+    """Its kernel and its shell send SIGHUP one each, and systemd one behind SIGTERM.
+
+    To a process that wasn't running meanwhile they come by number, SIGHUP first.
+    """
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP)
     with running_server(sums, tmp_path, transport=transport) as server, Client(server.grpc) as client:
         with client.stream("sums") as stream:
             stream.send([[1.0, 1.0]])
-            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
+            for number in (signal.SIGSTOP, *signals, signal.SIGCONT) if at_once else signals:
                 server.process.send_signal(number)
             await_drain(server)
             assert stream.send([[1.0, 2.0]]).outputs.tolist() == [2.0, 3.0]
