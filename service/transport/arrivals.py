@@ -138,7 +138,10 @@ class Arrivals:
             del self._connections[peer]
 
     async def watch(self) -> None:
-        """Check without end whether too much is arriving, and end the reads of those that send it."""
+        """Check without end whether too much is arriving, and end the reads of those that send it.
+
+        While no read is in progress it waits for one: an idle server has nothing to look at.
+        """
         if sys.platform != "linux":
             return
         statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
